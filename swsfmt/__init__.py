@@ -1,0 +1,51 @@
+"""swsfmt: the .sws file format for quantised and sparse models.
+
+The functions here take and give NumPy arrays; `swsfmt.torch` has the same ones for torch tensors.
+"""
+
+from ._version import __version__
+from .errors import (
+    ChecksumError,
+    FormatError,
+    IndexRuleError,
+    InputError,
+    LimitError,
+    MismatchError,
+    NotSwsError,
+    PayloadError,
+    SwsError,
+    TensorNotFoundError,
+    TruncatedError,
+    UnknownCodingError,
+    VersionError,
+)
+from .limits import Limits
+from .numpy import load, load_file, safe_open, save, save_file
+from .report import Report, TensorReport, inspect, verify
+
+__all__ = [
+    "ChecksumError",
+    "FormatError",
+    "IndexRuleError",
+    "InputError",
+    "LimitError",
+    "Limits",
+    "MismatchError",
+    "NotSwsError",
+    "PayloadError",
+    "Report",
+    "SwsError",
+    "TensorNotFoundError",
+    "TensorReport",
+    "TruncatedError",
+    "UnknownCodingError",
+    "VersionError",
+    "__version__",
+    "inspect",
+    "load",
+    "load_file",
+    "safe_open",
+    "save",
+    "save_file",
+    "verify",
+]

@@ -1,0 +1,124 @@
+"""Coding 3: every element is a symbol of a codebook (spec 5.4)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from ..codebook import Codebook
+from ..cursor import Cursor, varint
+from ..entropy import kernels
+from ..entropy.bits import BitReader, BitWriter
+from ..entropy.code_table import write_table
+from ..errors import PayloadError
+from ..sections import Section, Span
+from .choose import cheapest_stream, chunks_for
+from .common import (
+    NO_CHUNKS,
+    Chunks,
+    Decoded,
+    Resources,
+    Stream,
+    StreamKind,
+    TensorInfo,
+    check_width,
+    parse_chunks,
+    parse_earlier,
+    parse_stream_kind,
+    read_stream,
+    same,
+    symbol_bits,
+    width_of,
+)
+
+ID = 3
+NAME = "dense"
+
+
+@dataclass(frozen=True, eq=False)
+class Params:
+    number: int
+    codebook: Codebook
+    stream: Stream
+    chunks: Chunks = NO_CHUNKS
+
+
+def parse(cursor: Cursor, tensor: TensorInfo, resources: Resources) -> Params:
+    if tensor.numel == 0:
+        raise cursor.error("a tensor without elements must be raw")
+    number, codebook = resources.codebook(cursor, tensor.dtype)
+    layout = cursor.u8("layout")
+    kind = parse_stream_kind(cursor, layout & 3)
+    if layout >> 2 & 3:
+        raise cursor.error("reserved bits of a dense layout are not zero")
+    table_start = cursor.offset
+    earlier = parse_earlier(cursor, kind)
+    resources.span(Section.CODE_TABLES, 8 * table_start, 8 * cursor.offset)
+    if layout >> 4 and kind == StreamKind.FIXED:
+        raise cursor.error("a fixed-width stream has no chunk table")
+    chunks = parse_chunks(cursor, layout >> 4, tensor.numel, 1)
+    for width in chunks.widths:
+        check_width(cursor, width, "chunk column width")
+
+    with cursor.packed() as reader:
+        start = reader.position
+        stream = read_stream(kind, earlier, codebook.count + 1, reader, resources)
+        resources.span(Section.CODE_TABLES, 8 * cursor.base + start, 8 * cursor.base + reader.position)
+    return Params(number, codebook, stream, chunks)
+
+
+def write(params: Params) -> bytes:
+    layout = params.stream.kind | params.chunks.code << 4
+    out = varint(params.number) + bytes([layout])
+    if params.stream.kind == StreamKind.EARLIER_TABLE:
+        out += varint(params.stream.table)
+    out += bytes(params.chunks.widths)
+    packed = BitWriter()
+    if params.stream.kind == StreamKind.NEW_TABLE:
+        write_table(packed, params.stream.code)
+    return out + packed.to_bytes()
+
+
+def decode(params: Params, tensor: TensorInfo, payload: bytes) -> Decoded:
+    """Decode and check the payload. Raises `PayloadError`."""
+    reader = BitReader(payload, PayloadError)
+    count = params.chunks.count(tensor.numel)
+    told = reader.fields(count, params.chunks.widths[0], "chunk table") if count else None
+    start = reader.position
+    symbols, reader.position = kernels.decode_symbols(reader.bits, start, tensor.numel, params.stream.code)
+    if told is not None:
+        same(_chunk_bits(symbols, params), told, "the size in bits")
+    reader.finish("payload")
+    spans = [Span(Section.CHUNK_TABLES, 0, start), Span(Section.VALUES, start, reader.position)]
+    return Decoded(params.codebook.symbols[symbols], [span for span in spans if span.bits])
+
+
+def _chunk_bits(symbols: npt.NDArray[np.uint16], params: Params) -> npt.NDArray[np.int64]:
+    return np.add.reduceat(symbol_bits(params.stream.code, symbols), params.chunks.starts(len(symbols)))
+
+
+def plan(
+    symbols: npt.NDArray[np.uint16], number: int, codebook: Codebook, resources: Resources, huffman: bool
+) -> tuple[Params, int]:
+    """The cheapest dense form of these symbols, and its size in bits (parameters and payload)."""
+    counts = np.bincount(symbols, minlength=codebook.count + 1)
+    stream, size = cheapest_stream(counts, resources.tables, huffman)
+    chunks = Chunks()
+    if stream.kind != StreamKind.FIXED:
+        chunks = chunks_for(len(symbols))
+    params = Params(number, codebook, stream, chunks)
+    if chunks.code:
+        params = Params(number, codebook, stream, Chunks(chunks.code, (width_of(_chunk_bits(symbols, params)),)))
+        size += chunks.count(len(symbols)) * params.chunks.widths[0] + 8
+    return params, size + 8 * (len(varint(number)) + 1)
+
+
+def encode(params: Params, symbols: npt.NDArray[np.uint16]) -> bytes:
+    """The payload."""
+    writer = BitWriter()
+    if params.chunks.code:
+        writer.fields(_chunk_bits(symbols, params), params.chunks.widths[0])
+    writer.bits.extend(kernels.encode_symbols(symbols, params.stream.code))
+    return writer.to_bytes()

@@ -1,0 +1,321 @@
+"""Coding 4: compressed sparse rows with relative indices (spec 5.5). It reads and writes; `sparse_plan` chooses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import IntEnum
+
+import numpy as np
+import numpy.typing as npt
+
+from ..codebook import Codebook
+from ..cursor import Cursor, varint
+from ..entropy import bitmap, kernels
+from ..entropy.bitmap import Form, Kind, Live
+from ..entropy.bits import BitReader, BitWriter
+from ..entropy.code_table import write_table
+from ..errors import PayloadError
+from ..sections import Section, Span
+from .common import (
+    NO_CHUNKS,
+    Chunks,
+    Decoded,
+    Resources,
+    Stream,
+    StreamKind,
+    TensorInfo,
+    check_width,
+    parse_chunks,
+    parse_earlier,
+    parse_stream_kind,
+    read_stream,
+    same,
+    symbol_bits,
+)
+from .sparse_matrix import CompactMatrix, matrix_shape, skips_and_gaps
+
+ID = 4
+NAME = "sparse"
+
+MAX_PBITS = 12
+CHUNKABLE_ENTRIES = 4096
+
+
+class Scan(IntEnum):
+    ROWS = 0
+    COLUMNS = 1
+
+
+@dataclass(frozen=True, eq=False)
+class Coded:
+    """All parameters of a tensor that has entries."""
+
+    number: int
+    codebook: Codebook
+    scan: Scan
+    pbits: int
+    gaps: Stream
+    values: Stream
+    row_form: Form
+    column_form: Form
+    matrix: CompactMatrix
+    line_width: int = 0
+    chunks: Chunks = NO_CHUNKS
+
+    @property
+    def line_ends(self) -> bool:
+        return self.line_width > 0
+
+
+@dataclass(frozen=True, eq=False)
+class Params:
+    """entries : number of entries. coded : the rest, None if there are no entries."""
+
+    entries: int
+    coded: Coded | None = None
+
+    def payload_length(self, tensor: TensorInfo) -> int | None:
+        """0 without entries; otherwise the record holds it."""
+        return 0 if self.coded is None else None
+
+
+def parse(cursor: Cursor, tensor: TensorInfo, resources: Resources) -> Params:
+    entries = cursor.varint("number of entries")
+    if tensor.numel == 0:
+        raise cursor.error("a tensor without elements must be raw")
+    if entries > tensor.numel:
+        raise cursor.error(f"{entries} entries in a tensor of {tensor.numel} elements")
+    if tensor.dtype.itemsize > 8:
+        raise cursor.error(f"a {tensor.dtype.name} tensor cannot be sparse")
+    if entries == 0:
+        return Params(0)
+    number, codebook = resources.codebook(cursor, tensor.dtype)
+    layout = cursor.u16("layout")
+    pbits = layout >> 12
+    if not 1 <= pbits <= MAX_PBITS:
+        raise cursor.error(f"pbits {pbits} is not within 1 to {MAX_PBITS}")
+    gap_kind, value_kind = (parse_stream_kind(cursor, layout >> shift & 3) for shift in (2, 4))
+    line_ends = bool(layout >> 1 & 1)
+    chunk_start = cursor.offset
+    chunk_code = cursor.u8("chunk code") if entries >= CHUNKABLE_ENTRIES else 0
+    if chunk_code > 15 or (chunk_code and line_ends):
+        raise cursor.error(f"chunk code {chunk_code} is not allowed here")
+    tables_start = cursor.offset
+    gap_table, value_table = parse_earlier(cursor, gap_kind), parse_earlier(cursor, value_kind)
+    row_start = cursor.offset
+    row_form = _parse_form(cursor, layout >> 6 & 7)
+    column_start = cursor.offset
+    column_form = _parse_form(cursor, layout >> 9 & 7)
+    line_start = cursor.offset
+    line_width = cursor.u8("line width") if line_ends else 0
+    if line_ends:
+        check_width(cursor, line_width, "line width")
+    widths_start = cursor.offset
+    chunks = parse_chunks(cursor, chunk_code, entries, 3)
+    for width, needed in zip(chunks.widths, (True, value_kind != StreamKind.FIXED, True), strict=False):
+        if needed:
+            check_width(cursor, width, "chunk column width")
+        elif width:
+            raise cursor.error("a fixed-width value stream has no column in the chunk table")
+    for section, start, end in (
+        (Section.CHUNK_TABLES, chunk_start, tables_start),
+        (Section.CODE_TABLES, tables_start, row_start),
+        (Section.ROW_BITMAPS, row_start, column_start),
+        (Section.COLUMN_BITMAPS, column_start, line_start),
+        (Section.ROW_ENDS, line_start, widths_start),
+        (Section.CHUNK_TABLES, widths_start, cursor.offset),
+    ):
+        resources.span(section, 8 * start, 8 * end)
+
+    rows, columns = matrix_shape(tensor.shape)
+    with cursor.packed() as reader:
+        base = 8 * cursor.base
+        marks = [base + reader.position]
+        live_rows = _read_bitmap(reader, rows, row_form, resources)
+        marks.append(base + reader.position)
+        live_columns = _read_bitmap(reader, columns, column_form, resources)
+        marks.append(base + reader.position)
+        gaps = read_stream(gap_kind, gap_table, 1 << pbits, reader, resources)
+        if gaps.code.single == (1 << pbits) - 1:
+            raise reader.fail("the gap table has no symbol but the skip")
+        values = read_stream(value_kind, value_table, codebook.count, reader, resources)
+        resources.span(Section.ROW_BITMAPS, marks[0], marks[1])
+        resources.span(Section.COLUMN_BITMAPS, marks[1], marks[2])
+        resources.span(Section.CODE_TABLES, marks[2], base + reader.position)
+    matrix = CompactMatrix(rows, columns, live_rows, live_columns)
+    if entries > matrix.size:
+        raise cursor.error(f"{entries} entries in {matrix.size} live positions")
+    scan = Scan(layout & 1)
+    coded = Coded(number, codebook, scan, pbits, gaps, values, row_form, column_form, matrix, line_width, chunks)
+    return Params(entries, coded)
+
+
+def _parse_form(cursor: Cursor, kind: int) -> Form:
+    if kind not in Kind.__members__.values():
+        raise cursor.error(f"bitmap kind {kind} is reserved")
+    form = Form(Kind(kind))
+    return replace(form, argument=cursor.varint("bitmap argument")) if form.kind.has_argument else form
+
+
+def _read_bitmap(reader: BitReader, length: int, form: Form, resources: Resources) -> Live | None:
+    """None if all are live."""
+    if form.kind == Kind.ALL_LIVE:
+        return None
+    resources.bitmap_bits += length
+    resources.limits.check("max_bitmap_bits", resources.bitmap_bits, "the length of all bitmaps")
+    live = bitmap.read_bitmap(reader, length, form, resources.bitmaps)
+    if not live.any():
+        raise reader.fail("a bitmap has no live bit")
+    resources.bitmaps.append(live)
+    return live
+
+
+def write(params: Params, bitmaps: list[Live]) -> bytes:
+    """bitmaps : the earlier ones; those of this record are appended."""
+    out = varint(params.entries)
+    p = params.coded
+    if p is None:
+        return out
+    layout = (
+        p.scan
+        | p.line_ends << 1
+        | p.gaps.kind << 2
+        | p.values.kind << 4
+        | p.row_form.kind << 6
+        | p.column_form.kind << 9
+        | p.pbits << 12
+    )
+    out += varint(p.number) + layout.to_bytes(2, "little")
+    if params.entries >= CHUNKABLE_ENTRIES:
+        out += bytes([p.chunks.code])
+    for stream in (p.gaps, p.values):
+        if stream.kind == StreamKind.EARLIER_TABLE:
+            out += varint(stream.table)
+    for form in (p.row_form, p.column_form):
+        if form.kind.has_argument:
+            out += varint(form.argument)
+    if p.line_ends:
+        out += bytes([p.line_width])
+    out += bytes(p.chunks.widths)
+    packed = BitWriter()
+    for live, form in ((p.matrix.live_rows, p.row_form), (p.matrix.live_columns, p.column_form)):
+        if live is not None:
+            bitmap.write_bitmap(packed, live, form, bitmaps)
+            bitmaps.append(live)
+    for stream in (p.gaps, p.values):
+        if stream.kind == StreamKind.NEW_TABLE:
+            write_table(packed, stream.code)
+    return out + packed.to_bytes()
+
+
+def decode(params: Params, tensor: TensorInfo, payload: bytes) -> Decoded:
+    """Decode and check the payload. Raises `PayloadError`."""
+    out = np.zeros(tensor.numel, tensor.dtype.bits)
+    p = params.coded
+    if p is None:
+        return Decoded(out, [])
+    reader = BitReader(payload, PayloadError)
+    spans = []
+
+    def span(section: Section, start: int) -> None:
+        if reader.position > start:
+            spans.append(Span(section, start, reader.position))
+
+    line_counts = None
+    if p.line_ends:
+        line_counts = reader.fields(p.matrix.lines(p.scan), p.line_width, "line counts")
+        if int(line_counts.sum()) != params.entries:
+            raise PayloadError(f"the line counts sum up to {int(line_counts.sum())}, not {params.entries}")
+        span(Section.ROW_ENDS, 0)
+    start = reader.position
+    told = _read_chunk_table(reader, params.entries, p.chunks)
+    span(Section.CHUNK_TABLES, start)
+    start = reader.position
+    gaps, reader.position = kernels.decode_gaps(reader.bits, start, params.entries, p.gaps.code)
+    span(Section.COLUMN_INDICES, start)
+    start = reader.position
+    values, reader.position = kernels.decode_symbols(reader.bits, start, params.entries, p.values.code)
+    span(Section.VALUES, start)
+    if told is not None:
+        found = chunk_table(gaps, values, p)
+        for column, what in enumerate(("gap bits", "value bits", "the advance")):
+            if p.chunks.widths[column]:
+                same(found[:, column], told[:, column], what)
+    reader.finish("payload")
+
+    positions = _positions(gaps, params.entries, p, line_counts)
+    flat = p.matrix.flat_indices(positions, p.scan)
+    out[flat] = p.codebook.values[values]
+    return Decoded(out, spans, len(gaps))
+
+
+def _read_chunk_table(reader: BitReader, entries: int, chunks: Chunks) -> npt.NDArray[np.int64] | None:
+    """int64 of shape (chunks, 3), or None."""
+    count = chunks.count(entries)
+    if not count:
+        return None
+    total = sum(chunks.widths)
+    flags = reader.flags(count * total, "chunk table").reshape(count, total)
+    table = np.zeros((count, 3), np.int64)
+    start = 0
+    for column, width in enumerate(chunks.widths):
+        for bit in range(width):
+            table[:, column] |= flags[:, start + bit].astype(np.int64) << bit
+        start += width
+    return table
+
+
+def _steps(gaps: npt.NDArray[np.uint16], pbits: int) -> npt.NDArray[np.int64]:
+    """How far each gap symbol moves the cursor."""
+    skip = (1 << pbits) - 1
+    steps: npt.NDArray[np.int64] = gaps.astype(np.int64) + (gaps != skip)
+    return steps
+
+
+def _positions(
+    gaps: npt.NDArray[np.uint16], entries: int, p: Coded, line_counts: npt.NDArray[np.int64] | None
+) -> npt.NDArray[np.int64]:
+    """The position of every entry, checked to lie in the matrix and in its line."""
+    is_entry = gaps != (1 << p.pbits) - 1
+    cursor: npt.NDArray[np.int64] = np.cumsum(_steps(gaps, p.pbits))[is_entry]
+    if line_counts is None:
+        if int(cursor[-1]) > p.matrix.size:
+            raise PayloadError(f"an entry at position {int(cursor[-1]) - 1} of {p.matrix.size}")
+        return cursor - 1
+    length = p.matrix.line_length(p.scan)
+    first = np.cumsum(line_counts) - line_counts
+    before = np.concatenate([[0], cursor])[first]
+    in_line: npt.NDArray[np.int64] = cursor - np.repeat(before, line_counts) - 1
+    if int(in_line.max()) >= length:
+        raise PayloadError(f"an entry at {int(in_line.max())} of a line of {length} positions")
+    return in_line + np.repeat(np.arange(len(line_counts)) * length, line_counts)
+
+
+def chunk_table(gaps: npt.NDArray[np.uint16], values: npt.NDArray[np.uint16], p: Coded) -> npt.NDArray[np.int64]:
+    """int64 of shape (chunks, 3): bits of the gaps, bits of the values and advance of each chunk."""
+    starts = p.chunks.starts(len(values))
+    ends = np.append(starts[1:], len(values)) - 1
+    last_symbols = np.flatnonzero(gaps != (1 << p.pbits) - 1)[ends]
+    columns = []
+    for amounts in (symbol_bits(p.gaps.code, gaps), _steps(gaps, p.pbits)):
+        columns.append(np.diff(np.cumsum(amounts)[last_symbols], prepend=0))
+    value_bits = np.add.reduceat(symbol_bits(p.values.code, values), starts)
+    return np.stack([columns[0], value_bits, columns[1]], axis=1)
+
+
+def encode(p: Coded, positions: npt.NDArray[np.int64], values: npt.NDArray[np.uint16]) -> bytes:
+    """The payload. positions: ascending, of all entries; values: their symbols minus 1, in the same order."""
+    writer = BitWriter()
+    line_counts = None
+    if p.line_ends:
+        length = p.matrix.line_length(p.scan)
+        line_counts = np.bincount(positions // length, minlength=p.matrix.lines(p.scan))
+        writer.fields(line_counts, p.line_width)
+    gaps = skips_and_gaps(p.matrix.gaps(positions, p.scan, p.line_ends), p.pbits)
+    if p.chunks.code:
+        for row in chunk_table(gaps, values, p).tolist():
+            for value, width in zip(row, p.chunks.widths, strict=True):
+                writer.field(value if width else 0, width)
+    writer.bits.extend(kernels.encode_symbols(gaps, p.gaps.code))
+    writer.bits.extend(kernels.encode_symbols(values, p.values.code))
+    return writer.to_bytes()

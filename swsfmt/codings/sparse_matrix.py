@@ -1,0 +1,94 @@
+"""The geometry of the sparse coding: a matrix without its dead rows and columns, read line by line (spec 5.5)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from ..entropy.bitmap import Live
+
+Indices = npt.NDArray[np.int64]
+
+
+def matrix_shape(shape: tuple[int, ...]) -> tuple[int, int]:
+    """The shape of a tensor as a matrix: dimension 0 by all others."""
+    if not shape:
+        return 1, 1
+    return shape[0], math.prod(shape[1:])
+
+
+@dataclass(frozen=True, eq=False)
+class CompactMatrix:
+    """rows, columns : shape of the whole matrix.
+    live_rows, live_columns : bool of shape (rows,) and (columns,), or None where all are live.
+
+    `scan` is 0 for row by row, 1 for column by column.
+    """
+
+    rows: int
+    columns: int
+    live_rows: Live | None
+    live_columns: Live | None
+
+    @cached_property
+    def _counts(self) -> tuple[int, int]:
+        rows = self.rows if self.live_rows is None else int(np.count_nonzero(self.live_rows))
+        columns = self.columns if self.live_columns is None else int(np.count_nonzero(self.live_columns))
+        return rows, columns
+
+    def lines(self, scan: int) -> int:
+        return self._counts[scan]
+
+    def line_length(self, scan: int) -> int:
+        return self._counts[1 - scan]
+
+    @property
+    def size(self) -> int:
+        """Live rows times live columns."""
+        return math.prod(self._counts)
+
+    def flat_indices(self, positions: Indices, scan: int) -> Indices:
+        """Where these positions lie in the whole tensor."""
+        if scan == 0 and self.live_rows is None and self.live_columns is None:
+            return positions
+        line, place = np.divmod(positions, self.line_length(scan))
+        row, column = (line, place) if scan == 0 else (place, line)
+        if self.live_rows is not None:
+            row = np.flatnonzero(self.live_rows)[row]
+        if self.live_columns is not None:
+            column = np.flatnonzero(self.live_columns)[column]
+        return row * self.columns + column
+
+    def positions(self, row: Indices, column: Indices, scan: int) -> tuple[Indices, Indices]:
+        """Positions of the entries at these coordinates in ascending order, and the order that sorts them."""
+        if self.live_rows is not None:
+            row = (np.cumsum(self.live_rows) - 1)[row]
+        if self.live_columns is not None:
+            column = (np.cumsum(self.live_columns) - 1)[column]
+        line, place = (row, column) if scan == 0 else (column, row)
+        positions = line * self.line_length(scan) + place
+        order = np.argsort(positions, kind="stable")
+        return positions[order], order
+
+    def gaps(self, positions: Indices, scan: int, line_ends: bool) -> Indices:
+        """Dead positions between each entry and the one before it, or its line's start."""
+        gaps = np.diff(positions, prepend=-1) - 1
+        if line_ends:
+            length = self.line_length(scan)
+            line = positions // length
+            first = np.diff(line, prepend=-1) > 0
+            gaps[first] = positions[first] - line[first] * length
+        return gaps
+
+
+def skips_and_gaps(gaps: Indices, pbits: int) -> npt.NDArray[np.uint16]:
+    """Gap symbols, each after the skips that it needs."""
+    skip = (1 << pbits) - 1
+    skips, rest = np.divmod(gaps, skip)
+    symbols = np.full(int(skips.sum()) + len(gaps), skip, np.uint16)
+    symbols[np.cumsum(skips + 1) - 1] = rest
+    return symbols

@@ -1,0 +1,119 @@
+"""The dtypes of the registry, and which of them may store a value of another exactly (spec section 3.2)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from .errors import PayloadError
+
+Bits = npt.NDArray[np.unsignedinteger]
+
+
+@dataclass(frozen=True)
+class DType:
+    """One row of spec/registry.md.
+
+    `itemsize` is in bytes. `kind` is "float", "signed", "unsigned" or "other"; only the first three can be narrowed.
+    """
+
+    id: int
+    name: str
+    itemsize: int
+    kind: str = field(default="other", repr=False)
+
+    @property
+    def bits(self) -> np.dtype[np.unsignedinteger]:
+        """The NumPy dtype that holds an element as an unsigned integer (bytes for 16-byte elements)."""
+        return np.dtype(f"<u{self.itemsize}") if self.itemsize <= 8 else np.dtype("u1")
+
+
+_TABLE = [
+    DType(0, "BOOL", 1),
+    DType(1, "U8", 1, "unsigned"),
+    DType(2, "I8", 1, "signed"),
+    DType(3, "U16", 2, "unsigned"),
+    DType(4, "I16", 2, "signed"),
+    DType(5, "U32", 4, "unsigned"),
+    DType(6, "I32", 4, "signed"),
+    DType(7, "U64", 8, "unsigned"),
+    DType(8, "I64", 8, "signed"),
+    DType(9, "F16", 2, "float"),
+    DType(10, "BF16", 2, "float"),
+    DType(11, "F32", 4, "float"),
+    DType(12, "F64", 8, "float"),
+    DType(13, "C64", 8),
+    DType(14, "C128", 16),
+    DType(15, "C32", 4),
+    DType(16, "F8_E4M3", 1),
+    DType(17, "F8_E5M2", 1),
+    DType(18, "F8_E4M3FNUZ", 1),
+    DType(19, "F8_E5M2FNUZ", 1),
+    DType(20, "F8_E8M0", 1),
+    DType(21, "F4_X2", 1),
+]
+BY_ID = {d.id: d for d in _TABLE}
+BY_NAME = {d.name: d for d in _TABLE}
+F32 = BY_NAME["F32"]
+
+_FLOAT_STORAGE = {"F32": ("F16", "BF16"), "F64": ("F16", "BF16", "F32")}
+
+
+def narrower(dtype: DType) -> list[DType]:
+    """The storage types that are allowed for `dtype` besides itself, narrowest first."""
+    if dtype.name in _FLOAT_STORAGE:
+        return [BY_NAME[name] for name in _FLOAT_STORAGE[dtype.name]]
+    kinds = {"signed": ("signed", "unsigned"), "unsigned": ("unsigned",)}.get(dtype.kind, ())
+    found = [d for d in _TABLE if d.kind in kinds and d.itemsize < dtype.itemsize]
+    return sorted(found, key=lambda d: d.itemsize)
+
+
+def _as_numbers(bits: Bits, dtype: DType) -> npt.NDArray[np.generic]:
+    """Reinterpret; BF16 becomes float32, which holds it exactly."""
+    if dtype.name == "BF16":
+        return (bits.astype("<u4") << np.uint32(16)).view("<f4")
+    letter = {"float": "f", "signed": "i", "unsigned": "u"}[dtype.kind]
+    return bits.view(f"<{letter}{dtype.itemsize}")
+
+
+def widen(stored: Bits, storage: DType, dtype: DType) -> Bits:
+    """Elements of `dtype` from elements of the narrower `storage`, both as unsigned integers.
+
+    Raises `PayloadError` for a NaN in narrowed storage, which the format forbids.
+    """
+    if storage == dtype:
+        return stored
+    numbers = _as_numbers(stored, storage)
+    if storage.kind == "float" and bool(np.isnan(numbers).any()):
+        raise PayloadError("NaN in narrowed storage")
+    letter = {"float": "f", "signed": "i", "unsigned": "u"}[dtype.kind]
+    return numbers.astype(f"<{letter}{dtype.itemsize}").view(dtype.bits)
+
+
+def _narrow(bits: Bits, dtype: DType, storage: DType) -> Bits | None:
+    """`bits` in `storage`, or None if that is not exact for every element."""
+    numbers = _as_numbers(bits, dtype)
+    if dtype.kind == "float" and bool(np.isnan(numbers).any()):
+        return None
+    if storage.name == "BF16":
+        single = numbers.astype("<f4").view("<u4")
+        stored: Bits = (single >> np.uint32(16)).astype("<u2")
+    else:
+        letter = {"float": "f", "signed": "i", "unsigned": "u"}[storage.kind]
+        with np.errstate(over="ignore", under="ignore"):
+            stored = numbers.astype(f"<{letter}{storage.itemsize}").view(storage.bits)
+    return stored if np.array_equal(widen(stored, storage, dtype), bits) else None
+
+
+def narrowest(bits: Bits, dtype: DType) -> tuple[DType, Bits]:
+    """The narrowest storage type that is exact for all of `bits`, and the elements in it."""
+    for storage in narrower(dtype):
+        # A look at a few elements spares most tensors the whole conversion.
+        if _narrow(bits[:256], dtype, storage) is None:
+            continue
+        stored = _narrow(bits, dtype, storage)
+        if stored is not None:
+            return storage, stored
+    return dtype, bits

@@ -1,0 +1,87 @@
+"""The kernels on top of bitarray: slower than C by far, the same results. See `kernels` for what each one does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import lru_cache
+from itertools import islice
+
+import numpy as np
+import numpy.typing as npt
+from bitarray import bitarray, decodetree
+
+from ..errors import PayloadError
+from .prefix_code import PrefixCode
+
+_BLOCK = 1 << 20
+
+
+def _codeword(code: PrefixCode, symbol: int) -> bitarray:
+    word = int(code.codewords[symbol])
+    return bitarray([word >> i & 1 for i in range(int(code.lengths[symbol]))], endian="little")
+
+
+@lru_cache(maxsize=64)
+def _tree(code: PrefixCode) -> decodetree:
+    """A decoder of `code`; patterns that a fixed-width code does not use become symbols outside of the alphabet."""
+    words = {symbol: _codeword(code, symbol) for symbol in np.flatnonzero(code.lengths).tolist()}
+    width = code.max_length
+    if len(words) == code.alphabet and bool((code.lengths == width).all()):
+        for pattern in range(code.alphabet, 1 << width):
+            words[pattern] = bitarray([pattern >> i & 1 for i in range(width)], endian="little")
+    return decodetree(words)
+
+
+def encode_symbols(symbols: npt.NDArray[np.uint16], code: PrefixCode) -> bitarray:
+    out = bitarray(endian="little")
+    if code.single is not None:
+        return out
+    words = {symbol: _codeword(code, symbol) for symbol in np.flatnonzero(code.lengths).tolist()}
+    for start in range(0, len(symbols), _BLOCK):
+        out.encode(words, symbols[start : start + _BLOCK].tolist())
+    return out
+
+
+def _symbols(bits: bitarray, position: int, code: PrefixCode) -> Iterator[int]:
+    return iter(bits[position:].decode(_tree(code)))
+
+
+def _length(symbols: npt.NDArray[np.uint16], code: PrefixCode) -> int:
+    """Bits that these symbols take; refuses those outside of the alphabet."""
+    if len(symbols) and int(symbols.max()) >= code.alphabet:
+        raise PayloadError(f"symbol {int(symbols.max())} is outside of the alphabet of {code.alphabet}")
+    return int(code.lengths[symbols].sum(dtype=np.int64))
+
+
+def decode_symbols(bits: bitarray, position: int, count: int, code: PrefixCode) -> tuple[npt.NDArray[np.uint16], int]:
+    if code.single is not None:
+        return np.full(count, code.single, np.uint16), position
+    try:
+        symbols = np.fromiter(islice(_symbols(bits, position, code), count), np.uint16, count)
+    except ValueError as error:
+        raise PayloadError(f"the stream ends before its {count} symbols do") from error
+    return symbols, position + _length(symbols, code)
+
+
+def decode_gaps(bits: bitarray, position: int, entries: int, code: PrefixCode) -> tuple[npt.NDArray[np.uint16], int]:
+    if code.single is not None:
+        return decode_symbols(bits, position, entries, code)
+    skip = code.alphabet - 1
+    stream = _symbols(bits, position, code)
+    blocks = []
+    missing = entries
+    try:
+        while missing >= 64:
+            block = np.fromiter(islice(stream, missing), np.uint16, missing)
+            blocks.append(block)
+            missing -= int(np.count_nonzero(block != skip))
+        tail = []
+        while missing:
+            symbol = next(stream)
+            tail.append(symbol)
+            missing -= symbol != skip
+    except (ValueError, StopIteration) as error:
+        raise PayloadError(f"the gap stream ends {missing} entries early") from error
+    blocks.append(np.array(tail, np.uint16))
+    symbols = np.concatenate(blocks)
+    return symbols, position + _length(symbols, code)

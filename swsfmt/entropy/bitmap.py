@@ -1,0 +1,166 @@
+"""Which rows or columns are live, in few bits (spec 6.5).
+
+A row that is dead in one layer is often a dead column, or a dead group of columns, of the next one,
+so a bitmap may be a copy of an earlier one, stretched, or tell only which of its live bits stay live.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+import numpy.typing as npt
+
+from .bits import BitReader, BitWriter, gamma_bits
+
+Live = npt.NDArray[np.bool_]
+
+# Strides worth a try: kernel and image widths are small.
+_STRIDES = range(2, 65)
+
+
+class Kind(IntEnum):
+    ALL_LIVE = 0
+    RAW = 1
+    RUNS = 2
+    STRIDE_RUNS = 3
+    COPY = 4
+    MASKED_RAW = 5
+    MASKED_RUNS = 6
+
+    @property
+    def has_argument(self) -> bool:
+        return self >= Kind.STRIDE_RUNS
+
+
+@dataclass(frozen=True)
+class Form:
+    """How one bitmap is written. argument: the stride, or the number of the earlier bitmap."""
+
+    kind: Kind
+    argument: int = 0
+
+
+def stretch(earlier: Live, length: int) -> Live:
+    """Each bit of `earlier` for length / len(earlier) neighbours."""
+    return np.repeat(earlier, length // len(earlier))
+
+
+def _run_lengths(bits: Live) -> npt.NDArray[np.int64]:
+    ends = np.flatnonzero(np.append(bits[1:] != bits[:-1], True))
+    return np.diff(ends, prepend=-1)
+
+
+def _runs_bits(bits: Live) -> int:
+    return 1 + sum(gamma_bits(run) for run in _run_lengths(bits).tolist())
+
+
+def _write_runs(writer: BitWriter, bits: Live) -> None:
+    writer.field(int(bits[0]), 1)
+    for run in _run_lengths(bits).tolist():
+        writer.gamma(run)
+
+
+def _read_runs(reader: BitReader, count: int) -> Live:
+    bits = np.zeros(count, np.bool_)
+    value = bool(reader.field(1, "bitmap"))
+    position = 0
+    while position < count:
+        run = reader.gamma("bitmap")
+        if run > count - position:
+            raise reader.fail(f"bitmap: a run of {run} goes past the end of {count} bits")
+        bits[position : position + run] = value
+        value = not value
+        position += run
+    return bits
+
+
+def _differences(bits: Live, stride: int) -> Live:
+    out = bits.copy()
+    out[stride:] ^= bits[:-stride]
+    return out
+
+
+def cheapest_form(bits: Live, earlier: Sequence[Live]) -> tuple[Form, int]:
+    """The shortest way to write `bits`, and its size in bits with its argument. Ties go to the lowest kind."""
+    length = len(bits)
+    if bits.all():
+        return Form(Kind.ALL_LIVE), 0
+    candidates = [(length, Form(Kind.RAW)), (_runs_bits(bits), Form(Kind.RUNS))]
+    for stride in _STRIDES:
+        if stride < length:
+            candidates.append((8 + _runs_bits(_differences(bits, stride)), Form(Kind.STRIDE_RUNS, stride)))
+    for number, other in enumerate(earlier):
+        if length % len(other):
+            continue
+        mask = stretch(other, length)
+        argument_bits = 8 * max(1, -(-number.bit_length() // 7))
+        if np.array_equal(mask, bits):
+            candidates.append((argument_bits, Form(Kind.COPY, number)))
+        elif not (bits & ~mask).any():
+            inner = bits[mask]
+            candidates.append((argument_bits + len(inner), Form(Kind.MASKED_RAW, number)))
+            candidates.append((argument_bits + _runs_bits(inner), Form(Kind.MASKED_RUNS, number)))
+    size, form = min(candidates, key=lambda c: (c[0], c[1].kind, c[1].argument))
+    return form, size
+
+
+def write_bitmap(writer: BitWriter, bits: Live, form: Form, earlier: Sequence[Live]) -> None:
+    """Append the packed bits of `bits` in the given form."""
+    match form.kind:
+        case Kind.RAW:
+            writer.flags(bits)
+        case Kind.RUNS:
+            _write_runs(writer, bits)
+        case Kind.STRIDE_RUNS:
+            _write_runs(writer, _differences(bits, form.argument))
+        case Kind.MASKED_RAW:
+            writer.flags(bits[stretch(earlier[form.argument], len(bits))])
+        case Kind.MASKED_RUNS:
+            _write_runs(writer, bits[stretch(earlier[form.argument], len(bits))])
+        case _:
+            pass
+
+
+def read_bitmap(reader: BitReader, length: int, form: Form, earlier: Sequence[Live]) -> Live:
+    """Read the packed bits of a bitmap of `length` bits."""
+    read: Callable[[int], Live]
+    if form.kind in (Kind.RAW, Kind.MASKED_RAW):
+        read = lambda count: reader.flags(count, "bitmap").astype(np.bool_)  # noqa: E731
+    else:
+        read = lambda count: _read_runs(reader, count)  # noqa: E731
+
+    if form.kind == Kind.ALL_LIVE:
+        return np.ones(length, np.bool_)
+    if form.kind in (Kind.RAW, Kind.RUNS):
+        return read(length)
+    if form.kind == Kind.STRIDE_RUNS:
+        stride = form.argument
+        if not 1 <= stride < length:
+            raise reader.fail(f"bitmap: stride {stride} is not within 1 to {length - 1}")
+        return _integrate(read(length), stride)
+
+    if form.argument >= len(earlier):
+        raise reader.fail(f"bitmap: refers to bitmap {form.argument}, only {len(earlier)} come before")
+    other = earlier[form.argument]
+    if length % len(other):
+        raise reader.fail(f"bitmap: {len(other)} bits of bitmap {form.argument} cannot be stretched to {length}")
+    mask = stretch(other, length)
+    if form.kind == Kind.COPY:
+        return mask
+    bits = np.zeros(length, np.bool_)
+    inner = int(np.count_nonzero(mask))
+    if inner == 0:
+        raise reader.fail(f"bitmap: bitmap {form.argument} has no live bit")
+    bits[mask] = read(inner)
+    return bits
+
+
+def _integrate(differences: Live, stride: int) -> Live:
+    """Undo `_differences`: a running XOR over every stride-th bit."""
+    padded = np.zeros(-(-len(differences) // stride) * stride, np.bool_)
+    padded[: len(differences)] = differences
+    running = np.logical_xor.accumulate(padded.reshape(-1, stride), axis=0)
+    return running.reshape(-1)[: len(differences)].copy()

@@ -1,0 +1,129 @@
+"""A bit stream: bytes fill from the least significant bit, fields go in least significant bit first (spec 6.1)."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from bitarray import bitarray
+from bitarray.util import ba2int, int2ba
+
+from ..errors import FormatError
+
+MAX_GAMMA_ZEROS = 32
+
+
+def gamma_bits(n: int) -> int:
+    """Size in bits of the Elias gamma code of n >= 1."""
+    return 2 * n.bit_length() - 1
+
+
+class BitWriter:
+    """Collects bits; `bits` is the stream so far."""
+
+    def __init__(self) -> None:
+        self.bits = bitarray(endian="little")
+
+    def field(self, value: int, width: int) -> None:
+        """Write `value` in `width` bits."""
+        if width:
+            self.bits.extend(int2ba(value, length=width, endian="little"))
+
+    def fields(self, values: npt.NDArray[np.integer], width: int) -> None:
+        """Write each of `values` in `width` bits."""
+        if width and len(values):
+            shifts = np.arange(width, dtype=np.uint64)
+            columns = (values.astype(np.uint64)[:, None] >> shifts) & np.uint64(1)
+            self.flags(columns.astype(np.uint8).reshape(-1))
+
+    def flags(self, values: npt.NDArray[np.uint8] | npt.NDArray[np.bool_]) -> None:
+        """Write one bit for each of `values`, which are 0 or 1."""
+        packed = bitarray(np.packbits(values, bitorder="little").tobytes(), endian="little")
+        self.bits.extend(packed[: len(values)])
+
+    def gamma(self, n: int) -> None:
+        """Write n >= 1 as an Elias gamma code (spec 6.2)."""
+        zeros = n.bit_length() - 1
+        self.field(1 << zeros, zeros + 1)
+        self.field(n & ((1 << zeros) - 1), zeros)
+
+    def to_bytes(self) -> bytes:
+        """The stream, with zero bits up to the next byte."""
+        return self.bits.tobytes()
+
+
+class BitReader:
+    """Reads a bit stream and never goes past its end.
+
+    data : bytes, or a bitarray, which is shared
+    error : subclass of FormatError
+        Raised for everything that the stream does wrong.
+    base : int
+        Offset in the file of the first byte, for the errors.
+    """
+
+    def __init__(self, data: bytes | bitarray, error: type[FormatError], base: int = 0) -> None:
+        self.bits = data if isinstance(data, bitarray) else bitarray(bytes(data), endian="little")
+        self.position = 0
+        self.error = error
+        self.base = base
+
+    @property
+    def remaining(self) -> int:
+        return len(self.bits) - self.position
+
+    def fail(self, message: str) -> FormatError:
+        """The error to raise for what comes next."""
+        return self.error(message, offset=self.base + self.position // 8)
+
+    def _need(self, count: int, what: str) -> None:
+        if count > self.remaining:
+            raise self.fail(f"{what} takes {count} bits, {self.remaining} are left")
+
+    def field(self, width: int, what: str) -> int:
+        """An unsigned number of `width` bits."""
+        if width == 0:
+            return 0
+        self._need(width, what)
+        start = self.position
+        self.position += width
+        return ba2int(self.bits[start : self.position])
+
+    def fields(self, count: int, width: int, what: str) -> npt.NDArray[np.int64]:
+        """`count` unsigned numbers of `width` <= 32 bits."""
+        if width == 0:
+            return np.zeros(count, np.int64)
+        flags = self.flags(count * width, what).reshape(count, width)
+        out = np.zeros(count, np.int64)
+        for i in range(width):
+            out |= flags[:, i].astype(np.int64) << i
+        return out
+
+    def flags(self, count: int, what: str) -> npt.NDArray[np.uint8]:
+        """`count` single bits."""
+        self._need(count, what)
+        start = self.position
+        self.position += count
+        packed = np.frombuffer(self.bits[start : self.position].tobytes(), np.uint8)
+        return np.unpackbits(packed, count=count, bitorder="little")
+
+    def gamma(self, what: str) -> int:
+        """A number n >= 1 in Elias gamma (spec 6.2)."""
+        one = self.bits.find(1, self.position, min(len(self.bits), self.position + MAX_GAMMA_ZEROS + 1))
+        if one < 0:
+            raise self.fail(f"{what}: gamma code has no one bit among its first {MAX_GAMMA_ZEROS + 1}")
+        zeros = one - self.position
+        self.position = one + 1
+        return 1 << zeros | self.field(zeros, what)
+
+    def align(self, what: str) -> None:
+        """Go on to the next byte; the bits passed over must be zero."""
+        aligned = -(-self.position // 8) * 8
+        if self.bits.find(1, self.position, aligned) >= 0:
+            raise self.fail(f"{what} has padding bits that are not zero")
+        self.position = aligned
+
+    def finish(self, what: str) -> None:
+        """Check that nothing is left but zero bits up to the next byte."""
+        if self.remaining >= 8:
+            raise self.fail(f"{what} ends {self.remaining} bits before its last byte does")
+        self.align(what)

@@ -1,0 +1,134 @@
+"""Code lengths in few bits (spec 6.4): each as a step from the one before; the Kraft sum tells the end.
+
+A Huffman code that is best for its counts is not always best with its table: a slightly smoother one may have a table
+that is shorter by more. `cheapest_code` tries a few and takes the smallest sum.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from .bits import BitReader, BitWriter, gamma_bits
+from .huffman import KRAFT_ONE, MAX_LENGTH, code_lengths
+from .prefix_code import PrefixCode, field_width
+
+# Half-widths of the smoothing window, in 64ths of the symbol's own number.
+_WINDOWS = (1, 3, 6, 12, 25)
+
+
+def _tokens(lengths: npt.NDArray[np.uint8]) -> list[tuple[int, int]]:
+    """The table of a complete code as (length, run) pairs: run symbols that are unused (length 0), or one symbol."""
+    used = np.flatnonzero(lengths)
+    tokens = []
+    following = 0
+    for symbol in used.tolist():
+        if symbol > following:
+            tokens.append((0, symbol - following))
+        tokens.append((int(lengths[symbol]), 1))
+        following = symbol + 1
+    return tokens
+
+
+def table_bits(code: PrefixCode) -> int:
+    """Size in bits of the table of `code`."""
+    if code.single is not None:
+        return 1 + field_width(code.alphabet)
+    used = np.flatnonzero(code.lengths)
+    steps = np.abs(np.diff(code.lengths[used].astype(np.int64)))
+    holes = np.diff(used, prepend=-1) - 1
+    size = 1 + 4 + 1 + int(np.select([steps == 0, steps == 1], [1, 3], 7).sum())
+    return size + sum(3 + gamma_bits(hole) for hole in holes[holes > 0].tolist())
+
+
+def write_table(writer: BitWriter, code: PrefixCode) -> None:
+    """Append the table of `code`, which must be canonical or of one symbol."""
+    if code.single is not None:
+        writer.field(1, 1)
+        writer.field(code.single, field_width(code.alphabet))
+        return
+    tokens = _tokens(code.lengths)
+    previous = next(length for length, _ in tokens if length)
+    writer.field(0, 1)
+    writer.field(previous, 4)
+    for length, run in tokens:
+        if length == 0:
+            writer.field(0b011, 3)
+            writer.gamma(run)
+            continue
+        if length == previous:
+            writer.field(0, 1)
+        elif abs(length - previous) == 1:
+            writer.field(0b001 if length > previous else 0b101, 3)
+        else:
+            writer.field(0b111, 3)
+            writer.field(length, 4)
+        previous = length
+
+
+def read_table(reader: BitReader, alphabet: int) -> PrefixCode:
+    """Read a code table for `alphabet` symbols (1 to 4096); every rule of spec 6.4 is checked."""
+    if reader.field(1, "code table"):
+        symbol = reader.field(field_width(alphabet), "code table")
+        if symbol >= alphabet:
+            raise reader.fail(f"code table: symbol {symbol} is outside of the alphabet of {alphabet}")
+        return PrefixCode.one_symbol(symbol, alphabet)
+    lengths = np.zeros(alphabet, np.uint8)
+    previous = _check_length(reader, reader.field(4, "code table"))
+    symbol = kraft = 0
+    while kraft < KRAFT_ONE:
+        if reader.field(1, "code table"):
+            if not reader.field(1, "code table"):
+                step = -1 if reader.field(1, "code table") else 1
+                previous = _check_length(reader, previous + step)
+            elif not reader.field(1, "code table"):
+                symbol += reader.gamma("code table")
+                continue
+            else:
+                previous = _check_length(reader, reader.field(4, "code table"))
+        if symbol >= alphabet:
+            raise reader.fail(f"code table: the Kraft sum is below 1 after all {alphabet} symbols")
+        lengths[symbol] = previous
+        symbol += 1
+        kraft += 1 << (MAX_LENGTH - previous)
+    if kraft > KRAFT_ONE:
+        raise reader.fail("code table: the Kraft sum is above 1")
+    return PrefixCode.canonical(lengths)
+
+
+def _check_length(reader: BitReader, length: int) -> int:
+    if not 1 <= length <= MAX_LENGTH:
+        raise reader.fail(f"code table: code length {length} is not within 1 to {MAX_LENGTH}")
+    return length
+
+
+def _smoothed(counts: npt.NDArray[np.int64], window: int) -> npt.NDArray[np.int64]:
+    """Moving average of the counts, window growing with the symbol; the last symbol (the skip) keeps its own."""
+    body = counts[:-1]
+    n = len(body)
+    index = np.arange(n)
+    half = index * window // 64
+    low, high = np.maximum(index - half, 0), np.minimum(index + half + 1, n)
+    total = np.concatenate([[0], np.cumsum(body)])
+    mean = (total[high] - total[low]) * 256 // (high - low)
+    mean[body > 0] = np.maximum(mean[body > 0], 1)
+    return np.append(mean, counts[-1] * 256)
+
+
+def cheapest_code(counts: npt.NDArray[np.int64], smooth: bool = False) -> tuple[PrefixCode, int]:
+    """A code for these counts and its size in bits, table and stream together.
+
+    smooth : also try codes of smoothed counts, worth it for gaps, whose counts fall slowly from symbol to symbol.
+    """
+    code = PrefixCode.optimal(counts)
+    best = (code, table_bits(code) + code.cost(counts))
+    if smooth and code.single is None:
+        for window in _WINDOWS:
+            other = _smoothed(counts, window)
+            if np.count_nonzero(other) < 2:
+                continue
+            code = PrefixCode.canonical(code_lengths(other))
+            size = table_bits(code) + code.cost(counts)
+            if size < best[1]:
+                best = (code, size)
+    return best

@@ -1,0 +1,72 @@
+"""A code for the symbols of an alphabet, ready for use: Huffman, or fields of a fixed width (spec 6.3)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from . import huffman
+
+
+def field_width(alphabet: int) -> int:
+    """Bits of a fixed-width symbol: the bit length of alphabet - 1."""
+    return (alphabet - 1).bit_length()
+
+
+@dataclass(frozen=True, eq=False)
+class PrefixCode:
+    """lengths : uint8 of shape (alphabet,), 0 for unused symbols and for a symbol that takes no bits.
+    codewords : uint16 of shape (alphabet,), to be written least significant bit first.
+    single : the one symbol of a code without bits, else None.
+    """
+
+    lengths: npt.NDArray[np.uint8]
+    codewords: npt.NDArray[np.uint16]
+    single: int | None = None
+
+    @classmethod
+    def fixed(cls, alphabet: int) -> PrefixCode:
+        """Every symbol is a field of `field_width(alphabet)` bits."""
+        width = field_width(alphabet)
+        if width == 0:
+            return cls.one_symbol(0, 1)
+        return cls(np.full(alphabet, width, np.uint8), np.arange(alphabet, dtype=np.uint16))
+
+    @classmethod
+    def one_symbol(cls, symbol: int, alphabet: int) -> PrefixCode:
+        """The code of zero bits for an alphabet of which one symbol is used."""
+        return cls(np.zeros(alphabet, np.uint8), np.zeros(alphabet, np.uint16), symbol)
+
+    @classmethod
+    def canonical(cls, lengths: npt.NDArray[np.uint8]) -> PrefixCode:
+        """The canonical code of a complete set of lengths (Kraft sum 1)."""
+        return cls(lengths, huffman.canonical_codewords(lengths))
+
+    @classmethod
+    def optimal(cls, counts: npt.NDArray[np.int64]) -> PrefixCode:
+        """The Huffman code of these counts; at least one of them must be above zero."""
+        used = np.flatnonzero(counts)
+        if len(used) == 1:
+            return cls.one_symbol(int(used[0]), len(counts))
+        return cls.canonical(huffman.code_lengths(counts))
+
+    @property
+    def alphabet(self) -> int:
+        return len(self.lengths)
+
+    def covers(self, counts: npt.NDArray[np.int64]) -> bool:
+        """Whether every symbol with a count has a codeword."""
+        if self.single is not None:
+            return int(counts.sum()) == int(counts[self.single])
+        return not bool(counts[self.lengths == 0].any())
+
+    def cost(self, counts: npt.NDArray[np.int64]) -> int:
+        """Size in bits of a stream with these symbol counts."""
+        return int((counts * self.lengths.astype(np.int64)).sum())
+
+    @cached_property
+    def max_length(self) -> int:
+        return int(self.lengths.max())

@@ -1,0 +1,105 @@
+"""Every error that this package raises for its input.
+
+::
+
+    SwsError(ValueError)
+     ├── FormatError              the bytes are not a valid .sws file
+     │    ├── NotSwsError         another kind of file (zip, safetensors, git-lfs pointer, ...)
+     │    ├── VersionError        a newer major version
+     │    ├── TruncatedError      the file ends too early, or goes on after its end
+     │    ├── ChecksumError       a CRC-32 does not match: the file is damaged
+     │    ├── IndexRuleError      the index breaks a rule of the specification
+     │    └── PayloadError        the payload of a tensor breaks a rule of the specification
+     ├── LimitError               valid so far, but larger than the caller's `Limits`
+     ├── UnknownCodingError       a tensor uses a coding that this version does not know
+     ├── InputError               what was given cannot be stored or read as asked
+     ├── MismatchError            two models that should be equal differ
+     └── TensorNotFoundError      no tensor of that name (also a KeyError)
+"""
+
+from __future__ import annotations
+
+
+class SwsError(ValueError):
+    """Base of all errors. `file`, `tensor` and `offset` say where, as far as it is known.
+
+    offset : int or None
+        Byte offset in the file.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        file: str | None = None,
+        tensor: str | None = None,
+        offset: int | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.file = file
+        self.tensor = tensor
+        self.offset = offset
+
+    def locate(self, *, file: str | None = None, tensor: str | None = None) -> None:
+        """Add what a caller further up knows about the place."""
+        self.file = self.file or file
+        self.tensor = self.tensor or tensor
+
+    def __str__(self) -> str:
+        where = []
+        if self.file is not None:
+            where.append(self.file)
+        if self.tensor is not None:
+            where.append(f"tensor {self.tensor!r}")
+        if self.offset is not None:
+            where.append(f"byte {self.offset}")
+        return f"{', '.join(where)}: {self.message}" if where else self.message
+
+
+class FormatError(SwsError):
+    """The bytes are not a valid .sws file."""
+
+
+class NotSwsError(FormatError):
+    """The bytes are another kind of file."""
+
+
+class VersionError(FormatError):
+    """The file has a newer major version than this reader."""
+
+
+class TruncatedError(FormatError):
+    """The size of the file is not what its index says."""
+
+
+class ChecksumError(FormatError):
+    """A CRC-32 does not match."""
+
+
+class IndexRuleError(FormatError):
+    """The index breaks a rule of the specification."""
+
+
+class PayloadError(FormatError):
+    """The payload of a tensor breaks a rule of the specification."""
+
+
+class LimitError(SwsError):
+    """The file is larger than the `Limits` that the caller set."""
+
+
+class UnknownCodingError(SwsError):
+    """A tensor uses a coding that this version does not know; the other tensors can be read."""
+
+
+class InputError(SwsError):
+    """What was given cannot be stored or read as asked."""
+
+
+class MismatchError(SwsError):
+    """Two models that should be equal differ."""
+
+
+class TensorNotFoundError(SwsError, KeyError):
+    """No tensor of that name."""

@@ -1,0 +1,85 @@
+"""`safe_open`: list a file without decoding it, decode single tensors. Shared by the NumPy and the torch interface."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, Generic, Self, TypeVar
+
+from .elements import Elements
+from .limits import DEFAULT_LIMITS, Limits
+from .reader import Reader
+
+T = TypeVar("T")
+
+
+class Handle(Generic[T]):
+    """An open file, for use in a `with` statement. Same methods as safetensors' `safe_open`.
+
+    Raises on opening: `FormatError` for a file that is not valid, `LimitError`, `OSError`.
+    """
+
+    def __init__(
+        self,
+        file: str | os.PathLike[str] | bytes,
+        convert: Callable[[Elements], T],
+        limits: Limits = DEFAULT_LIMITS,
+    ) -> None:
+        self._reader = Reader.open(file, limits)
+        self._convert = convert
+
+    def keys(self) -> list[str]:
+        """Names in the order of the file."""
+        return self._reader.keys()
+
+    def metadata(self) -> dict[str, str]:
+        """The file's string-to-string map."""
+        return self._reader.metadata
+
+    def get_tensor(self, name: str) -> T:
+        """Decode one tensor. Raises `TensorNotFoundError`, `UnknownCodingError`, `FormatError`."""
+        return self._convert(self._reader.read(name))
+
+    def get_slice(self, name: str) -> Slice[T]:
+        """The tensor's shape and dtype, and parts of it by indexing."""
+        self._reader.record(name)
+        return Slice(self._reader, self._convert, name)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._reader.close()
+
+
+class Slice(Generic[T]):
+    """One tensor that is decoded when it is indexed."""
+
+    def __init__(self, reader: Reader, convert: Callable[[Elements], T], name: str) -> None:
+        self._reader = reader
+        self._convert = convert
+        self._name = name
+
+    def get_shape(self) -> list[int]:
+        """Its shape, without decoding."""
+        return list(self._reader.info(self._name).shape)
+
+    def get_dtype(self) -> str:
+        """Its dtype, named as in the registry, without decoding."""
+        return self._reader.info(self._name).dtype.name
+
+    def __getitem__(self, index: Any) -> Any:
+        tensor: Any = self._convert(self._reader.read(self._name))
+        return tensor[index]
+
+
+def load_all(reader: Reader, convert: Callable[[Elements], T]) -> dict[str, T]:
+    """Every tensor of an open file in its order; tied names get the same object."""
+    tensors: dict[str, T] = {}
+    for record in reader.records:
+        target = reader.resolve(record)
+        tensors[record.name] = tensors[target.name] if target is not record else convert(reader.read(record.name))
+    return tensors

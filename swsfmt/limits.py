@@ -1,0 +1,43 @@
+"""What a reader accepts before it allocates memory (spec section 8)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .errors import LimitError
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Upper bounds for untrusted files. A file above one of them raises `LimitError`.
+
+    max_decoded_bytes : int
+        Decoded size of all tensors together, in bytes. A file of 100 bytes may legally stand for gigabytes of zeros.
+    max_tensors : int
+        Number of records.
+    max_index_bytes : int
+        Size of the index, and of all names together, in bytes.
+    max_name_bytes : int
+        Length of one name, in bytes of UTF-8.
+    max_bitmap_bits : int
+        Length of all bitmaps together, in bits; a reader holds a byte for each.
+    """
+
+    max_decoded_bytes: int = 2**34
+    max_tensors: int = 2**20
+    max_index_bytes: int = 2**28
+    max_name_bytes: int = 2**16 - 1
+    max_bitmap_bits: int = 2**26
+
+    def check(self, name: str, value: int, what: str) -> None:
+        """Raise `LimitError` if `value` is above the limit called `name`."""
+        limit: int = getattr(self, name)
+        if value > limit:
+            raise LimitError(
+                f"{what} is {value:,}, the limit is {limit:,}; if you trust the file, "
+                f"pass limits=swsfmt.Limits({name}={value}) (sws: --limit {name}={value})"
+            )
+
+
+DEFAULT_LIMITS = Limits()
+MAX_RANK = 64

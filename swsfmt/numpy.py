@@ -1,0 +1,152 @@
+"""Files of NumPy arrays. The functions are named and behave as in `safetensors.numpy`.
+
+bfloat16 and float8 arrays have the dtypes of the package `ml_dtypes`, which is needed for them only.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any, TypedDict, Unpack
+
+import numpy as np
+import numpy.typing as npt
+
+from . import dtypes
+from .codings.common import TensorInfo
+from .dtypes import DType
+from .elements import Elements, Tied
+from .errors import InputError
+from .handle import Handle, load_all
+from .limits import DEFAULT_LIMITS, Limits
+from .options import Options
+from .reader import Reader
+from .writer import encode, write_atomically
+
+Array = npt.NDArray[Any]
+
+_ML_DTYPES = {
+    "BF16": "bfloat16",
+    "F8_E4M3": "float8_e4m3fn",
+    "F8_E5M2": "float8_e5m2",
+    "F8_E4M3FNUZ": "float8_e4m3fnuz",
+    "F8_E5M2FNUZ": "float8_e5m2fnuz",
+    "F8_E8M0": "float8_e8m0fnu",
+}
+_NAMES = {
+    "bool": "BOOL",
+    "uint8": "U8",
+    "int8": "I8",
+    "uint16": "U16",
+    "int16": "I16",
+    "uint32": "U32",
+    "int32": "I32",
+    "uint64": "U64",
+    "int64": "I64",
+    "float16": "F16",
+    "float32": "F32",
+    "float64": "F64",
+    "complex64": "C64",
+    "complex128": "C128",
+    **{name: key for key, name in _ML_DTYPES.items()},
+}
+_NUMPY = {key: name for name, key in _NAMES.items()}
+
+
+class EncodingOptions(TypedDict, total=False):
+    """Keyword arguments of every save function, see `Options`."""
+
+    pbits: int | None
+    pbits_fc: int | None
+    pbits_conv: int | None
+    huffman: bool
+    scan: str
+    compact: str
+
+
+def save(
+    tensors: Mapping[str, Array],
+    metadata: Mapping[str, str] | None = None,
+    **options: Unpack[EncodingOptions],
+) -> bytes:
+    """The file of these arrays, as bytes. Every value comes back bit for bit.
+
+    The same array under two names (same memory, shape and strides) is stored once and tied again on load.
+    Raises `InputError` for a dtype that the format does not have.
+    """
+    return encode(_elements(tensors), metadata, Options(**options))
+
+
+def save_file(
+    tensors: Mapping[str, Array],
+    filename: str | os.PathLike[str],
+    metadata: Mapping[str, str] | None = None,
+    **options: Unpack[EncodingOptions],
+) -> None:
+    """Write the file of these arrays; atomically: `filename` holds what it held before or the whole new file."""
+    write_atomically(filename, save(tensors, metadata, **options))
+
+
+def load(data: bytes, *, limits: Limits = DEFAULT_LIMITS) -> dict[str, Array]:
+    """The arrays of a file in memory, in the order of the file. Raises `FormatError`, `LimitError`."""
+    with Reader.open(data, limits) as reader:
+        return load_all(reader, to_array)
+
+
+def load_file(filename: str | os.PathLike[str], *, limits: Limits = DEFAULT_LIMITS) -> dict[str, Array]:
+    """The arrays of a file, in its order. Raises `FormatError`, `LimitError`, `OSError`."""
+    with Reader.open(filename, limits) as reader:
+        return load_all(reader, to_array)
+
+
+def safe_open(filename: str | os.PathLike[str], *, limits: Limits = DEFAULT_LIMITS) -> Handle[Array]:
+    """Open a file to list it and to decode single arrays."""
+    return Handle(filename, to_array, limits)
+
+
+def to_array(elements: Elements) -> Array:
+    """A writable array of these elements. Raises `InputError` where NumPy has no such dtype."""
+    info = elements.info
+    bits = elements.bits if elements.bits.flags.writeable else elements.bits.copy()
+    return bits.view(_numpy_dtype(info.dtype)).reshape(info.shape)
+
+
+def from_array(array: Array, name: str | None = None) -> Elements:
+    """The elements of an array. Raises `InputError` for a dtype that the format does not have."""
+    known = _NAMES.get(array.dtype.name)
+    if known is None:
+        raise InputError(f"dtype {array.dtype} cannot be stored", tensor=name)
+    dtype = dtypes.BY_NAME[known]
+    flat = np.ascontiguousarray(array).reshape(-1)
+    if flat.dtype.byteorder == ">":
+        flat = flat.astype(flat.dtype.newbyteorder("<"))
+    return Elements(TensorInfo(dtype, array.shape), flat.view(dtype.bits))
+
+
+def _elements(tensors: Mapping[str, Array]) -> dict[str, Elements | Tied]:
+    out: dict[str, Elements | Tied] = {}
+    seen: dict[Any, str] = {}
+    for name, value in tensors.items():
+        if not isinstance(value, np.ndarray | np.generic):
+            raise InputError(f"a {type(value).__name__} is not a NumPy array", tensor=name)
+        array = np.asarray(value)
+        key = (array.__array_interface__["data"][0], array.shape, array.strides, array.dtype)
+        if array.size and key in seen:
+            out[name] = Tied(seen[key])
+            continue
+        seen[key] = name
+        out[name] = from_array(array, name)
+    return out
+
+
+def _numpy_dtype(dtype: DType) -> np.dtype[Any]:
+    if dtype.name in _ML_DTYPES:
+        try:
+            import ml_dtypes
+        except ImportError as error:
+            raise InputError(f"NumPy has no {dtype.name}; install ml_dtypes, or use swsfmt.torch") from error
+        found: np.dtype[Any] = np.dtype(getattr(ml_dtypes, _ML_DTYPES[dtype.name]))
+        return found
+    if dtype.name not in _NUMPY:
+        raise InputError(f"NumPy has no {dtype.name}; use swsfmt.torch")
+    return np.dtype(_NUMPY[dtype.name])

@@ -1,0 +1,51 @@
+"""What a caller may fix about the encoding. Everything left open is chosen by exact cost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .codings.sparse import MAX_PBITS, Scan
+from .codings.sparse_plan import Freedom
+from .errors import InputError
+
+
+@dataclass(frozen=True)
+class Options:
+    """pbits : int or None
+        Width of the relative column indices in bits, 1 to 12, for every sparse tensor.
+    pbits_fc, pbits_conv : int or None
+        The same for tensors of rank up to 2 and of rank 3 and more; they go before `pbits`.
+    huffman : bool
+        False: gaps and values are fields of fixed width.
+    scan : "auto", "rows" or "columns"
+        The direction in which sparse tensors are read.
+    compact : "auto" or "off"
+        Whether dead rows and columns may leave the matrix.
+    """
+
+    pbits: int | None = None
+    pbits_fc: int | None = None
+    pbits_conv: int | None = None
+    huffman: bool = True
+    scan: str = "auto"
+    compact: str = "auto"
+
+    def __post_init__(self) -> None:
+        for name in ("pbits", "pbits_fc", "pbits_conv"):
+            value = getattr(self, name)
+            if value is not None and not 1 <= value <= MAX_PBITS:
+                raise InputError(f"{name} is {value}, it must be within 1 to {MAX_PBITS}")
+        if self.scan not in ("auto", "rows", "columns"):
+            raise InputError(f"scan is {self.scan!r}, it must be 'auto', 'rows' or 'columns'")
+        if self.compact not in ("auto", "off"):
+            raise InputError(f"compact is {self.compact!r}, it must be 'auto' or 'off'")
+
+    def freedom(self, rank: int) -> Freedom:
+        """What is left open for a tensor of that rank."""
+        own = self.pbits_conv if rank >= 3 else self.pbits_fc
+        return Freedom(
+            pbits=own if own is not None else self.pbits,
+            scan=None if self.scan == "auto" else Scan[self.scan.upper()],
+            compact=self.compact == "auto",
+            huffman=self.huffman,
+        )

@@ -1,0 +1,143 @@
+"""Open a file, list it, read one tensor or all of them. Knows neither NumPy arrays' dtypes nor torch."""
+
+from __future__ import annotations
+
+import os
+import zlib
+from types import TracebackType
+from typing import Self
+
+from . import codings
+from .codings import alias
+from .codings.common import Decoded, TensorInfo
+from .elements import Elements
+from .errors import ChecksumError, SwsError, TensorNotFoundError, TruncatedError, UnknownCodingError
+from .layout import MAX_HEADER, Layout, Record, parse_prefix, prefix_length
+from .limits import DEFAULT_LIMITS, Limits
+from .sections import Section, Span
+from .source import BytesSource, PathSource, Source
+
+_FIRST_READ = 1 << 16
+
+
+class Reader:
+    """An open .sws file whose header and index have been checked. Payloads are read when asked for.
+
+    Raises `FormatError` for a file that is not valid, `LimitError` for one that is too large, `OSError` as `open` does.
+    """
+
+    def __init__(self, source: Source, limits: Limits = DEFAULT_LIMITS) -> None:
+        self.source = source
+        self.limits = limits
+        try:
+            self.layout: Layout = self._read_prefix()
+        except SwsError as error:
+            source.close()
+            error.locate(file=source.name)
+            raise
+        self._numbers = {record.name: i for i, record in enumerate(self.layout.records)}
+
+    @classmethod
+    def open(
+        cls, file: str | os.PathLike[str] | bytes | bytearray | memoryview, limits: Limits = DEFAULT_LIMITS
+    ) -> Reader:
+        """Open a path, or a file that is in memory."""
+        in_memory = isinstance(file, bytes | bytearray | memoryview)
+        return cls(BytesSource(file) if in_memory else PathSource(file), limits)  # type: ignore[arg-type]
+
+    def _read_prefix(self) -> Layout:
+        size = self.source.size
+        data = self.source.read_at(0, min(size, max(MAX_HEADER, _FIRST_READ)))
+        needed = prefix_length(data, self.limits)
+        if needed > size:
+            raise TruncatedError(f"the file ends within its index, {needed} bytes are needed", offset=size)
+        if needed > len(data):
+            data += self.source.read_at(len(data), needed - len(data))
+        return parse_prefix(data[:needed], size, self.limits)
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        return dict(self.layout.metadata)
+
+    @property
+    def records(self) -> list[Record]:
+        """All records in the order of the file, aliases included."""
+        return self.layout.records
+
+    def keys(self) -> list[str]:
+        """The names of all tensors in the order of the file."""
+        return [record.name for record in self.layout.records]
+
+    def record(self, name: str) -> Record:
+        """The record of that name; that of its target for an alias."""
+        if name not in self._numbers:
+            raise TensorNotFoundError(f"there is no tensor {name!r}", file=self.source.name)
+        return self.resolve(self.layout.records[self._numbers[name]])
+
+    def resolve(self, record: Record) -> Record:
+        """The record itself, or its target for an alias."""
+        return self.layout.records[record.params.target] if record.coding == alias.ID else record
+
+    def info(self, name: str) -> TensorInfo:
+        """Dtype and shape without decoding. Raises `UnknownCodingError` where the dtype is unknown too."""
+        record = self.record(name)
+        if record.info is None:
+            raise self._unknown(record)
+        return record.info
+
+    def read(self, name: str) -> Elements:
+        """Decode one tensor. Raises `FormatError`, `UnknownCodingError`, `TensorNotFoundError`."""
+        record = self.record(name)
+        decoded = self.decode(record)
+        assert record.info is not None
+        return Elements(record.info, decoded.bits)
+
+    def decode(self, record: Record) -> Decoded:
+        """Decode a record that is not an alias; its spans are in bits of the file."""
+        if record.params is None or record.info is None:
+            raise self._unknown(record)
+        try:
+            found: Decoded = codings.BY_ID[record.coding].decode(record.params, record.info, self.payload(record))
+        except SwsError as error:
+            error.locate(file=self.source.name, tensor=record.name)
+            raise
+        base = 8 * record.offset
+        spans = [Span(span.section, base + span.start, base + span.end) for span in found.spans]
+        return found._replace(spans=spans)
+
+    def payload(self, record: Record) -> bytes:
+        """The bytes of a payload, its CRC-32 checked."""
+        if record.inline is not None:
+            return record.inline
+        data = self.source.read_at(record.offset, record.payload_length)
+        if zlib.crc32(data) != record.crc:
+            raise ChecksumError(
+                "the CRC-32 of the payload does not match: the file is damaged",
+                file=self.source.name,
+                tensor=record.name,
+                offset=record.offset,
+            )
+        return data
+
+    def opaque(self, record: Record) -> list[Span]:
+        """The span of a payload that cannot be decoded."""
+        start = 8 * record.offset
+        return [Span(Section.RAW, start, start + 8 * record.payload_length)]
+
+    def _unknown(self, record: Record) -> UnknownCodingError:
+        return UnknownCodingError(
+            f"coding {record.coding} is not known to this version; upgrade swsfmt",
+            file=self.source.name,
+            tensor=record.name,
+        )
+
+    def close(self) -> None:
+        self.source.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

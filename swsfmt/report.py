@@ -1,0 +1,187 @@
+"""Where every byte of a file went, and whether it is whole. The ratio is dense bytes over the size of the file."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from . import codings
+from .codings import alias, sparse
+from .errors import UnknownCodingError
+from .layout import Record
+from .limits import DEFAULT_LIMITS, Limits
+from .reader import Reader
+from .sections import Section, Span
+
+
+@dataclass(frozen=True)
+class TensorReport:
+    """One tensor. All sizes in bytes unless the name says bits.
+
+    dtype : registry name; None for an unknown one
+    alias_of : name of the tensor that this one is
+    dense_bytes : elements in their own dtype; 0 for an alias, whose memory is counted with its target
+    file_bytes : record and payload; codebooks and header belong to the whole file
+    sections, section_bits : the same by section, in bytes (they sum up to file_bytes) and in exact bits
+    nonzero : number of elements with a bit set; None if the tensor was not decoded
+    gaps : number of symbols in the gap stream, skips included; None if there is none
+    pbits : width of the relative indices; None if there are none
+    """
+
+    name: str
+    dtype: str | None
+    shape: list[int]
+    coding: str
+    alias_of: str | None
+    dense_bytes: int
+    file_bytes: int
+    sections: dict[str, int]
+    section_bits: dict[str, int]
+    nonzero: int | None
+    gaps: int | None = None
+    pbits: int | None = None
+    scan: str | None = None
+
+    @property
+    def numel(self) -> int:
+        return int(np.prod(self.shape, dtype=object)) if self.shape else 1
+
+    @property
+    def ratio(self) -> float | None:
+        """Dense bytes over the bytes of this tensor's record and payload."""
+        return self.dense_bytes / self.file_bytes if self.alias_of is None else None
+
+    @property
+    def sparsity(self) -> float | None:
+        """Part of the elements that have no bit set."""
+        if self.nonzero is None or self.numel == 0:
+            return None
+        return 1 - self.nonzero / self.numel
+
+
+@dataclass(frozen=True)
+class Report:
+    """A whole file. `sections` sum up to `file_bytes`, the size on disk; `ratio` is dense_bytes / file_bytes."""
+
+    file: str | None
+    version: str
+    file_bytes: int
+    dense_bytes: int
+    ratio: float
+    sections: dict[str, int]
+    metadata: dict[str, str]
+    tensors: list[TensorReport]
+
+    def to_json(self) -> dict[str, Any]:
+        """What `sws inspect --json` and `sws verify --json` print, keys as documented in the README."""
+        out = asdict(self)
+        for tensor, entry in zip(self.tensors, out["tensors"], strict=True):
+            entry["ratio"] = tensor.ratio
+            entry["sparsity"] = tensor.sparsity
+        return out
+
+
+def inspect(
+    file: str | os.PathLike[str] | bytes | bytearray | memoryview, *, limits: Limits = DEFAULT_LIMITS
+) -> Report:
+    """Account for every byte of a file. Decodes every tensor to do so, one at a time.
+
+    Raises `FormatError` for a damaged file. A tensor with an unknown coding is listed, its payload counted as raw.
+    """
+    with Reader.open(file, limits) as reader:
+        return report(reader)
+
+
+def verify(file: str | os.PathLike[str] | bytes | bytearray | memoryview, *, limits: Limits = DEFAULT_LIMITS) -> Report:
+    """Check every checksum and decode everything; return the same report as `inspect`.
+
+    Raises `FormatError` for a damaged file and `UnknownCodingError` for a tensor that cannot be checked.
+    """
+    with Reader.open(file, limits) as reader:
+        for record in reader.records:
+            if record.params is None:
+                reader.decode(record)
+        return report(reader)
+
+
+def report(reader: Reader) -> Report:
+    """The report on an open file."""
+    spans = [span for span in reader.layout.spans if span.section != Section.RAW]
+    facts: dict[int, tuple[int, int | None]] = {}
+    for number, record in enumerate(reader.records):
+        if record.coding == alias.ID:
+            continue
+        try:
+            decoded = reader.decode(record)
+            facts[number] = (_count_nonzero(decoded.bits, record), decoded.gap_symbols)
+            found = decoded.spans
+        except UnknownCodingError:
+            found = reader.opaque(record)
+        spans += [Span(span.section, span.start, span.end, number) for span in _covered(found, record)]
+    spans.sort(key=lambda span: span.start)
+    size = reader.source.size
+    tensors = [
+        _tensor(reader, number, [s for s in group if s.bits], *facts.get(number, (None, None)))
+        for number, group in enumerate(_by_record(spans, len(reader.records)))
+    ]
+    dense = sum(tensor.dense_bytes for tensor in tensors)
+    return Report(
+        file=reader.source.name,
+        version="{}.{}".format(*reader.layout.version),
+        file_bytes=size,
+        dense_bytes=dense,
+        ratio=dense / size,
+        sections={section.value: sum(s.bytes for s in spans if s.section == section) for section in Section},
+        metadata=reader.metadata,
+        tensors=tensors,
+    )
+
+
+def _covered(spans: list[Span], record: Record) -> list[Span]:
+    """The spans of a payload, the last one drawn out over the padding bits."""
+    end = 8 * (record.offset + record.payload_length)
+    if not spans or spans[-1].end == end:
+        return spans
+    return [*spans[:-1], Span(spans[-1].section, spans[-1].start, end)]
+
+
+def _by_record(spans: list[Span], records: int) -> list[list[Span]]:
+    groups: list[list[Span]] = [[] for _ in range(records)]
+    for span in spans:
+        if span.record is not None:
+            groups[span.record].append(span)
+    return groups
+
+
+def _count_nonzero(bits: np.ndarray[Any, Any], record: Record) -> int:
+    itemsize = record.info.dtype.itemsize if record.info is not None else 1
+    if itemsize > 8:
+        return int(np.count_nonzero(bits.reshape(-1, itemsize).any(axis=1)))
+    return int(np.count_nonzero(bits))
+
+
+def _tensor(reader: Reader, number: int, spans: list[Span], nonzero: int | None, gaps: int | None) -> TensorReport:
+    record = reader.records[number]
+    target = reader.resolve(record)
+    is_alias = record.coding == alias.ID
+    info = target.info
+    coded = record.params.coded if record.coding == sparse.ID and record.params else None
+    bits = {section.value: sum(s.bits for s in spans if s.section == section) for section in Section}
+    return TensorReport(
+        name=record.name,
+        dtype=info.dtype.name if info is not None else None,
+        shape=list(info.shape) if info is not None else [],
+        coding=codings.name(record.coding),
+        alias_of=target.name if is_alias else None,
+        dense_bytes=info.nbytes if info is not None and not is_alias else 0,
+        file_bytes=sum(span.bytes for span in spans),
+        sections={section.value: sum(s.bytes for s in spans if s.section == section) for section in Section},
+        section_bits=bits,
+        nonzero=nonzero,
+        gaps=gaps,
+        pbits=coded.pbits if coded else None,
+        scan=coded.scan.name.lower() if coded else None,
+    )

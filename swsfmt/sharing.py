@@ -1,0 +1,76 @@
+"""Which tensors get a codebook, and which of them share one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from .codebook import MAX_VALUES, Codebook
+from .dtypes import Bits, DType
+from .elements import Elements
+
+# A tensor whose first elements are all different is not worth a sort of the rest.
+_SAMPLE = 1 << 14
+# What one more unused symbol costs in a code table, in bits, about.
+_UNUSED_BITS = 2
+_HEADER_BITS = 24
+
+
+def distinct_values(elements: Elements) -> Bits | None:
+    """The distinct non-zero elements in ascending order, or None if a codebook cannot hold them or cannot pay."""
+    bits = elements.bits
+    if elements.info.dtype.itemsize > 8 or len(bits) == 0:
+        return None
+    if elements.info.dtype.itemsize > 1:
+        sample = np.unique(bits[:_SAMPLE])
+        if len(sample) > MAX_VALUES + 1:
+            return None
+    values = np.unique(bits)
+    values = values[values > 0]
+    return values if len(values) <= MAX_VALUES else None
+
+
+@dataclass
+class _Group:
+    """Tensors that share a codebook. members : numbers of the tensors."""
+
+    dtype: DType
+    values: Bits
+    members: list[int] = field(default_factory=list)
+
+    def bits(self) -> int:
+        return Codebook.of(self.dtype, self.values).storage.itemsize * 8 * len(self.values)
+
+
+def share(distinct: Sequence[tuple[int, DType, Bits]]) -> tuple[list[Codebook], dict[int, int]]:
+    """Group tensors into codebooks: a tensor joins the group where that costs least, or founds its own.
+
+    distinct : number, dtype and distinct non-zero values of each tensor.
+    Returns the codebooks and the codebook number of each tensor that has values.
+    """
+    groups: list[_Group] = []
+    for number, dtype, values in distinct:
+        if len(values) == 0:
+            continue
+        own = _Group(dtype, values, [number])
+        best: tuple[int, _Group | None, _Group] = (own.bits() + _HEADER_BITS, None, own)
+        for group in groups:
+            if group.dtype != dtype or not np.isin(values, group.values).any():
+                continue
+            union = np.union1d(group.values, values)
+            if len(union) > MAX_VALUES:
+                continue
+            joined = _Group(dtype, union, [*group.members, number])
+            unused = len(union) - len(values) + len(group.members) * (len(union) - len(group.values))
+            cost = joined.bits() - group.bits() + _UNUSED_BITS * unused
+            if cost < best[0]:
+                best = (cost, group, joined)
+        _, replaced, chosen = best
+        if replaced is None:
+            groups.append(chosen)
+        else:
+            groups[groups.index(replaced)] = chosen
+    books = [Codebook.of(group.dtype, group.values) for group in groups]
+    return books, {member: i for i, group in enumerate(groups) for member in group.members}

@@ -1,0 +1,198 @@
+"""Files of torch tensors: a `state_dict` in and out. Functions named as in `safetensors.torch`.
+
+Unlike there, tied tensors are kept: stored once, under all their names, and tied again on load.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from typing import Any, Unpack
+
+import torch
+
+from . import dtypes
+from .codings.common import TensorInfo
+from .elements import Elements, Tied
+from .errors import InputError, SwsError
+from .handle import Handle, load_all
+from .limits import DEFAULT_LIMITS, Limits
+from .numpy import EncodingOptions
+from .options import Options
+from .reader import Reader
+from .writer import encode, write_atomically
+
+_DTYPES = {
+    "BOOL": torch.bool,
+    "U8": torch.uint8,
+    "I8": torch.int8,
+    "U16": torch.uint16,
+    "I16": torch.int16,
+    "U32": torch.uint32,
+    "I32": torch.int32,
+    "U64": torch.uint64,
+    "I64": torch.int64,
+    "F16": torch.float16,
+    "BF16": torch.bfloat16,
+    "F32": torch.float32,
+    "F64": torch.float64,
+    "C64": torch.complex64,
+    "C128": torch.complex128,
+    "C32": torch.complex32,
+    "F8_E4M3": torch.float8_e4m3fn,
+    "F8_E5M2": torch.float8_e5m2,
+    "F8_E4M3FNUZ": torch.float8_e4m3fnuz,
+    "F8_E5M2FNUZ": torch.float8_e5m2fnuz,
+}
+# Newer torch has these too.
+for _key, _name in (("F8_E8M0", "float8_e8m0fnu"), ("F4_X2", "float4_e2m1fn_x2")):
+    if hasattr(torch, _name):
+        _DTYPES[_key] = getattr(torch, _name)
+_NAMES = {dtype: name for name, dtype in _DTYPES.items()}
+# An integer dtype of each element size, to look at the bits.
+_BITS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
+
+
+def save(
+    tensors: Mapping[str, torch.Tensor],
+    metadata: Mapping[str, str] | None = None,
+    **options: Unpack[EncodingOptions],
+) -> bytes:
+    """The file of these tensors, as bytes. Every value comes back bit for bit.
+
+    Tensors may lie on any device, be non-contiguous, empty or 0-dimensional. Tensors that are the same memory
+    (storage, offset, shape and strides) are stored once.
+    Raises `InputError` for what is not a dense tensor or has a dtype that the format does not have.
+    """
+    return encode(to_elements(tensors), metadata, Options(**options))
+
+
+def save_file(
+    tensors: Mapping[str, torch.Tensor],
+    filename: str | os.PathLike[str],
+    metadata: Mapping[str, str] | None = None,
+    **options: Unpack[EncodingOptions],
+) -> None:
+    """Write the file of these tensors; atomically: `filename` holds what it held before or the whole new file."""
+    write_atomically(filename, save(tensors, metadata, **options))
+
+
+def load(
+    data: bytes, *, device: str | torch.device | int = "cpu", limits: Limits = DEFAULT_LIMITS
+) -> dict[str, torch.Tensor]:
+    """The tensors of a file in memory, in the order of the file. Raises `FormatError`, `LimitError`."""
+    with Reader.open(data, limits) as reader:
+        return load_all(reader, _converter(device))
+
+
+def load_file(
+    filename: str | os.PathLike[str],
+    device: str | torch.device | int = "cpu",
+    *,
+    limits: Limits = DEFAULT_LIMITS,
+) -> dict[str, torch.Tensor]:
+    """The tensors of a file, in its order. Raises `FormatError`, `LimitError`, `OSError`."""
+    with Reader.open(filename, limits) as reader:
+        return load_all(reader, _converter(device))
+
+
+def safe_open(
+    filename: str | os.PathLike[str],
+    device: str | torch.device | int = "cpu",
+    *,
+    limits: Limits = DEFAULT_LIMITS,
+) -> Handle[torch.Tensor]:
+    """Open a file to list it and to decode single tensors."""
+    return Handle(filename, _converter(device), limits)
+
+
+def save_model(
+    model: torch.nn.Module,
+    filename: str | os.PathLike[str],
+    metadata: Mapping[str, str] | None = None,
+    **options: Unpack[EncodingOptions],
+) -> None:
+    """Write the `state_dict` of a model."""
+    save_file(model.state_dict(), filename, metadata, **options)
+
+
+def load_model(
+    model: torch.nn.Module,
+    filename: str | os.PathLike[str],
+    strict: bool = True,
+    device: str | torch.device | int = "cpu",
+    *,
+    limits: Limits = DEFAULT_LIMITS,
+) -> tuple[list[str], list[str]]:
+    """Load a file into a model and return the missing and the unexpected names.
+
+    strict : names that are missing or unexpected raise `RuntimeError`, as `Module.load_state_dict` does.
+    """
+    missing, unexpected = model.load_state_dict(load_file(filename, device, limits=limits), strict=strict)
+    return list(missing), list(unexpected)
+
+
+def to_elements(tensors: Mapping[str, Any]) -> dict[str, Elements | Tied]:
+    """What the writer takes: elements, with tied tensors named as such. Raises `InputError`."""
+    out: dict[str, Elements | Tied] = {}
+    seen: dict[Any, str] = {}
+    for name, tensor in tensors.items():
+        if not isinstance(tensor, torch.Tensor):
+            raise InputError(
+                f"a {type(tensor).__name__} is not a tensor; leave it out or store it as metadata",
+                tensor=str(name),
+            )
+        try:
+            key = _memory(tensor)
+            if key is not None and key in seen:
+                out[name] = Tied(seen[key])
+                continue
+            if key is not None:
+                seen[key] = name
+            out[name] = from_tensor(tensor)
+        except SwsError as error:
+            error.locate(tensor=name)
+            raise
+    return out
+
+
+def from_tensor(tensor: torch.Tensor) -> Elements:
+    """The elements of a tensor. Raises `InputError`."""
+    if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_nested:
+        raise InputError(f"a tensor of layout {tensor.layout} and dtype {tensor.dtype} is not dense")
+    if tensor.is_meta:
+        raise InputError("a tensor on the meta device has no values")
+    if tensor.dtype not in _NAMES:
+        raise InputError(f"dtype {tensor.dtype} cannot be stored")
+    dtype = dtypes.BY_NAME[_NAMES[tensor.dtype]]
+    plain = tensor.detach().resolve_conj().resolve_neg().cpu().contiguous().reshape(-1)
+    bits = plain.view(_BITS[min(dtype.itemsize, 8)]).numpy().view(dtype.bits)
+    return Elements(TensorInfo(dtype, tuple(tensor.shape)), bits)
+
+
+def _memory(tensor: torch.Tensor) -> Any:
+    """Equal for two tensors that are the same memory; None for one that has none."""
+    if tensor.numel() == 0 or tensor.layout != torch.strided or tensor.is_meta:
+        return None
+    return (
+        tensor.device,
+        tensor.dtype,
+        tensor.data_ptr(),
+        tuple(tensor.shape),
+        tensor.stride(),
+        tensor.is_conj(),
+        tensor.is_neg(),
+    )
+
+
+def _converter(device: str | torch.device | int) -> Callable[[Elements], torch.Tensor]:
+    def convert(elements: Elements) -> torch.Tensor:
+        info = elements.info
+        if info.dtype.name not in _DTYPES:
+            raise InputError(f"this version of torch has no {info.dtype.name}; upgrade torch")
+        bits = elements.bits if elements.bits.flags.writeable else elements.bits.copy()
+        signed = bits if info.dtype.itemsize in (1, 16) else bits.view(f"<i{info.dtype.itemsize}")
+        tensor = torch.from_numpy(signed).view(_DTYPES[info.dtype.name]).reshape(info.shape)
+        return tensor.to(device)
+
+    return convert
