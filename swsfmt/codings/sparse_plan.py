@@ -19,7 +19,9 @@ from .common import Chunks, Resources, Stream, StreamKind, width_of
 from .sparse import CHUNKABLE_ENTRIES, MAX_PBITS, Coded, Params, Scan, chunk_table, encode
 from .sparse_matrix import CompactMatrix, Indices, skips_and_gaps
 
-_FINALISTS = 8
+_FINALISTS = 24
+# What a used symbol takes in a code table, about.
+_TABLE_BITS = 4
 _LOG_BITS = 12
 _LOG_TABLE = np.rint(np.log2(1 + np.arange(256) / 256) * (1 << _LOG_BITS)).astype(np.int64)
 
@@ -192,7 +194,7 @@ def _estimate(counts: npt.NDArray[np.int64], pbits: int, huffman: bool) -> int:
         return fixed
     used = counts[counts > 0]
     entropy = int((used * (_log2(np.array([total])) - _log2(used))).sum())
-    return min(fixed, entropy + (3 * len(used) << _LOG_BITS) // 2)
+    return min(fixed, entropy + (_TABLE_BITS * len(used) << _LOG_BITS))
 
 
 def _log2(n: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

@@ -14,7 +14,7 @@ from .huffman import KRAFT_ONE, MAX_LENGTH, code_lengths
 from .prefix_code import PrefixCode, field_width
 
 # Half-widths of the smoothing window, in 64ths of the symbol's own number.
-_WINDOWS = (1, 3, 6, 12, 25)
+_WINDOWS = (1, 4, 12, 25)
 
 
 def _tokens(lengths: npt.NDArray[np.uint8]) -> list[tuple[int, int]]:

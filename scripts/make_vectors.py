@@ -1,0 +1,393 @@
+"""Write the valid vectors of the specification: `python scripts/make_vectors.py [FOLDER]`.
+
+Each vector forces one form of the format, also those that the encoder would not choose, so that a reader that agrees on
+all of them has met every branch of the specification. The files and the manifest are committed; a change of theirs is a
+change of the format. Tests check that they are what this script makes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from swsfmt import dtypes, layout
+from swsfmt.codebook import Codebook
+from swsfmt.codings import alias, dense, narrow, raw, sparse
+from swsfmt.codings.common import Chunks, Stream, StreamKind, TensorInfo
+from swsfmt.codings.sparse import Scan
+from swsfmt.codings.sparse_matrix import CompactMatrix, matrix_shape, skips_and_gaps
+from swsfmt.cursor import varint
+from swsfmt.dtypes import DType
+from swsfmt.entropy.bitmap import Form, Kind
+from swsfmt.entropy.prefix_code import PrefixCode
+from swsfmt.layout import Draft
+from swsfmt.numpy import from_array
+from swsfmt.reader import Reader
+
+HERE = Path(__file__).resolve().parent.parent / "spec" / "vectors"
+ALL_LIVE = Form(Kind.ALL_LIVE)
+
+
+@dataclass
+class Builder:
+    """Collects drafts; gives codebooks, tables and bitmaps their numbers."""
+
+    metadata: dict[str, str] = field(default_factory=dict)
+    codebooks: list[Codebook] = field(default_factory=list)
+    tables: list[PrefixCode] = field(default_factory=list)
+    drafts: list[Draft] = field(default_factory=list)
+
+    def codebook(self, values: Sequence[float], dtype: str = "F32", storage: str | None = None) -> int:
+        bits = from_array(np.array(sorted(values), _NUMPY[dtype])).bits
+        bits = np.sort(bits[bits > 0])
+        book = Codebook.of(dtypes.BY_NAME[dtype], bits)
+        if storage == dtype:
+            book = Codebook(book.dtype, bits, book.dtype, bits)
+        self.codebooks.append(book)
+        return len(self.codebooks) - 1
+
+    def raw(self, name: str, array: np.ndarray[Any, Any]) -> None:
+        elements = from_array(array)
+        self.drafts.append(Draft(name, raw.ID, elements.info, raw.Params(), elements.bits.tobytes()))
+
+    def raw_bytes(self, name: str, dtype: DType, shape: tuple[int, ...], data: bytes) -> None:
+        self.drafts.append(Draft(name, raw.ID, TensorInfo(dtype, shape), raw.Params(), data))
+
+    def narrow(self, name: str, array: np.ndarray[Any, Any], storage: str) -> None:
+        elements = from_array(array)
+        kind = dtypes.BY_NAME[storage]
+        stored = dtypes._narrow(elements.bits, elements.info.dtype, kind)
+        assert stored is not None
+        self.drafts.append(Draft(name, narrow.ID, elements.info, narrow.Params(kind), stored.tobytes()))
+
+    def alias(self, name: str, target: int) -> None:
+        self.drafts.append(Draft(name, alias.ID, None, alias.Params(target)))
+
+    def _stream(self, kind: StreamKind, counts: np.ndarray[Any, Any]) -> Stream:
+        if kind == StreamKind.FIXED:
+            return Stream(kind, PrefixCode.fixed(len(counts)))
+        if kind == StreamKind.NEW_TABLE:
+            code = PrefixCode.optimal(counts)
+            self.tables.append(code)
+            return Stream(kind, code)
+        number = next(i for i, t in enumerate(self.tables) if t.alphabet == len(counts) and t.covers(counts))
+        return Stream(kind, self.tables[number], number)
+
+    def dense(
+        self, name: str, array: np.ndarray[Any, Any], book: int, kind: int = StreamKind.NEW_TABLE, chunk: int = 0
+    ) -> None:
+        elements = from_array(array)
+        codebook = self.codebooks[book]
+        symbols = codebook.ids(elements.bits)
+        stream = self._stream(StreamKind(kind), np.bincount(symbols, minlength=codebook.count + 1))
+        params = dense.Params(book, codebook, stream, Chunks(chunk, (14,) if chunk else ()))
+        self.drafts.append(Draft(name, dense.ID, elements.info, params, dense.encode(params, symbols)))
+
+    def sparse(
+        self,
+        name: str,
+        array: np.ndarray[Any, Any],
+        book: int = 0,
+        *,
+        scan: Scan = Scan.ROWS,
+        pbits: int = 3,
+        gaps: int = StreamKind.NEW_TABLE,
+        values: int = StreamKind.NEW_TABLE,
+        rows: Form = ALL_LIVE,
+        columns: Form = ALL_LIVE,
+        line_width: int = 0,
+        chunk: int = 0,
+    ) -> None:
+        elements = from_array(array)
+        symbols = self.codebooks[book].ids(elements.bits).reshape(matrix_shape(array.shape)) if array.size else None
+        assert symbols is not None
+        row, column = np.nonzero(symbols)
+        if len(row) == 0:
+            self.drafts.append(Draft(name, sparse.ID, elements.info, sparse.Params(0)))
+            return
+        live_rows = np.isin(np.arange(symbols.shape[0]), row) if rows.kind else None
+        live_columns = np.isin(np.arange(symbols.shape[1]), column) if columns.kind else None
+        matrix = CompactMatrix(*symbols.shape, live_rows, live_columns)
+        positions, order = matrix.positions(row, column, scan)
+        ids = symbols[row, column][order] - np.uint16(1)
+        stream = skips_and_gaps(matrix.gaps(positions, scan, line_width > 0), pbits)
+        coded = sparse.Coded(
+            book,
+            self.codebooks[book],
+            scan,
+            pbits,
+            self._stream(StreamKind(gaps), np.bincount(stream, minlength=1 << pbits)),
+            self._stream(StreamKind(values), np.bincount(ids, minlength=self.codebooks[book].count)),
+            rows,
+            columns,
+            matrix,
+            line_width,
+        )
+        if chunk:
+            coded = replace(coded, chunks=Chunks(chunk, (13, 0 if values == StreamKind.FIXED else 12, 17)))
+        payload = sparse.encode(coded, positions, ids)
+        self.drafts.append(Draft(name, sparse.ID, elements.info, sparse.Params(len(row), coded), payload))
+
+    def file(self) -> bytes:
+        prefix = layout.build(self.metadata, self.codebooks, self.drafts)
+        return b"".join([prefix, *(d.payload for d in self.drafts if len(d.payload) > layout.MAX_INLINE)])
+
+
+_NUMPY = {"F32": "f4", "I16": "i2"}
+
+
+def _pattern(shape: tuple[int, ...], density: float, values: Sequence[float], seed: int) -> np.ndarray[Any, Any]:
+    """A sparse float32 tensor from a fixed integer generator that no library version changes."""
+    count = int(np.prod(shape))
+    state, out = seed, np.zeros(count, np.float32)
+    for i in range(count):
+        state = (state * 1103515245 + 12345) % 2**31
+        if state / 2**31 < density:
+            state = (state * 1103515245 + 12345) % 2**31
+            out[i] = values[min(state * len(values) >> 31, (state * 3 * len(values) >> 31) % len(values))]
+    return out.reshape(shape)
+
+
+VALUES = (-0.5, -0.25, 0.25, 0.5, 1.0)
+
+
+def empty(b: Builder) -> None:
+    """No tensors, no metadata: the shortest file."""
+
+
+def metadata(b: Builder) -> None:
+    """Metadata in byte order, text outside of ASCII."""
+    b.metadata = {"license": "CC0-1.0", "größe": "klein ✓", "": "empty key"}
+
+
+def worked_example(b: Builder) -> None:
+    """The example of section 11 of the specification."""
+    book = b.codebook([-0.5, 0.25, 1.0])
+    weight = np.array([[0, 0.25, 0, 0, 0.25], [0, 0, 0, 0, 0], [-0.5, 0, 0, 0.25, 0]], np.float32)
+    b.sparse("fc.weight", weight, book, pbits=2, rows=Form(Kind.RAW))
+    b.raw("fc.bias", np.array([0.1, -0.2, 0.3], np.float32))
+
+
+def raw_dtypes(b: Builder) -> None:
+    """Every dtype, raw."""
+    for dtype in dtypes.BY_ID.values():
+        data = bytes(range(1, 2 * dtype.itemsize + 1)) if dtype.name != "BOOL" else b"\x01\x00"
+        b.raw_bytes(dtype.name.lower(), dtype, (2,), data)
+
+
+def shapes(b: Builder) -> None:
+    """0-dimensional, empty, rank 6, 7 and 8."""
+    b.raw("scalar", np.float32(1.5).reshape(()))
+    b.raw("empty", np.zeros((3, 0, 2), np.float32))
+    b.raw("rank6", np.arange(2, dtype=np.float32).reshape(1, 1, 1, 1, 1, 2))
+    b.raw("rank7", np.arange(2, dtype=np.float32).reshape(1, 1, 1, 1, 1, 1, 2))
+    b.raw("rank8", np.arange(4, dtype=np.int8).reshape(1, 1, 2, 1, 1, 1, 2, 1))
+    b.sparse("zero scalar", np.float32(0).reshape(()), b.codebook([1.0]))
+
+
+def narrow_storage(b: Builder) -> None:
+    """Floats and integers in narrower types."""
+    b.narrow("f32 f16", np.array([0.5, -0.0, np.inf, 6e-8], np.float32).astype(np.float16).astype(np.float32), "F16")
+    b.narrow("f32 bf16", np.array([2.0**100, -np.inf, 2.0**-133], np.float32), "BF16")
+    b.narrow("f64 f32", np.array([np.float32(0.1), -np.float32(3e38)], np.float64), "F32")
+    b.narrow("f64 f16", np.array([0.5, 65504.0], np.float64), "F16")
+    b.narrow("f64 bf16", np.array([2.0**100, -1.0], np.float64), "BF16")
+    b.narrow("i64 u8", np.array([0, 255], np.int64), "U8")
+    b.narrow("i64 i8", np.array([-128, 127], np.int64), "I8")
+    b.narrow("u32 u16", np.array([65535, 0], np.uint32), "U16")
+
+
+def aliases(b: Builder) -> None:
+    """Two tied tensors; the dtype of the record before an alias is the one before it."""
+    b.raw("embed", np.arange(4, dtype=np.int16))
+    b.alias("head", 0)
+    b.raw("next", np.array([7], np.int16))
+    b.alias("third", 0)
+
+
+def names(b: Builder) -> None:
+    """Shared prefixes, copied suffixes, an empty name, a prefix that ends within a character."""
+    for name in ("conv1.weight", "conv1.bias", "conv2.weight", "conv2.bias", "", "ä", "ö", "conv3.bias"):
+        b.raw(name, np.array([len(name)], np.uint8))
+
+
+def inline_boundary(b: Builder) -> None:
+    """Payloads of 0, 255 and 256 bytes: the last one lies behind the index."""
+    for size in (0, 255, 256):
+        b.raw(f"u{size}", (np.arange(size) % 256).astype(np.uint8))
+
+
+def codebooks(b: Builder) -> None:
+    """Full-width and narrowed codebooks, negative zero and a NaN as values, two dtypes."""
+    plain = b.codebook([0.1, -0.1, -0.0])
+    full = b.codebook([0.5, np.nan, -0.5], storage="F32")
+    integers = b.codebook([-3, 300], "I16")
+    b.dense("plain", np.array([0.1, 0, -0.0, -0.1] * 3, np.float32), plain, StreamKind.FIXED)
+    b.dense("nan", np.array([0.5, np.nan, 0, -0.5], np.float32), full, StreamKind.FIXED)
+    b.dense("integers", np.array([[-3, 300], [0, 300]], np.int16), integers)
+
+
+def dense_forms(b: Builder) -> None:
+    """Fixed, Huffman, an earlier table, one symbol; zero as the one symbol and another."""
+    book = b.codebook(VALUES)
+    mixed = _pattern((6, 7), 0.6, VALUES, 1)
+    b.dense("fixed", mixed, book, StreamKind.FIXED)
+    b.dense("huffman", mixed, book)
+    b.dense("again", mixed[::-1].copy(), book, StreamKind.EARLIER_TABLE)
+    b.dense("zeros", np.zeros(1000, np.float32), book)
+    b.dense("ones", np.ones((2, 3), np.float32), book)
+    single = b.codebook([3.0])
+    b.dense("bits", np.array([3, 0, 0, 3, 3], np.float32), single, StreamKind.FIXED)
+
+
+def dense_chunks(b: Builder) -> None:
+    """Restart points in a dense stream, also from an earlier table."""
+    book = b.codebook(VALUES)
+    b.dense("a", _pattern((50, 50), 0.7, VALUES, 2), book, chunk=1)
+    b.dense("b", _pattern((1025,), 0.7, VALUES, 3), book, StreamKind.EARLIER_TABLE, chunk=1)
+
+
+def sparse_forms(b: Builder) -> None:
+    """Every scan, with and without line ends, fixed and Huffman, new and earlier tables, skips, pbits from 1 to 12."""
+    book = b.codebook(VALUES)
+    matrix = _pattern((9, 31), 0.12, VALUES, 4)
+    for scan in Scan:
+        for ends in (0, 4):
+            for kind in (StreamKind.FIXED, StreamKind.NEW_TABLE):
+                name = f"{scan.name.lower()} {'ends' if ends else 'flat'} {kind.name.lower()}"
+                b.sparse(name, matrix, book, scan=scan, line_width=ends, gaps=kind, values=kind)
+    b.sparse("earlier", matrix, book, gaps=StreamKind.EARLIER_TABLE, values=StreamKind.EARLIER_TABLE)
+    for pbits in (1, 2, 5, 8, 12):
+        b.sparse(f"pbits {pbits}", matrix, book, pbits=pbits, gaps=StreamKind.FIXED)
+    b.sparse("no entries", np.zeros((4, 5), np.float32), book)
+    b.sparse("vector", np.array([0, 0, 1, 0, 0.5], np.float32), book, gaps=StreamKind.FIXED)
+    b.sparse("scalar", np.float32(1).reshape(()), book, gaps=StreamKind.FIXED, values=StreamKind.FIXED)
+    b.sparse("tensor", _pattern((3, 2, 2, 5), 0.2, VALUES, 5), book)
+
+
+def sparse_one_symbol(b: Builder) -> None:
+    """Codes without bits: one gap and one value; a codebook of one value, fixed."""
+    book = b.codebook([2.0])
+    every = np.zeros(40, np.float32)
+    every[3::4] = 2
+    b.sparse("one symbol", every, book)
+    b.sparse("fixed", every, book, gaps=StreamKind.FIXED, values=StreamKind.FIXED)
+
+
+def bitmaps(b: Builder) -> None:
+    """Every kind of bitmap, stretched references, one that refers to the row bitmap of its own record."""
+    book = b.codebook(VALUES)
+    base = np.zeros((8, 12), np.float32)
+    base[np.ix_([0, 1, 5], [0, 1, 2, 6, 7, 8])] = _pattern((3, 6), 0.9, VALUES, 6)
+    base[[0, 1, 5], [0, 1, 2]] = 1
+    base[0, [0, 1, 2, 6, 7, 8]] = 0.5
+    b.sparse("raw, runs", base, book, rows=Form(Kind.RAW), columns=Form(Kind.RUNS))
+    b.sparse("stride", base, book, rows=Form(Kind.RUNS), columns=Form(Kind.STRIDE_RUNS, 3))
+    wide = np.zeros((2, 16), np.float32)
+    wide[:, [0, 1, 2, 3, 10, 11]] = 0.25
+    b.sparse("copy, stretched by two", wide, book, columns=Form(Kind.COPY, 0))
+    wide[:, [1, 10]] = 0
+    b.sparse("masked raw", wide, book, columns=Form(Kind.MASKED_RAW, 0))
+    b.sparse("masked runs", wide, book, columns=Form(Kind.MASKED_RUNS, 0))
+    square = np.diag(np.array([0.5, 0, 0.25, 0], np.float32))
+    b.sparse("own rows", square, book, rows=Form(Kind.RAW), columns=Form(Kind.COPY, 7))
+    b.sparse("copied rows", base.T[:, :8].copy(), book, rows=Form(Kind.COPY, 1), scan=Scan.COLUMNS)
+
+
+def sparse_chunks(b: Builder) -> None:
+    """Restart points in sparse streams: Huffman and fixed values, rows and columns, compacted."""
+    book = b.codebook(VALUES)
+    matrix = _pattern((90, 200), 0.3, VALUES, 7)
+    matrix[::7] = 0
+    b.sparse("rows", matrix, book, rows=Form(Kind.RAW), chunk=1)
+    b.sparse("columns", matrix, book, scan=Scan.COLUMNS, values=StreamKind.FIXED, chunk=2)
+    b.sparse("whole", matrix, book, gaps=StreamKind.FIXED, chunk=0)
+
+
+VECTORS: list[Callable[[Builder], None]] = [
+    empty,
+    metadata,
+    worked_example,
+    raw_dtypes,
+    shapes,
+    narrow_storage,
+    aliases,
+    names,
+    inline_boundary,
+    codebooks,
+    dense_forms,
+    dense_chunks,
+    sparse_forms,
+    sparse_one_symbol,
+    bitmaps,
+    sparse_chunks,
+]
+
+
+def unknown_coding() -> bytes:
+    """Version 1.1 with a tensor of coding 9 and dtype 200 between two known ones, and one of coding 300."""
+    index = b"\x00\x00" + varint(4)
+    index += b"\x00\x02a" + bytes([0x10, 1]) + b"\x07\x00\x00\x00"
+    index += b"\x00\x02b" + bytes([9 | 1 << 4 | 0x80, 200, 5]) + varint(3) + b"xyz" + varint(4) + b"data"
+    index += b"\x00\x02c" + bytes([15 | 1 << 4]) + varint(300) + b"\x02" + varint(0) + varint(300) + _crc(b"q" * 300)
+    index += b"\x00\x02d" + bytes([0x10 | 0x80, 1, 2]) + b"\x08\x09"
+    head = layout.SIGNATURE + b"\x01\x01" + varint(len(index)) + index
+    return head + _crc(head) + b"q" * 300
+
+
+def _crc(data: bytes) -> bytes:
+    return zlib.crc32(data).to_bytes(4, "little")
+
+
+def content(data: bytes) -> dict[str, Any]:
+    """What the manifest says of a file: everything that a reader gives out."""
+    with Reader.open(data) as reader:
+        tensors = []
+        for record in reader.records:
+            target = reader.resolve(record)
+            entry: dict[str, Any] = {"name": record.name, "coding": record.coding}
+            if record is not target:
+                entry["alias_of"] = target.name
+            elif record.params is None:
+                entry["unknown"] = True
+            else:
+                assert record.info is not None
+                bits = reader.decode(record).bits.tobytes()
+                entry |= {"dtype": record.info.dtype.name, "shape": list(record.info.shape)}
+                entry |= {"hex": bits.hex()} if len(bits) <= 64 else {"sha256": hashlib.sha256(bits).hexdigest()}
+            tensors.append(entry)
+        return {"metadata": reader.metadata, "tensors": tensors}
+
+
+def vectors() -> dict[str, tuple[bytes, str]]:
+    """File name -> bytes and what it covers."""
+    out = {}
+    for make in VECTORS:
+        builder = Builder()
+        make(builder)
+        out[f"{make.__name__.replace('_', '-')}.sws"] = (builder.file(), str(make.__doc__))
+    out["unknown-coding.sws"] = (unknown_coding(), str(unknown_coding.__doc__))
+    return out
+
+
+def main() -> None:
+    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else HERE
+    (folder / "valid").mkdir(parents=True, exist_ok=True)
+    manifest = {}
+    for name, (data, covers) in vectors().items():
+        (folder / "valid" / name).write_bytes(data)
+        manifest[name] = {"covers": covers, "bytes": len(data), **content(data)}
+    text = json.dumps(manifest, indent=1, ensure_ascii=False)
+    (folder / "valid" / "manifest.json").write_text(text + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
