@@ -1,1 +1,5 @@
 """The command `sws`."""
+
+from .main import main
+
+__all__ = ["main"]

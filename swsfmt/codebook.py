@@ -67,6 +67,8 @@ def parse_codebook(cursor: Cursor) -> Codebook:
         raise cursor.error(f"codebook: {error.message}") from error
     if values[0] == 0 or not bool((values[1:] > values[:-1]).all()):
         raise cursor.error("codebook values do not ascend from above zero")
+    if dtype.name == "BOOL" and values[-1] > 1:
+        raise cursor.error("a codebook of BOOL holds a value that is neither 0 nor 1")
     return Codebook(dtype, values, storage, stored)
 
 

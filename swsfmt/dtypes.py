@@ -89,7 +89,19 @@ def widen(stored: Bits, storage: DType, dtype: DType) -> Bits:
     if storage.kind == "float" and bool(np.isnan(numbers).any()):
         raise PayloadError("NaN in narrowed storage")
     letter = {"float": "f", "signed": "i", "unsigned": "u"}[dtype.kind]
-    return numbers.astype(f"<{letter}{dtype.itemsize}").view(dtype.bits)
+    wide = numbers.astype(f"<{letter}{dtype.itemsize}")
+    if dtype.name == "F64" and numbers.dtype.itemsize == 4:
+        _restore_subnormals(numbers.view("<u4"), wide)
+    return wide.view(dtype.bits)
+
+
+def _restore_subnormals(single: npt.NDArray[np.uint32], double: npt.NDArray[np.float64]) -> None:
+    """A processor may be set to take subnormal floats for zero (torch.set_flush_denormal); the file must not change."""
+    mantissa = single & np.uint32(0x007FFFFF)
+    subnormal = ((single & np.uint32(0x7F800000)) == 0) & (mantissa != 0)
+    if subnormal.any():
+        sign = np.where(single[subnormal] >> np.uint32(31), -1.0, 1.0)
+        double[subnormal] = sign * mantissa[subnormal].astype(np.float64) * 2.0**-149
 
 
 def _narrow(bits: Bits, dtype: DType, storage: DType) -> Bits | None:
@@ -97,12 +109,12 @@ def _narrow(bits: Bits, dtype: DType, storage: DType) -> Bits | None:
     numbers = _as_numbers(bits, dtype)
     if dtype.kind == "float" and bool(np.isnan(numbers).any()):
         return None
-    if storage.name == "BF16":
-        single = numbers.astype("<f4").view("<u4")
-        stored: Bits = (single >> np.uint32(16)).astype("<u2")
-    else:
-        letter = {"float": "f", "signed": "i", "unsigned": "u"}[storage.kind]
-        with np.errstate(over="ignore", under="ignore"):
+    with np.errstate(over="ignore", under="ignore"):
+        if storage.name == "BF16":
+            single = numbers.astype("<f4").view("<u4")
+            stored: Bits = (single >> np.uint32(16)).astype("<u2")
+        else:
+            letter = {"float": "f", "signed": "i", "unsigned": "u"}[storage.kind]
             stored = numbers.astype(f"<{letter}{storage.itemsize}").view(storage.bits)
     return stored if np.array_equal(widen(stored, storage, dtype), bits) else None
 

@@ -120,16 +120,19 @@ def from_array(array: Array, name: str | None = None) -> Elements:
     flat = np.ascontiguousarray(array).reshape(-1)
     if flat.dtype.byteorder == ">":
         flat = flat.astype(flat.dtype.newbyteorder("<"))
-    return Elements(TensorInfo(dtype, array.shape), flat.view(dtype.bits))
+    return Elements.of(TensorInfo(dtype, array.shape), flat.view(dtype.bits))
 
 
 def _elements(tensors: Mapping[str, Array]) -> dict[str, Elements | Tied]:
     out: dict[str, Elements | Tied] = {}
     seen: dict[Any, str] = {}
+    # Arrays that a lazy mapping makes must not go before all have been seen: their memory would be given out again.
+    alive = []
     for name, value in tensors.items():
         if not isinstance(value, np.ndarray | np.generic):
             raise InputError(f"a {type(value).__name__} is not a NumPy array", tensor=name)
         array = np.asarray(value)
+        alive.append(array)
         key = (array.__array_interface__["data"][0], array.shape, array.strides, array.dtype)
         if array.size and key in seen:
             out[name] = Tied(seen[key])

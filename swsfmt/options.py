@@ -33,8 +33,8 @@ class Options:
     def __post_init__(self) -> None:
         for name in ("pbits", "pbits_fc", "pbits_conv"):
             value = getattr(self, name)
-            if value is not None and not 1 <= value <= MAX_PBITS:
-                raise InputError(f"{name} is {value}, it must be within 1 to {MAX_PBITS}")
+            if value is not None and not (isinstance(value, int) and 1 <= value <= MAX_PBITS):
+                raise InputError(f"{name} is {value!r}, it must be a whole number from 1 to {MAX_PBITS}")
         if self.scan not in ("auto", "rows", "columns"):
             raise InputError(f"scan is {self.scan!r}, it must be 'auto', 'rows' or 'columns'")
         if self.compact not in ("auto", "off"):

@@ -96,10 +96,13 @@ class Reader:
         """Decode a record that is not an alias; its spans are in bits of the file."""
         if record.params is None or record.info is None:
             raise self._unknown(record)
+        payload = self.payload(record)
         try:
-            found: Decoded = codings.BY_ID[record.coding].decode(record.params, record.info, self.payload(record))
+            found: Decoded = codings.BY_ID[record.coding].decode(record.params, record.info, payload)
         except SwsError as error:
             error.locate(file=self.source.name, tensor=record.name)
+            if error.offset is not None:
+                error.offset += record.offset
             raise
         base = 8 * record.offset
         spans = [Span(span.section, base + span.start, base + span.end) for span in found.spans]

@@ -23,7 +23,7 @@ class TensorReport:
 
     dtype : registry name; None for an unknown one
     alias_of : name of the tensor that this one is
-    dense_bytes : elements in their own dtype; 0 for an alias, whose memory is counted with its target
+    dense_bytes : elements in their own dtype; 0 for an alias, which counts with its target, and for an unknown coding
     file_bytes : record and payload; codebooks and header belong to the whole file
     sections, section_bits : the same by section, in bytes (they sum up to file_bytes) and in exact bits
     nonzero : number of elements with a bit set; None if the tensor was not decoded
@@ -176,7 +176,7 @@ def _tensor(reader: Reader, number: int, spans: list[Span], nonzero: int | None,
         shape=list(info.shape) if info is not None else [],
         coding=codings.name(record.coding),
         alias_of=target.name if is_alias else None,
-        dense_bytes=info.nbytes if info is not None and not is_alias else 0,
+        dense_bytes=info.nbytes if info is not None and target.params is not None and not is_alias else 0,
         file_bytes=sum(span.bytes for span in spans),
         sections={section.value: sum(s.bytes for s in spans if s.section == section) for section in Section},
         section_bits=bits,

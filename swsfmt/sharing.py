@@ -32,7 +32,7 @@ def distinct_values(elements: Elements) -> Bits | None:
     return values if len(values) <= MAX_VALUES else None
 
 
-@dataclass
+@dataclass(eq=False)
 class _Group:
     """Tensors that share a codebook. members : numbers of the tensors."""
 

@@ -136,13 +136,17 @@ def to_elements(tensors: Mapping[str, Any]) -> dict[str, Elements | Tied]:
     """What the writer takes: elements, with tied tensors named as such. Raises `InputError`."""
     out: dict[str, Elements | Tied] = {}
     seen: dict[Any, str] = {}
+    # Tensors that a lazy mapping makes must not go before all have been seen: their memory would be given out again.
+    alive = []
     for name, tensor in tensors.items():
         if not isinstance(tensor, torch.Tensor):
             raise InputError(
                 f"a {type(tensor).__name__} is not a tensor; leave it out or store it as metadata",
                 tensor=str(name),
             )
+        alive.append(tensor)
         try:
+            _check(tensor)
             key = _memory(tensor)
             if key is not None and key in seen:
                 out[name] = Tied(seen[key])
@@ -158,21 +162,27 @@ def to_elements(tensors: Mapping[str, Any]) -> dict[str, Elements | Tied]:
 
 def from_tensor(tensor: torch.Tensor) -> Elements:
     """The elements of a tensor. Raises `InputError`."""
-    if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_nested:
-        raise InputError(f"a tensor of layout {tensor.layout} and dtype {tensor.dtype} is not dense")
+    _check(tensor)
+    dtype = dtypes.BY_NAME[_NAMES[tensor.dtype]]
+    plain = tensor.detach().resolve_conj().resolve_neg().cpu().contiguous().reshape(-1)
+    bits = plain.view(_BITS[min(dtype.itemsize, 8)]).numpy().view(dtype.bits)
+    return Elements.of(TensorInfo(dtype, tuple(tensor.shape)), bits)
+
+
+def _check(tensor: torch.Tensor) -> None:
+    """Refuse what has no plain array of elements."""
+    if tensor.is_nested or tensor.layout != torch.strided or tensor.is_quantized:
+        kind = "nested" if tensor.is_nested else f"of layout {tensor.layout} and dtype {tensor.dtype}"
+        raise InputError(f"a tensor {kind} is not dense")
     if tensor.is_meta:
         raise InputError("a tensor on the meta device has no values")
     if tensor.dtype not in _NAMES:
         raise InputError(f"dtype {tensor.dtype} cannot be stored")
-    dtype = dtypes.BY_NAME[_NAMES[tensor.dtype]]
-    plain = tensor.detach().resolve_conj().resolve_neg().cpu().contiguous().reshape(-1)
-    bits = plain.view(_BITS[min(dtype.itemsize, 8)]).numpy().view(dtype.bits)
-    return Elements(TensorInfo(dtype, tuple(tensor.shape)), bits)
 
 
 def _memory(tensor: torch.Tensor) -> Any:
     """Equal for two tensors that are the same memory; None for one that has none."""
-    if tensor.numel() == 0 or tensor.layout != torch.strided or tensor.is_meta:
+    if tensor.numel() == 0:
         return None
     return (
         tensor.device,
@@ -190,6 +200,8 @@ def _converter(device: str | torch.device | int) -> Callable[[Elements], torch.T
         info = elements.info
         if info.dtype.name not in _DTYPES:
             raise InputError(f"this version of torch has no {info.dtype.name}; upgrade torch")
+        if info.numel == 0:
+            return torch.empty(info.shape, dtype=_DTYPES[info.dtype.name], device=device)
         bits = elements.bits if elements.bits.flags.writeable else elements.bits.copy()
         signed = bits if info.dtype.itemsize in (1, 16) else bits.view(f"<i{info.dtype.itemsize}")
         tensor = torch.from_numpy(signed).view(_DTYPES[info.dtype.name]).reshape(info.shape)

@@ -19,6 +19,7 @@ from .codings.sparse_plan import plan as plan_sparse
 from .elements import Elements, Tied
 from .errors import InputError
 from .layout import Draft
+from .limits import DEFAULT_LIMITS
 from .options import Options
 from .sharing import distinct_values, share
 
@@ -66,6 +67,9 @@ def _checked(metadata: Mapping[str, str] | None, tensors: Mapping[str, Elements 
             text.encode("utf-8")
     except UnicodeEncodeError as error:
         raise InputError(f"{text!r} cannot be written as UTF-8") from error
+    longest = max((len(name.encode("utf-8")) for name in tensors), default=0)
+    if longest > DEFAULT_LIMITS.max_name_bytes:
+        raise InputError(f"a name has {longest} bytes, the format allows {DEFAULT_LIMITS.max_name_bytes}")
     return pairs
 
 
@@ -149,11 +153,12 @@ def _number_resources(draft: Draft, resources: Resources) -> None:
         for live in (coded.matrix.live_rows, coded.matrix.live_columns):
             if live is not None:
                 resources.bitmaps.append(live)
+                resources.bitmap_bits += len(live)
 
 
 def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
     """Write a file so that `path` holds either what it held before or all of `data`, whenever the process ends."""
-    target = Path(path)
+    target = Path(os.path.realpath(path))  # a link stays a link
     descriptor, temporary = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent)
     try:
         with os.fdopen(descriptor, "wb") as file:

@@ -78,6 +78,8 @@ def plan(
         np.bincount(values, minlength=codebook.count), resources.tables, freedom.huffman
     )
     tables = list(resources.tables)
+    room = resources.limits.max_bitmap_bits - resources.bitmap_bits
+    freedom = replace(freedom, compact=freedom.compact and sum(symbols.shape) <= room)
     forms = _forms((symbols.shape[0], symbols.shape[1]), row, column, resources.bitmaps, freedom)
     forms.sort(key=lambda form: form.estimate)
     best: tuple[int, _Form, Stream] | None = None

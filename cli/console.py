@@ -1,0 +1,48 @@
+"""What goes to the terminal: lines, one JSON object, bytes. Nothing that comes out of a file can steer the terminal."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+import click
+
+
+def escape(text: str) -> str:
+    """Control characters, direction marks, lone surrogates and the like as backslash escapes."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+def line(text: str, *, err: bool = False) -> None:
+    """One line, whatever `text` holds."""
+    block(escape(text), err=err)
+
+
+def block(text: str, *, err: bool = False) -> None:
+    """Lines that have been escaped already; what the terminal's encoding lacks is escaped too."""
+    encoding = getattr(sys.stderr if err else sys.stdout, "encoding", None) or "utf-8"
+    click.echo(text.encode(encoding, "backslashreplace").decode(encoding), err=err)
+
+
+def json_object(value: dict[str, Any]) -> None:
+    """The one object that `--json` prints."""
+    click.echo(json.dumps(value, indent=2))
+
+
+def binary(data: bytes) -> None:
+    """`-o -`."""
+    sys.stdout.buffer.write(data)
+    sys.stdout.buffer.flush()
+
+
+def size(count: int) -> str:
+    return f"{count:,} bytes"
+
+
+def times(ratio: float) -> str:
+    return f"{ratio:,.2f}x"
+
+
+def plural(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"

@@ -1,0 +1,71 @@
+"""Where files come from and where they go: paths, `-`, and the rules for replacing what is there."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+import click
+
+from swsfmt import InputError
+from swsfmt.writer import write_atomically
+
+from . import console
+
+STANDARD = "-"
+
+
+def shown(name: str, standard: str = "stdin") -> str:
+    """A name for people."""
+    return standard if name == STANDARD else name
+
+
+def sws_source(name: str) -> str | bytes:
+    """What `swsfmt.inspect` and the like take: the path, or all bytes of what can be read only once."""
+    if name == STANDARD:
+        return sys.stdin.buffer.read()
+    return Path(name).read_bytes() if Path(name).is_fifo() else name
+
+
+def output_for(name: str, output: str | None, suffix: str) -> str:
+    """The output that was asked for, or the input with another suffix."""
+    if output is not None:
+        return output
+    if name == STANDARD:
+        raise click.UsageError("input from stdin needs -o OUTPUT")
+    return os.path.splitext(name)[0] + suffix
+
+
+def check_output(output: str, inputs: Iterable[str | Path], *, force: bool, as_json: bool) -> None:
+    """Refuse an output that must not be written, before any work is done for it."""
+    if output == STANDARD:
+        if as_json:
+            raise click.UsageError("--json and -o - both write to stdout; choose one")
+        return
+    target = Path(output)
+    if not target.parent.is_dir():
+        raise InputError(f"the folder {str(target.parent)!r} does not exist", file=output)
+    if any(target.exists() and Path(name).exists() and os.path.samefile(target, name) for name in inputs):
+        raise InputError("this is the input, it would be written over; choose another with -o", file=output)
+    # lexists: a link that leads nowhere would be replaced as well.
+    if not os.path.lexists(target):
+        return
+    if target.exists() and not target.is_file():
+        raise InputError("this is not a regular file, it cannot be replaced", file=output)
+    if not force:
+        raise InputError("this exists already; --force replaces it", file=output)
+
+
+def write(output: str, data: bytes) -> int:
+    """Write a whole file or stdout; return the size, of a file as the file system tells it."""
+    if output == STANDARD:
+        console.binary(data)
+        return len(data)
+    try:
+        write_atomically(output, data)
+    except OSError as error:
+        # Say which file could not be written, not what its temporary file was called.
+        raise OSError(error.errno, error.strerror or str(error), output) from error
+    return os.stat(output).st_size

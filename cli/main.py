@@ -1,0 +1,89 @@
+"""The group of commands: what every command has in common is errors, exit codes and `--version`."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+import swsfmt
+from swsfmt.entropy import kernels
+
+from . import console, errors
+from .decode import decode
+from .encode import encode
+from .inspect import inspect
+from .verify import verify
+
+
+class Sws(click.Group):
+    """A group in which no exception leaves as a traceback."""
+
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        **extra: Any,
+    ) -> Any:
+        if not standalone_mode:
+            return super().main(args, prog_name, complete_var, standalone_mode=False, **extra)
+        args = list(sys.argv[1:] if args is None else args)
+        try:
+            code = super().main(args, prog_name, complete_var, standalone_mode=False, **extra)
+        except click.Abort:
+            console.line("sws: interrupted", err=True)
+            sys.exit(errors.INTERRUPTED)
+        except Exception as error:
+            # click has dealt with broken pipes before; here the message itself may find nobody who reads it.
+            with contextlib.suppress(BrokenPipeError):
+                _tell(error, as_json="--json" in args)
+            sys.exit(errors.exit_code(error))
+        # `ctx.exit()`, as of `--version`, comes back as a number.
+        sys.exit(code if isinstance(code, int) else errors.OK)
+
+
+def _tell(error: Exception, as_json: bool) -> None:
+    """The error on stderr, and on stdout as JSON if that was asked for."""
+    if isinstance(error, click.ClickException):
+        error.show()
+    elif errors.is_expected(error):
+        console.line(f"sws: error: {errors.message(error)}", err=True)
+    else:
+        if os.environ.get("SWS_TRACEBACK"):
+            raise error
+        text = f"sws: error: unexpected {errors.message(error)}; please report it (SWS_TRACEBACK=1 shows where)"
+        console.line(text, err=True)
+    if as_json:
+        console.json_object({"error": errors.as_dict(error)})
+
+
+def _version(ctx: click.Context, _param: click.Parameter, wanted: bool) -> None:
+    if wanted and not ctx.resilient_parsing:
+        console.line(f"sws {swsfmt.__version__} (kernels: {kernels.active()})")
+        ctx.exit()
+
+
+@click.group(cls=Sws, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_version,
+    help="Show the version and the kernels in use.",
+)
+def main() -> None:
+    """Compress models into .sws files, get them back, look into them and check them.
+
+    Exit codes: 0 well, 1 error, 2 wrong usage, 3 the file is damaged or differs.
+    """
+
+
+for command in (encode, decode, inspect, verify):
+    main.add_command(command)

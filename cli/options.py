@@ -1,0 +1,38 @@
+"""Options that several commands have."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import click
+
+from swsfmt import Limits
+
+_LIMITS = [field.name for field in dataclasses.fields(Limits)]
+
+
+def _limits(_ctx: click.Context, _param: click.Parameter, settings: tuple[str, ...]) -> Limits:
+    """Each setting is NAME=VALUE, for a field of `Limits`."""
+    values = {}
+    for setting in settings:
+        name, _, number = setting.partition("=")
+        if name not in _LIMITS:
+            raise click.BadParameter(f"there is no limit {name!r}; the limits are {', '.join(_LIMITS)}")
+        # 18 digits are enough for 2**59, and int() refuses thousands of them.
+        if not (number.isascii() and number.isdigit() and len(number) <= 18):
+            raise click.BadParameter(f"{name} takes a whole number, not {number!r}")
+        values[name] = int(number)
+    return Limits(**values)
+
+
+as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
+force = click.option("--force", is_flag=True, help="Replace the output if it exists.")
+key = click.option("--key", metavar="NAME", help="The entry of a .pt file that holds the tensors, e.g. state_dict.")
+limits = click.option(
+    "--limit",
+    "limits",
+    metavar="NAME=VALUE",
+    multiple=True,
+    callback=_limits,
+    help=f"Raise or lower what is accepted: {', '.join(_LIMITS)}. Repeatable.",
+)

@@ -1,0 +1,132 @@
+"""The tables of `sws inspect`. rich lays them out; `console` prints them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator
+
+from rich.box import SIMPLE
+from rich.console import Console
+from rich.measure import Measurement
+from rich.table import Table
+from rich.text import Text
+
+from swsfmt import Report, TensorReport
+from swsfmt.sections import Section
+
+from . import console
+
+_NONE = "-"
+# Of a name or of metadata: a single cell of 60,000 characters would make every line as long.
+_LONGEST = 200
+# Wide enough for any line, so that nothing is cut or folded where no terminal is.
+_PIPE_WIDTH = 1 << 16
+
+_SECTIONS = {
+    Section.HEADER_AND_INDEX: "header and index",
+    Section.ROW_BITMAPS: "row bitmaps",
+    Section.COLUMN_BITMAPS: "column bitmaps",
+    Section.ROW_ENDS: "row ends",
+    Section.COLUMN_INDICES: "column indices",
+    Section.VALUES: "values (codebook ids)",
+    Section.CODE_TABLES: "code tables",
+    Section.CODEBOOKS: "codebooks",
+    Section.CHUNK_TABLES: "chunk tables",
+    Section.RAW: "raw elements",
+}
+
+
+def render(name: str, report: Report) -> str:
+    """Everything that `sws inspect` shows, ready for the terminal or pipe that stdout is."""
+    terminal = Console(file=sys.stdout, highlight=False, markup=False, emoji=False)
+    if not terminal.is_terminal:
+        terminal = Console(file=sys.stdout, width=_PIPE_WIDTH, highlight=False, markup=False, emoji=False)
+    with terminal.capture() as capture:
+        for line in _heading(name, report):
+            terminal.print(_safe(line), soft_wrap=True)
+        terminal.print()
+        tensors = _tensor_table(report.tensors, stacked=False)
+        unbounded = terminal.options.update(max_width=_PIPE_WIDTH)
+        if Measurement.get(terminal, unbounded, tensors).maximum > terminal.width:
+            tensors = _tensor_table(report.tensors, stacked=True)
+        terminal.print(tensors)
+        terminal.print()
+        terminal.print(_section_table(report))
+        terminal.print()
+        terminal.print(_conclusion(report), soft_wrap=True)
+    # rich fills lines up with blanks.
+    return "\n".join(line.rstrip() for line in capture.get().rstrip().splitlines())
+
+
+def _heading(name: str, report: Report) -> Iterator[str]:
+    yield f"{name}: .sws version {report.version}, {console.plural(len(report.tensors), 'tensor')}"
+    if report.metadata:
+        yield "metadata:"
+    for key, value in report.metadata.items():
+        yield f"  {_shortened(key)}: {_shortened(value)}"
+
+
+def _conclusion(report: Report) -> str:
+    dense, size = f"{report.dense_bytes:,} dense bytes", f"{report.file_bytes:,} bytes on disk"
+    return f"ratio: {console.times(report.ratio)} = {dense} / {size} (the whole file)"
+
+
+def _tensor_table(tensors: Iterable[TensorReport], *, stacked: bool) -> Table:
+    """stacked : shape, dtype and coding go below the name, which leaves room for a long one."""
+    table = _table(footer=False)
+    facts = ("shape", "dtype", "coding")
+    table.add_column("layer\n  " + ", ".join(facts) if stacked else "layer", overflow="fold")
+    for title in () if stacked else facts:
+        table.add_column(title, overflow="fold")
+    for title in ("original\nbytes", "compressed\nbytes", "ratio", "sparsity"):
+        table.add_column(title, justify="right", no_wrap=True)
+    for tensor in tensors:
+        name, what = _safe(_name(tensor)), [_shape(tensor), tensor.dtype or "unknown", tensor.coding]
+        left = [name.append(f"\n  {', '.join(what)}")] if stacked else [name, *map(_safe, what)]
+        table.add_row(*left, *map(_safe, _sizes(tensor)))
+    return table
+
+
+def _name(tensor: TensorReport) -> str:
+    tied = "" if tensor.alias_of is None else f" (tied to {_shortened(tensor.alias_of)})"
+    return _shortened(tensor.name) + tied
+
+
+def _sizes(tensor: TensorReport) -> list[str]:
+    return [
+        # The memory of a tied tensor is counted with its target.
+        _NONE if tensor.alias_of is not None or tensor.dtype is None else f"{tensor.dense_bytes:,}",
+        f"{tensor.file_bytes:,}",
+        _NONE if tensor.ratio is None or tensor.dtype is None else console.times(tensor.ratio),
+        _NONE if tensor.sparsity is None else f"{tensor.sparsity:.1%}",
+    ]
+
+
+def _shape(tensor: TensorReport) -> str:
+    if tensor.dtype is None:
+        return _NONE
+    return "x".join(map(str, tensor.shape)) or "scalar"
+
+
+def _section_table(report: Report) -> Table:
+    table = _table(footer=True)
+    table.add_column("where the bytes went", footer="total, size on disk")
+    table.add_column("bytes", justify="right", no_wrap=True, footer=f"{report.file_bytes:,}")
+    table.add_column("percent", justify="right", no_wrap=True, footer="100.0%")
+    for section in Section:
+        count = report.sections[section]
+        table.add_row(_SECTIONS[section], f"{count:,}", f"{count / report.file_bytes:.1%}")
+    return table
+
+
+def _table(*, footer: bool) -> Table:
+    return Table(box=SIMPLE, pad_edge=False, collapse_padding=True, show_edge=False, show_footer=footer)
+
+
+def _safe(text: str) -> Text:
+    """Text, not str: rich would take square brackets for markup."""
+    return Text(console.escape(text))
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}... ({len(text):,} characters)"

@@ -1,0 +1,225 @@
+"""`sws decode`: back to checkpoints that other programs read."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import safetensors
+import safetensors.torch
+import torch
+from click.testing import CliRunner, Result
+from sws.cli import main
+
+import swsfmt
+import swsfmt.torch
+
+Tensors = dict[str, torch.Tensor]
+METADATA = {"format": "pt", "note": "é\n", "a": "", "z": "4", "m": "5"}
+
+
+def run(*args: Any, **kwargs: Any) -> Result:
+    return CliRunner().invoke(main, [str(a) for a in args], **kwargs)
+
+
+def fails(*args: Any, code: int = 1, **kwargs: Any) -> str:
+    result = run(*args, **kwargs)
+    assert result.exit_code == code, result.output
+    assert result.stdout == ""
+    assert result.stderr.startswith("sws: error: ")
+    assert result.stderr.count("\n") == 1, result.stderr
+    return result.stderr
+
+
+def same(a: torch.Tensor, b: torch.Tensor) -> bool:
+    if a.dtype != b.dtype or a.shape != b.shape:
+        return False
+    return a.contiguous().reshape(-1).view(torch.uint8).equal(b.contiguous().reshape(-1).view(torch.uint8))
+
+
+def of_dtype(dtype: torch.dtype) -> torch.Tensor:
+    """Twelve elements with varied bits; bool takes 0 and 1 only."""
+    numbers = np.random.default_rng(2).integers(0, 2 if dtype is torch.bool else 256, 16 * 12, dtype=np.uint8)
+    return torch.from_numpy(numbers).view(dtype)[:12].reshape(3, 4).clone()
+
+
+SAFE = [
+    *(torch.bool, torch.uint8, torch.int8, torch.uint16, torch.int16, torch.uint32, torch.int32, torch.uint64),
+    *(torch.int64, torch.float16, torch.bfloat16, torch.float32, torch.float64, torch.complex64),
+    *(torch.float8_e4m3fn, torch.float8_e5m2, torch.float8_e4m3fnuz, torch.float8_e5m2fnuz),
+]
+
+
+@pytest.fixture
+def tensors() -> Tensors:
+    weight = torch.randn(6, 7, generator=torch.Generator().manual_seed(0)).round()
+    return {
+        "weight": weight,
+        "half": weight.bfloat16()[:3],
+        "scalar": torch.tensor(2.5),
+        "empty": torch.zeros(3, 0, dtype=torch.float16),
+        "tied": weight,
+        "": torch.tensor([float("nan"), -0.0]),
+        **{str(dtype): of_dtype(dtype) for dtype in SAFE},
+    }
+
+
+@pytest.fixture
+def sws(tensors: Tensors, tmp_path: Path) -> Path:
+    swsfmt.torch.save_file(tensors, tmp_path / "model.sws", METADATA)
+    return tmp_path / "model.sws"
+
+
+def test_safetensors(sws: Path, tensors: Tensors) -> None:
+    result = run("decode", sws)
+    out = sws.with_suffix(".safetensors")
+    assert result.exit_code == 0
+    back = safetensors.torch.load_file(out)
+    assert set(back) == set(tensors)
+    assert [name for name in tensors if not same(back[name], tensors[name])] == []
+    with safetensors.safe_open(out, "pt") as file:
+        assert file.metadata() == METADATA
+    told = f"{os.stat(out).st_size:,} bytes, {len(tensors)} tensors from the {os.stat(sws).st_size:,} bytes of {sws}"
+    assert result.stdout == f"{out}: {told}\n"
+    assert result.stderr == ""
+
+
+def test_no_metadata_stays_none(tmp_path: Path) -> None:
+    swsfmt.torch.save_file({"a": torch.ones(2)}, tmp_path / "a.sws")
+    run("decode", tmp_path / "a.sws")
+    with safetensors.safe_open(tmp_path / "a.safetensors", "pt") as file:
+        assert file.metadata() is None
+
+
+@pytest.mark.parametrize("suffix", ["pt", "pth", "PT"])
+def test_torch(suffix: str, sws: Path, tensors: Tensors, tmp_path: Path) -> None:
+    out = tmp_path / f"out.{suffix}"
+    result = run("decode", sws, "-o", out)
+    assert result.exit_code == 0
+    back = torch.load(out, weights_only=True)
+    assert list(back) == list(tensors)
+    assert [name for name in tensors if not same(back[name], tensors[name])] == []
+    assert back["tied"].data_ptr() == back["weight"].data_ptr()
+    assert "metadata" in result.stderr
+
+
+def test_no_note_where_there_is_no_metadata(tmp_path: Path) -> None:
+    swsfmt.torch.save_file({"a": torch.ones(2)}, tmp_path / "a.sws")
+    assert run("decode", tmp_path / "a.sws", "-o", tmp_path / "a.pt").stderr == ""
+
+
+@pytest.mark.parametrize(("dtype", "name"), [(torch.complex128, "C128"), (torch.complex32, "C32")])
+def test_dtypes_that_safetensors_lacks(dtype: torch.dtype, name: str, tmp_path: Path) -> None:
+    tensors = {"ok": torch.ones(2), "z": of_dtype(dtype)}
+    swsfmt.torch.save_file(tensors, tmp_path / "a.sws")
+    message = fails("decode", tmp_path / "a.sws")
+    assert name in message
+    assert "'z'" in message
+    assert ".pt" in message
+    assert not (tmp_path / "a.safetensors").exists()
+    assert run("decode", tmp_path / "a.sws", "-o", tmp_path / "a.pt").exit_code == 0
+    assert same(torch.load(tmp_path / "a.pt", weights_only=True)["z"], tensors["z"])
+
+
+def test_name_that_safetensors_keeps_for_itself(tmp_path: Path) -> None:
+    swsfmt.torch.save_file({"__metadata__": torch.ones(2)}, tmp_path / "a.sws")
+    assert "__metadata__" in fails("decode", tmp_path / "a.sws")
+
+
+def test_empty_model(tmp_path: Path) -> None:
+    swsfmt.save_file({}, tmp_path / "a.sws")
+    assert run("decode", tmp_path / "a.sws").exit_code == 0
+    assert safetensors.torch.load_file(tmp_path / "a.safetensors") == {}
+    assert run("decode", tmp_path / "a.sws", "-o", tmp_path / "a.pt").exit_code == 0
+    assert torch.load(tmp_path / "a.pt", weights_only=True) == {}
+
+
+def test_there_and_back_is_the_same_file(sws: Path, tmp_path: Path) -> None:
+    run("decode", sws, "-o", tmp_path / "a.safetensors")
+    run("encode", tmp_path / "a.safetensors")
+    run("decode", tmp_path / "a.sws", "-o", tmp_path / "b.safetensors")
+    assert (tmp_path / "a.safetensors").read_bytes() == (tmp_path / "b.safetensors").read_bytes()
+
+
+def test_stdin_and_stdout(sws: Path) -> None:
+    run("decode", sws)
+    result = run("decode", "-", "-o", "-", input=sws.read_bytes())
+    assert result.exit_code == 0
+    assert result.stdout_bytes == sws.with_suffix(".safetensors").read_bytes()
+    assert result.stderr.startswith("stdout: ")
+
+
+def test_stdin_to_torch(sws: Path, tmp_path: Path) -> None:
+    assert run("decode", "-", "-o", tmp_path / "a.pt", input=sws.read_bytes()).exit_code == 0
+    assert run("verify", sws, "--against", tmp_path / "a.pt").exit_code == 0
+
+
+def test_stdin_needs_an_output(sws: Path) -> None:
+    assert run("decode", "-", input=sws.read_bytes()).exit_code == 2
+
+
+def test_unknown_suffix_is_2(sws: Path, tmp_path: Path) -> None:
+    result = run("decode", sws, "-o", tmp_path / "a.bin")
+    assert result.exit_code == 2
+    assert ".safetensors, .pt or .pth" in result.stderr
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".pt"])
+def test_json(suffix: str, sws: Path) -> None:
+    out = sws.with_suffix(suffix)
+    result = run("decode", sws, "-o", out, "--json")
+    assert result.exit_code == 0
+    report = swsfmt.inspect(sws)
+    assert json.loads(result.stdout) == {
+        "input": str(sws),
+        "output": str(out),
+        "output_bytes": os.stat(out).st_size,
+        "file_bytes": os.stat(sws).st_size,
+        "dense_bytes": report.dense_bytes,
+        "ratio": report.ratio,
+    }
+
+
+def test_json_and_stdout_exclude_each_other(sws: Path) -> None:
+    assert run("decode", sws, "-o", "-", "--json").exit_code == 2
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".pt"])
+def test_existing_output_is_kept(suffix: str, sws: Path) -> None:
+    out = sws.with_suffix(suffix)
+    out.write_text("old")
+    assert "--force" in fails("decode", sws, "-o", out)
+    assert out.read_text() == "old"
+    assert run("decode", sws, "-o", out, "--force").exit_code == 0
+    assert out.read_bytes()[:3] != b"old"
+
+
+def test_input_is_not_written_over(sws: Path, tmp_path: Path) -> None:
+    sws.rename(tmp_path / "odd.safetensors")
+    before = (tmp_path / "odd.safetensors").read_bytes()
+    assert "input" in fails("decode", tmp_path / "odd.safetensors", "--force")
+    assert (tmp_path / "odd.safetensors").read_bytes() == before
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".pt"])
+def test_killed_decoder_leaves_the_old_file(suffix: str, sws: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = sws.with_suffix(suffix)
+    out.write_text("old")
+    before = sorted(os.listdir(sws.parent))
+
+    def stop(*_args: Any) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(os, "replace", stop)
+    fails("decode", sws, "-o", out, "--force")
+    assert out.read_text() == "old"
+    assert sorted(os.listdir(sws.parent)) == before
+
+
+def test_checkpoint_is_not_a_sws_file(tmp_path: Path) -> None:
+    torch.save({"a": torch.ones(2)}, tmp_path / "a.pt")
+    assert "sws encode" in fails("decode", tmp_path / "a.pt", "-o", tmp_path / "b.pt", code=3)

@@ -1,0 +1,336 @@
+"""The torch interface: every dtype and kind of tensor, ties, models, and what cannot be stored."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import warnings
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+import swsfmt
+import swsfmt.torch as sws
+from swsfmt import InputError
+
+Tensors = Mapping[str, torch.Tensor]
+DTYPES = [
+    *(torch.bool, torch.uint8, torch.int8, torch.uint16, torch.int16, torch.uint32, torch.int32, torch.uint64),
+    *(torch.int64, torch.float16, torch.bfloat16, torch.float32, torch.float64),
+    *(torch.complex32, torch.complex64, torch.complex128),
+    *(torch.float8_e4m3fn, torch.float8_e5m2, torch.float8_e4m3fnuz, torch.float8_e5m2fnuz),
+]
+# Newer torch has these too.
+DTYPES += [getattr(torch, name) for name in ("float8_e8m0fnu", "float4_e2m1fn_x2") if hasattr(torch, name)]
+
+
+def raw(tensor: torch.Tensor) -> bytes:
+    """The elements as bytes in C order, conjugation and negation resolved."""
+    plain = tensor.detach().resolve_conj().resolve_neg().contiguous().reshape(-1)
+    return plain.view(torch.uint8).numpy().tobytes() if plain.numel() else b""
+
+
+def same(found: torch.Tensor, expected: torch.Tensor) -> None:
+    assert found.dtype == expected.dtype
+    assert found.shape == expected.shape
+    assert raw(found) == raw(expected)
+
+
+def round_trip(tensors: Tensors, **options: Any) -> dict[str, torch.Tensor]:
+    data = sws.save(tensors, **options)
+    assert sws.save(tensors, **options) == data
+    swsfmt.verify(data)
+    loaded = sws.load(data)
+    assert list(loaded) == list(tensors)
+    for name, tensor in tensors.items():
+        same(loaded[name], tensor)
+        assert type(loaded[name]) is torch.Tensor
+        assert loaded[name].is_contiguous()
+        assert not loaded[name].requires_grad
+    return loaded
+
+
+def of_bits(dtype: torch.dtype, count: int, seed: int = 0) -> torch.Tensor:
+    """Elements of any bit pattern."""
+    generator = torch.Generator().manual_seed(seed)
+    if dtype == torch.bool:
+        return torch.randint(0, 2, (count,), generator=generator).bool()
+    size = count * torch.empty(0, dtype=dtype).element_size()
+    return torch.randint(0, 256, (size,), dtype=torch.uint8, generator=generator).view(dtype)
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+def test_every_dtype(dtype: torch.dtype) -> None:
+    few = of_bits(dtype, 4).view(torch.uint8).reshape(4, -1)[torch.arange(120) % 4].reshape(-1).view(dtype)
+    round_trip(
+        {
+            "matrix": of_bits(dtype, 60).reshape(5, 12),
+            "scalar": of_bits(dtype, 1, 1).reshape(()),
+            "one": of_bits(dtype, 1, 2),
+            "empty": of_bits(dtype, 0),
+            "empty 3d": of_bits(dtype, 0).reshape(2, 0, 3),
+            "few": few,
+            "zeros": torch.zeros(480, dtype=torch.uint8).view(dtype),
+        }
+    )
+
+
+def base() -> torch.Tensor:
+    return torch.arange(24, dtype=torch.float32).reshape(4, 6)
+
+
+COMPLEX = torch.tensor([1 + 2j, 3 - 4j, -0.0 + 0j], dtype=torch.complex64)
+VIEWS: dict[str, torch.Tensor] = {
+    "transposed": base().T,
+    "strided": base()[::2, ::3],
+    "offset": base()[1:, 2:],
+    "expanded": torch.tensor([1.0, 2.0]).expand(3, 2),
+    "expanded scalar": torch.tensor(7.0).expand(4, 4),
+    "permuted": torch.arange(60).reshape(3, 4, 5).permute(2, 0, 1),
+    "channels last": torch.arange(48.0).reshape(2, 2, 3, 4).to(memory_format=torch.channels_last),
+    "flipped": base().flip(0),
+    "conjugated": COMPLEX.conj(),
+    "negative": COMPLEX.conj().imag,
+    "real": COMPLEX.real,
+    "parameter": nn.Parameter(base()),
+    "requires grad": base().requires_grad_(),
+    "not a leaf": base().requires_grad_() * 2,
+    "64 dimensions": torch.zeros([1] * 64),
+    "diagonal": base()[:, :4].diagonal(),
+    "unfolded": torch.arange(10.0).unfold(0, 4, 1),
+}
+
+
+@pytest.mark.parametrize("name", VIEWS)
+def test_kinds_of_tensor(name: str) -> None:
+    round_trip({name: VIEWS[name]})
+
+
+def test_all_kinds_in_one_file_in_order() -> None:
+    round_trip(VIEWS)
+    round_trip(dict(reversed(VIEWS.items())))
+
+
+def test_loaded_tensors_are_writable_and_own_their_memory() -> None:
+    data = sws.save({"a": base(), "b": base() + 1})
+    first, second = sws.load(data), sws.load(data)
+    first["a"].zero_()
+    same(second["a"], base())
+    same(sws.load(data)["a"], base())
+
+
+# ---- ties ------------------------------------------------------------------------------------------------------------
+
+
+def tied(loaded: Mapping[str, torch.Tensor], a: str, b: str) -> bool:
+    return loaded[a].data_ptr() == loaded[b].data_ptr()
+
+
+def test_ties_are_kept() -> None:
+    tensor = base()
+    parameter = nn.Parameter(tensor)
+    loaded = round_trip({"a": tensor, "same": tensor, "view": tensor.view(4, 6), "parameter": parameter})
+    assert all(tied(loaded, "a", name) for name in ("same", "view", "parameter"))
+    loaded["a"][0, 0] = 99
+    assert loaded["parameter"][0, 0] == 99
+
+
+def test_what_overlaps_is_not_tied() -> None:
+    tensor = base()
+    tensors = {
+        "a": tensor,
+        "rows": tensor[1:],
+        "first row": tensor[0],
+        "transposed": tensor.T,
+        "flat": tensor.view(24),
+        "other shape": tensor.view(6, 4),
+        "other dtype": tensor.view(torch.int32),
+        "equal": tensor.clone(),
+    }
+    loaded = round_trip(tensors)
+    assert len({t.data_ptr() for t in loaded.values()}) == len(tensors)
+    loaded["a"].zero_()
+    same(loaded["rows"], tensor[1:])
+
+
+def test_conjugated_and_plain_are_not_tied() -> None:
+    loaded = round_trip({"plain": COMPLEX, "conjugated": COMPLEX.conj(), "again": COMPLEX.conj()})
+    assert not tied(loaded, "plain", "conjugated")
+    assert tied(loaded, "conjugated", "again")
+
+
+def test_empty_tensors_are_not_tied() -> None:
+    round_trip({"a": torch.zeros(0), "b": torch.zeros(0, 3), "c": torch.zeros(0, dtype=torch.int64)})
+
+
+class Lazy(Mapping[str, torch.Tensor]):
+    """Makes its tensors when it is asked for them; nobody else keeps them."""
+
+    def __getitem__(self, name: str) -> torch.Tensor:
+        return torch.full((2, 1000), float(name))[:, ::2]
+
+    def __iter__(self) -> Iterator[str]:
+        return (str(i) for i in range(20))
+
+    def __len__(self) -> int:
+        return 20
+
+
+def test_temporary_tensors_at_the_same_address_are_not_ties() -> None:
+    loaded = sws.load(sws.save(Lazy()))
+    assert [int(tensor.max()) for tensor in loaded.values()] == list(range(20))
+
+
+# ---- models ----------------------------------------------------------------------------------------------------------
+
+
+class Tied(nn.Module):
+    """A language model's usual tie: embedding and output layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed = nn.Embedding(11, 6)
+        self.norm = nn.BatchNorm1d(6)
+        self.head = nn.Linear(6, 11, bias=False)
+        self.head.weight = self.embed.weight
+
+
+def test_model_round_trip_with_a_tie(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model, other = Tied(), Tied()
+    sws.save_model(model, tmp_path / "m.sws", metadata={"epoch": "3"})
+    assert sws.load_model(other, tmp_path / "m.sws") == ([], [])
+    for name, tensor in model.state_dict().items():
+        same(other.state_dict()[name], tensor)
+    assert other.head.weight is other.embed.weight
+    loaded = sws.load_file(tmp_path / "m.sws")
+    assert list(loaded) == list(model.state_dict())
+    assert tied(loaded, "embed.weight", "head.weight")
+    report = swsfmt.inspect(tmp_path / "m.sws")
+    assert [t.alias_of for t in report.tensors if t.name == "head.weight"] == ["embed.weight"]
+    with sws.safe_open(tmp_path / "m.sws") as file:
+        assert file.metadata() == {"epoch": "3"}
+
+
+def test_load_model_strict_and_not(tmp_path: Path) -> None:
+    path = tmp_path / "m.sws"
+    sws.save_file({"weight": torch.ones(2, 3), "extra": torch.zeros(1)}, path)
+    model = nn.Linear(3, 2)
+    with pytest.raises(RuntimeError, match="Missing key"):
+        sws.load_model(model, path)
+    missing, unexpected = sws.load_model(model, path, strict=False)
+    assert (missing, unexpected) == (["bias"], ["extra"])
+    assert torch.equal(model.weight, torch.ones(2, 3))
+
+
+def test_ordered_dict_with_metadata_of_state_dict() -> None:
+    state = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3)).state_dict()
+    assert isinstance(state, OrderedDict)
+    round_trip(state)
+
+
+def test_files_and_slices(tmp_path: Path) -> None:
+    path = tmp_path / "t.sws"
+    sws.save_file({"a": base(), "b": base().bfloat16()}, path)
+    same(sws.load_file(str(path))["b"], base().bfloat16())
+    with sws.safe_open(path) as file:
+        assert file.keys() == ["a", "b"]
+        same(file.get_tensor("a"), base())
+        part = file.get_slice("b")
+        assert (part.get_shape(), part.get_dtype()) == ([4, 6], "BF16")
+        same(part[1:3, ::2], base().bfloat16()[1:3, ::2])
+        with pytest.raises(swsfmt.TensorNotFoundError):
+            file.get_slice("c")
+
+
+def test_device() -> None:
+    loaded = sws.load(sws.save({"a": base()}), device="meta")
+    assert loaded["a"].is_meta
+
+
+# ---- what cannot be stored -------------------------------------------------------------------------------------------
+
+
+def quantised() -> torch.Tensor:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return torch.quantize_per_tensor(torch.zeros(3), 1.0, 0, torch.quint8)
+
+
+def nested(**options: Any) -> torch.Tensor:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return torch.nested.nested_tensor([torch.zeros(2), torch.zeros(3)], **options)
+
+
+def compressed() -> torch.Tensor:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return torch.eye(3).to_sparse_csr()
+
+
+BAD: dict[str, Any] = {
+    "a number": 3,
+    "None": None,
+    "a list": [1.0],
+    "a NumPy array": torch.zeros(3).numpy(),
+    "a nested dict": {"weight": torch.zeros(3)},
+    "a module": nn.Linear(1, 1),
+    "sparse": torch.eye(3).to_sparse(),
+    "compressed": compressed(),
+    "quantised": quantised(),
+    "meta": torch.empty(3, device="meta"),
+    "nested": nested(),
+    "jagged": nested(layout=torch.jagged),
+    "65 dimensions": torch.zeros([1] * 65),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_what_cannot_be_stored(name: str) -> None:
+    with pytest.raises(InputError) as caught:
+        sws.save({"good": base(), name: BAD[name]})
+    assert caught.value.tensor == name
+    assert len(str(caught.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("name", [1, None, ("a", "b"), b"bytes", "\ud800"])
+def test_names_that_cannot_be_stored(name: Any) -> None:
+    with pytest.raises(InputError):
+        sws.save({name: base()})
+
+
+def test_bool_of_another_byte_is_not_written_unreadably() -> None:
+    """torch lets a bool have any byte; what is saved must be refused at once or be readable."""
+    odd = torch.tensor([0, 1, 2, 255], dtype=torch.uint8).view(torch.bool)
+    try:
+        data = sws.save({"a": odd})
+    except InputError:
+        return
+    assert sws.load(data)["a"].tolist() == [False, True, True, True]
+
+
+def test_narrow_floats_with_flushed_denormals() -> None:
+    """Reading is exact whatever the floating-point mode of the thread."""
+    expected = torch.arange(1, 3000, dtype=torch.int32).view(torch.float32).double()
+    brain = (torch.arange(1, 400, dtype=torch.int32) % 100 + 1 << 16).view(torch.float32).double()
+    data = sws.save({"narrow": expected, "codebook": brain})
+    if not torch.set_flush_denormal(True):
+        pytest.skip("this machine cannot flush denormals")
+    try:
+        loaded = sws.load(data)
+    finally:
+        torch.set_flush_denormal(False)
+    same(loaded["narrow"], expected)
+    same(loaded["codebook"], brain)
+
+
+@pytest.mark.parametrize("module", ["swsfmt", "swsfmt.reader", "swsfmt.report", "swsfmt.numpy"])
+def test_import_without_torch(module: str) -> None:
+    code = f"import sys, {module}; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
