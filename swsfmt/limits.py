@@ -21,6 +21,8 @@ class Limits:
         Length of one name, in bytes of UTF-8.
     max_bitmap_bits : int
         Length of all bitmaps together, in bits; a reader holds a byte for each.
+    max_table_symbols : int
+        Alphabet sizes of all code tables together; a reader holds 3 bytes for each symbol.
     """
 
     max_decoded_bytes: int = 2**34
@@ -28,6 +30,7 @@ class Limits:
     max_index_bytes: int = 2**28
     max_name_bytes: int = 2**16 - 1
     max_bitmap_bits: int = 2**26
+    max_table_symbols: int = 2**23
 
     def check(self, name: str, value: int, what: str) -> None:
         """Raise `LimitError` if `value` is above the limit called `name`."""

@@ -85,20 +85,20 @@ class Reader:
             raise self._unknown(record)
         return record.info
 
-    def read(self, name: str) -> Elements:
-        """Decode one tensor. Raises `FormatError`, `UnknownCodingError`, `TensorNotFoundError`."""
+    def read(self, name: str, threads: int = 1) -> Elements:
+        """Decode one tensor, chunks in parallel where it has them. Raises `FormatError`, `UnknownCodingError`, `TensorNotFoundError`."""
         record = self.record(name)
-        decoded = self.decode(record)
+        decoded = self.decode(record, threads)
         assert record.info is not None
         return Elements(record.info, decoded.bits)
 
-    def decode(self, record: Record) -> Decoded:
+    def decode(self, record: Record, threads: int = 1) -> Decoded:
         """Decode a record that is not an alias; its spans are in bits of the file."""
         if record.params is None or record.info is None:
             raise self._unknown(record)
         payload = self.payload(record)
         try:
-            found: Decoded = codings.BY_ID[record.coding].decode(record.params, record.info, payload)
+            found: Decoded = codings.BY_ID[record.coding].decode(record.params, record.info, payload, threads)
         except SwsError as error:
             error.locate(file=self.source.name, tensor=record.name)
             if error.offset is not None:

@@ -142,6 +142,7 @@ def _number_resources(draft: Draft, resources: Resources) -> None:
 
     def add(stream: Stream) -> None:
         if stream.kind == StreamKind.NEW_TABLE:
+            resources.count_table(stream.code.alphabet)
             resources.tables.append(stream.code)
 
     if draft.coding == dense.ID:
@@ -152,14 +153,14 @@ def _number_resources(draft: Draft, resources: Resources) -> None:
         add(coded.values)
         for live in (coded.matrix.live_rows, coded.matrix.live_columns):
             if live is not None:
+                resources.count_bitmap(len(live))
                 resources.bitmaps.append(live)
-                resources.bitmap_bits += len(live)
 
 
 def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
     """Write a file so that `path` holds either what it held before or all of `data`, whenever the process ends."""
     target = Path(os.path.realpath(path))  # a link stays a link
-    descriptor, temporary = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent)
+    descriptor, temporary = tempfile.mkstemp(prefix=".sws-", suffix=".tmp", dir=target.parent)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)

@@ -61,6 +61,20 @@ class Resources:
     limits: Limits = DEFAULT_LIMITS
     spans: list[Span] = field(default_factory=list)
     bitmap_bits: int = 0
+    table_symbols: int = 0
+
+    def count_table(self, alphabet: int) -> None:
+        """Take a new table into account. Raises `LimitError`."""
+        self.table_symbols += alphabet
+        self.limits.check("max_table_symbols", self.table_symbols, "the sum of the alphabets of all code tables")
+
+    def count_bitmap(self, length: int) -> None:
+        """Take a new bitmap into account. Raises `LimitError`."""
+        self.bitmap_bits += length
+        self.limits.check("max_bitmap_bits", self.bitmap_bits, "the length of all bitmaps")
+
+    def room_for_table(self, alphabet: int) -> bool:
+        return self.table_symbols + alphabet <= self.limits.max_table_symbols
 
     def codebook(self, cursor: Cursor, dtype: DType) -> tuple[int, Codebook]:
         """The number that comes next and the codebook of that number."""
@@ -110,6 +124,7 @@ def read_stream(kind: StreamKind, number: int, alphabet: int, reader: BitReader,
     if kind == StreamKind.FIXED:
         return Stream(kind, PrefixCode.fixed(alphabet))
     if kind == StreamKind.NEW_TABLE:
+        resources.count_table(alphabet)
         code = read_table(reader, alphabet)
         resources.tables.append(code)
         return Stream(kind, code)

@@ -81,18 +81,28 @@ def write(params: Params) -> bytes:
     return out + packed.to_bytes()
 
 
-def decode(params: Params, tensor: TensorInfo, payload: bytes) -> Decoded:
+def decode(params: Params, tensor: TensorInfo, payload: bytes, threads: int = 1) -> Decoded:
     """Decode and check the payload. Raises `PayloadError`."""
     reader = BitReader(payload, PayloadError)
     count = params.chunks.count(tensor.numel)
     told = reader.fields(count, params.chunks.widths[0], "chunk table") if count else None
     start = reader.position
-    symbols, reader.position = kernels.decode_symbols(reader.bits, start, tensor.numel, params.stream.code)
-    if told is not None:
-        same(_chunk_bits(symbols, params), told, "the size in bits")
+    code, elements, bits = params.stream.code, params.codebook.symbols, None
+    if told is not None and kernels.can_fuse(tensor.dtype.itemsize, code):
+        starts = start + np.concatenate([[0], np.cumsum(told)])
+        if starts[-1] <= len(reader.bits):
+            bits = kernels.decode_dense(
+                reader.bits, starts, params.chunks.size, tensor.numel, code, elements, threads
+            )
+            reader.position = int(starts[-1])
+    if bits is None:
+        symbols, reader.position = kernels.decode_symbols(reader.bits, start, tensor.numel, code)
+        if told is not None:
+            same(_chunk_bits(symbols, params), told, "the size in bits")
+        bits = elements[symbols]
     reader.finish("payload")
     spans = [Span(Section.CHUNK_TABLES, 0, start), Span(Section.VALUES, start, reader.position)]
-    return Decoded(params.codebook.symbols[symbols], [span for span in spans if span.bits])
+    return Decoded(bits, [span for span in spans if span.bits])
 
 
 def _chunk_bits(symbols: npt.NDArray[np.uint16], params: Params) -> npt.NDArray[np.int64]:
@@ -104,6 +114,7 @@ def plan(
 ) -> tuple[Params, int]:
     """The cheapest dense form of these symbols, and its size in bits (parameters and payload)."""
     counts = np.bincount(symbols, minlength=codebook.count + 1)
+    huffman = huffman and resources.room_for_table(len(counts))
     stream, size = cheapest_stream(counts, resources.tables, huffman)
     chunks = Chunks()
     if stream.kind != StreamKind.FIXED:

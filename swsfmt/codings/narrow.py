@@ -39,7 +39,7 @@ def write(params: Params) -> bytes:
     return bytes([params.storage.id])
 
 
-def decode(params: Params, tensor: TensorInfo, payload: bytes) -> Decoded:
+def decode(params: Params, tensor: TensorInfo, payload: bytes, threads: int = 1) -> Decoded:
     """Decode and check the payload. Raises `PayloadError`."""
     stored = np.frombuffer(payload, params.storage.bits)
     bits = dtypes.widen(stored, params.storage, tensor.dtype)

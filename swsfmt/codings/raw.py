@@ -30,7 +30,7 @@ def write(params: Params) -> bytes:
     return b""
 
 
-def decode(params: Params, tensor: TensorInfo, payload: bytes) -> Decoded:
+def decode(params: Params, tensor: TensorInfo, payload: bytes, threads: int = 1) -> Decoded:
     """Decode and check the payload. Raises `PayloadError`."""
     bits = np.frombuffer(payload, tensor.dtype.bits)
     if tensor.dtype.name == "BOOL" and bool((bits > 1).any()):

@@ -161,8 +161,7 @@ def _read_bitmap(reader: BitReader, length: int, form: Form, resources: Resource
     """None if all are live."""
     if form.kind == Kind.ALL_LIVE:
         return None
-    resources.bitmap_bits += length
-    resources.limits.check("max_bitmap_bits", resources.bitmap_bits, "the length of all bitmaps")
+    resources.count_bitmap(length)
     live = bitmap.read_bitmap(reader, length, form, resources.bitmaps)
     if not live.any():
         raise reader.fail("a bitmap has no live bit")
@@ -208,12 +207,11 @@ def write(params: Params, bitmaps: list[Live]) -> bytes:
     return out + packed.to_bytes()
 
 
-def decode(params: Params, tensor: TensorInfo, payload: bytes) -> Decoded:
+def decode(params: Params, tensor: TensorInfo, payload: bytes, threads: int = 1) -> Decoded:
     """Decode and check the payload. Raises `PayloadError`."""
-    out = np.zeros(tensor.numel, tensor.dtype.bits)
     p = params.coded
     if p is None:
-        return Decoded(out, [])
+        return Decoded(np.zeros(tensor.numel, tensor.dtype.bits), [])
     reader = BitReader(payload, PayloadError)
     spans = []
 
@@ -230,6 +228,10 @@ def decode(params: Params, tensor: TensorInfo, payload: bytes) -> Decoded:
     start = reader.position
     told = _read_chunk_table(reader, params.entries, p.chunks)
     span(Section.CHUNK_TABLES, start)
+    if told is not None and kernels.can_fuse(tensor.dtype.itemsize, p.gaps.code, p.values.code):
+        decoded = _decode_fused(params.entries, p, tensor, reader, told.copy(), threads)
+        if decoded is not None:
+            return decoded._replace(spans=spans + decoded.spans)
     start = reader.position
     gaps, reader.position = kernels.decode_gaps(reader.bits, start, params.entries, p.gaps.code)
     span(Section.COLUMN_INDICES, start)
@@ -245,8 +247,52 @@ def decode(params: Params, tensor: TensorInfo, payload: bytes) -> Decoded:
 
     positions = _positions(gaps, params.entries, p, line_counts)
     flat = p.matrix.flat_indices(positions, p.scan)
+    out = np.zeros(tensor.numel, tensor.dtype.bits)
     out[flat] = p.codebook.values[values]
     return Decoded(out, spans, len(gaps))
+
+
+def _decode_fused(
+    entries: int,
+    p: Coded,
+    tensor: TensorInfo,
+    reader: BitReader,
+    told: npt.NDArray[np.int64],
+    threads: int,
+) -> Decoded | None:
+    """Decode chunk by chunk, straight into the elements. None where the chunk table does not fit the streams."""
+    if p.chunks.size > kernels.MAX_FUSED_CHUNK:
+        return None
+    if not p.chunks.widths[1]:
+        sizes = np.full(len(told), p.chunks.size)
+        sizes[-1] = entries - int(sizes[:-1].sum())
+        told[:, 1] = sizes * p.values.code.max_length
+    first = np.array([[reader.position, reader.position + int(told[:, 0].sum()), 0]])
+    starts = np.concatenate([first, first + np.cumsum(told, axis=0)])
+    gap_end, value_end, last = (int(x) for x in starts[-1])
+    if value_end > len(reader.bits) or last > p.matrix.size or not bool((told[:, 2] > 0).all()):
+        return None
+    found = kernels.decode_sparse(
+        reader.bits,
+        starts,
+        p.chunks.size,
+        entries,
+        tensor.numel,
+        p.gaps.code,
+        p.values.code,
+        p.codebook.values,
+        p.matrix.lines(p.scan),
+        p.matrix.line_length(p.scan),
+        p.matrix.offsets(p.scan),
+        p.scan == Scan.ROWS,
+        threads,
+    )
+    if found is None:
+        return None
+    spans = [Span(Section.COLUMN_INDICES, reader.position, gap_end), Span(Section.VALUES, gap_end, value_end)]
+    reader.position = value_end
+    reader.finish("payload")
+    return Decoded(found[0], [span for span in spans if span.bits], found[1])
 
 
 def _read_chunk_table(reader: BitReader, entries: int, chunks: Chunks) -> npt.NDArray[np.int64] | None:

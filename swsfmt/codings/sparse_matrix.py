@@ -63,6 +63,14 @@ class CompactMatrix:
             column = np.flatnonzero(self.live_columns)[column]
         return row * self.columns + column
 
+    def offsets(self, scan: int) -> tuple[Indices, Indices] | None:
+        """Offsets in the whole tensor: that of a position is offset[line] + offset[place]. None: position itself."""
+        if scan == 0 and self.live_rows is None and self.live_columns is None:
+            return None
+        row = np.arange(self.rows) if self.live_rows is None else np.flatnonzero(self.live_rows)
+        column = np.arange(self.columns) if self.live_columns is None else np.flatnonzero(self.live_columns)
+        return (row * self.columns, column) if scan == 0 else (column, row * self.columns)
+
     def positions(self, row: Indices, column: Indices, scan: int) -> tuple[Indices, Indices]:
         """Positions of the entries at these coordinates in ascending order, and the order that sorts them."""
         if self.live_rows is not None:

@@ -74,17 +74,20 @@ def plan(
         empty = np.zeros(0, np.int64)
         return Plan(Params(0), empty, empty.astype(np.uint16), 8)
     values = symbols[row, column] - np.uint16(1)
+    room = resources.limits.max_bitmap_bits - resources.bitmap_bits
+    freedom = replace(
+        freedom,
+        compact=freedom.compact and sum(symbols.shape) <= room,
+        huffman=freedom.huffman and resources.room_for_table(2 << MAX_PBITS),
+    )
     value_stream, value_bits = cheapest_stream(
         np.bincount(values, minlength=codebook.count), resources.tables, freedom.huffman
     )
-    tables = list(resources.tables)
-    room = resources.limits.max_bitmap_bits - resources.bitmap_bits
-    freedom = replace(freedom, compact=freedom.compact and sum(symbols.shape) <= room)
     forms = _forms((symbols.shape[0], symbols.shape[1]), row, column, resources.bitmaps, freedom)
     forms.sort(key=lambda form: form.estimate)
     best: tuple[int, _Form, Stream] | None = None
     for form in forms[:_FINALISTS]:
-        stream, gap_bits = cheapest_stream(form.counts, tables, freedom.huffman, smooth=True)
+        stream, gap_bits = cheapest_stream(form.counts, resources.tables, freedom.huffman, smooth=True)
         size = form.side_bits + gap_bits
         if best is None or size < best[0]:
             best = (size, form, stream)

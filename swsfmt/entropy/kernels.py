@@ -1,10 +1,18 @@
-"""Symbols <-> bits, the only part of the package where speed matters.
+"""Symbols <-> bits, and from bits straight into the elements of a tensor: the only part where speed matters.
 
-Each function has one implementation for now, on top of bitarray; this is the place where a native one is chosen.
-They trust their `code`, which was checked when its table was read, and nothing else.
+Each function has an implementation in C (`_native.c`) and one on top of bitarray (`_fallback.py`) with the same results.
+The C one is used where it was built; the environment variable SWS_KERNELS=bitarray or =native insists on one of them.
+They trust their `code`, which was checked when its table was read, and nothing else. Where the C one meets something
+wrong it gives up, and the other one finds out what it is: errors come from one place.
 """
 
 from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -14,16 +22,42 @@ from . import _fallback
 from .prefix_code import PrefixCode
 
 Symbols = npt.NDArray[np.uint16]
+Elements = npt.NDArray[np.unsignedinteger]
+T = TypeVar("T")
+
+# Chunks of the sparse coding are decoded into buffers of this many entries.
+MAX_FUSED_CHUNK = 1 << 16
+
+
+def _load() -> Any:
+    """The C module, or None."""
+    wish = os.environ.get("SWS_KERNELS", "")
+    if wish == "bitarray":
+        return None
+    try:
+        return import_module("swsfmt.entropy._native")
+    except ImportError:
+        if wish == "native":
+            raise
+        return None
+
+
+_native = _load()
 
 
 def active() -> str:
-    """Which implementation runs."""
-    return "bitarray"
+    """Which implementation runs: "native" or "bitarray"."""
+    return "bitarray" if _native is None else "native"
 
 
 def encode_symbols(symbols: Symbols, code: PrefixCode) -> bitarray:
     """The bits of `symbols`, each of which must have a codeword in `code`."""
-    return _fallback.encode_symbols(symbols, code)
+    if _native is None or code.single is not None:
+        return _fallback.encode_symbols(symbols, code)
+    data, count = _native.encode_symbols(np.ascontiguousarray(symbols), code.codewords, code.lengths)
+    bits = bitarray(data, endian="little")
+    del bits[count:]
+    return bits
 
 
 def decode_symbols(bits: bitarray, position: int, count: int, code: PrefixCode) -> tuple[Symbols, int]:
@@ -31,7 +65,17 @@ def decode_symbols(bits: bitarray, position: int, count: int, code: PrefixCode) 
 
     Raises `PayloadError` when the bits end too early or a symbol is outside of the alphabet.
     """
-    return _fallback.decode_symbols(bits, position, count, code)
+    if _native is None or code.single is not None or count == 0:
+        return _fallback.decode_symbols(bits, position, count, code)
+    if count > len(bits) - position:
+        return _fallback.decode_symbols(bits, position, count, code)
+    out = np.empty(count, np.uint16)
+    starts = np.array([position, len(bits)], np.int64)
+    identity = np.arange(code.alphabet, dtype=np.uint16)
+    bad, end = _native.decode_dense(bits, _tuple(code), identity, 2, starts, count, count, 0, 1, False, out)
+    if bad >= 0:
+        return _fallback.decode_symbols(bits, position, count, code)
+    return out, end
 
 
 def decode_gaps(bits: bitarray, position: int, entries: int, code: PrefixCode) -> tuple[Symbols, int]:
@@ -39,4 +83,106 @@ def decode_gaps(bits: bitarray, position: int, entries: int, code: PrefixCode) -
 
     Returns all symbols, skips included, and the position after them. Raises as `decode_symbols` does.
     """
-    return _fallback.decode_gaps(bits, position, entries, code)
+    if _native is None or code.single is not None:
+        return _fallback.decode_gaps(bits, position, entries, code)
+    found = _native.decode_gaps(bits, _tuple(code), position, len(bits), entries)
+    if found is None:
+        return _fallback.decode_gaps(bits, position, entries, code)
+    return np.frombuffer(found[0], np.uint16), found[1]
+
+
+def can_fuse(itemsize: int, *codes: PrefixCode) -> bool:
+    """Whether `decode_dense` and `decode_sparse` can be used: elements of 1, 2 or 4 bytes, no unused fixed patterns."""
+    return _native is not None and itemsize in (1, 2, 4) and all(code.is_complete for code in codes)
+
+
+def decode_dense(
+    bits: bitarray,
+    starts: npt.NDArray[np.int64],
+    chunk: int,
+    total: int,
+    code: PrefixCode,
+    elements: Elements,
+    threads: int = 1,
+) -> Elements | None:
+    """Decode a stream in chunks of `chunk` symbols into elements: elements[symbol] for each of `total` symbols.
+
+    starts : int64 of shape (chunks + 1,), the bit where each chunk starts, and where the last one ends.
+    Returns None when a chunk does not end where the next one starts.
+    """
+    out = np.empty(total, elements.dtype)
+
+    def part(first: int, last: int) -> int:
+        bad: int = _native.decode_dense(
+            bits, _tuple(code), elements, elements.itemsize, starts, chunk, total, first, last, True, out
+        )[0]
+        return bad
+
+    return out if all(bad < 0 for bad in _in_parts(part, len(starts) - 1, threads)) else None
+
+
+def decode_sparse(
+    bits: bitarray,
+    starts: npt.NDArray[np.int64],
+    chunk: int,
+    entries: int,
+    numel: int,
+    gap_code: PrefixCode,
+    value_code: PrefixCode,
+    elements: Elements,
+    lines: int,
+    line_length: int,
+    offsets: tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]] | None,
+    ascending: bool,
+    threads: int = 1,
+) -> tuple[Elements, int] | None:
+    """Decode gaps and values in chunks of `chunk` entries and put the elements where they belong; zero elsewhere.
+
+    starts : int64 of shape (chunks + 1, 3): gap bit, value bit and position where each chunk starts, and the ends.
+        Positions must ascend strictly and lie within lines * line_length; bits must lie within `bits`.
+    offsets : line and place offsets; a position lies at line_offsets[line] + place_offsets[place]. None: at itself.
+    ascending : whether positions ascend in memory.
+    Returns the elements and the number of gap symbols; None when a chunk does not end as it should.
+    """
+    out = np.empty(numel, elements.dtype) if ascending else np.zeros(numel, elements.dtype)
+    line_offsets, place_offsets = offsets if offsets is not None else (np.zeros(0, np.int64),) * 2
+
+    def part(first: int, last: int) -> tuple[int, int]:
+        found: tuple[int, int] = _native.decode_sparse(
+            bits,
+            _tuple(gap_code),
+            _tuple(value_code),
+            elements,
+            elements.itemsize,
+            starts,
+            chunk,
+            entries,
+            first,
+            last,
+            lines,
+            line_length,
+            line_offsets,
+            place_offsets,
+            ascending,
+            out,
+        )
+        return found
+
+    found = _in_parts(part, len(starts) - 1, threads)
+    if any(bad >= 0 for bad, _ in found):
+        return None
+    return out, sum(symbols for _, symbols in found)
+
+
+def _tuple(code: PrefixCode) -> tuple[Any, Any, int]:
+    return code.codewords, code.lengths, -1 if code.single is None else code.single
+
+
+def _in_parts(part: Callable[[int, int], T], chunks: int, threads: int) -> list[T]:
+    """Run `part` over all chunks, cut into a few ranges for each thread. The results are in order."""
+    threads = max(1, min(threads, chunks // 4))
+    if threads == 1:
+        return [part(0, chunks)]
+    cuts = np.linspace(0, chunks, min(chunks, 4 * threads) + 1).astype(int).tolist()
+    with ThreadPoolExecutor(threads) as pool:
+        return list(pool.map(part, cuts[:-1], cuts[1:]))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -27,13 +27,14 @@ class PrefixCode:
     codewords: npt.NDArray[np.uint16]
     single: int | None = None
 
-    @classmethod
-    def fixed(cls, alphabet: int) -> PrefixCode:
+    @staticmethod
+    @lru_cache(maxsize=64)
+    def fixed(alphabet: int) -> PrefixCode:
         """Every symbol is a field of `field_width(alphabet)` bits."""
         width = field_width(alphabet)
         if width == 0:
-            return cls.one_symbol(0, 1)
-        return cls(np.full(alphabet, width, np.uint8), np.arange(alphabet, dtype=np.uint16))
+            return PrefixCode.one_symbol(0, 1)
+        return PrefixCode(np.full(alphabet, width, np.uint8), np.arange(alphabet, dtype=np.uint16))
 
     @classmethod
     def one_symbol(cls, symbol: int, alphabet: int) -> PrefixCode:
@@ -66,6 +67,11 @@ class PrefixCode:
     def cost(self, counts: npt.NDArray[np.int64]) -> int:
         """Size in bits of a stream with these symbol counts."""
         return int((counts * self.lengths.astype(np.int64)).sum())
+
+    @cached_property
+    def is_complete(self) -> bool:
+        """Whether every pattern of bits has a codeword; only a fixed-width code may leave some out."""
+        return self.single is not None or huffman.kraft_sum(self.lengths) == huffman.KRAFT_ONE
 
     @cached_property
     def max_length(self) -> int:

@@ -1,0 +1,833 @@
+meta:
+  id: sws
+  title: sws, compressed tensors of quantised and sparse models
+  file-extension: sws
+  license: Apache-2.0
+  ks-version: '0.11'
+  endian: le
+  bit-endian: le
+doc: |
+  Version 1.0 of the format that sws-1.0.md describes: header, index with every parameter of every record, and the
+  payloads as bytes. Payloads are not decoded.
+
+  Numbers that follow from earlier elements of a list are handed from one element to the next as parameters, so each
+  is known as soon as its element is read: nothing recurses, whatever the size of the file.
+
+  Not checked here, for want of a way to say it: CRC-32, ascending keys and values, UTF-8 and uniqueness of names,
+  zero padding, and rules that need a decoded payload.
+doc-ref: sws-1.0.md
+
+seq:
+  - id: signature
+    contents: [0x89, SWS, 0x0d, 0x0a, 0x1a, 0x0a]
+  - id: major
+    type: u1
+    valid: 1
+  - id: minor
+    type: u1
+  - id: len_index
+    type: varint
+  - id: index
+    type: index
+    size: len_index.value
+  - id: index_crc
+    type: u4
+  - id: payloads
+    type: 'payload(_io.pos, index.records[_index].len_outer)'
+    repeat: expr
+    repeat-expr: index.records.size
+    doc: One for each record, of size 0 where the payload lies in the index or is empty.
+  - id: end
+    size-eos: true
+    valid:
+      expr: _.length == 0
+instances:
+  ofs_index:
+    value: 10 + len_index.groups.size
+    doc: Where the index begins in the file.
+
+enums:
+  dtype:
+    0: bool
+    1: u8
+    2: i8
+    3: u16
+    4: i16
+    5: u32
+    6: i32
+    7: u64
+    8: i64
+    9: f16
+    10: bf16
+    11: f32
+    12: f64
+    13: c64
+    14: c128
+    15: c32
+    16: f8_e4m3
+    17: f8_e5m2
+    18: f8_e4m3fnuz
+    19: f8_e5m2fnuz
+    20: f8_e8m0
+    21: f4_x2
+  coding:
+    0: raw
+    1: narrow
+    2: alias
+    3: dense
+    4: sparse
+  stream_kind:
+    0: fixed
+    1: new_table
+    2: earlier_table
+  bitmap_kind:
+    0: all_live
+    1: raw
+    2: runs
+    3: stride_runs
+    4: copy
+    5: masked_raw
+    6: masked_runs
+  step:
+    0: up
+    1: unused
+    2: down
+    3: explicit
+
+types:
+
+  # ---- Bytes ----------------------------------------------------------------------------------------------------------
+
+  varint:
+    doc: LEB128. Read from whole bytes, so it ends a packed area before it.
+    seq:
+      - id: groups
+        type: 'varint_group(_index > 0 ? groups[_index - 1].value : 0, _index > 0 ? groups[_index - 1].weight * 128 : 1)'
+        repeat: until
+        repeat-until: not _.has_next or _index == 8
+        valid:
+          # The ninth byte is the last one; the last of several is not zero.
+          expr: '_.has_next ? _.weight < 72057594037927936 : (_.low > 0 or _.weight == 1)'
+    instances:
+      value:
+        value: groups.last.value
+
+  varint_group:
+    params:
+      - id: before
+        type: u8
+      - id: weight
+        type: u8
+    seq:
+      - id: byte
+        type: u1
+    instances:
+      has_next:
+        value: byte >= 128
+      low:
+        value: byte & 127
+      value:
+        value: before + low * weight
+
+  string:
+    seq:
+      - id: len_text
+        type: varint
+      - id: text
+        type: str
+        size: len_text.value
+        encoding: UTF-8
+
+  payload:
+    params:
+      - id: ofs
+        type: u8
+        doc: From the beginning of the file for a payload outside of the index, else from that of the index.
+      - id: len_data
+        type: u8
+    seq:
+      - id: data
+        size: len_data
+
+  dtype_size:
+    params:
+      - id: dtype_id
+        type: u1
+    instances:
+      value:
+        value: >-
+          dtype_id <= 2 ? 1 :
+          dtype_id <= 4 ? 2 :
+          dtype_id <= 6 ? 4 :
+          dtype_id <= 8 ? 8 :
+          dtype_id <= 10 ? 2 :
+          dtype_id == 11 ? 4 :
+          dtype_id <= 13 ? 8 :
+          dtype_id == 14 ? 16 :
+          dtype_id == 15 ? 4 : 1
+
+  # ---- Index ----------------------------------------------------------------------------------------------------------
+
+  index:
+    seq:
+      - id: num_metadata
+        type: varint
+      - id: metadata
+        type: pair
+        repeat: expr
+        repeat-expr: num_metadata.value
+      - id: num_codebooks
+        type: varint
+      - id: codebooks
+        type: codebook
+        repeat: expr
+        repeat-expr: num_codebooks.value
+      - id: num_records
+        type: varint
+      - id: records
+        type: >-
+          record(_index,
+          _index > 0 ? records[_index - 1].name : "",
+          _index > 0 ? records[_index - 1].dtype_id : 11,
+          _index > 0 ? records[_index - 1].bitmaps_after : 0,
+          _index > 0 ? records[_index - 1].tables_after : 0)
+        repeat: expr
+        repeat-expr: num_records.value
+      - id: end
+        size-eos: true
+        valid:
+          expr: _.length == 0
+
+  pair:
+    seq:
+      - id: key
+        type: string
+      - id: value
+        type: string
+
+  codebook:
+    seq:
+      - id: dtype
+        type: u1
+        enum: dtype
+        valid:
+          in-enum: true
+      - id: storage
+        type: u1
+        enum: dtype
+        valid:
+          in-enum: true
+      - id: storage_size
+        type: dtype_size(storage.to_i)
+      - id: num_values
+        type: varint
+        valid:
+          expr: _.value >= 1 and _.value <= 4095
+      - id: values
+        type:
+          switch-on: storage_size.value
+          cases:
+            1: u1
+            2: u2
+            4: u4
+            8: u8
+        repeat: expr
+        repeat-expr: num_values.value
+        doc: Symbols 1 to num_values, as the `bits` of the storage type.
+
+  # ---- Tensor records -------------------------------------------------------------------------------------------------
+
+  record:
+    params:
+      - id: number
+        type: s4
+      - id: name_before
+        type: str
+      - id: dtype_before
+        type: u1
+      - id: bitmaps_before
+        type: s4
+      - id: tables_before
+        type: s4
+    seq:
+      - id: len_prefix
+        type: varint
+        valid:
+          expr: _.value <= name_before.length
+      - id: suffix_code
+        type: varint
+        valid:
+          expr: _.value % 2 == 0 or (_.value + 1) / 2 <= number
+      - id: suffix_literal
+        type: str
+        size: suffix_code.value / 2
+        encoding: ISO-8859-1
+        if: suffix_code.value % 2 == 0
+      - id: coding_low
+        type: b4
+      - id: rank_low
+        type: b3
+      - id: has_dtype
+        type: b1
+      - id: coding_high
+        type: varint
+        if: coding_low == 15
+        valid:
+          expr: _.value >= 15
+      - id: dtype_own
+        type: u1
+        if: has_dtype
+      - id: rank_high
+        type: varint
+        if: rank_low == 7
+        valid:
+          expr: _.value >= 7
+      - id: element_size
+        type: dtype_size(dtype_id)
+        doc: Takes no bytes. Not defined for an alias.
+      - id: dimensions
+        type: 'dimension(_index > 0 ? dimensions[_index - 1].product : 1)'
+        repeat: expr
+        repeat-expr: rank
+      - id: params
+        if: coding_id != 0
+        type:
+          switch-on: coding_id
+          cases:
+            1: narrow_params
+            2: alias_params
+            3: dense_params
+            4: sparse_params
+            _: unknown_params
+      - id: len_payload_own
+        type: varint
+        if: has_len_payload
+      - id: crc
+        type: u4
+        if: len_payload >= 256
+      - id: inline
+        type: payload(_io.pos, len_payload)
+        if: len_payload >= 1 and len_payload <= 255
+    instances:
+      suffix:
+        value: >-
+          suffix_code.value % 2 == 0 ? suffix_literal : _parent.records[number - (suffix_code.value + 1) / 2].suffix
+      name:
+        value: name_before.substring(0, len_prefix.value) + suffix
+        doc: The bytes of the name, each as one character (ISO 8859-1), since a prefix may end within a character.
+      coding_id:
+        value: 'coding_low == 15 ? coding_high.value : coding_low'
+      coding:
+        value: coding_id
+        enum: coding
+      dtype_id:
+        value: 'has_dtype ? dtype_own : dtype_before'
+        doc: What it means for an alias is the dtype before it.
+      dtype:
+        value: dtype_id
+        enum: dtype
+      rank:
+        value: 'rank_low == 7 ? rank_high.value : rank_low'
+      numel:
+        value: 'rank == 0 ? 1 : dimensions.last.product'
+      rows:
+        value: 'rank == 0 ? 1 : dimensions.first.value'
+      columns:
+        value: numel / rows
+        doc: Defined for tensors with elements.
+      has_sparse_body:
+        value: coding_id == 4 and params.as<sparse_params>.num_entries.value > 0
+      has_len_payload:
+        value: coding_id == 3 or coding_id > 4 or has_sparse_body
+      len_payload:
+        value: >-
+          has_len_payload ? len_payload_own.value :
+          coding_id == 0 ? numel * element_size.value :
+          coding_id == 1 ? numel * params.as<narrow_params>.storage_size.value : 0
+      len_outer:
+        value: 'len_payload >= 256 ? len_payload : 0'
+      bitmaps_after:
+        value: 'bitmaps_before + (has_sparse_body ? params.as<sparse_params>.body.num_bitmaps : 0)'
+      tables_after:
+        value: >-
+          tables_before +
+          (coding_id == 3 ? params.as<dense_params>.num_tables :
+          has_sparse_body ? params.as<sparse_params>.body.num_tables : 0)
+
+  dimension:
+    params:
+      - id: product_before
+        type: u8
+    seq:
+      - id: number
+        type: varint
+    instances:
+      value:
+        value: number.value
+      product:
+        value: product_before * number.value
+
+  narrow_params:
+    seq:
+      - id: storage
+        type: u1
+        enum: dtype
+        valid:
+          in-enum: true
+      - id: storage_size
+        type: dtype_size(storage.to_i)
+
+  alias_params:
+    seq:
+      - id: target
+        type: varint
+        valid:
+          expr: _.value < _parent.number
+
+  dense_params:
+    seq:
+      - id: codebook
+        type: varint
+      - id: kind
+        type: b2
+        enum: stream_kind
+        valid:
+          in-enum: true
+      - id: reserved
+        type: b2
+        valid: 0
+      - id: chunk_code
+        type: b4
+      - id: table
+        type: varint
+        if: kind == stream_kind::earlier_table
+        valid:
+          expr: _.value < _parent.tables_before
+      - id: width
+        type: u1
+        if: chunk_code > 0
+        valid:
+          min: 1
+          max: 32
+      - id: new_table
+        type: code_table(_parent._parent.codebooks[codebook.value].num_values.value + 1)
+        if: kind == stream_kind::new_table
+    instances:
+      num_tables:
+        value: 'kind == stream_kind::new_table ? 1 : 0'
+
+  sparse_params:
+    seq:
+      - id: num_entries
+        type: varint
+      - id: body
+        type: sparse_body(num_entries.value, _parent)
+        if: num_entries.value > 0
+
+  sparse_body:
+    params:
+      - id: num_entries
+        type: u8
+      - id: record
+        type: record
+    seq:
+      - id: codebook
+        type: varint
+      - id: scan_columns
+        type: b1
+      - id: line_ends
+        type: b1
+      - id: gap_kind
+        type: b2
+        enum: stream_kind
+        valid:
+          in-enum: true
+      - id: value_kind
+        type: b2
+        enum: stream_kind
+        valid:
+          in-enum: true
+      - id: row_kind
+        type: b3
+        enum: bitmap_kind
+        valid:
+          in-enum: true
+      - id: column_kind
+        type: b3
+        enum: bitmap_kind
+        valid:
+          in-enum: true
+      - id: pbits
+        type: b4
+        valid:
+          min: 1
+          max: 12
+      - id: chunk_code
+        type: u1
+        if: num_entries >= 4096
+        valid:
+          max: 15
+      - id: gap_table
+        type: varint
+        if: gap_kind == stream_kind::earlier_table
+      - id: value_table
+        type: varint
+        if: value_kind == stream_kind::earlier_table
+      - id: row_argument
+        type: varint
+        if: row_kind.to_i >= 3
+      - id: column_argument
+        type: varint
+        if: column_kind.to_i >= 3
+      - id: line_width
+        type: u1
+        if: line_ends
+        valid:
+          min: 1
+          max: 32
+      - id: gap_width
+        type: u1
+        if: has_chunks
+        valid:
+          min: 1
+          max: 32
+      - id: value_width
+        type: u1
+        if: has_chunks
+        valid:
+          max: 32
+      - id: advance_width
+        type: u1
+        if: has_chunks
+        valid:
+          min: 1
+          max: 32
+      - id: row_bitmap
+        type: 'bitmap(row_kind, row_kind.to_i >= 3 ? row_argument.value : 0, record.rows, record._parent, -1, 0, 0)'
+        doc: The packed parameters begin here; they end at the end of a byte since no bits follow them.
+      - id: column_bitmap
+        type: >-
+          bitmap(column_kind, column_kind.to_i >= 3 ? column_argument.value : 0, record.columns, record._parent,
+          row_bitmap.is_stored ? record.bitmaps_before : -1, row_bitmap.length, row_bitmap.num_live)
+      - id: new_gap_table
+        type: code_table(1 << pbits)
+        if: gap_kind == stream_kind::new_table
+      - id: new_value_table
+        type: code_table(record._parent.codebooks[codebook.value].num_values.value)
+        if: value_kind == stream_kind::new_table
+    instances:
+      has_chunks:
+        value: num_entries >= 4096 and chunk_code > 0
+      num_bitmaps:
+        value: '(row_bitmap.is_stored ? 1 : 0) + (column_bitmap.is_stored ? 1 : 0)'
+      num_tables:
+        value: '(gap_kind == stream_kind::new_table ? 1 : 0) + (value_kind == stream_kind::new_table ? 1 : 0)'
+
+  unknown_params:
+    seq:
+      - id: len_data
+        type: varint
+      - id: data
+        size: len_data.value
+
+  # ---- Packed bits ----------------------------------------------------------------------------------------------------
+
+  bit_field:
+    doc: A field of `width` bits, least significant bit first.
+    params:
+      - id: width
+        type: s4
+    seq:
+      - id: bits
+        type: >-
+          field_bit(_index > 0 ? bits[_index - 1].value : 0, _index > 0 ? bits[_index - 1].weight * 2 : 1)
+        repeat: expr
+        repeat-expr: width
+    instances:
+      value:
+        value: 'width > 0 ? bits.last.value : 0'
+
+  field_bit:
+    params:
+      - id: before
+        type: u8
+      - id: weight
+        type: u8
+    seq:
+      - id: bit
+        type: b1
+    instances:
+      value:
+        value: 'bit ? before + weight : before'
+
+  gamma:
+    doc: Elias gamma.
+    seq:
+      - id: zeros
+        type: b1
+        repeat: until
+        repeat-until: _ or _index == 33
+        doc: Up to and with the one bit.
+      - id: low
+        type: gamma_low(zeros.size - 1)
+    instances:
+      value:
+        value: low.value
+
+  gamma_low:
+    params:
+      - id: num_zeros
+        type: s4
+    seq:
+      - id: bits
+        type: bit_field(num_zeros)
+    instances:
+      value:
+        value: (1 << num_zeros) + bits.value
+
+  counted_bit:
+    params:
+      - id: before
+        type: u8
+    seq:
+      - id: bit
+        type: b1
+    instances:
+      num_live:
+        value: 'bit ? before + 1 : before'
+
+  runs:
+    doc: Runs of `count` bits.
+    params:
+      - id: count
+        type: u8
+    seq:
+      - id: first
+        type: b1
+      - id: list
+        type: >-
+          run(_index % 2 == 0 ? first : not first,
+          _index > 0 ? list[_index - 1].end : 0,
+          _index > 0 ? list[_index - 1].num_live : 0)
+        repeat: until
+        repeat-until: _.end >= count
+        valid:
+          expr: _.end <= count
+    instances:
+      num_live:
+        value: list.last.num_live
+
+  run:
+    params:
+      - id: value
+        type: bool
+      - id: start
+        type: u8
+      - id: live_before
+        type: u8
+    seq:
+      - id: length
+        type: gamma
+    instances:
+      end:
+        value: start + length.value
+      num_live:
+        value: 'value ? live_before + length.value : live_before'
+
+  bitmap:
+    doc: One bitmap, its live bits counted.
+    params:
+      - id: kind
+        type: u1
+        enum: bitmap_kind
+      - id: argument
+        type: u8
+      - id: length
+        type: u8
+      - id: index
+        type: index
+      - id: own_number
+        type: s4
+        doc: Number of the row bitmap of the same record, for a column bitmap; -1 if there is none.
+      - id: own_length
+        type: u8
+      - id: own_num_live
+        type: u8
+    seq:
+      - id: search
+        type: bitmap_probe(index.records[_index], argument)
+        repeat: until
+        repeat-until: _.found or _index == index.records.size - 1
+        if: has_earlier and not is_own and index.records.size > 0
+        doc: Takes no bits. The last one has found the earlier bitmap.
+      - id: bits
+        type: 'counted_bit(_index > 0 ? bits[_index - 1].num_live : 0)'
+        repeat: expr
+        repeat-expr: num_packed
+        if: kind == bitmap_kind::raw or kind == bitmap_kind::masked_raw
+      - id: runs
+        type: runs(num_packed)
+        if: has_runs
+      - id: cells
+        type: >-
+          stride_bit(runs, _index,
+          _index > 0 ? cells[_index - 1].run_number : 0,
+          _index >= argument ? cells[_index - argument].bit : false,
+          _index > 0 ? cells[_index - 1].num_live : 0)
+        repeat: expr
+        repeat-expr: length
+        if: kind == bitmap_kind::stride_runs
+        doc: Take no bits. The differences are undone bit by bit, to count.
+      - id: total
+        type: number(counted)
+        valid:
+          expr: _.value > 0
+        doc: Takes no bits. Has the count evaluated now, lest copies of copies recurse.
+    instances:
+      is_stored:
+        value: kind != bitmap_kind::all_live
+      has_runs:
+        value: kind == bitmap_kind::runs or kind == bitmap_kind::stride_runs or kind == bitmap_kind::masked_runs
+      has_earlier:
+        value: kind.to_i >= 4
+      is_own:
+        value: argument == own_number
+      earlier_length:
+        value: 'is_own ? own_length : search.last.length'
+      earlier_num_live:
+        value: 'is_own ? own_num_live : search.last.num_live'
+      num_stretched:
+        value: earlier_num_live * (length / earlier_length)
+        doc: Live bits of the earlier bitmap, each standing for its neighbours.
+      num_packed:
+        value: 'has_earlier ? num_stretched : length'
+      counted:
+        value: >-
+          kind == bitmap_kind::all_live ? length :
+          kind == bitmap_kind::copy ? num_stretched :
+          kind == bitmap_kind::stride_runs ? cells.last.num_live :
+          has_runs ? runs.num_live :
+          num_packed > 0 ? bits.last.num_live : 0
+      num_live:
+        value: total.value
+
+  bitmap_probe:
+    doc: Whether a record has the bitmap of that number. No bytes.
+    params:
+      - id: record
+        type: record
+      - id: number
+        type: u8
+    instances:
+      found:
+        value: record.bitmaps_before <= number and number < record.bitmaps_after
+      body:
+        value: record.params.as<sparse_params>.body
+      is_row:
+        value: body.row_bitmap.is_stored and number == record.bitmaps_before
+      length:
+        value: 'is_row ? body.row_bitmap.length : body.column_bitmap.length'
+      num_live:
+        value: 'is_row ? body.row_bitmap.num_live : body.column_bitmap.num_live'
+
+  stride_bit:
+    doc: One bit of a bitmap of stride runs. No bytes.
+    params:
+      - id: runs
+        type: runs
+      - id: position
+        type: u8
+      - id: run_before
+        type: s4
+      - id: bit_before
+        type: bool
+        doc: The bit one stride before, false where there is none.
+      - id: live_before
+        type: u8
+    instances:
+      run_number:
+        value: 'position < runs.list[run_before].end ? run_before : run_before + 1'
+      bit:
+        value: runs.list[run_number].value != bit_before
+      num_live:
+        value: 'bit ? live_before + 1 : live_before'
+
+  number:
+    doc: A number that has been evaluated. No bytes.
+    params:
+      - id: value
+        type: u8
+
+  code_table:
+    params:
+      - id: alphabet
+        type: s4
+    seq:
+      - id: is_single
+        type: b1
+      - id: single
+        type: bit_field(field_width)
+        if: is_single
+        valid:
+          expr: _.value < alphabet
+      - id: first_length
+        type: b4
+        if: not is_single
+        valid:
+          min: 1
+          max: 12
+      - id: tokens
+        type: >-
+          token(_index > 0 ? tokens[_index - 1].length_after : first_length,
+          _index > 0 ? tokens[_index - 1].symbol_after : 0,
+          _index > 0 ? tokens[_index - 1].kraft_after : 0)
+        repeat: until
+        repeat-until: _.kraft_after >= 4096
+        if: not is_single
+        valid:
+          expr: _.kraft_after <= 4096 and _.symbol_after <= alphabet and _.length_after >= 1 and _.length_after <= 12
+    instances:
+      field_width:
+        value: >-
+          alphabet > 2048 ? 12 : alphabet > 1024 ? 11 : alphabet > 512 ? 10 : alphabet > 256 ? 9 :
+          alphabet > 128 ? 8 : alphabet > 64 ? 7 : alphabet > 32 ? 6 : alphabet > 16 ? 5 :
+          alphabet > 8 ? 4 : alphabet > 4 ? 3 : alphabet > 2 ? 2 : alphabet > 1 ? 1 : 0
+        doc: The bit length of alphabet - 1.
+
+  token:
+    params:
+      - id: length_before
+        type: s4
+      - id: symbol
+        type: s4
+        doc: The first symbol that the token tells of.
+      - id: kraft_before
+        type: s4
+        doc: In 4096ths.
+    seq:
+      - id: is_long
+        type: b1
+      - id: step
+        type: b2
+        enum: step
+        if: is_long
+      - id: num_unused
+        type: gamma
+        if: is_unused
+      - id: length_own
+        type: b4
+        if: is_long and step == step::explicit
+    instances:
+      is_unused:
+        value: is_long and step == step::unused
+      length_after:
+        value: >-
+          (not is_long) or is_unused ? length_before :
+          step == step::up ? length_before + 1 :
+          step == step::down ? length_before - 1 : length_own
+      code_length:
+        value: 'is_unused ? 0 : length_after'
+      symbol_after:
+        value: 'is_unused ? symbol + num_unused.value : symbol + 1'
+      kraft_after:
+        value: 'is_unused ? kraft_before : kraft_before + (4096 >> length_after)'
