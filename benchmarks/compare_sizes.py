@@ -2,8 +2,8 @@
 
     python benchmarks/compare_sizes.py [CHECKPOINT ...]        (default: the *.pt files of $SWS_DATA/checkpoints)
 
-Every column is the size of a whole file that gives the state_dict back bit for bit; the general compressors run at their
-strongest setting on the .safetensors file. The last column is dense bytes / bytes of the .sws file.
+Every column is the size of a whole file that gives the state_dict back bit for bit; the general compressors run at
+their strongest setting on the .safetensors file. The last column is dense bytes / bytes of the .sws file.
 """
 
 from __future__ import annotations
@@ -47,7 +47,9 @@ def main() -> None:
             print("| checkpoint |", " | ".join(found), "| ratio of .sws |")
             print("|---|" + "---:|" * (len(found) + 1))
         dense = sum(tensor.nbytes for tensor in checkpoint.values())
-        print(f"| {path.stem} |", " | ".join(f"{size:,}" for size in found.values()), f"| {dense / found['.sws']:.2f} |")
+        print(
+            f"| {path.stem} |", " | ".join(f"{size:,}" for size in found.values()), f"| {dense / found['.sws']:.2f} |"
+        )
 
 
 if __name__ == "__main__":

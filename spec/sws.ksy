@@ -13,8 +13,9 @@ doc: |
   Numbers that follow from earlier elements of a list are handed from one element to the next as parameters, so each
   is known as soon as its element is read: nothing recurses, whatever the size of the file.
 
-  Not checked here, for want of a way to say it: CRC-32, ascending keys and values, UTF-8 and uniqueness of names,
-  zero padding, and rules that need a decoded payload.
+  Not checked here: CRC-32, the order of keys and values, UTF-8 and uniqueness of names, which types narrow to which,
+  the alphabet of an earlier code table, codes of skips alone, the limits (but the length of a bitmap), and rules about
+  what lies in a payload.
 doc-ref: sws-1.0.md
 
 seq:
@@ -96,13 +97,14 @@ enums:
 
 types:
 
-  # ---- Bytes ----------------------------------------------------------------------------------------------------------
+  # ---- Bytes ---------------------------------------------------------------------------------------------------------
 
   varint:
-    doc: LEB128. Read from whole bytes, so it ends a packed area before it.
+    doc: LEB128.
     seq:
       - id: groups
-        type: 'varint_group(_index > 0 ? groups[_index - 1].value : 0, _index > 0 ? groups[_index - 1].weight * 128 : 1)'
+        type: >-
+          varint_group(_index > 0 ? groups[_index - 1].value : 0, _index > 0 ? groups[_index - 1].weight * 128 : 1)
         repeat: until
         repeat-until: not _.has_next or _index == 8
         valid:
@@ -149,6 +151,12 @@ types:
       - id: data
         size: len_data
 
+  text:
+    doc: A text that has been put together. No bytes.
+    params:
+      - id: value
+        type: str
+
   dtype_size:
     params:
       - id: dtype_id
@@ -166,7 +174,7 @@ types:
           dtype_id == 14 ? 16 :
           dtype_id == 15 ? 4 : 1
 
-  # ---- Index ----------------------------------------------------------------------------------------------------------
+  # ---- Index ---------------------------------------------------------------------------------------------------------
 
   index:
     seq:
@@ -235,7 +243,7 @@ types:
         repeat-expr: num_values.value
         doc: Symbols 1 to num_values, as the `bits` of the storage type.
 
-  # ---- Tensor records -------------------------------------------------------------------------------------------------
+  # ---- Tensor records ------------------------------------------------------------------------------------------------
 
   record:
     params:
@@ -263,12 +271,21 @@ types:
         size: suffix_code.value / 2
         encoding: ISO-8859-1
         if: suffix_code.value % 2 == 0
+      - id: suffix
+        type: >-
+          text(suffix_code.value % 2 == 0 ? suffix_literal
+          : _parent.records[number - (suffix_code.value + 1) / 2].suffix.value)
+        doc: Takes no bytes.
       - id: coding_low
         type: b4
       - id: rank_low
         type: b3
+        valid:
+          expr: _ == 0 or coding_low != 2
       - id: has_dtype
         type: b1
+        valid:
+          expr: (not _) or coding_low != 2
       - id: coding_high
         type: varint
         if: coding_low == 15
@@ -284,7 +301,9 @@ types:
           expr: _.value >= 7
       - id: element_size
         type: dtype_size(dtype_id)
-        doc: Takes no bytes. Not defined for an alias.
+        valid:
+          expr: dtype_id <= 21 or coding_id > 4
+        doc: Takes no bytes. Not defined for an alias, nor for a dtype that is not known.
       - id: dimensions
         type: 'dimension(_index > 0 ? dimensions[_index - 1].product : 1)'
         repeat: expr
@@ -309,11 +328,8 @@ types:
         type: payload(_io.pos, len_payload)
         if: len_payload >= 1 and len_payload <= 255
     instances:
-      suffix:
-        value: >-
-          suffix_code.value % 2 == 0 ? suffix_literal : _parent.records[number - (suffix_code.value + 1) / 2].suffix
       name:
-        value: name_before.substring(0, len_prefix.value) + suffix
+        value: name_before.substring(0, len_prefix.value) + suffix.value
         doc: The bytes of the name, each as one character (ISO 8859-1), since a prefix may end within a character.
       coding_id:
         value: 'coding_low == 15 ? coding_high.value : coding_low'
@@ -376,18 +392,24 @@ types:
           in-enum: true
       - id: storage_size
         type: dtype_size(storage.to_i)
+        valid:
+          expr: _parent.numel > 0
 
   alias_params:
     seq:
       - id: target
         type: varint
         valid:
-          expr: _.value < _parent.number
+          expr: _.value < _parent.number and _parent._parent.records[_.value].coding_id != 2
 
   dense_params:
     seq:
       - id: codebook
         type: varint
+        valid:
+          expr: >-
+            _parent.numel > 0 and _.value < _parent._parent.codebooks.size and
+            _parent._parent.codebooks[_.value].dtype.to_i == _parent.dtype_id
       - id: kind
         type: b2
         enum: stream_kind
@@ -398,6 +420,8 @@ types:
         valid: 0
       - id: chunk_code
         type: b4
+        valid:
+          expr: _ == 0 or (kind != stream_kind::fixed and _parent.numel > (1 << (_ + 9)))
       - id: table
         type: varint
         if: kind == stream_kind::earlier_table
@@ -412,6 +436,10 @@ types:
       - id: new_table
         type: code_table(_parent._parent.codebooks[codebook.value].num_values.value + 1)
         if: kind == stream_kind::new_table
+        doc: Packed bits, up to the end of the padding.
+      - id: padding
+        type: padding(new_table.num_bits)
+        if: kind == stream_kind::new_table
     instances:
       num_tables:
         value: 'kind == stream_kind::new_table ? 1 : 0'
@@ -420,6 +448,8 @@ types:
     seq:
       - id: num_entries
         type: varint
+        valid:
+          expr: _parent.numel > 0 and _.value <= _parent.numel
       - id: body
         type: sparse_body(num_entries.value, _parent)
         if: num_entries.value > 0
@@ -433,6 +463,10 @@ types:
     seq:
       - id: codebook
         type: varint
+        valid:
+          expr: >-
+            _.value < record._parent.codebooks.size and
+            record._parent.codebooks[_.value].dtype.to_i == record.dtype_id
       - id: scan_columns
         type: b1
       - id: line_ends
@@ -466,19 +500,31 @@ types:
         type: u1
         if: num_entries >= 4096
         valid:
-          max: 15
+          expr: _ == 0 or (_ <= 15 and (not line_ends) and num_entries > (1 << (_ + 9)))
       - id: gap_table
         type: varint
         if: gap_kind == stream_kind::earlier_table
+        valid:
+          expr: _.value < record.tables_before
       - id: value_table
         type: varint
         if: value_kind == stream_kind::earlier_table
+        valid:
+          expr: '_.value < record.tables_before + (gap_kind == stream_kind::new_table ? 1 : 0)'
       - id: row_argument
         type: varint
         if: row_kind.to_i >= 3
+        valid:
+          expr: >-
+            row_kind == bitmap_kind::stride_runs ? (_.value >= 1 and _.value < record.rows)
+            : _.value < record.bitmaps_before
       - id: column_argument
         type: varint
         if: column_kind.to_i >= 3
+        valid:
+          expr: >-
+            column_kind == bitmap_kind::stride_runs ? (_.value >= 1 and _.value < record.columns)
+            : _.value < record.bitmaps_before + (row_kind != bitmap_kind::all_live ? 1 : 0)
       - id: line_width
         type: u1
         if: line_ends
@@ -495,7 +541,7 @@ types:
         type: u1
         if: has_chunks
         valid:
-          max: 32
+          expr: '_ <= 32 and (_ == 0) == (value_kind == stream_kind::fixed)'
       - id: advance_width
         type: u1
         if: has_chunks
@@ -503,18 +549,23 @@ types:
           min: 1
           max: 32
       - id: row_bitmap
-        type: 'bitmap(row_kind, row_kind.to_i >= 3 ? row_argument.value : 0, record.rows, record._parent, -1, 0, 0)'
-        doc: The packed parameters begin here; they end at the end of a byte since no bits follow them.
+        type: 'bitmap(false, row_kind, row_kind.to_i >= 3 ? row_argument.value : 0, record.rows)'
+        doc: The first of the packed bits.
       - id: column_bitmap
-        type: >-
-          bitmap(column_kind, column_kind.to_i >= 3 ? column_argument.value : 0, record.columns, record._parent,
-          row_bitmap.is_stored ? record.bitmaps_before : -1, row_bitmap.length, row_bitmap.num_live)
+        type: 'bitmap(true, column_kind, column_kind.to_i >= 3 ? column_argument.value : 0, record.columns)'
       - id: new_gap_table
         type: code_table(1 << pbits)
         if: gap_kind == stream_kind::new_table
       - id: new_value_table
         type: code_table(record._parent.codebooks[codebook.value].num_values.value)
         if: value_kind == stream_kind::new_table
+      - id: padding
+        type: >-
+          padding(row_bitmap.num_bits + column_bitmap.num_bits
+          + (gap_kind == stream_kind::new_table ? new_gap_table.num_bits : 0)
+          + (value_kind == stream_kind::new_table ? new_value_table.num_bits : 0))
+        valid:
+          expr: num_entries <= row_bitmap.num_live * column_bitmap.num_live
     instances:
       has_chunks:
         value: num_entries >= 4096 and chunk_code > 0
@@ -530,7 +581,25 @@ types:
       - id: data
         size: len_data.value
 
-  # ---- Packed bits ----------------------------------------------------------------------------------------------------
+  # ---- Packed bits ---------------------------------------------------------------------------------------------------
+  # Bits that an element of another type may follow are a type of their own: where a list of attributes goes from bits
+  # to something else, the compiled code steps to the next byte in other languages than Python.
+
+  flag:
+    seq:
+      - id: value
+        type: b1
+
+  nibble:
+    seq:
+      - id: value
+        type: b4
+
+  step_bits:
+    seq:
+      - id: value
+        type: b2
+        enum: step
 
   bit_field:
     doc: A field of `width` bits, least significant bit first.
@@ -546,6 +615,9 @@ types:
     instances:
       value:
         value: 'width > 0 ? bits.last.value : 0'
+      limit:
+        value: 'width > 0 ? bits.last.weight * 2 : 1'
+        doc: Two to the power of width.
 
   field_bit:
     params:
@@ -564,26 +636,32 @@ types:
     doc: Elias gamma.
     seq:
       - id: zeros
-        type: b1
+        type: flag
         repeat: until
-        repeat-until: _ or _index == 33
+        repeat-until: _.value or _index == 32
         doc: Up to and with the one bit.
       - id: low
-        type: gamma_low(zeros.size - 1)
+        type: bit_field(zeros.size - 1)
+        valid:
+          expr: zeros.last.value
     instances:
       value:
-        value: low.value
+        value: low.limit + low.value
+      num_bits:
+        value: 2 * zeros.size - 1
 
-  gamma_low:
+  padding:
+    doc: Zero bits up to the next byte.
     params:
-      - id: num_zeros
-        type: s4
+      - id: num_before
+        type: u8
+        doc: How many bits have been read since the last byte ended.
     seq:
       - id: bits
-        type: bit_field(num_zeros)
-    instances:
-      value:
-        value: (1 << num_zeros) + bits.value
+        type: b1
+        repeat: expr
+        repeat-expr: (8 - num_before % 8) % 8
+        valid: false
 
   counted_bit:
     params:
@@ -603,12 +681,13 @@ types:
         type: u8
     seq:
       - id: first
-        type: b1
+        type: flag
       - id: list
         type: >-
-          run(_index % 2 == 0 ? first : not first,
+          run(first.value == (_index % 2 == 0),
           _index > 0 ? list[_index - 1].end : 0,
-          _index > 0 ? list[_index - 1].num_live : 0)
+          _index > 0 ? list[_index - 1].num_live : 0,
+          _index > 0 ? list[_index - 1].bits_after : 1)
         repeat: until
         repeat-until: _.end >= count
         valid:
@@ -616,6 +695,8 @@ types:
     instances:
       num_live:
         value: list.last.num_live
+      num_bits:
+        value: list.last.bits_after
 
   run:
     params:
@@ -625,6 +706,8 @@ types:
         type: u8
       - id: live_before
         type: u8
+      - id: bits_before
+        type: u8
     seq:
       - id: length
         type: gamma
@@ -633,10 +716,14 @@ types:
         value: start + length.value
       num_live:
         value: 'value ? live_before + length.value : live_before'
+      bits_after:
+        value: bits_before + length.num_bits
 
   bitmap:
     doc: One bitmap, its live bits counted.
     params:
+      - id: is_column
+        type: bool
       - id: kind
         type: u1
         enum: bitmap_kind
@@ -644,22 +731,25 @@ types:
         type: u8
       - id: length
         type: u8
-      - id: index
-        type: index
-      - id: own_number
-        type: s4
-        doc: Number of the row bitmap of the same record, for a column bitmap; -1 if there is none.
-      - id: own_length
-        type: u8
-      - id: own_num_live
-        type: u8
     seq:
+      - id: bounded
+        type: number(length)
+        if: is_stored
+        valid:
+          expr: _.value <= 67108864
+        doc: Takes no bits. Section 8 limits the lengths.
       - id: search
-        type: bitmap_probe(index.records[_index], argument)
+        type: bitmap_probe(_parent.record._parent.records[_index], argument)
         repeat: until
-        repeat-until: _.found or _index == index.records.size - 1
-        if: has_earlier and not is_own and index.records.size > 0
+        repeat-until: _.found
+        if: has_earlier and not is_own
         doc: Takes no bits. The last one has found the earlier bitmap.
+      - id: stretch
+        type: 'number(length % earlier_length == 0 ? length / earlier_length : 0)'
+        if: has_earlier
+        valid:
+          expr: _.value > 0
+        doc: Takes no bits. How many neighbours each bit of the earlier bitmap stands for.
       - id: bits
         type: 'counted_bit(_index > 0 ? bits[_index - 1].num_live : 0)'
         repeat: expr
@@ -691,14 +781,15 @@ types:
       has_earlier:
         value: kind.to_i >= 4
       is_own:
-        value: argument == own_number
+        value: >-
+          has_earlier and is_column and _parent.row_bitmap.is_stored and argument == _parent.record.bitmaps_before
+        doc: Whether the earlier bitmap is the row bitmap of the same record.
       earlier_length:
-        value: 'is_own ? own_length : search.last.length'
+        value: 'is_own ? _parent.row_bitmap.length : search.last.length'
       earlier_num_live:
-        value: 'is_own ? own_num_live : search.last.num_live'
+        value: 'is_own ? _parent.row_bitmap.num_live : search.last.num_live'
       num_stretched:
-        value: earlier_num_live * (length / earlier_length)
-        doc: Live bits of the earlier bitmap, each standing for its neighbours.
+        value: earlier_num_live * stretch.value
       num_packed:
         value: 'has_earlier ? num_stretched : length'
       counted:
@@ -710,6 +801,10 @@ types:
           num_packed > 0 ? bits.last.num_live : 0
       num_live:
         value: total.value
+      num_bits:
+        value: >-
+          kind == bitmap_kind::raw or kind == bitmap_kind::masked_raw ? num_packed :
+          has_runs ? runs.num_bits : 0
 
   bitmap_probe:
     doc: Whether a record has the bitmap of that number. No bytes.
@@ -763,36 +858,40 @@ types:
       - id: alphabet
         type: s4
     seq:
-      - id: is_single
-        type: b1
+      - id: single_flag
+        type: flag
       - id: single
         type: bit_field(field_width)
         if: is_single
         valid:
           expr: _.value < alphabet
       - id: first_length
-        type: b4
+        type: nibble
         if: not is_single
         valid:
-          min: 1
-          max: 12
+          expr: _.value >= 1 and _.value <= 12
       - id: tokens
         type: >-
-          token(_index > 0 ? tokens[_index - 1].length_after : first_length,
+          token(_index > 0 ? tokens[_index - 1].length_after : first_length.value,
           _index > 0 ? tokens[_index - 1].symbol_after : 0,
-          _index > 0 ? tokens[_index - 1].kraft_after : 0)
+          _index > 0 ? tokens[_index - 1].kraft_after : 0,
+          _index > 0 ? tokens[_index - 1].bits_after : 5)
         repeat: until
         repeat-until: _.kraft_after >= 4096
         if: not is_single
         valid:
           expr: _.kraft_after <= 4096 and _.symbol_after <= alphabet and _.length_after >= 1 and _.length_after <= 12
     instances:
+      is_single:
+        value: single_flag.value
       field_width:
         value: >-
           alphabet > 2048 ? 12 : alphabet > 1024 ? 11 : alphabet > 512 ? 10 : alphabet > 256 ? 9 :
           alphabet > 128 ? 8 : alphabet > 64 ? 7 : alphabet > 32 ? 6 : alphabet > 16 ? 5 :
           alphabet > 8 ? 4 : alphabet > 4 ? 3 : alphabet > 2 ? 2 : alphabet > 1 ? 1 : 0
         doc: The bit length of alphabet - 1.
+      num_bits:
+        value: 'is_single ? 1 + field_width : tokens.last.bits_after'
 
   token:
     params:
@@ -804,30 +903,38 @@ types:
       - id: kraft_before
         type: s4
         doc: In 4096ths.
+      - id: bits_before
+        type: s4
     seq:
-      - id: is_long
-        type: b1
+      - id: long_flag
+        type: flag
       - id: step
-        type: b2
-        enum: step
+        type: step_bits
         if: is_long
       - id: num_unused
         type: gamma
         if: is_unused
       - id: length_own
-        type: b4
-        if: is_long and step == step::explicit
+        type: nibble
+        if: is_explicit
     instances:
+      is_long:
+        value: long_flag.value
       is_unused:
-        value: is_long and step == step::unused
+        value: is_long and step.value == step::unused
+      is_explicit:
+        value: is_long and step.value == step::explicit
       length_after:
         value: >-
           (not is_long) or is_unused ? length_before :
-          step == step::up ? length_before + 1 :
-          step == step::down ? length_before - 1 : length_own
+          is_explicit ? length_own.value :
+          step.value == step::up ? length_before + 1 : length_before - 1
       code_length:
         value: 'is_unused ? 0 : length_after'
       symbol_after:
         value: 'is_unused ? symbol + num_unused.value : symbol + 1'
       kraft_after:
         value: 'is_unused ? kraft_before : kraft_before + (4096 >> length_after)'
+      bits_after:
+        value: >-
+          bits_before + ((not is_long) ? 1 : is_unused ? 3 + num_unused.num_bits : is_explicit ? 7 : 3)

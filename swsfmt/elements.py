@@ -23,7 +23,7 @@ class Elements:
 
     @classmethod
     def of(cls, info: TensorInfo, bits: Bits) -> Elements:
-        """Elements that a writer may store: true is 1. Raises `InputError` for a shape that the format does not have."""
+        """Elements that a writer may store: true is 1. Raises `InputError` for a shape that the format has not."""
         if len(info.shape) > MAX_RANK:
             raise InputError(f"rank {len(info.shape)} is above {MAX_RANK}")
         if math.prod(d for d in info.shape if d) * info.dtype.itemsize >= 1 << 63:

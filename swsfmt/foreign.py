@@ -18,7 +18,9 @@ def not_sws(data: bytes, signature: bytes) -> NotSwsError:
     if len(data) > 8 and data[8:9] == b"{" and int.from_bytes(data[:8], "little") < 1 << 32:
         return NotSwsError("this is a safetensors file; `sws encode` makes a .sws file of it")
     if data.startswith(b"\x80"):
-        return NotSwsError("this is a Python pickle, perhaps an old PyTorch checkpoint; `sws encode` makes a .sws file of it")
+        return NotSwsError(
+            "this is a Python pickle, perhaps an old PyTorch checkpoint; `sws encode` makes a .sws file of it"
+        )
     if data[1:4] == signature[1:4]:
         return NotSwsError("the signature is damaged, as after a transfer in text mode")
     return NotSwsError("the file does not begin with the signature of .sws files")

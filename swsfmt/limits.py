@@ -16,7 +16,9 @@ class Limits:
     max_tensors : int
         Number of records.
     max_index_bytes : int
-        Size of the index, and of all names together, in bytes.
+        Size of the index in bytes.
+    max_names_bytes : int
+        Length of all names together; names are coded by their difference, so that a short index may hold long ones.
     max_name_bytes : int
         Length of one name, in bytes of UTF-8.
     max_bitmap_bits : int
@@ -28,6 +30,7 @@ class Limits:
     max_decoded_bytes: int = 2**34
     max_tensors: int = 2**20
     max_index_bytes: int = 2**28
+    max_names_bytes: int = 2**24
     max_name_bytes: int = 2**16 - 1
     max_bitmap_bits: int = 2**26
     max_table_symbols: int = 2**23

@@ -34,7 +34,7 @@ class NameParser:
         name = self.previous[:prefix] + suffix
         self.limits.check("max_name_bytes", len(name), "the length of a name")
         self.total += len(name)
-        self.limits.check("max_index_bytes", self.total, "the length of all names")
+        self.limits.check("max_names_bytes", self.total, "the length of all names")
         if name in self.seen:
             raise cursor.error(f"name {name!r} is there twice")
         self.seen.add(name)

@@ -86,7 +86,10 @@ class Reader:
         return record.info
 
     def read(self, name: str, threads: int = 1) -> Elements:
-        """Decode one tensor, chunks in parallel where it has them. Raises `FormatError`, `UnknownCodingError`, `TensorNotFoundError`."""
+        """Decode one tensor, its chunks in parallel where it has them.
+
+        Raises `FormatError`, `UnknownCodingError`, `TensorNotFoundError`.
+        """
         record = self.record(name)
         decoded = self.decode(record, threads)
         assert record.info is not None

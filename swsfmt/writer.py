@@ -68,6 +68,8 @@ def _checked(metadata: Mapping[str, str] | None, tensors: Mapping[str, Elements 
     except UnicodeEncodeError as error:
         raise InputError(f"{text!r} cannot be written as UTF-8") from error
     longest = max((len(name.encode("utf-8")) for name in tensors), default=0)
+    if sum(len(name.encode("utf-8")) for name in tensors) > DEFAULT_LIMITS.max_names_bytes:
+        raise InputError(f"the names are longer than {DEFAULT_LIMITS.max_names_bytes} bytes together")
     if longest > DEFAULT_LIMITS.max_name_bytes:
         raise InputError(f"a name has {longest} bytes, the format allows {DEFAULT_LIMITS.max_name_bytes}")
     return pairs
@@ -142,8 +144,7 @@ def _number_resources(draft: Draft, resources: Resources) -> None:
 
     def add(stream: Stream) -> None:
         if stream.kind == StreamKind.NEW_TABLE:
-            resources.count_table(stream.code.alphabet)
-            resources.tables.append(stream.code)
+            resources.add_table(stream.code)
 
     if draft.coding == dense.ID:
         add(draft.params.stream)
@@ -153,8 +154,7 @@ def _number_resources(draft: Draft, resources: Resources) -> None:
         add(coded.values)
         for live in (coded.matrix.live_rows, coded.matrix.live_columns):
             if live is not None:
-                resources.count_bitmap(len(live))
-                resources.bitmaps.append(live)
+                resources.add_bitmap(live)
 
 
 def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:

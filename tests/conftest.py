@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from swsfmt.entropy import kernels
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
@@ -17,6 +20,15 @@ def data_folder() -> Path | None:
     """`$SWS_DATA`, else the folder `shared/data` beside the repository; None if it is not there."""
     folder = Path(os.environ.get("SWS_DATA") or HERE.parent.parent / "shared" / "data")
     return folder if (folder / "checkpoints").is_dir() else None
+
+
+@pytest.fixture(scope="module", params=sorted({"bitarray", kernels.active()}))
+def each_kernel(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Run a module's tests with the kernels in C, where they were built, and with those on top of bitarray."""
+    with pytest.MonkeyPatch.context() as patch:
+        if request.param == "bitarray":
+            patch.setattr(kernels, "_native", None)
+        yield
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -13,6 +13,8 @@ from swsfmt.entropy import kernels
 from swsfmt.entropy.prefix_code import PrefixCode, field_width
 from swsfmt.errors import PayloadError
 
+pytestmark = pytest.mark.usefixtures("each_kernel")
+
 
 def symbols_of(*values: int) -> np.ndarray:
     return np.array(values, np.uint16)
@@ -127,7 +129,7 @@ def test_round_trip(alphabet: int, count: int, seed: int, fixed: bool, offset: i
     symbols = used[rng.integers(0, len(used), count)].astype(np.uint16)
     encoded = kernels.encode_symbols(symbols, code)
     assert len(encoded) == code.cost(np.bincount(symbols, minlength=alphabet))
-    found, end = kernels.decode_symbols(bitarray(offset) + encoded + bitarray("101"), offset, count, code)
+    found, end = kernels.decode_symbols(stream("0" * offset) + encoded + stream("101"), offset, count, code)
     np.testing.assert_array_equal(found, symbols)
     assert end == offset + len(encoded)
 
@@ -143,7 +145,7 @@ def test_gaps_round_trip(pbits: int, entries: int, seed: int, fixed: bool, skips
     code = PrefixCode.fixed(1 << pbits)
     if not fixed:
         code = PrefixCode.optimal(np.bincount(symbols, minlength=1 << pbits))
-    data = kernels.encode_symbols(symbols, code) + bitarray("1")
+    data = kernels.encode_symbols(symbols, code) + stream("1")
     found, end = kernels.decode_gaps(data, 0, entries, code)
     np.testing.assert_array_equal(found, symbols)
     assert end == len(data) - 1

@@ -69,6 +69,7 @@ from swsfmt import (
     VersionError,
 )
 
+pytestmark = pytest.mark.usefixtures("each_kernel")
 MAX_PEAK = 64 << 20
 Row = tuple[str, bytes, type[SwsError], str]
 
@@ -150,7 +151,7 @@ def gap_bits(symbols: list[int], n: int = 1, shape: tuple[int, ...] = (3, 5), **
 def zip_file() -> bytes:
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w") as archive:
-        archive.writestr("a/data.pkl", b"x" * 100)
+        archive.writestr(zipfile.ZipInfo("a/data.pkl"), b"x" * 100)
     return out.getvalue()
 
 
@@ -703,6 +704,13 @@ def long_names(count: int) -> bytes:
     return file_(first, *copies)
 
 
+def wide_codes(kind: int, count: int) -> bytes:
+    """Tensors of one element, each with a code for 4096 gaps of its own, in about 15 bytes each."""
+    packed = {0: "", 1: "1" + field(0, 12)}[kind]
+    stream = {0: field(0, 12), 1: ""}[kind] + "00"
+    return books(*(sparse(f"{i}", (1,), n=1, gap=kind, pbits=12, packed=packed, stream=stream) for i in range(count)))
+
+
 U8_BOOK = codebook(b"\1", 1, U8, U8)
 ROWS_ABOVE = (1 << 26) + 1
 ONE_ENTRY = {"n": 1, "dtype": U8, "stream": "00"}
@@ -755,6 +763,7 @@ BOMB_ROWS: list[tuple[str, bytes, str]] = [
         wrap(index(counts=(None, None, (1 << 20) + 1)) + bytes(3 << 21)),
         "Limits(max_tensors=1048577)",
     ),
+    ("code tables", wide_codes(1, 2049), f"Limits(max_table_symbols={2049 << 12})"),
     ("index", file_(index_length=varint(1 << 40)), f"Limits(max_index_bytes={1 << 40})"),
 ]
 
@@ -815,10 +824,37 @@ def test_bomb_is_refused_before_it_grows(data: bytes, fragment: str) -> None:
     assert len(str(found).splitlines()) == 1
 
 
+def many_alphabets(count: int) -> bytes:
+    """The same with fixed codes for 100 alphabets of some 4000 symbols in turn."""
+    values = [codebook(struct.pack(f"<{n}H", *range(1, n + 1)), n, U16, U16) for n in range(3900, 4000)]
+    tensors = (dense(f"{i}", (1,), dtype=U16, book=i % 100, stream=field(i, 12)) for i in range(count))
+    return file_(*tensors, codebooks=values)
+
+
+WIDE = {
+    "fixed": wide_codes(0, 6000),
+    "one symbol": wide_codes(1, 2048),
+    "many alphabets": many_alphabets(3800),
+}
+
+
+@pytest.mark.parametrize("name", WIDE)
+def test_memory_for_codes_is_bounded_by_the_file(name: str) -> None:
+    """Section 10: a reader's memory is bounded by the size of the file plus the decoded size."""
+    tracemalloc.start()
+    try:
+        with swsfmt.safe_open(WIDE[name]) as file:
+            assert len(file.keys()) >= 2048
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < MAX_PEAK // 2
+
+
 def test_names_that_grow_by_copying() -> None:
     data = long_names(200)
     assert len(data) < 62_000
-    found = refused(data, Limits(max_index_bytes=1 << 20))
+    found = refused(data, Limits(max_names_bytes=1 << 20))
     assert type(found) is LimitError
     assert "the length of all names" in str(found)
 
@@ -838,8 +874,9 @@ def test_limit_names_the_value_that_would_do() -> None:
         (Limits(max_name_bytes=4), file_(record("abcde", payload=floats(1)))),
         (Limits(max_bitmap_bits=7), books(sparse(rows=1, columns=1, packed="111 11111"))),
         (Limits(max_index_bytes=10), SMALL),
+        (Limits(max_table_symbols=3), books(dense(kind=1, packed=TABLE4))),
     ],
-    ids=["max_tensors", "max_name_bytes", "max_bitmap_bits", "max_index_bytes"],
+    ids=["max_tensors", "max_name_bytes", "max_bitmap_bits", "max_index_bytes", "max_table_symbols"],
 )
 def test_each_limit_can_be_set(limits: Limits, data: bytes) -> None:
     assert swsfmt.load(data)

@@ -17,6 +17,7 @@ from craft import (
     ONLY0_OF4,
     TABLE4,
     U8,
+    Record,
     dense,
     field,
     fields,
@@ -34,9 +35,10 @@ from hypothesis import strategies as st
 
 import swsfmt
 from swsfmt import Limits, SwsError
+from swsfmt.entropy import kernels
 
 LIMITS = Limits(max_decoded_bytes=1 << 20, max_tensors=64, max_index_bytes=1 << 16, max_bitmap_bits=1 << 16)
-SETTINGS = settings(deadline=None, max_examples=400, suppress_health_check=[HealthCheck.too_slow])
+SETTINGS = settings(deadline=None, max_examples=1000, suppress_health_check=[HealthCheck.too_slow])
 
 RECORDS = {
     "dense": [
@@ -110,6 +112,35 @@ RECORDS = {
 }
 
 
+def chunked() -> Record:
+    """4200 entries in chunks of 1024, read column by column, 10 of 90 rows dead; gaps 0, 0, 1, values 0, 1, 2."""
+    gaps, values = [0, 0, 1] * 1400, [0, 1, 2] * 1400
+    table, gap_bits, value_bits = "", "", ""
+    for start in range(0, 4200, 1024):
+        part = slice(start, min(start + 1024, 4200))
+        gap_part = "".join(["00", "01"][g] for g in gaps[part])
+        value_part = "".join(["0", "10", "11"][v] for v in values[part])
+        advance = sum(g + 1 for g in gaps[part])
+        table += field(len(gap_part), 12) + field(len(value_part), 11) + field(advance, 11)
+        gap_bits, value_bits = gap_bits + gap_part, value_bits + value_part
+    return sparse(
+        "w",
+        (90, 70),
+        n=4200,
+        scan=1,
+        rows=2,
+        gap=1,
+        value=1,
+        chunk=b"\1",
+        widths=bytes([12, 11, 11]),
+        packed="0" + gamma(10) + gamma(80) + TABLE4 + "0" + field(1, 4) + "0 100 0",
+        stream=table + gap_bits + value_bits,
+    )
+
+
+RECORDS["chunks"] = [chunked(), record("d", payload=floats(1))]
+
+
 def parts(kind: str) -> tuple[bytes, list[bytes]]:
     """The index of a valid file and the payloads behind it."""
     records = RECORDS[kind]
@@ -118,7 +149,17 @@ def parts(kind: str) -> tuple[bytes, list[bytes]]:
 
 
 def answers(data: bytes) -> bool:
-    """Whether the file is valid; any error but SwsError fails the test, and so do readers that disagree."""
+    """Whether the file is valid; any error but SwsError fails the test, and so do readers and kernels that disagree."""
+    valid, tensors = answers_once(data)
+    if kernels.active() == "native":
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(kernels, "_native", None)
+            assert answers_once(data) == (valid, tensors)
+    return valid
+
+
+def answers_once(data: bytes) -> tuple[bool, dict[str, bytes] | None]:
+    """Validity, and the elements of all tensors."""
     message = ""
     report, tensors = None, None
     try:
@@ -132,12 +173,13 @@ def answers(data: bytes) -> bool:
     assert len(message.splitlines()) <= 1
     if report is None:
         assert tensors is None
-        return False
+        return False, None
     assert sum(report.sections.values()) == report.file_bytes == len(data)
     if tensors is None:
         # NumPy has no dtype for these.
         assert any(tensor.dtype in ("C32", "F4_X2") for tensor in report.tensors)
-    return True
+        return True, None
+    return True, {name: array.tobytes() for name, array in tensors.items()}
 
 
 Edit = Callable[[random.Random, bytearray], Any]
@@ -192,7 +234,7 @@ def test_damaged_index(kind: str, seed: int) -> None:
     answers(refit(mutate(random.Random(seed), body), payloads, payloads))
 
 
-@pytest.mark.parametrize("kind", ["dense", "sparse"])
+@pytest.mark.parametrize("kind", ["dense", "sparse", "chunks"])
 @SETTINGS
 @given(st.integers(0, 1 << 60))
 def test_damaged_payload(kind: str, seed: int) -> None:

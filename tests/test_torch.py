@@ -18,6 +18,7 @@ import swsfmt
 import swsfmt.torch as sws
 from swsfmt import InputError
 
+pytestmark = pytest.mark.filterwarnings("ignore:ComplexHalf support is experimental")
 Tensors = Mapping[str, torch.Tensor]
 DTYPES = [
     *(torch.bool, torch.uint8, torch.int8, torch.uint16, torch.int16, torch.uint32, torch.int32, torch.uint64),

@@ -63,18 +63,22 @@ class Resources:
     bitmap_bits: int = 0
     table_symbols: int = 0
 
-    def count_table(self, alphabet: int) -> None:
-        """Take a new table into account. Raises `LimitError`."""
-        self.table_symbols += alphabet
-        self.limits.check("max_table_symbols", self.table_symbols, "the sum of the alphabets of all code tables")
+    def add_table(self, code: PrefixCode) -> None:
+        """Number a new code table."""
+        self.tables.append(code)
+        self.table_symbols += code.alphabet
 
-    def count_bitmap(self, length: int) -> None:
-        """Take a new bitmap into account. Raises `LimitError`."""
-        self.bitmap_bits += length
-        self.limits.check("max_bitmap_bits", self.bitmap_bits, "the length of all bitmaps")
+    def add_bitmap(self, live: Live) -> None:
+        """Number a new bitmap."""
+        self.bitmaps.append(live)
+        self.bitmap_bits += len(live)
 
-    def room_for_table(self, alphabet: int) -> bool:
-        return self.table_symbols + alphabet <= self.limits.max_table_symbols
+    def has_room(self, table_symbols: int = 0, bitmap_bits: int = 0) -> bool:
+        """Whether a writer may add tables and bitmaps of these sizes."""
+        return (
+            self.table_symbols + table_symbols <= self.limits.max_table_symbols
+            and self.bitmap_bits + bitmap_bits <= self.limits.max_bitmap_bits
+        )
 
     def codebook(self, cursor: Cursor, dtype: DType) -> tuple[int, Codebook]:
         """The number that comes next and the codebook of that number."""
@@ -124,9 +128,10 @@ def read_stream(kind: StreamKind, number: int, alphabet: int, reader: BitReader,
     if kind == StreamKind.FIXED:
         return Stream(kind, PrefixCode.fixed(alphabet))
     if kind == StreamKind.NEW_TABLE:
-        resources.count_table(alphabet)
+        total = resources.table_symbols + alphabet
+        resources.limits.check("max_table_symbols", total, "the sum of the alphabets of all code tables")
         code = read_table(reader, alphabet)
-        resources.tables.append(code)
+        resources.add_table(code)
         return Stream(kind, code)
     if number >= len(resources.tables):
         raise reader.fail(f"table {number} does not exist, {len(resources.tables)} come before")

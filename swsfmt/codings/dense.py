@@ -91,9 +91,7 @@ def decode(params: Params, tensor: TensorInfo, payload: bytes, threads: int = 1)
     if told is not None and kernels.can_fuse(tensor.dtype.itemsize, code):
         starts = start + np.concatenate([[0], np.cumsum(told)])
         if starts[-1] <= len(reader.bits):
-            bits = kernels.decode_dense(
-                reader.bits, starts, params.chunks.size, tensor.numel, code, elements, threads
-            )
+            bits = kernels.decode_dense(reader.bits, starts, params.chunks.size, tensor.numel, code, elements, threads)
             reader.position = int(starts[-1])
     if bits is None:
         symbols, reader.position = kernels.decode_symbols(reader.bits, start, tensor.numel, code)
@@ -114,7 +112,7 @@ def plan(
 ) -> tuple[Params, int]:
     """The cheapest dense form of these symbols, and its size in bits (parameters and payload)."""
     counts = np.bincount(symbols, minlength=codebook.count + 1)
-    huffman = huffman and resources.room_for_table(len(counts))
+    huffman = huffman and resources.has_room(table_symbols=len(counts))
     stream, size = cheapest_stream(counts, resources.tables, huffman)
     chunks = Chunks()
     if stream.kind != StreamKind.FIXED:

@@ -161,11 +161,11 @@ def _read_bitmap(reader: BitReader, length: int, form: Form, resources: Resource
     """None if all are live."""
     if form.kind == Kind.ALL_LIVE:
         return None
-    resources.count_bitmap(length)
+    resources.limits.check("max_bitmap_bits", resources.bitmap_bits + length, "the length of all bitmaps")
     live = bitmap.read_bitmap(reader, length, form, resources.bitmaps)
     if not live.any():
         raise reader.fail("a bitmap has no live bit")
-    resources.bitmaps.append(live)
+    resources.add_bitmap(live)
     return live
 
 

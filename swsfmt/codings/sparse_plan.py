@@ -74,11 +74,10 @@ def plan(
         empty = np.zeros(0, np.int64)
         return Plan(Params(0), empty, empty.astype(np.uint16), 8)
     values = symbols[row, column] - np.uint16(1)
-    room = resources.limits.max_bitmap_bits - resources.bitmap_bits
     freedom = replace(
         freedom,
-        compact=freedom.compact and sum(symbols.shape) <= room,
-        huffman=freedom.huffman and resources.room_for_table(2 << MAX_PBITS),
+        compact=freedom.compact and resources.has_room(bitmap_bits=sum(symbols.shape)),
+        huffman=freedom.huffman and resources.has_room(table_symbols=2 << MAX_PBITS),
     )
     value_stream, value_bits = cheapest_stream(
         np.bincount(values, minlength=codebook.count), resources.tables, freedom.huffman

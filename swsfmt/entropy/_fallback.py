@@ -21,15 +21,20 @@ def _codeword(code: PrefixCode, symbol: int) -> bitarray:
     return bitarray([word >> i & 1 for i in range(int(code.lengths[symbol]))], endian="little")
 
 
-@lru_cache(maxsize=64)
 def _tree(code: PrefixCode) -> decodetree:
     """A decoder of `code`; patterns that a fixed-width code does not use become symbols outside of the alphabet."""
-    words = {symbol: _codeword(code, symbol) for symbol in np.flatnonzero(code.lengths).tolist()}
-    width = code.max_length
-    if len(words) == code.alphabet and bool((code.lengths == width).all()):
-        for pattern in range(code.alphabet, 1 << width):
-            words[pattern] = bitarray([pattern >> i & 1 for i in range(width)], endian="little")
-    return decodetree(words)
+    if code.is_fixed:
+        return _fixed_tree(code.max_length)
+    return _tree_of(code)
+
+
+@lru_cache
+def _fixed_tree(width: int) -> decodetree:
+    return _tree_of(PrefixCode.fixed(1 << width))
+
+
+def _tree_of(code: PrefixCode) -> decodetree:
+    return decodetree({symbol: _codeword(code, symbol) for symbol in np.flatnonzero(code.lengths).tolist()})
 
 
 def encode_symbols(symbols: npt.NDArray[np.uint16], code: PrefixCode) -> bitarray:

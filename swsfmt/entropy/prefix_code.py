@@ -16,6 +16,14 @@ def field_width(alphabet: int) -> int:
     return (alphabet - 1).bit_length()
 
 
+_FIELDS = np.arange(huffman.KRAFT_ONE, dtype=np.uint16)
+
+
+@lru_cache
+def _fixed_lengths(width: int) -> npt.NDArray[np.uint8]:
+    return np.full(1 << width, width, np.uint8)
+
+
 @dataclass(frozen=True, eq=False)
 class PrefixCode:
     """lengths : uint8 of shape (alphabet,), 0 for unused symbols and for a symbol that takes no bits.
@@ -27,14 +35,14 @@ class PrefixCode:
     codewords: npt.NDArray[np.uint16]
     single: int | None = None
 
-    @staticmethod
-    @lru_cache(maxsize=64)
-    def fixed(alphabet: int) -> PrefixCode:
+    @classmethod
+    def fixed(cls, alphabet: int) -> PrefixCode:
         """Every symbol is a field of `field_width(alphabet)` bits."""
         width = field_width(alphabet)
         if width == 0:
-            return PrefixCode.one_symbol(0, 1)
-        return PrefixCode(np.full(alphabet, width, np.uint8), np.arange(alphabet, dtype=np.uint16))
+            return cls.one_symbol(0, 1)
+        # Views of shared arrays: a file may have many fixed alphabets, each in a few bits.
+        return cls(_fixed_lengths(width)[:alphabet], _FIELDS[:alphabet])
 
     @classmethod
     def one_symbol(cls, symbol: int, alphabet: int) -> PrefixCode:
@@ -67,6 +75,11 @@ class PrefixCode:
     def cost(self, counts: npt.NDArray[np.int64]) -> int:
         """Size in bits of a stream with these symbol counts."""
         return int((counts * self.lengths.astype(np.int64)).sum())
+
+    @property
+    def is_fixed(self) -> bool:
+        """Whether every symbol is a field of the same width."""
+        return self.single is None and self.codewords.base is _FIELDS
 
     @cached_property
     def is_complete(self) -> bool:

@@ -1,0 +1,689 @@
+#!/usr/bin/env python3
+"""Reference decoder of the .sws format, version 1.0: written from sws-1.0.md and registry.md alone.
+
+It is made for reading beside the specification, not for speed. Comments and errors give section numbers.
+It needs Python 3.11 and nothing else. Usage: python reference_decoder.py FILE.sws
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import struct
+import sys
+import zlib
+from array import array
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import compress, islice, pairwise
+from math import prod
+
+SIGNATURE = bytes.fromhex("89 53 57 53 0D 0A 1A 0A")
+RAW, NARROW, ALIAS, DENSE, SPARSE = range(5)
+
+# registry.md: names and element sizes, by dtype id.
+DTYPES = (
+    *(("BOOL", 1), ("U8", 1), ("I8", 1), ("U16", 2), ("I16", 2), ("U32", 4), ("I32", 4), ("U64", 8)),
+    *(("I64", 8), ("F16", 2), ("BF16", 2), ("F32", 4), ("F64", 8), ("C64", 8), ("C128", 16), ("C32", 4)),
+    *(("F8_E4M3", 1), ("F8_E5M2", 1), ("F8_E4M3FNUZ", 1), ("F8_E5M2FNUZ", 1), ("F8_E8M0", 1), ("F4_X2", 1)),
+)
+SIZES = dict(DTYPES)
+
+# Section 3.2: dtype -> narrower storage types.
+NARROWER = {
+    "F32": ("F16", "BF16"),
+    "F64": ("F32", "F16", "BF16"),
+    "I16": ("I8", "U8"),
+    "I32": ("I8", "U8", "I16", "U16"),
+    "I64": ("I8", "U8", "I16", "U16", "I32", "U32"),
+    "U16": ("U8",),
+    "U32": ("U8", "U16"),
+    "U64": ("U8", "U16", "U32"),
+}
+STRUCT = {"U8": "B", "I8": "b", "U16": "H", "I16": "h", "U32": "I", "I32": "i", "U64": "Q", "I64": "q"}
+STRUCT |= {"F16": "e", "F32": "f", "F64": "d"}
+
+# Section 8.
+MAX_INDEX, MAX_NAME, MAX_NAMES, MAX_RANK = 2**28, 2**16 - 1, 2**24, 64
+MAX_BITMAPS, MAX_ALPHABETS = 2**26, 2**23
+
+
+class Invalid(ValueError):  # noqa: N818
+    """The file breaks a rule of the specification."""
+
+
+@dataclass
+class Tensor:
+    dtype: str
+    shape: tuple[int, ...]
+    coding: int
+    data: bytes | None  # little-endian elements in C order; None if the coding is unknown
+    alias_of: str | None = None
+
+
+@dataclass
+class Decoded:
+    metadata: dict[str, str]
+    tensors: dict[str, Tensor]
+
+
+def check(condition: bool, section: str, message: str) -> None:
+    if not condition:
+        raise Invalid(f"section {section}: {message}")
+
+
+class Bytes:
+    """A cursor over data[start:end]: the integers and strings of section 1."""
+
+    def __init__(self, data: bytes, start: int, end: int) -> None:
+        self.data, self.at, self.end = data, start, end
+
+    def take(self, count: int, section: str) -> bytes:
+        check(count <= self.end - self.at, section, "a field runs past the end")
+        self.at += count
+        return self.data[self.at - count : self.at]
+
+    def uint(self, size: int, section: str) -> int:
+        return int.from_bytes(self.take(size, section), "little")
+
+    def varint(self, section: str) -> int:
+        value = 0
+        for shift in range(0, 63, 7):
+            byte = self.uint(1, section)
+            value |= (byte & 127) << shift
+            if byte < 128:
+                check(byte > 0 or shift == 0, "1", "a varint is longer than needed")
+                return value
+        raise Invalid("section 1: a varint is longer than 9 bytes")
+
+    def string(self, section: str) -> bytes:
+        text = self.take(self.varint(section), section)
+        utf8(text, "1")
+        return text
+
+
+def utf8(text: bytes, section: str) -> str:
+    try:
+        return text.decode("utf-8")
+    except UnicodeDecodeError:
+        raise Invalid(f"section {section}: a string is not valid UTF-8") from None
+
+
+class Bits:
+    """A cursor over the bits of data[start:end] (section 6.1)."""
+
+    def __init__(self, data: bytes, start: int, end: int) -> None:
+        self.data, self.at, self.end = data, start * 8, end * 8
+
+    def look(self, at: int, width: int) -> int:
+        """The bits from `at` on as one field. Those behind the end mean nothing: `skip` finds them out."""
+        first, shift = at >> 3, at & 7
+        window = self.data[first : first + (shift + width + 7 >> 3)]
+        return int.from_bytes(window, "little") >> shift & ((1 << width) - 1)
+
+    def skip(self, width: int) -> None:
+        if width > self.end - self.at:
+            raise Invalid("section 7: a bit stream runs past its end")
+        self.at += width
+
+    def field(self, width: int) -> int:
+        self.skip(width)
+        return self.look(self.at - width, width)
+
+    def vector(self, count: int) -> bytes:
+        """The next bits, as a byte of 0 or 1 each."""
+        value = self.field(count)
+        return format(value, f"0{count}b")[::-1].encode().translate(BIT_OF_DIGIT) if count else b""
+
+    def gamma(self) -> int:
+        """Section 6.2."""
+        zeros = 0
+        while self.field(1) == 0:
+            zeros += 1
+            check(zeros <= 32, "6.2", "more than 32 zero bits")
+        return 1 << zeros | self.field(zeros)
+
+    def pad(self, section: str) -> None:
+        """Zero bits up to the next byte."""
+        check(self.field(-self.at % 8) == 0, section, "set padding bits")
+
+
+BIT_OF_DIGIT = bytes.maketrans(b"01", b"\x00\x01")
+
+
+@dataclass
+class Table:
+    """Section 6.4: the code lengths of the symbols that are used."""
+
+    alphabet: int
+    lengths: dict[int, int]
+
+
+def read_table(bits: Bits, alphabet: int) -> Table:
+    """Section 6.4."""
+    if bits.field(1):
+        only = bits.field((alphabet - 1).bit_length())
+        check(only < alphabet, "6.4", "the only symbol is outside of the alphabet")
+        return Table(alphabet, {only: 0})
+    lengths: dict[int, int] = {}
+    length, symbol, kraft = bits.field(4), 0, 0  # the Kraft sum in units of 2^-12
+    check(1 <= length <= 12, "6.4", "the first previous length is outside of 1 to 12")
+    while kraft < 1 << 12:
+        token = 4 | bits.field(1) << 1 | bits.field(1) if bits.field(1) else 0
+        if token == 0b110:
+            symbol += bits.gamma()
+            check(symbol <= alphabet, "6.4", "the symbols run past the alphabet")
+            continue
+        if token == 0b111:
+            length = bits.field(4)
+        elif token:
+            length += 1 if token == 0b100 else -1
+        check(1 <= length <= 12, "6.4", "a code length is outside of 1 to 12")
+        check(symbol < alphabet, "6.4", "the symbols run past the alphabet")
+        lengths[symbol] = length
+        symbol += 1
+        kraft += 1 << 12 - length
+    check(kraft == 1 << 12, "6.4", "the Kraft sum exceeds 1")
+    return Table(alphabet, lengths)
+
+
+class Code:
+    """Section 6.3: reads the symbols of a stream; a table of None stands for kind 0, fixed."""
+
+    def __init__(self, bits: Bits, alphabet: int, table: Table | None) -> None:
+        self.bits, self.alphabet, self.table = bits, alphabet, table
+        self.width = (alphabet - 1).bit_length() if table is None else max(table.lengths.values())
+        # What the next `width` bits begin with: (symbol, length).
+        self.lookup = [(0, 0)] * (1 << self.width if table else 0)
+        code = before = 0
+        for symbol, length in sorted(table.lengths.items(), key=lambda item: item[::-1]) if table else ():
+            code <<= length - before
+            first = int(format(code, f"0{length}b")[::-1], 2) if length else 0  # its first bit is the lowest
+            self.lookup[first :: 1 << length] = [(symbol, length)] * (1 << self.width - length)
+            code, before = code + 1, length
+
+    def read(self) -> int:
+        if self.lookup:
+            symbol, length = self.lookup[self.bits.look(self.bits.at, self.width)]
+            self.bits.skip(length)
+            return symbol
+        symbol = self.bits.field(self.width)
+        if symbol >= self.alphabet:
+            raise Invalid("section 6.3: a symbol is outside of its alphabet")
+        return symbol
+
+
+def read_runs(bits: Bits, total: int) -> bytearray:
+    """Section 6.5, runs: a byte of 0 or 1 for each bit."""
+    vector = bytearray()
+    value = bits.field(1)
+    while len(vector) < total:
+        length = bits.gamma()
+        check(length <= total - len(vector), "6.5", "the runs are longer than the bitmap")
+        vector += bytes([value]) * length
+        value ^= 1
+    return vector
+
+
+def read_bitmap(bits: Bits, kind: int, argument: int, length: int, earlier: Sequence[bytes]) -> bytes:
+    """Section 6.5, kinds 1 to 6: a byte of 0 or 1 for each row or column."""
+    if kind == 1:
+        return bits.vector(length)
+    if kind == 2:
+        return bytes(read_runs(bits, length))
+    if kind == 3:
+        check(1 <= argument < length, "6.5", "a stride is outside of 1 to L - 1")
+        vector = read_runs(bits, length)
+        for i in range(argument, length):
+            vector[i] ^= vector[i - argument]
+        return bytes(vector)
+    check(argument < len(earlier), "6.5", "there is no such earlier bitmap")
+    source = earlier[argument]
+    check(length % len(source) == 0, "6.5", "the length of the earlier bitmap does not divide L")
+    expanded = b"".join([bytes([bit]) * (length // len(source)) for bit in source])
+    if kind == 4:
+        return expanded
+    ones = expanded.count(1)
+    check(ones > 0, "6.5", "a masked bitmap without live bits in its mask")
+    chosen = bits.vector(ones) if kind == 5 else read_runs(bits, ones)
+    vector = bytearray(length)
+    for i, bit in zip(compress(range(length), expanded), chosen, strict=True):
+        vector[i] = bit
+    return bytes(vector)
+
+
+def widen(data: bytes, storage: str, dtype: str) -> bytes:
+    """Section 3.2."""
+    if storage == dtype:
+        return data
+    check(storage in NARROWER.get(dtype, ()), "3.2", f"{storage} is no storage type for {dtype}")
+    if storage == "BF16":  # the upper half of an F32
+        upper = bytearray(2 * len(data))
+        upper[2::4], upper[3::4] = data[0::2], data[1::2]
+        data, storage = bytes(upper), "F32"
+    count = len(data) // SIZES[storage]
+    values = struct.unpack(f"<{count}{STRUCT[storage]}", data)
+    check(all(value == value for value in values), "3.2", "a NaN in narrowed storage")
+    return struct.pack(f"<{count}{STRUCT[dtype]}", *values)
+
+
+@dataclass
+class Codebook:
+    dtype: str
+    values: list[bytes]  # by symbol, symbol 0 included
+
+
+def known_dtype(number: int, section: str) -> str:
+    check(number < len(DTYPES), section, f"dtype {number} is unknown")
+    return DTYPES[number][0]
+
+
+def read_codebook(index: Bytes) -> Codebook:
+    """Section 3.1."""
+    dtype, storage = known_dtype(index.uint(1, "3.1"), "3.1"), known_dtype(index.uint(1, "3.1"), "3.1")
+    size = SIZES[dtype]
+    check(size in (1, 2, 4, 8), "3.1", f"a codebook of {dtype}")
+    check(storage == dtype or storage in NARROWER.get(dtype, ()), "3.2", f"{storage} cannot store {dtype}")
+    count = index.varint("3.1")
+    check(1 <= count <= 4095, "3.1", "a codebook's count is outside of 1 to 4095")
+    stored = widen(index.take(count * SIZES[storage], "3.1"), storage, dtype)
+    values = [bytes(size), *(stored[i : i + size] for i in range(0, len(stored), size))]
+    numbers = [int.from_bytes(value, "little") for value in values]
+    check(all(a < b for a, b in pairwise(numbers)), "3.1", "the values do not ascend from above 0")
+    check(dtype != "BOOL" or numbers == [0, 1], "3.1", "a value of a BOOL codebook is not 1")
+    return Codebook(dtype, values)
+
+
+# The codings of section 5: parameters, and how they decode a payload.
+
+
+def decode_raw(payload: bytes, dtype: str) -> bytes:
+    """Section 5.1."""
+    check(dtype != "BOOL" or max(payload, default=0) <= 1, "5.1", "a byte of a BOOL is neither 0 nor 1")
+    return payload
+
+
+@dataclass
+class Dense:
+    numel: int
+    codebook: Codebook
+    table: Table | None
+    chunk: int
+    width: int
+
+    def decode(self, payload: bytes) -> bytes:
+        """Section 5.4."""
+        bits, values, decoded = Bits(payload, 0, len(payload)), self.codebook.values, bytearray()
+        chunks = chunk_sizes(self.numel, self.chunk)
+        lengths = [bits.field(self.width) for _ in chunks] if self.chunk else []
+        code = Code(bits, len(values), self.table)
+        for number, count in enumerate(chunks):
+            start = bits.at
+            if self.table and len(self.table.lengths) == 1:  # codes of no bits
+                decoded += values[code.read()] * count
+            else:
+                for _ in range(count):
+                    decoded += values[code.read()]
+            check(not lengths or bits.at - start == lengths[number], "5.4", "a chunk has another length")
+        finish(bits, "5.4")
+        return bytes(decoded)
+
+
+@dataclass
+class Sparse:
+    shape: tuple[int, int]
+    entries: int
+    codebook: Codebook
+    by_columns: bool
+    line_width: int  # 0: no line ends
+    skip: int
+    gap_table: Table | None
+    value_table: Table | None
+    rows: bytes | None  # None: all live
+    columns: bytes | None
+    chunk: int
+    widths: tuple[int, int, int]
+
+    def decode(self, payload: bytes) -> bytes:
+        """Section 5.5: line counts or chunk table, gaps, values."""
+        bits = Bits(payload, 0, len(payload))
+        rows, columns = live(self.rows, self.shape[0]), live(self.columns, self.shape[1])
+        lines, line_size = (len(columns), len(rows)) if self.by_columns else (len(rows), len(columns))
+        chunks = chunk_sizes(self.entries, self.chunk)
+        positions = array("Q")
+        if self.line_width:
+            counts = array("Q", (bits.field(self.line_width) for _ in range(lines)))
+            check(sum(counts) == self.entries, "5.5", "the line counts do not sum to the entries")
+        fields = [[bits.field(w) for w in self.widths] for _ in chunks] if self.chunk else []
+
+        gaps = Code(bits, self.skip + 1, self.gap_table)
+        if self.line_width:
+            for line, count in enumerate(counts):
+                self.read_gaps(gaps, count, line * line_size, (line + 1) * line_size, positions)
+        else:
+            cursor = 0
+            for number, count in enumerate(chunks):
+                start, before = bits.at, cursor
+                cursor = self.read_gaps(gaps, count, cursor, lines * line_size, positions)
+                seen = [bits.at - start, cursor - before]
+                check(not fields or fields[number][::2] == seen, "5.5", "a chunk of gaps ends elsewhere")
+
+        size = SIZES[self.codebook.dtype]
+        decoded = bytearray(prod(self.shape) * size)
+        values = Code(bits, len(self.codebook.values) - 1, self.value_table)
+        places = iter(positions)
+        for number, count in enumerate(chunks):
+            start = bits.at
+            for position in islice(places, count):
+                line, place = divmod(position, line_size)
+                row, column = (place, line) if self.by_columns else (line, place)
+                at = (rows[row] * self.shape[1] + columns[column]) * size
+                decoded[at : at + size] = self.codebook.values[values.read() + 1]
+            if self.widths[1]:
+                check(fields[number][1] == bits.at - start, "5.5", "a chunk of values ends elsewhere")
+        finish(bits, "5.5")
+        return bytes(decoded)
+
+    def read_gaps(self, gaps: Code, count: int, cursor: int, end: int, positions: array[int]) -> int:
+        """Appends the positions of `count` entries and returns the cursor. They MUST lie before `end`."""
+        for _ in range(count):
+            while (gap := gaps.read()) == self.skip and cursor < end:
+                cursor += gap
+            cursor += gap
+            if cursor >= end:
+                raise Invalid("section 5.5: an entry or a skip leaves the matrix or the line")
+            positions.append(cursor)
+            cursor += 1
+        return cursor
+
+
+def chunk_sizes(total: int, chunk: int) -> Sequence[int]:
+    """The symbols or entries of each chunk (sections 5.4, 5.5); without chunks, one of all."""
+    if chunk == 0:
+        return [total]
+    size = 1 << chunk + 9
+    return [size] * ((total - 1) // size) + [(total - 1) % size + 1]
+
+
+def live(bitmap: bytes | None, length: int) -> Sequence[int]:
+    return range(length) if bitmap is None else array("I", compress(range(length), bitmap))
+
+
+def finish(bits: Bits, section: str) -> None:
+    bits.pad(section)
+    check(bits.at == bits.end, section, "the payload goes on after its streams")
+
+
+@dataclass
+class Record:
+    name: bytes
+    suffix: bytes
+    coding: int
+    shape: tuple[int, ...]
+    dtype: int
+    decode: Callable[[bytes], bytes] | None = None  # None: an alias, or an unknown coding
+    target: int = 0  # of an alias
+    length: int = 0
+    crc: int | None = None
+    start: int = -1  # of the payload in the file; -1 while it is not known
+
+
+class Index:
+    """Section 3, and the records of section 4."""
+
+    def __init__(self, cursor: Bytes, max_decoded_bytes: int) -> None:
+        self.cursor, self.budget = cursor, max_decoded_bytes
+        self.dtype = DTYPES.index(("F32", 4))
+        self.records: list[Record] = []
+        self.tables: list[Table] = []
+        self.bitmaps: list[bytes] = []
+        self.names: set[bytes] = set()
+        self.name_bytes = self.bitmap_bits = self.alphabets = 0
+        pairs = [(cursor.string("3"), cursor.string("3")) for _ in range(cursor.varint("3"))]
+        keys = [key for key, _ in pairs]
+        check(all(a < b for a, b in pairwise(keys)), "3", "the metadata keys do not ascend")
+        self.metadata = {utf8(key, "1"): utf8(value, "1") for key, value in pairs}
+        self.codebooks = [read_codebook(cursor) for _ in range(cursor.varint("3"))]
+        for _ in range(cursor.varint("3")):
+            self.records.append(self.read_record())
+        check(cursor.at == cursor.end, "3", "the index goes on after its last record")
+
+    def read_name(self) -> tuple[bytes, bytes]:
+        prefix, s = self.cursor.varint("4"), self.cursor.varint("4")
+        before = self.records[-1].name if self.records else b""
+        check(prefix <= len(before), "4", "a prefix is longer than the name before")
+        if s % 2 == 0:
+            suffix = self.cursor.take(s // 2, "4")
+        else:
+            number = len(self.records) - (s + 1) // 2
+            check(number >= 0, "4", "a suffix of a record that does not exist")
+            suffix = self.records[number].suffix
+        name = before[:prefix] + suffix
+        check(len(name) <= MAX_NAME, "8", "a name is too long")
+        self.name_bytes += len(name)
+        check(self.name_bytes <= MAX_NAMES, "8", "all names together are too long")
+        utf8(name, "4")
+        check(name not in self.names, "4", "two records have the same name")
+        self.names.add(name)
+        return name, suffix
+
+    def read_record(self) -> Record:
+        """Section 4."""
+        cursor = self.cursor
+        name, suffix = self.read_name()
+        head = cursor.uint(1, "4")
+        coding, rank = head & 15, head >> 4 & 7
+        if coding == 15:
+            coding = cursor.varint("4")
+            check(coding >= 15, "4", "a coding below 15 in a varint")
+        if coding == ALIAS:
+            return self.read_alias(name, suffix, head)
+        if head & 128:
+            self.dtype = cursor.uint(1, "4")
+        if rank == 7:
+            rank = cursor.varint("4")
+            check(rank >= 7, "4", "a rank below 7 in a varint")
+            check(rank <= MAX_RANK, "8", "a rank above 64")
+        shape = tuple(cursor.varint("4") for _ in range(rank))
+        if self.dtype < len(DTYPES):
+            size = DTYPES[self.dtype][1]
+            check(prod(d for d in shape if d) * size < 2**63, "4", "a tensor is too large")
+            self.budget -= prod(shape) * size
+        check(self.budget >= 0, "8", "the decoded size exceeds the limit of the caller")
+        check(prod(shape) > 0 or coding == RAW, "5.1", "a tensor without elements that is not raw")
+        record = Record(name, suffix, coding, shape, self.dtype)
+        if coding > SPARSE:
+            cursor.take(cursor.varint("4"), "4")
+            record.length = cursor.varint("4")
+        else:
+            record.length = self.read_parameters(record, known_dtype(self.dtype, "9"), prod(shape))
+        if record.length >= 256:
+            record.crc = cursor.uint(4, "4")
+        else:
+            record.start = cursor.at
+            cursor.take(record.length, "4")
+        return record
+
+    def read_alias(self, name: bytes, suffix: bytes, head: int) -> Record:
+        """Section 5.3."""
+        check(head >> 4 == 0, "5.3", "an alias with a rank or dtype")
+        number = self.cursor.varint("5.3")
+        check(number < len(self.records), "5.3", "an alias of a record that is not earlier")
+        target = self.records[number]
+        check(target.coding != ALIAS, "5.3", "an alias of an alias")
+        return Record(name, suffix, ALIAS, target.shape, target.dtype, target=number, start=0)
+
+    def read_parameters(self, record: Record, dtype: str, numel: int) -> int:
+        """The parameters by coding; returns the payload length."""
+        if record.coding == RAW:
+            record.decode = partial(decode_raw, dtype=dtype)
+            return numel * SIZES[dtype]
+        if record.coding == NARROW:
+            storage = known_dtype(self.cursor.uint(1, "5.2"), "5.2")
+            check(storage in NARROWER.get(dtype, ()), "5.2", f"{storage} is not narrower than {dtype}")
+            record.decode = partial(widen, storage=storage, dtype=dtype)
+            return numel * SIZES[storage]
+        if record.coding == DENSE:
+            record.decode = self.read_dense(dtype, numel).decode
+            return self.cursor.varint("4")
+        check(SIZES[dtype] in (1, 2, 4, 8), "5.5", f"a sparse tensor of {dtype}")
+        entries = self.cursor.varint("5.5")
+        check(entries <= numel, "5.5", "more entries than elements")
+        if entries == 0:
+            record.decode = lambda _: bytes(numel * SIZES[dtype])
+            return 0
+        rows = record.shape[0] if record.shape else 1
+        record.decode = self.read_sparse(dtype, (rows, numel // rows), entries).decode
+        return self.cursor.varint("4")
+
+    def read_codebook_number(self, dtype: str, section: str) -> Codebook:
+        number = self.cursor.varint(section)
+        check(number < len(self.codebooks), section, "there is no such codebook")
+        check(self.codebooks[number].dtype == dtype, section, "the codebook has another dtype")
+        return self.codebooks[number]
+
+    def read_width(self, section: str) -> int:
+        width = self.cursor.uint(1, section)
+        check(1 <= width <= 32, section, "a width is outside of 1 to 32")
+        return width
+
+    def stream_table(self, bits: Bits, kind: int, number: int, alphabet: int) -> Table | None:
+        """The table of a stream of symbols (section 6.3)."""
+        if kind == 1:
+            self.alphabets += alphabet
+            check(self.alphabets <= MAX_ALPHABETS, "8", "the alphabets of all code tables are too large")
+            self.tables.append(read_table(bits, alphabet))
+            return self.tables[-1]
+        if kind == 2:
+            check(number < len(self.tables), "6.3", "there is no such earlier code table")
+            check(self.tables[number].alphabet == alphabet, "6.3", "the earlier table has another alphabet")
+            return self.tables[number]
+        return None
+
+    def read_dense(self, dtype: str, numel: int) -> Dense:
+        """Section 5.4."""
+        codebook = self.read_codebook_number(dtype, "5.4")
+        layout = self.cursor.uint(1, "5.4")
+        kind, chunk = layout & 3, layout >> 4
+        check(layout & 12 == 0 and kind != 3, "5.4", "reserved bits or kind in the layout")
+        check(chunk == 0 or (kind > 0 and numel > 1 << chunk + 9), "5.4", "chunks that are not allowed")
+        number = self.cursor.varint("5.4") if kind == 2 else 0
+        width = self.read_width("5.4") if chunk else 0
+        bits = Bits(self.cursor.data, self.cursor.at, self.cursor.end)
+        table = self.stream_table(bits, kind, number, len(codebook.values))
+        self.end_packed(bits, "5.4")
+        return Dense(numel, codebook, table, chunk, width)
+
+    def end_packed(self, bits: Bits, section: str) -> None:
+        bits.pad(section)
+        self.cursor.at = bits.at // 8
+
+    def bitmap(self, bits: Bits, kind: int, argument: int, length: int) -> bytes | None:
+        if kind == 0:
+            return None
+        self.bitmap_bits += length
+        check(self.bitmap_bits <= MAX_BITMAPS, "8", "the bitmaps are too long")
+        self.bitmaps.append(read_bitmap(bits, kind, argument, length, self.bitmaps))
+        return self.bitmaps[-1]
+
+    def read_sparse(self, dtype: str, shape: tuple[int, int], entries: int) -> Sparse:
+        """Section 5.5."""
+        cursor = self.cursor
+        codebook = self.read_codebook_number(dtype, "5.5")
+        layout = cursor.uint(2, "5.5")
+        by_columns, line_ends, pbits = bool(layout & 1), bool(layout & 2), layout >> 12
+        gap_kind, value_kind = layout >> 2 & 3, layout >> 4 & 3
+        row_kind, column_kind = layout >> 6 & 7, layout >> 9 & 7
+        check(gap_kind != 3 and value_kind != 3, "6.3", "a reserved kind of stream")
+        check(row_kind != 7 and column_kind != 7, "6.5", "a reserved kind of bitmap")
+        check(1 <= pbits <= 12, "5.5", "pbits is outside of 1 to 12")
+        chunk = cursor.uint(1, "5.5") if entries >= 4096 else 0
+        check(chunk <= 15, "5.5", "a chunk code above 15")
+        check(chunk == 0 or entries > 1 << chunk + 9, "5.5", "only one chunk")
+        check(chunk == 0 or not line_ends, "5.5", "chunks together with line ends")
+        gap_number = cursor.varint("5.5") if gap_kind == 2 else 0
+        value_number = cursor.varint("5.5") if value_kind == 2 else 0
+        row_argument = cursor.varint("5.5") if row_kind >= 3 else 0
+        column_argument = cursor.varint("5.5") if column_kind >= 3 else 0
+        line_width = self.read_width("5.5") if line_ends else 0
+        widths = (0, 0, 0)
+        if chunk:
+            gap_width, value_width = self.read_width("5.5"), cursor.uint(1, "5.5")
+            check(value_width <= 32 and (value_width == 0) == (value_kind == 0), "5.5", "a wrong value width")
+            widths = gap_width, value_width, self.read_width("5.5")
+
+        bits = Bits(cursor.data, cursor.at, cursor.end)
+        rows = self.bitmap(bits, row_kind, row_argument, shape[0])
+        columns = self.bitmap(bits, column_kind, column_argument, shape[1])
+        gap_table = self.stream_table(bits, gap_kind, gap_number, 1 << pbits)
+        skip = (1 << pbits) - 1
+        check(gap_table is None or list(gap_table.lengths) != [skip], "6.4", "the only gap is the skip")
+        value_table = self.stream_table(bits, value_kind, value_number, len(codebook.values) - 1)
+        self.end_packed(bits, "5.5")
+        live_rows = shape[0] if rows is None else rows.count(1)
+        live_columns = shape[1] if columns is None else columns.count(1)
+        check(live_rows > 0 and live_columns > 0, "5.5", "no live row or column")
+        check(entries <= live_rows * live_columns, "5.5", "more entries than live elements")
+        tables, chunks = (gap_table, value_table), (chunk, widths)
+        return Sparse(shape, entries, codebook, by_columns, line_width, skip, *tables, rows, columns, *chunks)
+
+
+def read_prefix(data: bytes, max_decoded_bytes: int) -> Index:
+    """Section 2. The payloads' places are filled in."""
+    file = Bytes(data, 0, len(data))
+    check(file.take(8, "2") == SIGNATURE, "2", "the signature is wrong")
+    check(file.uint(1, "2") == 1, "9", "the major version is not 1")
+    file.uint(1, "2")  # any minor version: section 9
+    length = file.varint("2")
+    check(length <= MAX_INDEX, "8", "the index is too long")
+    start = file.at
+    file.take(length, "2")
+    check(zlib.crc32(data[: file.at]) == file.uint(4, "2"), "2", "the index CRC is wrong")
+    index = Index(Bytes(data, start, start + length), max_decoded_bytes)
+    at = file.at
+    for record in index.records:
+        if record.start < 0:
+            record.start = at
+            at += record.length
+    check(at == len(data), "2", "the file is not as long as its prefix and payloads")
+    return index
+
+
+def decode(data: bytes, max_decoded_bytes: int = 2**32) -> Decoded:
+    """Every tensor of a file. Raises Invalid if the file breaks any rule."""
+    index = read_prefix(data, max_decoded_bytes)
+    result = Decoded(index.metadata, {})
+    names = [utf8(record.name, "4") for record in index.records]
+    for name, record in zip(names, index.records, strict=True):
+        dtype = DTYPES[record.dtype][0] if record.dtype < len(DTYPES) else f"dtype {record.dtype}"
+        if record.coding == ALIAS:
+            target = names[record.target]
+            result.tensors[name] = Tensor(dtype, record.shape, ALIAS, result.tensors[target].data, target)
+            continue
+        payload = data[record.start : record.start + record.length]
+        check(record.crc is None or zlib.crc32(payload) == record.crc, "4", "the CRC of a payload is wrong")
+        contents = None if record.decode is None else record.decode(payload)
+        result.tensors[name] = Tensor(dtype, record.shape, record.coding, contents)
+    return result
+
+
+def main(arguments: list[str]) -> int:
+    if len(arguments) != 1:
+        print(__doc__, file=sys.stderr)
+        return 2
+    with open(arguments[0], "rb") as file:
+        data = file.read()
+    try:
+        decoded = decode(data)
+    except Invalid as error:
+        print(f"invalid: {error}", file=sys.stderr)
+        return 1
+    for name, tensor in decoded.tensors.items():
+        digest = "-" if tensor.data is None else hashlib.sha256(tensor.data).hexdigest()
+        print(json.dumps(name), tensor.dtype, json.dumps(tensor.shape), tensor.coding, digest)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

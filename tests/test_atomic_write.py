@@ -1,0 +1,143 @@
+"""A process that dies while it writes leaves the old file or none, never half a file."""
+
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import swsfmt
+from swsfmt.writer import write_atomically
+
+OLD = {"a": np.arange(3, dtype=np.float32)}
+NEW = {"a": np.arange(1000, dtype=np.float32)}
+
+# Where the process dies: the code that makes it do so.
+DEATHS = {
+    "before the data is written": "tempfile.mkstemp = dies",
+    "before the data is on disk": "os.fsync = dies",
+    "while the data is written": "os.fdopen = lambda *a, **k: DiesHalfway(*a, **k)",
+    "before the permissions are set": "os.chmod = dies",
+    "before the new file takes its place": "os.replace = dies",
+}
+PROGRAM = """
+import io, os, sys, tempfile
+import numpy as np
+import swsfmt
+
+def dies(*args, **kwargs):
+    os._exit(42)
+
+class DiesHalfway(io.FileIO):
+    def write(self, data):
+        super().write(data[: len(data) // 2])
+        os._exit(42)
+
+{death}
+swsfmt.save_file({{"a": np.arange(1000, dtype=np.float32)}}, sys.argv[1])
+"""
+
+
+@pytest.mark.parametrize("before", ["old file", "no file"])
+@pytest.mark.parametrize("death", DEATHS)
+def test_killed_while_writing(tmp_path: Path, death: str, before: str) -> None:
+    path = tmp_path / "m.sws"
+    if before == "old file":
+        swsfmt.save_file(OLD, path)
+    ended = subprocess.run([sys.executable, "-c", PROGRAM.format(death=DEATHS[death]), str(path)], check=False)
+    assert ended.returncode == 42
+    if before == "old file":
+        np.testing.assert_array_equal(swsfmt.load_file(path)["a"], OLD["a"])
+    else:
+        assert not path.exists()
+    # What the dead process left behind, if anything, does not look like a model.
+    assert [p.name for p in tmp_path.glob("*.sws")] == ([path.name] if before == "old file" else [])
+    swsfmt.save_file(NEW, path)
+    np.testing.assert_array_equal(swsfmt.load_file(path)["a"], NEW["a"])
+
+
+@pytest.mark.skipif(os.name != "posix", reason="folders are synced on POSIX systems only")
+def test_killed_after_the_new_file_took_its_place(tmp_path: Path) -> None:
+    path = tmp_path / "m.sws"
+    swsfmt.save_file(OLD, path)
+    death = "os.open = lambda path, *a, _open=os.open, **k: dies() if os.path.isdir(path) else _open(path, *a, **k)"
+    ended = subprocess.run([sys.executable, "-c", PROGRAM.format(death=death), str(path)], check=False)
+    assert ended.returncode == 42
+    np.testing.assert_array_equal(swsfmt.load_file(path)["a"], NEW["a"])
+
+
+@pytest.mark.parametrize("function", ["fsync", "replace", "chmod"])
+def test_an_error_leaves_the_old_file_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, function: str
+) -> None:
+    path = tmp_path / "m.sws"
+    swsfmt.save_file(OLD, path)
+
+    def fails(*args: object, **kwargs: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, function, fails)
+        with pytest.raises(OSError, match="No space left"):
+            swsfmt.save_file(NEW, path)
+    assert [p.name for p in tmp_path.iterdir()] == ["m.sws"]
+    np.testing.assert_array_equal(swsfmt.load_file(path)["a"], OLD["a"])
+
+
+def test_interrupted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupts(*args: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "replace", interrupts)
+    with pytest.raises(KeyboardInterrupt):
+        swsfmt.save_file(NEW, tmp_path / "m.sws")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_bad_input_does_not_touch_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "m.sws"
+    swsfmt.save_file(OLD, path)
+    with pytest.raises(swsfmt.InputError):
+        swsfmt.save_file({"a": [1]}, path)  # type: ignore[dict-item]
+    assert [p.name for p in tmp_path.iterdir()] == ["m.sws"]
+    np.testing.assert_array_equal(swsfmt.load_file(path)["a"], OLD["a"])
+
+
+def test_no_folder(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        swsfmt.save_file(OLD, tmp_path / "none" / "m.sws")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX systems")
+def test_permissions(tmp_path: Path) -> None:
+    mask = os.umask(0o027)
+    try:
+        write_atomically(tmp_path / "new.sws", b"x")
+    finally:
+        os.umask(mask)
+    assert stat.S_IMODE((tmp_path / "new.sws").stat().st_mode) == 0o640
+    (tmp_path / "old.sws").write_bytes(b"old")
+    (tmp_path / "old.sws").chmod(0o604)
+    write_atomically(tmp_path / "old.sws", b"x")
+    assert stat.S_IMODE((tmp_path / "old.sws").stat().st_mode) == 0o604
+
+
+@pytest.mark.skipif(os.name != "posix", reason="symbolic links of POSIX systems")
+def test_a_link_is_followed_or_replaced_but_never_half_written(tmp_path: Path) -> None:
+    (tmp_path / "real.sws").write_bytes(swsfmt.save(OLD))
+    (tmp_path / "link.sws").symlink_to("real.sws")
+    swsfmt.save_file(NEW, tmp_path / "link.sws")
+    np.testing.assert_array_equal(swsfmt.load_file(tmp_path / "link.sws")["a"], NEW["a"])
+    swsfmt.verify(tmp_path / "real.sws")
+
+
+def test_longest_file_name(tmp_path: Path) -> None:
+    """The temporary file has a longer name; a name that the file system allows must do nevertheless."""
+    path = tmp_path / ("m" * 251 + ".sws")
+    swsfmt.save_file(OLD, path)
+    np.testing.assert_array_equal(swsfmt.load_file(path)["a"], OLD["a"])

@@ -1,0 +1,254 @@
+"""spec/sws.ksy, compiled to a parser that knows nothing of the package, reads the same out of every file."""
+
+from __future__ import annotations
+
+import importlib.util
+import random
+import shutil
+import subprocess
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import kaitaistruct
+import numpy as np
+import pytest
+import torch
+from craft import BOOK, file_, varint
+from craft import sparse as sparse_record
+
+import swsfmt.numpy
+import swsfmt.torch
+from swsfmt import SwsError
+from swsfmt.codings import alias, dense, narrow, raw, sparse
+from swsfmt.codings.common import Stream, StreamKind
+from swsfmt.entropy.bitmap import Form, Live
+from swsfmt.layout import Layout, parse_header
+from swsfmt.reader import Reader
+
+ROOT = Path(__file__).resolve().parent.parent
+VECTORS = sorted((ROOT / "spec" / "vectors" / "valid").glob("*.sws"))
+MODULES = ("kaitai-struct-compiler", "yaml")
+
+Parse = Callable[[bytes], Any]
+# What a generated parser raises for a file that is not valid.
+ERRORS = (kaitaistruct.KaitaiStructError, EOFError, UnicodeDecodeError)
+
+
+@pytest.fixture(scope="session")
+def parse(tmp_path_factory: pytest.TempPathFactory) -> Parse:
+    """bytes of a file -> tree of the compiled description."""
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("node is not installed: it runs the Kaitai Struct compiler")
+    missing = [name for name in MODULES if not (ROOT / "node_modules" / name).is_dir()]
+    if missing:
+        pytest.skip(f"node_modules lacks {', '.join(missing)}: run `npm ci`")
+    folder = tmp_path_factory.mktemp("kaitai")
+    command = [node, "scripts/compile_ksy.js", "spec/sws.ksy", str(folder)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    spec = importlib.util.spec_from_file_location("kaitai_sws", folder / "sws.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    found: Parse = module.Sws.from_bytes
+    return found
+
+
+def same_name(character_per_byte: str, name: str) -> None:
+    assert character_per_byte.encode("latin-1").decode() == name
+
+
+def same_stream(kind: int, number: Any, table: Any, stream: Stream) -> None:
+    assert kind == stream.kind
+    assert (number is not None) == (stream.kind == StreamKind.EARLIER_TABLE)
+    if number is not None:
+        assert number.value == stream.table
+    assert (table is not None) == (stream.kind == StreamKind.NEW_TABLE)
+    if table is None:
+        return
+    assert table.alphabet == stream.code.alphabet
+    if table.is_single:
+        assert table.single.value == stream.code.single
+        return
+    assert stream.code.single is None
+    lengths = np.zeros(table.alphabet, np.uint8)
+    for token in table.tokens:
+        lengths[token.symbol : token.symbol_after] = token.code_length
+    assert lengths.tolist() == stream.code.lengths.tolist()
+
+
+def same_bitmap(bitmap: Any, argument: Any, form: Form, live: Live | None, length: int) -> None:
+    assert bitmap.kind == form.kind
+    assert (argument is not None) == form.kind.has_argument
+    if argument is not None:
+        assert argument.value == form.argument
+    assert bitmap.length == length
+    assert bitmap.num_live == (length if live is None else np.count_nonzero(live))
+
+
+def same_dense(found: Any, params: dense.Params) -> None:
+    assert found.codebook.value == params.number
+    assert found.chunk_code == params.chunks.code
+    assert tuple(getattr(found, key) for key in ("width",) if hasattr(found, key)) == params.chunks.widths
+    same_stream(found.kind, getattr(found, "table", None), getattr(found, "new_table", None), params.stream)
+
+
+def same_sparse(found: Any, params: sparse.Params) -> None:
+    assert found.num_entries.value == params.entries
+    body, coded = getattr(found, "body", None), params.coded
+    assert (body is None) == (coded is None)
+    if body is None or coded is None:
+        return
+    assert body.codebook.value == coded.number
+    assert body.scan_columns == (coded.scan == sparse.Scan.COLUMNS)
+    assert body.pbits == coded.pbits
+    assert body.line_ends == coded.line_ends
+    assert getattr(body, "line_width", 0) == coded.line_width
+    assert getattr(body, "chunk_code", 0) == coded.chunks.code
+    widths = [getattr(body, key, None) for key in ("gap_width", "value_width", "advance_width")]
+    assert widths == list(coded.chunks.widths or (None, None, None))
+    matrix = coded.matrix
+    row_argument, column_argument = getattr(body, "row_argument", None), getattr(body, "column_argument", None)
+    same_bitmap(body.row_bitmap, row_argument, coded.row_form, matrix.live_rows, matrix.rows)
+    same_bitmap(body.column_bitmap, column_argument, coded.column_form, matrix.live_columns, matrix.columns)
+    same_stream(body.gap_kind, getattr(body, "gap_table", None), getattr(body, "new_gap_table", None), coded.gaps)
+    value_table = getattr(body, "value_table", None)
+    same_stream(body.value_kind, value_table, getattr(body, "new_value_table", None), coded.values)
+
+
+def same_layout(tree: Any, layout: Layout) -> None:
+    assert (tree.major, tree.minor) == layout.version
+    pairs = [(pair.key.text, pair.value.text) for pair in tree.index.metadata]
+    assert pairs == list(layout.metadata.items())
+    assert len(tree.index.codebooks) == len(layout.codebooks)
+    for found, book in zip(tree.index.codebooks, layout.codebooks, strict=True):
+        assert (found.dtype, found.storage) == (book.dtype.id, book.storage.id)
+        assert found.values == book.stored.tolist()
+    assert len(tree.index.records) == len(layout.records)
+    assert len(tree.payloads) == len(layout.records)
+    for found, payload, record in zip(tree.index.records, tree.payloads, layout.records, strict=True):
+        same_name(found.name, record.name)
+        assert found.coding_id == record.coding
+        assert found.len_payload == record.payload_length
+        assert getattr(found, "crc", None) == record.crc
+        inline = getattr(found, "inline", None)
+        assert (inline.data if inline else b"") == (record.inline or b"")
+        if record.crc is not None:
+            assert payload.ofs == record.offset
+        elif inline:
+            assert tree.ofs_index + inline.ofs == record.offset
+        assert payload.len_data == (0 if record.crc is None else record.payload_length)
+        if record.info is not None:
+            assert found.dtype_id == record.info.dtype.id
+            assert tuple(dimension.value for dimension in found.dimensions) == record.info.shape
+        match record.params:
+            case raw.Params():
+                assert not hasattr(found, "params")
+            case narrow.Params():
+                assert found.params.storage == record.params.storage.id
+            case alias.Params():
+                assert found.params.target.value == record.params.target
+            case dense.Params():
+                same_dense(found.params, record.params)
+            case sparse.Params():
+                same_sparse(found.params, record.params)
+            case other:
+                assert other is None
+                assert record.coding > sparse.ID
+                assert found.params.len_data.value == len(found.params.data)
+
+
+def check(parse: Parse, data: bytes) -> None:
+    tree = parse(data)
+    with Reader.open(data) as reader:
+        same_layout(tree, reader.layout)
+        for record, payload in zip(reader.records, tree.payloads, strict=True):
+            if record.crc is not None:
+                assert payload.data == reader.payload(record)
+
+
+@pytest.mark.parametrize("path", VECTORS, ids=lambda path: path.stem)
+def test_vector(parse: Parse, path: Path) -> None:
+    check(parse, path.read_bytes())
+
+
+def test_checkpoint(parse: Parse, checkpoint_path: Path) -> None:
+    state = torch.load(checkpoint_path, weights_only=True, map_location="cpu")
+    check(parse, swsfmt.torch.save(state))
+    check(parse, swsfmt.torch.save(state, pbits=5, huffman=False))
+
+
+def test_long_chains(parse: Parse) -> None:
+    """Names and bitmaps that lean on those of the record before, further than Python recurses."""
+    shape = (3, 6)
+    records = [sparse_record("a", shape, rows=1, columns=4, arguments=b"\0", packed="101")]
+    for i in range(1, 1200):
+        arguments = varint(2 * (i - 1)) + varint(2 * i)
+        name = {"prefix": i, "suffix": varint(1)}
+        records.append(sparse_record(shape=shape, rows=4, columns=4, arguments=arguments, **name))
+    data = file_(*records, codebooks=[BOOK])
+    check(parse, data)
+    body = parse(data).index.records[-1].params.body
+    assert (body.row_bitmap.num_live, body.column_bitmap.num_live) == (2, 4)
+
+
+def test_long_bitmaps_and_tables(parse: Parse) -> None:
+    """More runs in a bitmap and more symbols in a table than Python recurses."""
+    rng = np.random.default_rng(1)
+    weight = np.zeros((60_000, 4), np.float32)
+    weight[np.repeat(rng.random(3_000) < 0.5, 20)] = 1.5
+    values = np.minimum(rng.geometric(0.002, 200_000), 4095).astype(np.float32)
+    data = swsfmt.numpy.save({"runs": weight, "symbols": values})
+    check(parse, data)
+    tree = parse(data)
+    assert len(tree.index.records[0].params.body.row_bitmap.runs.list) > 1000
+    assert len(tree.index.records[1].params.new_table.tokens) > 1000
+
+
+def test_every_truncation_fails(parse: Parse) -> None:
+    data = (ROOT / "spec" / "vectors" / "valid" / "worked-example.sws").read_bytes()
+    for length in range(len(data)):
+        with pytest.raises(EOFError):
+            parse(data[:length])
+
+
+@pytest.mark.parametrize("path", VECTORS, ids=lambda path: path.stem)
+def test_truncated_vector_fails(parse: Parse, path: Path) -> None:
+    data = path.read_bytes()
+    for length in (len(data) - 1, len(data) // 2):
+        with pytest.raises(EOFError):
+            parse(data[:length])
+
+
+def test_trailing_byte_fails(parse: Parse) -> None:
+    data = (ROOT / "spec" / "vectors" / "valid" / "worked-example.sws").read_bytes()
+    with pytest.raises(kaitaistruct.ValidationExprError):
+        parse(data + b"\0")
+
+
+@pytest.mark.parametrize("name", ["bitmaps", "sparse-forms", "dense-forms", "names", "aliases", "unknown-coding"])
+def test_damaged_index(parse: Parse, name: str) -> None:
+    """What the package accepts of damaged indexes, the description reads alike; the rest may fail, not crash."""
+    data = (ROOT / "spec" / "vectors" / "valid" / f"{name}.sws").read_bytes()
+    _, start, length = parse_header(data)
+    end = start + length
+    rng = random.Random(name)
+    for _ in range(150):
+        body = bytearray(data[:end])
+        for _ in range(rng.randint(1, 2)):
+            body[rng.randrange(start, end)] ^= 1 << rng.randrange(8)
+        damaged = bytes(body) + zlib.crc32(body).to_bytes(4, "little") + data[end + 4 :]
+        try:
+            with Reader.open(damaged) as reader:
+                layout = reader.layout
+        except SwsError:
+            try:
+                parse(damaged)
+            except ERRORS:
+                continue
+        else:
+            same_layout(parse(damaged), layout)
