@@ -25,8 +25,8 @@ from swsfmt.entropy import bitmap, code_table, huffman
 
 
 def _only_own_codebooks(distinct: Any) -> Any:
-    books = [sharing.Codebook.of(dtype, values) for _, dtype, values in distinct if len(values)]
-    numbers = [number for number, _, values in distinct if len(values)]
+    books = [sharing.Codebook.of(dtype, values) for dtype, values in distinct.values() if len(values)]
+    numbers = [number for number, (_, values) in distinct.items() if len(values)]
     return books, {number: i for i, number in enumerate(numbers)}
 
 

@@ -12,7 +12,7 @@ import json
 import sys
 import zlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -88,8 +88,8 @@ class Builder:
         codebook = self.codebooks[book]
         symbols = codebook.ids(elements.bits)
         stream = self._stream(StreamKind(kind), np.bincount(symbols, minlength=codebook.count + 1))
-        params = dense.Params(book, codebook, stream, Chunks(chunk, (14,) if chunk else ()))
-        self.drafts.append(Draft(name, dense.ID, elements.info, params, dense.encode(params, symbols)))
+        params, payload = dense.encode(dense.Params(book, codebook, stream, Chunks(chunk)), symbols)
+        self.drafts.append(Draft(name, dense.ID, elements.info, params, payload))
 
     def sparse(
         self,
@@ -130,11 +130,10 @@ class Builder:
             columns,
             matrix,
             line_width,
+            Chunks(chunk),
         )
-        if chunk:
-            coded = replace(coded, chunks=Chunks(chunk, (13, 0 if values == StreamKind.FIXED else 12, 17)))
-        payload = sparse.encode(coded, positions, ids)
-        self.drafts.append(Draft(name, sparse.ID, elements.info, sparse.Params(len(row), coded), payload))
+        params, payload = sparse.encode(sparse.Params(len(row), coded), symbols)
+        self.drafts.append(Draft(name, sparse.ID, elements.info, params, payload))
 
     def file(self) -> bytes:
         prefix = layout.build(self.metadata, self.codebooks, self.drafts)
@@ -333,10 +332,11 @@ VECTORS: list[Callable[[Builder], None]] = [
 
 
 def unknown_coding() -> bytes:
-    """Version 1.1 with a tensor of coding 9 and dtype 200 between two known ones, and one of coding 300."""
-    index = b"\x00\x00" + varint(4)
+    """Version 1.1 with a tensor of coding 9 and dtype 200, an alias behind it, and one of coding 300."""
+    index = b"\x00\x00" + varint(5)
     index += b"\x00\x02a" + bytes([0x10, 1]) + b"\x07\x00\x00\x00"
     index += b"\x00\x02b" + bytes([9 | 1 << 4 | 0x80, 200, 5]) + varint(3) + b"xyz" + varint(4) + b"data"
+    index += b"\x00\x02e" + bytes([2]) + varint(0)
     index += b"\x00\x02c" + bytes([15 | 1 << 4]) + varint(300) + b"\x02" + varint(0) + varint(300) + _crc(b"q" * 300)
     index += b"\x00\x02d" + bytes([0x10 | 0x80, 1, 2]) + b"\x08\x09"
     head = layout.SIGNATURE + b"\x01\x01" + varint(len(index)) + index

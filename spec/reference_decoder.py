@@ -244,8 +244,7 @@ def read_bitmap(bits: Bits, kind: int, argument: int, length: int, earlier: Sequ
     expanded = b"".join([bytes([bit]) * (length // len(source)) for bit in source])
     if kind == 4:
         return expanded
-    ones = expanded.count(1)
-    check(ones > 0, "6.5", "a masked bitmap without live bits in its mask")
+    ones = expanded.count(1)  # above 0, as every stored bitmap has a live bit
     chosen = bits.vector(ones) if kind == 5 else read_runs(bits, ones)
     vector = bytearray(length)
     for i, bit in zip(compress(range(length), expanded), chosen, strict=True):
@@ -491,7 +490,7 @@ class Index:
             check(prod(d for d in shape if d) * size < 2**63, "4", "a tensor is too large")
             self.budget -= prod(shape) * size
         check(self.budget >= 0, "8", "the decoded size exceeds the limit of the caller")
-        check(prod(shape) > 0 or coding == RAW, "5.1", "a tensor without elements that is not raw")
+        check(prod(shape) > 0 or coding == RAW or coding > SPARSE, "5.1", "an empty tensor that is not raw")
         record = Record(name, suffix, coding, shape, self.dtype)
         if coding > SPARSE:
             cursor.take(cursor.varint("4"), "4")
@@ -584,8 +583,10 @@ class Index:
             return None
         self.bitmap_bits += length
         check(self.bitmap_bits <= MAX_BITMAPS, "8", "the bitmaps are too long")
-        self.bitmaps.append(read_bitmap(bits, kind, argument, length, self.bitmaps))
-        return self.bitmaps[-1]
+        bitmap = read_bitmap(bits, kind, argument, length, self.bitmaps)
+        check(1 in bitmap, "6.5", "a bitmap without a live bit")
+        self.bitmaps.append(bitmap)
+        return bitmap
 
     def read_sparse(self, dtype: str, shape: tuple[int, int], entries: int) -> Sparse:
         """Section 5.5."""
@@ -623,7 +624,6 @@ class Index:
         self.end_packed(bits, "5.5")
         live_rows = shape[0] if rows is None else rows.count(1)
         live_columns = shape[1] if columns is None else columns.count(1)
-        check(live_rows > 0 and live_columns > 0, "5.5", "no live row or column")
         check(entries <= live_rows * live_columns, "5.5", "more entries than live elements")
         tables, chunks = (gap_table, value_table), (chunk, widths)
         return Sparse(shape, entries, codebook, by_columns, line_width, skip, *tables, rows, columns, *chunks)

@@ -302,7 +302,7 @@ types:
       - id: element_size
         type: dtype_size(dtype_id)
         valid:
-          expr: dtype_id <= 21 or coding_id > 4
+          expr: dtype_id <= 21 or coding_id > 4 or coding_id == 2
         doc: Takes no bytes. Not defined for an alias, nor for a dtype that is not known.
       - id: dimensions
         type: 'dimension(_index > 0 ? dimensions[_index - 1].product : 1)'

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .codings.sparse import MAX_PBITS, Scan
-from .codings.sparse_plan import Freedom
+from .codings.sparse_analysis import Freedom
 from .errors import InputError
 
 

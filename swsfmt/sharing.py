@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -44,14 +44,14 @@ class _Group:
         return Codebook.of(self.dtype, self.values).storage.itemsize * 8 * len(self.values)
 
 
-def share(distinct: Sequence[tuple[int, DType, Bits]]) -> tuple[list[Codebook], dict[int, int]]:
+def share(distinct: Mapping[int, tuple[DType, Bits]]) -> tuple[list[Codebook], dict[int, int]]:
     """Group tensors into codebooks: a tensor joins the group where that costs least, or founds its own.
 
-    distinct : number, dtype and distinct non-zero values of each tensor.
+    distinct : number of each tensor -> its dtype and distinct non-zero values.
     Returns the codebooks and the codebook number of each tensor that has values.
     """
     groups: list[_Group] = []
-    for number, dtype, values in distinct:
+    for number, (dtype, values) in distinct.items():
         if len(values) == 0:
             continue
         own = _Group(dtype, values, [number])

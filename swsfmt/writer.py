@@ -6,6 +6,7 @@ import contextlib
 import os
 import tempfile
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +14,11 @@ import numpy as np
 from . import dtypes, layout
 from .codebook import Codebook
 from .codings import alias, dense, narrow, raw, sparse
-from .codings.common import Resources, Stream, StreamKind
+from .codings.common import Resources, StreamKind
+from .codings.sparse_analysis import analyse
 from .codings.sparse_matrix import matrix_shape
 from .codings.sparse_plan import plan as plan_sparse
+from .dtypes import Bits, DType
 from .elements import Elements, Tied
 from .errors import InputError
 from .layout import Draft
@@ -36,20 +39,14 @@ def encode(
     Raises `InputError` for metadata or names that cannot be stored.
     """
     metadata = _checked(metadata, tensors)
-    elements = {i: t for i, t in enumerate(tensors.values()) if isinstance(t, Elements)}
-    candidates = []
-    for number, tensor in elements.items():
-        values = distinct_values(tensor)
-        if values is not None and _may_pay(tensor, len(values)):
-            candidates.append((number, tensor.info.dtype, values))
-    while True:
-        codebooks, owners = share(candidates)
-        coded = {number for number, _, _ in candidates}
-        drafts, losers = _drafts(tensors, codebooks, owners, coded, options)
-        if not losers:
-            break
-        # Without these tensors the others may share their codebooks differently.
-        candidates = [c for c in candidates if c[0] not in losers]
+    distinct = {}
+    for number, tensor in enumerate(tensors.values()):
+        if isinstance(tensor, Elements):
+            values = distinct_values(tensor)
+            if values is not None and _may_pay(tensor, len(values)):
+                distinct[number] = (tensor.info.dtype, values)
+    choices, codebooks = _choose(tensors, distinct, options)
+    drafts = [_draft(name, tensors[name], choice) for name, choice in choices.items()]
     prefix = layout.build(metadata, codebooks, drafts)
     return b"".join([prefix, *(d.payload for d in drafts if len(d.payload) > layout.MAX_INLINE)])
 
@@ -81,80 +78,105 @@ def _may_pay(tensor: Elements, values: int) -> bool:
     return values <= 1 or values * min(itemsize, 2) < tensor.info.numel * itemsize
 
 
-def _drafts(
-    tensors: Mapping[str, Elements | Tied],
-    codebooks: list[Codebook],
-    owners: Mapping[int, int],
-    coded: set[int],
-    options: Options,
-) -> tuple[list[Draft], set[int]]:
-    """A draft of every record, and the tensors that have a codebook but are smaller without."""
-    resources = Resources(codebooks=codebooks)
+@dataclass(frozen=True, eq=False)
+class _Choice:
+    """How a tensor is stored. codebook: where it has one; params: an alias's or a coding's, None for raw or narrow."""
+
+    codebook: Codebook | None = None
+    params: alias.Params | dense.Params | sparse.Params | None = None
+
+
+def _choose(
+    tensors: Mapping[str, Elements | Tied], distinct: dict[int, tuple[DType, Bits]], options: Options
+) -> tuple[dict[str, _Choice], list[Codebook]]:
+    """The coding of every tensor, in order: a later one may refer to tables and bitmaps of an earlier one."""
     numbers = {name: i for i, name in enumerate(tensors)}
-    sharers = np.bincount(list(owners.values()), minlength=len(codebooks)) if owners else np.zeros(0)
-    drafts, losers = [], set()
-    for number, (name, tensor) in enumerate(tensors.items()):
-        if isinstance(tensor, Tied):
-            drafts.append(Draft(name, alias.ID, None, alias.Params(numbers[tensor.to])))
-            continue
-        plain = _plain(name, tensor)
-        if number not in coded:
-            drafts.append(plain)
-            continue
-        book_number = owners.get(number)
-        draft, bits = _coded(name, tensor, resources, book_number, options)
-        if book_number is not None and sharers[book_number] == 1:
-            bits += 8 * len(codebooks[book_number].to_bytes())
-        if bits > 8 * (len(plain.payload) + 1):
-            losers.add(number)
-        _number_resources(draft, resources)
-        drafts.append(draft)
-    return drafts, losers
+    distinct = dict(distinct)
+    while True:
+        codebooks, owners = share(distinct)
+        resources = Resources(codebooks=codebooks)
+        sharers = np.bincount(list(owners.values()), minlength=len(codebooks))
+        choices: dict[str, _Choice] = {}
+        losers = []
+        for number, (name, tensor) in enumerate(tensors.items()):
+            if isinstance(tensor, Tied):
+                choices[name] = _Choice(params=alias.Params(numbers[tensor.to]))
+                continue
+            if number not in distinct:
+                choices[name] = _Choice()
+                continue
+            book = owners.get(number)
+            choices[name], bits = _coded(tensor, book, resources, options)
+            if book is not None and sharers[book] == 1:
+                bits += 8 * len(codebooks[book].to_bytes())
+            if bits > 8 * (_plain_bytes(tensor) + 1):
+                losers.append(number)
+        if not losers:
+            return choices, codebooks
+        # Without the tensors that are smaller as they are, the others may share their codebooks differently.
+        for number in losers:
+            del distinct[number]
 
 
-def _plain(name: str, tensor: Elements) -> Draft:
-    """As raw elements, in a narrower type if that is exact."""
-    storage, stored = dtypes.narrowest(tensor.bits, tensor.info.dtype)
-    if storage == tensor.info.dtype or tensor.info.numel == 0:
-        return Draft(name, raw.ID, tensor.info, raw.Params(), tensor.bits.tobytes())
-    return Draft(name, narrow.ID, tensor.info, narrow.Params(storage), stored.tobytes())
+def _plain_bytes(tensor: Elements) -> int:
+    """Size of the elements as they are, or in a narrower type."""
+    return dtypes.narrowest(tensor.bits, tensor.info.dtype)[1].nbytes
 
 
-def _coded(
-    name: str, tensor: Elements, resources: Resources, book_number: int | None, options: Options
-) -> tuple[Draft, int]:
-    """With a codebook, dense or sparse, and its size in bits."""
-    if book_number is None:
-        return Draft(name, sparse.ID, tensor.info, sparse.Params(0)), 8
-    book = resources.codebooks[book_number]
-    symbols = book.ids(tensor.bits)
-    as_dense, dense_bits = dense.plan(symbols, book_number, book, resources, options.huffman)
-    # Where most elements are entries, their gaps alone cost more than the zeros among the symbols.
-    if np.count_nonzero(symbols) <= 0.95 * len(symbols) or options.pbits is not None:
-        shape = matrix_shape(tensor.info.shape)
+def _coded(tensor: Elements, book: int | None, resources: Resources, options: Options) -> tuple[_Choice, int]:
+    """The cheapest coding with a codebook, dense or sparse, and its size in bits."""
+    if book is None:
+        return _Choice(params=sparse.Params(0)), 8
+    codebook = resources.codebooks[book]
+    symbols = codebook.ids(tensor.bits)
+    counts = np.bincount(symbols, minlength=codebook.count + 1)
+    params: dense.Params | sparse.Params
+    params, size = dense.plan(counts, book, codebook, resources, options.huffman)
+    # Where nearly all elements are entries, their gaps alone cost more than the zeros among the symbols.
+    if counts[0] * 20 >= len(symbols):
         freedom = options.freedom(len(tensor.info.shape))
-        as_sparse = plan_sparse(symbols.reshape(shape), book_number, book, resources, freedom)
-        if as_sparse.size < dense_bits:
-            return Draft(name, sparse.ID, tensor.info, as_sparse.params, as_sparse.payload()), as_sparse.size
-    return Draft(name, dense.ID, tensor.info, as_dense, dense.encode(as_dense, symbols)), dense_bits
+        analysis = analyse(symbols.reshape(matrix_shape(tensor.info.shape)), codebook.count, freedom)
+        as_sparse, sparse_size = plan_sparse(analysis, book, codebook, resources, freedom)
+        if sparse_size < size:
+            params, size = as_sparse, sparse_size
+    _number_resources(params, resources)
+    return _Choice(codebook, params), size
 
 
-def _number_resources(draft: Draft, resources: Resources) -> None:
+def _number_resources(params: dense.Params | sparse.Params, resources: Resources) -> None:
     """Give the new tables and bitmaps of a record their numbers."""
-
-    def add(stream: Stream) -> None:
+    streams = []
+    if isinstance(params, dense.Params):
+        streams = [params.stream]
+    elif params.coded is not None:
+        streams = [params.coded.gaps, params.coded.values]
+        for live in (params.coded.matrix.live_rows, params.coded.matrix.live_columns):
+            if live is not None:
+                resources.add_bitmap(live)
+    for stream in streams:
         if stream.kind == StreamKind.NEW_TABLE:
             resources.add_table(stream.code)
 
-    if draft.coding == dense.ID:
-        add(draft.params.stream)
-    elif draft.coding == sparse.ID and draft.params.coded is not None:
-        coded = draft.params.coded
-        add(coded.gaps)
-        add(coded.values)
-        for live in (coded.matrix.live_rows, coded.matrix.live_columns):
-            if live is not None:
-                resources.add_bitmap(live)
+
+def _draft(name: str, tensor: Elements | Tied, choice: _Choice) -> Draft:
+    """The record of a tensor, with its payload."""
+    params = choice.params
+    if isinstance(tensor, Tied):
+        return Draft(name, alias.ID, None, params)
+    if params is None:
+        storage, stored = dtypes.narrowest(tensor.bits, tensor.info.dtype)
+        if storage == tensor.info.dtype or tensor.info.numel == 0:
+            return Draft(name, raw.ID, tensor.info, raw.Params(), tensor.bits.tobytes())
+        return Draft(name, narrow.ID, tensor.info, narrow.Params(storage), stored.tobytes())
+    if choice.codebook is None:
+        return Draft(name, sparse.ID, tensor.info, params)
+    symbols = choice.codebook.ids(tensor.bits)
+    if isinstance(params, dense.Params):
+        params, payload = dense.encode(params, symbols)
+        return Draft(name, dense.ID, tensor.info, params, payload)
+    assert isinstance(params, sparse.Params)
+    params, payload = sparse.encode(params, symbols.reshape(matrix_shape(tensor.info.shape)))
+    return Draft(name, sparse.ID, tensor.info, params, payload)
 
 
 def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:

@@ -672,7 +672,7 @@ BITMAP_ROWS: list[Row] = [
     ("mask that does not divide", bitmaps(5, 0, "1111", rows=7), IndexRuleError, "cannot be stretched"),
     ("masked raw of itself", bitmaps(5, 1, "1111"), IndexRuleError, "refers to bitmap 1"),
     ("masked raw, all dead", bitmaps(5, 0, "0000"), IndexRuleError, "no live bit"),
-    ("masked raw, past the index", bitmaps(5, 0, "", rows=800)[:-8], TruncatedError, "within its index"),
+    ("masked raw, past the index", wrap(bitmaps(5, 0, "", rows=800)[11:-8]), IndexRuleError, "are left"),
     ("masked runs of itself", bitmaps(6, 1, "1" + gamma(4)), IndexRuleError, "refers to bitmap 1"),
     ("masked runs, all dead", bitmaps(6, 0, "0" + gamma(4)), IndexRuleError, "no live bit"),
     ("masked runs past the mask", bitmaps(6, 0, "1" + gamma(5)), IndexRuleError, "run of 5"),

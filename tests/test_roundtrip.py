@@ -298,9 +298,8 @@ def coded_draft(name: str, symbols: np.ndarray[Any, Any], coded: Coded) -> Draft
     if name == "early":
         made = [Stream(StreamKind.NEW_TABLE, GAP_TABLE), Stream(StreamKind.NEW_TABLE, VALUE_TABLE)]
     coded = replace(coded, gaps=made[0], values=made[1])
-    payload = sparse.encode(coded, positions, ids)
-    info = TensorInfo(F32, symbols.shape)
-    return Draft(name, sparse.ID, info, sparse.Params(len(row), coded), payload)
+    params, payload = sparse.encode(sparse.Params(len(row), coded), symbols)
+    return Draft(name, sparse.ID, TensorInfo(F32, symbols.shape), params, payload)
 
 
 def form_of(kind: int, number: int) -> Form:
@@ -382,12 +381,9 @@ def test_every_chunked_sparse_form(pbits: int) -> None:
             counts = np.bincount(used, minlength=alphabet)
             code = PrefixCode.fixed(alphabet) if kind == StreamKind.FIXED else PrefixCode.optimal(counts)
             streams.append(Stream(StreamKind(kind), code))
-        widths = (16, 15 if value_kind else 0, 17)
-        coded = Coded(0, BOOK, scan, pbits, *streams, live, live, matrix, 0, Chunks(chunk, widths))
-        payload = sparse.encode(coded, positions, ids)
-        data = build_file(
-            [Draft("a", sparse.ID, TensorInfo(F32, symbols.shape), sparse.Params(len(ids), coded), payload)]
-        )
+        coded = Coded(0, BOOK, scan, pbits, *streams, live, live, matrix, 0, Chunks(chunk))
+        params, payload = sparse.encode(sparse.Params(len(ids), coded), symbols)
+        data = build_file([Draft("a", sparse.ID, TensorInfo(F32, symbols.shape), params, payload)])
         swsfmt.verify(data)
         np.testing.assert_array_equal(swsfmt.load(data)["a"].view("<u4"), BOOK.symbols[symbols])
 
@@ -405,8 +401,8 @@ def test_every_dense_form(kind: StreamKind, chunk: int) -> None:
     drafts = []
     for name, used in (("early", StreamKind.NEW_TABLE), ("a", kind)):
         own = code if name == "a" else full_code(BOOK.count + 1)
-        params = dense.Params(0, BOOK, Stream(used, own, 0), Chunks(chunk, (32,) if chunk else ()))
-        drafts.append(Draft(name, dense.ID, TensorInfo(F32, (50, 100)), params, dense.encode(params, symbols)))
+        params, payload = dense.encode(dense.Params(0, BOOK, Stream(used, own, 0), Chunks(chunk)), symbols)
+        drafts.append(Draft(name, dense.ID, TensorInfo(F32, (50, 100)), params, payload))
     data = build_file(drafts)
     swsfmt.verify(data)
     for array in swsfmt.load(data).values():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -35,6 +35,9 @@ from .common import (
 
 ID = 3
 NAME = "dense"
+
+# What a row of the chunk table takes, about.
+_CHUNK_BITS = 15
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,26 +111,26 @@ def _chunk_bits(symbols: npt.NDArray[np.uint16], params: Params) -> npt.NDArray[
 
 
 def plan(
-    symbols: npt.NDArray[np.uint16], number: int, codebook: Codebook, resources: Resources, huffman: bool
+    counts: npt.NDArray[np.int64], number: int, codebook: Codebook, resources: Resources, huffman: bool
 ) -> tuple[Params, int]:
-    """The cheapest dense form of these symbols, and its size in bits (parameters and payload)."""
-    counts = np.bincount(symbols, minlength=codebook.count + 1)
+    """The cheapest dense form of a tensor with these counts of symbols, and its size in bits, parameters and payload.
+
+    The width of the chunk table is left open: `encode` finds it.
+    """
     huffman = huffman and resources.has_room(table_symbols=len(counts))
     stream, size = cheapest_stream(counts, resources.tables, huffman)
-    chunks = Chunks()
-    if stream.kind != StreamKind.FIXED:
-        chunks = chunks_for(len(symbols))
-    params = Params(number, codebook, stream, chunks)
-    if chunks.code:
-        params = Params(number, codebook, stream, Chunks(chunks.code, (width_of(_chunk_bits(symbols, params)),)))
-        size += chunks.count(len(symbols)) * params.chunks.widths[0] + 8
-    return params, size + 8 * (len(varint(number)) + 1)
+    total = int(counts.sum())
+    chunks = Chunks() if stream.kind == StreamKind.FIXED else chunks_for(total)
+    size += _CHUNK_BITS * chunks.count(total) + 8 * (len(varint(number)) + 1)
+    return Params(number, codebook, stream, chunks), size
 
 
-def encode(params: Params, symbols: npt.NDArray[np.uint16]) -> bytes:
-    """The payload."""
+def encode(params: Params, symbols: npt.NDArray[np.uint16]) -> tuple[Params, bytes]:
+    """The payload of these codebook symbols, and the parameters with all widths."""
     writer = BitWriter()
     if params.chunks.code:
-        writer.fields(_chunk_bits(symbols, params), params.chunks.widths[0])
+        sizes = _chunk_bits(symbols, params)
+        params = replace(params, chunks=replace(params.chunks, widths=(width_of(sizes),)))
+        writer.fields(sizes, params.chunks.widths[0])
     writer.bits.extend(kernels.encode_symbols(symbols, params.stream.code))
-    return writer.to_bytes()
+    return params, writer.to_bytes()

@@ -31,6 +31,7 @@ from .common import (
     read_stream,
     same,
     symbol_bits,
+    width_of,
 )
 from .sparse_matrix import CompactMatrix, matrix_shape, skips_and_gaps
 
@@ -349,19 +350,27 @@ def chunk_table(gaps: npt.NDArray[np.uint16], values: npt.NDArray[np.uint16], p:
     return np.stack([columns[0], value_bits, columns[1]], axis=1)
 
 
-def encode(p: Coded, positions: npt.NDArray[np.int64], values: npt.NDArray[np.uint16]) -> bytes:
-    """The payload. positions: ascending, of all entries; values: their symbols minus 1, in the same order."""
-    writer = BitWriter()
-    line_counts = None
-    if p.line_ends:
-        length = p.matrix.line_length(p.scan)
-        line_counts = np.bincount(positions // length, minlength=p.matrix.lines(p.scan))
-        writer.fields(line_counts, p.line_width)
+def encode(params: Params, symbols: npt.NDArray[np.uint16]) -> tuple[Params, bytes]:
+    """The payload of a matrix of codebook symbols, shape (rows, columns), and the parameters with all widths."""
+    p = params.coded
+    if p is None:
+        return params, b""
+    row, column = np.nonzero(symbols)
+    positions, order = p.matrix.positions(row, column, p.scan)
+    values = (symbols[row, column] - np.uint16(1))[order]
     gaps = skips_and_gaps(p.matrix.gaps(positions, p.scan, p.line_ends), p.pbits)
+    writer = BitWriter()
+    if p.line_ends:
+        line = positions // p.matrix.line_length(p.scan)
+        writer.fields(np.bincount(line, minlength=p.matrix.lines(p.scan)), p.line_width)
     if p.chunks.code:
-        for row in chunk_table(gaps, values, p).tolist():
-            for value, width in zip(row, p.chunks.widths, strict=True):
+        table = chunk_table(gaps, values, p)
+        has_column = (True, p.values.kind != StreamKind.FIXED, True)
+        widths = tuple(width_of(table[:, i]) if has else 0 for i, has in enumerate(has_column))
+        p = replace(p, chunks=replace(p.chunks, widths=widths))
+        for fields in table.tolist():
+            for value, width in zip(fields, widths, strict=True):
                 writer.field(value if width else 0, width)
     writer.bits.extend(kernels.encode_symbols(gaps, p.gaps.code))
     writer.bits.extend(kernels.encode_symbols(values, p.values.code))
-    return writer.to_bytes()
+    return replace(params, coded=p), writer.to_bytes()
