@@ -86,7 +86,7 @@ class Builder:
     ) -> None:
         elements = from_array(array)
         codebook = self.codebooks[book]
-        symbols = codebook.ids(elements.bits)
+        symbols, _ = codebook.symbols_of(elements.bits)
         stream = self._stream(StreamKind(kind), np.bincount(symbols, minlength=codebook.count + 1))
         params, payload = dense.encode(dense.Params(book, codebook, stream, Chunks(chunk)), symbols)
         self.drafts.append(Draft(name, dense.ID, elements.info, params, payload))
@@ -107,8 +107,7 @@ class Builder:
         chunk: int = 0,
     ) -> None:
         elements = from_array(array)
-        symbols = self.codebooks[book].ids(elements.bits).reshape(matrix_shape(array.shape)) if array.size else None
-        assert symbols is not None
+        symbols = self.codebooks[book].symbols_of(elements.bits)[0].reshape(matrix_shape(array.shape))
         row, column = np.nonzero(symbols)
         if len(row) == 0:
             self.drafts.append(Draft(name, sparse.ID, elements.info, sparse.Params(0)))

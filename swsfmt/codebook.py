@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import numpy.typing as npt
 
 from . import dtypes
 from .cursor import Cursor, varint
 from .dtypes import Bits, DType
+from .entropy import kernels
 from .errors import PayloadError
 
 MAX_VALUES = 4095
@@ -42,9 +44,9 @@ class Codebook:
     def count(self) -> int:
         return len(self.values)
 
-    def ids(self, bits: Bits) -> np.ndarray[tuple[int], np.dtype[np.uint16]]:
-        """The symbols of elements that are all in the codebook."""
-        return np.searchsorted(self.symbols, bits).astype(np.uint16)
+    def symbols_of(self, bits: Bits) -> tuple[kernels.Symbols, npt.NDArray[np.int64]]:
+        """The symbols of elements that are all in the codebook, and how often each symbol occurs."""
+        return kernels.symbols_of(bits, self.symbols)
 
     def to_bytes(self) -> bytes:
         return bytes([self.dtype.id, self.storage.id]) + varint(self.count) + self.stored.tobytes()

@@ -10,9 +10,8 @@ import numpy as np
 from .codebook import MAX_VALUES, Codebook
 from .dtypes import Bits, DType
 from .elements import Elements
+from .entropy import kernels
 
-# A tensor whose first elements are all different is not worth a sort of the rest.
-_SAMPLE = 1 << 14
 # What one more unused symbol costs in a code table, in bits, about.
 _UNUSED_BITS = 2
 _HEADER_BITS = 24
@@ -20,14 +19,11 @@ _HEADER_BITS = 24
 
 def distinct_values(elements: Elements) -> Bits | None:
     """The distinct non-zero elements in ascending order, or None if a codebook cannot hold them or cannot pay."""
-    bits = elements.bits
-    if elements.info.dtype.itemsize > 8 or len(bits) == 0:
+    if elements.info.dtype.itemsize > 8 or elements.info.numel == 0:
         return None
-    if elements.info.dtype.itemsize > 1:
-        sample = np.unique(bits[:_SAMPLE])
-        if len(sample) > MAX_VALUES + 1:
-            return None
-    values = np.unique(bits)
+    values = kernels.distinct(elements.bits, MAX_VALUES + 1)
+    if values is None:
+        return None
     values = values[values > 0]
     return values if len(values) <= MAX_VALUES else None
 

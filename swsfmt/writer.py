@@ -128,8 +128,7 @@ def _coded(tensor: Elements, book: int | None, resources: Resources, options: Op
     if book is None:
         return _Choice(params=sparse.Params(0)), 8
     codebook = resources.codebooks[book]
-    symbols = codebook.ids(tensor.bits)
-    counts = np.bincount(symbols, minlength=codebook.count + 1)
+    symbols, counts = codebook.symbols_of(tensor.bits)
     params: dense.Params | sparse.Params
     params, size = dense.plan(counts, book, codebook, resources, options.huffman)
     # Where nearly all elements are entries, their gaps alone cost more than the zeros among the symbols.
@@ -170,7 +169,7 @@ def _draft(name: str, tensor: Elements | Tied, choice: _Choice) -> Draft:
         return Draft(name, narrow.ID, tensor.info, narrow.Params(storage), stored.tobytes())
     if choice.codebook is None:
         return Draft(name, sparse.ID, tensor.info, params)
-    symbols = choice.codebook.ids(tensor.bits)
+    symbols, _ = choice.codebook.symbols_of(tensor.bits)
     if isinstance(params, dense.Params):
         params, payload = dense.encode(params, symbols)
         return Draft(name, dense.ID, tensor.info, params, payload)

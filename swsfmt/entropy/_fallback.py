@@ -14,6 +14,7 @@ from ..errors import PayloadError
 from .prefix_code import PrefixCode
 
 _BLOCK = 1 << 20
+_SAMPLE = 1 << 14
 
 
 def _codeword(code: PrefixCode, symbol: int) -> bitarray:
@@ -35,6 +36,23 @@ def _fixed_tree(width: int) -> decodetree:
 
 def _tree_of(code: PrefixCode) -> decodetree:
     return decodetree({symbol: _codeword(code, symbol) for symbol in np.flatnonzero(code.lengths).tolist()})
+
+
+def distinct(elements: npt.NDArray[np.unsignedinteger], most: int) -> npt.NDArray[np.unsignedinteger] | None:
+    # A tensor whose first elements are all different is not worth a sort of the rest.
+    if len(np.unique(elements[:_SAMPLE])) > most:
+        return None
+    values = np.unique(elements)
+    return values if len(values) <= most else None
+
+
+def symbols_of(
+    elements: npt.NDArray[np.unsignedinteger], values: npt.NDArray[np.unsignedinteger]
+) -> tuple[npt.NDArray[np.uint16], npt.NDArray[np.int64]]:
+    places = np.minimum(np.searchsorted(values, elements), len(values) - 1)
+    if not np.array_equal(values[places], elements):
+        raise ValueError("an element is not in the codebook")
+    return places.astype(np.uint16), np.bincount(places, minlength=len(values))
 
 
 def encode_symbols(symbols: npt.NDArray[np.uint16], code: PrefixCode) -> bitarray:

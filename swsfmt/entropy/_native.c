@@ -563,6 +563,107 @@ static void encode(const uint16_t *symbols, size_t n, const uint16_t *codewords,
     }
 }
 
+/* ---- elements to symbols ----------------------------------------------------------------------------------------- */
+
+/* An open hash table of up to 4096 elements; slot 0 of `index` means free, else number + 1. */
+enum { SLOTS = 1 << 14 };
+
+typedef struct {
+    uint64_t key[SLOTS];
+    uint16_t index[SLOTS];
+} Hash;
+
+static inline size_t slot_of(const Hash *h, uint64_t key)
+{
+    size_t slot = (size_t)((key * UINT64_C(0x9E3779B97F4A7C15)) >> 50);
+    while (h->index[slot] != 0 && h->key[slot] != key)
+        slot = (slot + 1) & (SLOTS - 1);
+    return slot;
+}
+
+static inline uint64_t element_at(const uint8_t *data, size_t i, int bytes)
+{
+    uint16_t two;
+    uint32_t four;
+    uint64_t eight;
+    switch (bytes) {
+    case 1: return data[i];
+    case 2: memcpy(&two, data + 2 * i, 2); return two;
+    case 4: memcpy(&four, data + 4 * i, 4); return four;
+    default: memcpy(&eight, data + 8 * i, 8); return eight;
+    }
+}
+
+/* The distinct elements in the order in which they are met, into values[]; returns how many, or most + 1 if more. */
+static inline size_t distinct_of(Hash *h, const uint8_t *data, size_t n, uint64_t *values, size_t most, int bytes)
+{
+    size_t count = 0;
+    uint64_t last = 0;
+    int any = 0;
+    for (size_t i = 0; i < n; i++) {
+        uint64_t key = element_at(data, i, bytes);
+        if (any && key == last)
+            continue;
+        last = key, any = 1;
+        size_t slot = slot_of(h, key);
+        if (h->index[slot] == 0) {
+            if (count == most)
+                return most + 1;
+            values[count] = key;
+            h->key[slot] = key;
+            h->index[slot] = (uint16_t)++count;
+        }
+    }
+    return count;
+}
+
+/* The symbol of each element and how often each occurs. Returns 0 if an element is none of the values. */
+static inline int symbols_of(const Hash *h, const uint8_t *data, size_t n, uint16_t *out, int64_t *counts, int bytes)
+{
+    uint64_t last = 0;
+    uint16_t symbol = 0;
+    int64_t run = 0;
+    for (size_t i = 0; i < n; i++) {
+        uint64_t key = element_at(data, i, bytes);
+        if (key != last || i == 0) {
+            if (i > 0)
+                counts[symbol] += run;
+            size_t slot = slot_of(h, key);
+            if (h->index[slot] == 0)
+                return 0;
+            symbol = (uint16_t)(h->index[slot] - 1);
+            last = key;
+            run = 0;
+        }
+        out[i] = symbol;
+        run++;
+    }
+    if (n > 0)
+        counts[symbol] += run;
+    return 1;
+}
+
+/* Constant sizes make the loops above fast. */
+static size_t distinct_by_size(Hash *h, const uint8_t *data, size_t n, uint64_t *values, size_t most, int bytes)
+{
+    switch (bytes) {
+    case 1: return distinct_of(h, data, n, values, most, 1);
+    case 2: return distinct_of(h, data, n, values, most, 2);
+    case 4: return distinct_of(h, data, n, values, most, 4);
+    default: return distinct_of(h, data, n, values, most, 8);
+    }
+}
+
+static int symbols_by_size(const Hash *h, const uint8_t *data, size_t n, uint16_t *out, int64_t *counts, int bytes)
+{
+    switch (bytes) {
+    case 1: return symbols_of(h, data, n, out, counts, 1);
+    case 2: return symbols_of(h, data, n, out, counts, 2);
+    case 4: return symbols_of(h, data, n, out, counts, 4);
+    default: return symbols_of(h, data, n, out, counts, 8);
+    }
+}
+
 /* ---- Python ------------------------------------------------------------------------------------------------------ */
 
 typedef struct {
@@ -793,11 +894,84 @@ static PyObject *py_encode_symbols(PyObject *self, PyObject *args)
     return result;
 }
 
+/* distinct(data, bytes, most) -> bytes of uint64, in the order met, or None where there are more than `most` <= 4096 */
+static PyObject *py_distinct(PyObject *self, PyObject *args)
+{
+    (void)self;
+    Py_buffer data;
+    int bytes;
+    Py_ssize_t most;
+    if (!PyArg_ParseTuple(args, "y*in", &data, &bytes, &most))
+        return NULL;
+    PyObject *result = NULL;
+    if ((bytes == 1 || bytes == 2 || bytes == 4 || bytes == 8) && most >= 0 && most <= 4096) {
+        uint64_t values[4096];
+        size_t count = 0;
+        Hash *h;
+        Py_BEGIN_ALLOW_THREADS
+        h = calloc(1, sizeof *h);
+        if (h != NULL)
+            count = distinct_by_size(h, data.buf, (size_t)data.len / (size_t)bytes, values, (size_t)most, bytes);
+        free(h);
+        Py_END_ALLOW_THREADS
+        if (h == NULL)
+            PyErr_NoMemory();
+        else if (count > (size_t)most)
+            result = Py_NewRef(Py_None);
+        else
+            result = Py_BuildValue("y#", (const char *)values, (Py_ssize_t)(count * sizeof *values));
+    } else {
+        PyErr_SetString(PyExc_ValueError, "distinct: sizes do not fit");
+    }
+    PyBuffer_Release(&data);
+    return result;
+}
+
+/* symbols(data, bytes, values, out, counts) -> whether all elements are among the values (uint64, at most 4096).
+ * out: uint16, counts: int64, to which the numbers of each symbol are added. */
+static PyObject *py_symbols(PyObject *self, PyObject *args)
+{
+    (void)self;
+    Py_buffer data, values, out, counts;
+    int bytes, all = 0;
+    if (!PyArg_ParseTuple(args, "y*iy*w*w*", &data, &bytes, &values, &out, &counts))
+        return NULL;
+    PyObject *result = NULL;
+    Py_ssize_t count = values.len / 8, n = bytes > 0 ? data.len / bytes : 0;
+    if ((bytes == 1 || bytes == 2 || bytes == 4 || bytes == 8) && count <= 4096 && out.len / 2 >= n &&
+        counts.len / 8 >= count) {
+        Hash *h;
+        Py_BEGIN_ALLOW_THREADS
+        h = calloc(1, sizeof *h);
+        if (h != NULL) {
+            for (Py_ssize_t i = 0; i < count; i++) {
+                uint64_t key = element_at(values.buf, (size_t)i, 8);
+                size_t slot = slot_of(h, key);
+                h->key[slot] = key;
+                h->index[slot] = (uint16_t)(i + 1);
+            }
+            all = symbols_by_size(h, data.buf, (size_t)n, out.buf, counts.buf, bytes);
+        }
+        free(h);
+        Py_END_ALLOW_THREADS
+        result = h == NULL ? PyErr_NoMemory() : PyBool_FromLong(all);
+    } else {
+        PyErr_SetString(PyExc_ValueError, "symbols: sizes do not fit");
+    }
+    PyBuffer_Release(&data);
+    PyBuffer_Release(&values);
+    PyBuffer_Release(&out);
+    PyBuffer_Release(&counts);
+    return result;
+}
+
 static PyMethodDef methods[] = {
     {"decode_dense", py_decode_dense, METH_VARARGS, NULL},
     {"decode_sparse", py_decode_sparse, METH_VARARGS, NULL},
     {"decode_gaps", py_decode_gaps, METH_VARARGS, NULL},
     {"encode_symbols", py_encode_symbols, METH_VARARGS, NULL},
+    {"distinct", py_distinct, METH_VARARGS, NULL},
+    {"symbols", py_symbols, METH_VARARGS, NULL},
     {NULL, NULL, 0, NULL},
 };
 

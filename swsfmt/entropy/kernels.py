@@ -50,6 +50,29 @@ def active() -> str:
     return "bitarray" if _native is None else "native"
 
 
+def distinct(elements: Elements, most: int) -> Elements | None:
+    """The distinct elements in ascending order, or None where there are more than `most` <= 4096."""
+    if _native is None:
+        return _fallback.distinct(elements, most)
+    found = _native.distinct(np.ascontiguousarray(elements), elements.itemsize, most)
+    return None if found is None else np.sort(np.frombuffer(found, np.uint64)).astype(elements.dtype)
+
+
+def symbols_of(elements: Elements, values: Elements) -> tuple[Symbols, npt.NDArray[np.int64]]:
+    """The symbol of each element, its place among the ascending `values`, and how often each symbol occurs.
+
+    Every element must be one of at most 4096 values; otherwise `ValueError`.
+    """
+    if _native is None:
+        return _fallback.symbols_of(elements, values)
+    symbols = np.empty(len(elements), np.uint16)
+    counts = np.zeros(len(values), np.int64)
+    keys = values.astype(np.uint64)
+    if not _native.symbols(np.ascontiguousarray(elements), elements.itemsize, keys, symbols, counts):
+        raise ValueError("an element is not in the codebook")
+    return symbols, counts
+
+
 def encode_symbols(symbols: Symbols, code: PrefixCode) -> bitarray:
     """The bits of `symbols`, each of which must have a codeword in `code`."""
     if _native is None or code.single is not None:
