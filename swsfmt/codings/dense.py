@@ -29,7 +29,6 @@ from .common import (
     parse_stream_kind,
     read_stream,
     same,
-    symbol_bits,
     width_of,
 )
 
@@ -99,15 +98,11 @@ def decode(params: Params, tensor: TensorInfo, payload: bytes, threads: int = 1)
     if bits is None:
         symbols, reader.position = kernels.decode_symbols(reader.bits, start, tensor.numel, code)
         if told is not None:
-            same(_chunk_bits(symbols, params), told, "the size in bits")
+            same(kernels.chunk_bits(symbols, code, params.chunks.size), told, "the size in bits")
         bits = elements[symbols]
     reader.finish("payload")
     spans = [Span(Section.CHUNK_TABLES, 0, start), Span(Section.VALUES, start, reader.position)]
     return Decoded(bits, [span for span in spans if span.bits])
-
-
-def _chunk_bits(symbols: npt.NDArray[np.uint16], params: Params) -> npt.NDArray[np.int64]:
-    return np.add.reduceat(symbol_bits(params.stream.code, symbols), params.chunks.starts(len(symbols)))
 
 
 def plan(
@@ -129,7 +124,7 @@ def encode(params: Params, symbols: npt.NDArray[np.uint16]) -> tuple[Params, byt
     """The payload of these codebook symbols, and the parameters with all widths."""
     writer = BitWriter()
     if params.chunks.code:
-        sizes = _chunk_bits(symbols, params)
+        sizes = kernels.chunk_bits(symbols, params.stream.code, params.chunks.size)
         params = replace(params, chunks=replace(params.chunks, widths=(width_of(sizes),)))
         writer.fields(sizes, params.chunks.widths[0])
     writer.bits.extend(kernels.encode_symbols(symbols, params.stream.code))

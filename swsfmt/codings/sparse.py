@@ -346,7 +346,7 @@ def chunk_table(gaps: npt.NDArray[np.uint16], values: npt.NDArray[np.uint16], p:
     columns = []
     for amounts in (symbol_bits(p.gaps.code, gaps), _steps(gaps, p.pbits)):
         columns.append(np.diff(np.cumsum(amounts)[last_symbols], prepend=0))
-    value_bits = np.add.reduceat(symbol_bits(p.values.code, values), starts)
+    value_bits = kernels.chunk_bits(values, p.values.code, p.chunks.size)
     return np.stack([columns[0], value_bits, columns[1]], axis=1)
 
 
@@ -355,9 +355,10 @@ def encode(params: Params, symbols: npt.NDArray[np.uint16]) -> tuple[Params, byt
     p = params.coded
     if p is None:
         return params, b""
-    row, column = np.nonzero(symbols)
+    flat = np.flatnonzero(symbols != 0)
+    row, column = np.divmod(flat, symbols.shape[1])
     positions, order = p.matrix.positions(row, column, p.scan)
-    values = (symbols[row, column] - np.uint16(1))[order]
+    values = symbols.reshape(-1)[flat[order]] - np.uint16(1)
     gaps = skips_and_gaps(p.matrix.gaps(positions, p.scan, p.line_ends), p.pbits)
     writer = BitWriter()
     if p.line_ends:

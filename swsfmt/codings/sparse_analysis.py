@@ -18,6 +18,9 @@ from .common import width_of
 from .sparse import Scan
 from .sparse_matrix import CompactMatrix, Indices
 
+# Gaps up to this are counted in an array, which is faster than a sort.
+_COUNTABLE = 1 << 20
+
 
 @dataclass(frozen=True)
 class Freedom:
@@ -54,8 +57,9 @@ class Analysis:
 
 def analyse(symbols: npt.NDArray[np.uint16], values: int, freedom: Freedom) -> Analysis:
     """Count values and gaps of a matrix of symbols, shape (rows, columns), of a codebook of `values` values."""
-    row, column = np.nonzero(symbols)
-    value_counts = np.bincount(symbols[row, column] - 1, minlength=values)
+    flat = np.flatnonzero(symbols != 0)
+    row, column = np.divmod(flat, symbols.shape[1])
+    value_counts = np.bincount(symbols.reshape(-1)[flat] - 1, minlength=values)
     geometries = []
     if len(row):
         scans = list(Scan) if freedom.scan is None else [freedom.scan]
@@ -82,5 +86,9 @@ def _geometry(matrix: CompactMatrix, row: Indices, column: Indices, scan: Scan, 
     line_width = 0
     if line_ends:
         line_width = width_of(np.bincount(positions // matrix.line_length(scan)))
-    gaps, counts = np.unique(matrix.gaps(positions, scan, line_ends), return_counts=True)
-    return Geometry(matrix, scan, line_width, gaps, counts)
+    gaps = matrix.gaps(positions, scan, line_ends)
+    if int(gaps.max()) > _COUNTABLE:
+        return Geometry(matrix, scan, line_width, *np.unique(gaps, return_counts=True))
+    counts = np.bincount(gaps)
+    found = np.flatnonzero(counts)
+    return Geometry(matrix, scan, line_width, found, counts[found])

@@ -72,14 +72,18 @@ class CompactMatrix:
         return (row * self.columns, column) if scan == 0 else (column, row * self.columns)
 
     def positions(self, row: Indices, column: Indices, scan: int) -> tuple[Indices, Indices]:
-        """Positions of the entries at these coordinates in ascending order, and the order that sorts them."""
+        """Positions of the entries at these coordinates, given row by row, and the order that makes them ascend."""
         if self.live_rows is not None:
             row = (np.cumsum(self.live_rows) - 1)[row]
         if self.live_columns is not None:
             column = (np.cumsum(self.live_columns) - 1)[column]
         line, place = (row, column) if scan == 0 else (column, row)
         positions = line * self.line_length(scan) + place
-        order = np.argsort(positions, kind="stable")
+        if scan == 0:
+            return positions, np.arange(len(positions))
+        # Entries come row by row: a stable sort by column is all that is needed, and for 16 bits it is a radix sort.
+        narrow = line.astype(np.uint16) if self.lines(scan) <= 1 << 16 else line
+        order = np.argsort(narrow, kind="stable")
         return positions[order], order
 
     def gaps(self, positions: Indices, scan: int, line_ends: bool) -> Indices:
@@ -96,7 +100,14 @@ class CompactMatrix:
 def skips_and_gaps(gaps: Indices, pbits: int) -> npt.NDArray[np.uint16]:
     """Gap symbols, each after the skips that it needs."""
     skip = (1 << pbits) - 1
-    skips, rest = np.divmod(gaps, skip)
+    long = np.flatnonzero(gaps >= skip)
+    if len(long) == 0:
+        return gaps.astype(np.uint16)
+    rest = gaps.copy()
+    skips, rest[long] = np.divmod(gaps[long], skip)
     symbols = np.full(int(skips.sum()) + len(gaps), skip, np.uint16)
-    symbols[np.cumsum(skips + 1) - 1] = rest
+    places = np.arange(len(gaps))
+    shift = np.zeros(len(gaps), np.int64)
+    shift[long] = skips
+    symbols[places + np.cumsum(shift)] = rest
     return symbols

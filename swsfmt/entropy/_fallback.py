@@ -55,6 +55,10 @@ def symbols_of(
     return places.astype(np.uint16), np.bincount(places, minlength=len(values))
 
 
+def chunk_bits(symbols: npt.NDArray[np.uint16], code: PrefixCode, chunk: int) -> npt.NDArray[np.int64]:
+    return np.add.reduceat(code.lengths[symbols], np.arange(0, len(symbols), chunk), dtype=np.int64)
+
+
 def encode_symbols(symbols: npt.NDArray[np.uint16], code: PrefixCode) -> bitarray:
     out = bitarray(endian="little")
     if code.single is not None:

@@ -894,6 +894,41 @@ static PyObject *py_encode_symbols(PyObject *self, PyObject *args)
     return result;
 }
 
+/* chunk_bits(symbols, lengths, chunk) -> bytes of int64: the bits of the symbols of each chunk */
+static PyObject *py_chunk_bits(PyObject *self, PyObject *args)
+{
+    (void)self;
+    Py_buffer symbols, lengths;
+    Py_ssize_t chunk;
+    if (!PyArg_ParseTuple(args, "y*y*n", &symbols, &lengths, &chunk))
+        return NULL;
+    PyObject *result = NULL;
+    const uint16_t *ids = symbols.buf;
+    const uint8_t *bits = lengths.buf;
+    size_t n = (size_t)symbols.len / 2, count = chunk > 0 ? (n + (size_t)chunk - 1) / (size_t)chunk : 0;
+    uint16_t most = 0;
+    for (size_t i = 0; i < n; i++)
+        most = ids[i] > most ? ids[i] : most;
+    int64_t *sums = calloc(count + 1, sizeof *sums);
+    if (chunk <= 0 || (n > 0 && most >= lengths.len)) {
+        PyErr_SetString(PyExc_ValueError, "chunk_bits: a symbol is outside of the alphabet");
+    } else if (sums == NULL) {
+        PyErr_NoMemory();
+    } else {
+        Py_BEGIN_ALLOW_THREADS
+        for (size_t c = 0; c < count; c++) {
+            size_t begin = c * (size_t)chunk, stop = n - begin < (size_t)chunk ? n : begin + (size_t)chunk;
+            sums[c] = (int64_t)stream_bits(ids + begin, stop - begin, bits);
+        }
+        Py_END_ALLOW_THREADS
+        result = Py_BuildValue("y#", (const char *)sums, (Py_ssize_t)(count * sizeof *sums));
+    }
+    free(sums);
+    PyBuffer_Release(&symbols);
+    PyBuffer_Release(&lengths);
+    return result;
+}
+
 /* distinct(data, bytes, most) -> bytes of uint64, in the order met, or None where there are more than `most` <= 4096 */
 static PyObject *py_distinct(PyObject *self, PyObject *args)
 {
@@ -970,6 +1005,7 @@ static PyMethodDef methods[] = {
     {"decode_sparse", py_decode_sparse, METH_VARARGS, NULL},
     {"decode_gaps", py_decode_gaps, METH_VARARGS, NULL},
     {"encode_symbols", py_encode_symbols, METH_VARARGS, NULL},
+    {"chunk_bits", py_chunk_bits, METH_VARARGS, NULL},
     {"distinct", py_distinct, METH_VARARGS, NULL},
     {"symbols", py_symbols, METH_VARARGS, NULL},
     {NULL, NULL, 0, NULL},

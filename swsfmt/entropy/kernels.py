@@ -73,6 +73,13 @@ def symbols_of(elements: Elements, values: Elements) -> tuple[Symbols, npt.NDArr
     return symbols, counts
 
 
+def chunk_bits(symbols: Symbols, code: PrefixCode, chunk: int) -> npt.NDArray[np.int64]:
+    """The bits that the symbols of each chunk of `chunk` symbols take: int64 of shape (chunks,)."""
+    if _native is None:
+        return _fallback.chunk_bits(symbols, code, chunk)
+    return np.frombuffer(_native.chunk_bits(np.ascontiguousarray(symbols), code.lengths, chunk), np.int64)
+
+
 def encode_symbols(symbols: Symbols, code: PrefixCode) -> bitarray:
     """The bits of `symbols`, each of which must have a codeword in `code`."""
     if _native is None or code.single is not None:
