@@ -76,10 +76,17 @@ class Slice(Generic[T]):
         return tensor[index]
 
 
-def load_all(reader: Reader, convert: Callable[[Elements], T]) -> dict[str, T]:
-    """Every tensor of an open file in its order; tied names get the same object."""
+def load_all(reader: Reader, convert: Callable[[Elements], T], threads: int | None = None) -> dict[str, T]:
+    """Every tensor of an open file in its order, one at a time; tied names get the same object.
+
+    threads : for the chunks of large tensors; None for as many as there are processors.
+    """
+    threads = threads if threads is not None else os.cpu_count() or 1
     tensors: dict[str, T] = {}
     for record in reader.records:
         target = reader.resolve(record)
-        tensors[record.name] = tensors[target.name] if target is not record else convert(reader.read(record.name))
+        if target is record:
+            tensors[record.name] = convert(reader.read(record.name, threads))
+        else:
+            tensors[record.name] = tensors[target.name]
     return tensors

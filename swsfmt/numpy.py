@@ -87,16 +87,21 @@ def save_file(
     write_atomically(filename, save(tensors, metadata, **options))
 
 
-def load(data: bytes, *, limits: Limits = DEFAULT_LIMITS) -> dict[str, Array]:
-    """The arrays of a file in memory, in the order of the file. Raises `FormatError`, `LimitError`."""
+def load(data: bytes, *, threads: int | None = None, limits: Limits = DEFAULT_LIMITS) -> dict[str, Array]:
+    """The arrays of a file in memory, in the order of the file. Raises `FormatError`, `LimitError`.
+
+    threads : for decoding the chunks of large tensors; None for as many as there are processors.
+    """
     with Reader.open(data, limits) as reader:
-        return load_all(reader, to_array)
+        return load_all(reader, to_array, threads)
 
 
-def load_file(filename: str | os.PathLike[str], *, limits: Limits = DEFAULT_LIMITS) -> dict[str, Array]:
-    """The arrays of a file, in its order. Raises `FormatError`, `LimitError`, `OSError`."""
+def load_file(
+    filename: str | os.PathLike[str], *, threads: int | None = None, limits: Limits = DEFAULT_LIMITS
+) -> dict[str, Array]:
+    """The arrays of a file, in its order. Raises `FormatError`, `LimitError`, `OSError`. threads: as in `load`."""
     with Reader.open(filename, limits) as reader:
-        return load_all(reader, to_array)
+        return load_all(reader, to_array, threads)
 
 
 def safe_open(filename: str | os.PathLike[str], *, limits: Limits = DEFAULT_LIMITS) -> Handle[Array]:

@@ -78,22 +78,34 @@ def save_file(
 
 
 def load(
-    data: bytes, *, device: str | torch.device | int = "cpu", limits: Limits = DEFAULT_LIMITS
+    data: bytes,
+    *,
+    device: str | torch.device | int = "cpu",
+    dtype: torch.dtype | None = None,
+    threads: int | None = None,
+    limits: Limits = DEFAULT_LIMITS,
 ) -> dict[str, torch.Tensor]:
-    """The tensors of a file in memory, in the order of the file. Raises `FormatError`, `LimitError`."""
+    """The tensors of a file in memory, in the order of the file. Raises `FormatError`, `LimitError`.
+
+    Tensors are decoded one at a time and go to `device` at once.
+    dtype : floating-point tensors are converted to it; None leaves them as they are.
+    threads : for decoding the chunks of large tensors; None for as many as there are processors.
+    """
     with Reader.open(data, limits) as reader:
-        return load_all(reader, _converter(device))
+        return load_all(reader, _converter(device, dtype), threads)
 
 
 def load_file(
     filename: str | os.PathLike[str],
     device: str | torch.device | int = "cpu",
     *,
+    dtype: torch.dtype | None = None,
+    threads: int | None = None,
     limits: Limits = DEFAULT_LIMITS,
 ) -> dict[str, torch.Tensor]:
-    """The tensors of a file, in its order. Raises `FormatError`, `LimitError`, `OSError`."""
+    """The tensors of a file, in its order. Raises `FormatError`, `LimitError`, `OSError`. Arguments as in `load`."""
     with Reader.open(filename, limits) as reader:
-        return load_all(reader, _converter(device))
+        return load_all(reader, _converter(device, dtype), threads)
 
 
 def safe_open(
@@ -195,7 +207,9 @@ def _memory(tensor: torch.Tensor) -> Any:
     )
 
 
-def _converter(device: str | torch.device | int) -> Callable[[Elements], torch.Tensor]:
+def _converter(
+    device: str | torch.device | int, dtype: torch.dtype | None = None
+) -> Callable[[Elements], torch.Tensor]:
     def convert(elements: Elements) -> torch.Tensor:
         info = elements.info
         if info.dtype.name not in _DTYPES:
@@ -205,6 +219,6 @@ def _converter(device: str | torch.device | int) -> Callable[[Elements], torch.T
         bits = elements.bits if elements.bits.flags.writeable else elements.bits.copy()
         signed = bits if info.dtype.itemsize in (1, 16) else bits.view(f"<i{info.dtype.itemsize}")
         tensor = torch.from_numpy(signed).view(_DTYPES[info.dtype.name]).reshape(info.shape)
-        return tensor.to(device)
+        return tensor.to(device, dtype if tensor.is_floating_point() else None)
 
     return convert

@@ -335,3 +335,25 @@ def test_narrow_floats_with_flushed_denormals() -> None:
 def test_import_without_torch(module: str) -> None:
     code = f"import sys, {module}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_load_with_a_dtype() -> None:
+    tensors = {"a": torch.randn(5, 4), "n": torch.arange(3), "flags": torch.tensor([True, False])}
+    found = sws.load(sws.save(tensors), dtype=torch.bfloat16)
+    assert torch.equal(found["a"], tensors["a"].to(torch.bfloat16))
+    assert found["n"].dtype == torch.int64
+    assert found["flags"].dtype == torch.bool
+
+
+@pytest.mark.parametrize("threads", [1, 2, 5, None])
+def test_threads_give_the_same_tensors(threads: int | None, tmp_path: Path) -> None:
+    """Large enough that there are chunks for each thread, dense and sparse."""
+    generator = torch.Generator().manual_seed(0)
+    dense = torch.randint(0, 9, (500, 700), generator=generator).float() / 4
+    sparse = dense * (torch.rand(500, 700, generator=generator) < 0.3)
+    path = tmp_path / "a.sws"
+    sws.save_file({"dense": dense, "sparse": sparse, "columns": sparse.t().contiguous()}, path)
+    found = sws.load_file(path, threads=threads)
+    assert torch.equal(found["dense"], dense)
+    assert torch.equal(found["sparse"], sparse)
+    assert torch.equal(found["columns"], sparse.t())
