@@ -72,8 +72,20 @@ class Slice(Generic[T]):
         return self._reader.info(self._name).dtype.name
 
     def __getitem__(self, index: Any) -> Any:
-        tensor: Any = self._convert(self._reader.read(self._name))
-        return tensor[index]
+        """As the whole tensor would be indexed; a first index that is a number or a slice decodes only those rows."""
+        shape = self._reader.info(self._name).shape
+        first, *rest = index if isinstance(index, tuple) else (index,)
+        if not shape or not isinstance(first, int | slice) or isinstance(first, bool):
+            tensor: Any = self._convert(self._reader.read(self._name))
+            return tensor[index]
+        if isinstance(first, int):
+            row = range(shape[0])[first]
+            part: Any = self._convert(self._reader.read_rows(self._name, row, row + 1))
+            return part[(0, *rest)]
+        rows = range(shape[0])[first]
+        ends = (min(rows), max(rows) + 1) if rows else (0, 0)
+        part = self._convert(self._reader.read_rows(self._name, *ends))
+        return part[(slice(None, None, rows.step), *rest)]
 
 
 def load_all(reader: Reader, convert: Callable[[Elements], T], threads: int | None = None) -> dict[str, T]:

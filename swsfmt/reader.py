@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import zlib
 from types import TracebackType
@@ -10,6 +11,7 @@ from typing import Self
 from . import codings
 from .codings import alias
 from .codings.common import Decoded, TensorInfo
+from .codings.partial import decode_range
 from .elements import Elements
 from .errors import ChecksumError, SwsError, TensorNotFoundError, TruncatedError, UnknownCodingError
 from .layout import MAX_HEADER, Layout, Record, parse_prefix, prefix_length
@@ -94,6 +96,24 @@ class Reader:
         decoded = self.decode(record, threads)
         assert record.info is not None
         return Elements(record.info, decoded.bits)
+
+    def read_rows(self, name: str, first: int, last: int) -> Elements:
+        """Decode the part first:last of a tensor along dimension 0, from the chunks that it needs.
+
+        0 <= first <= last <= shape[0]. Raises as `read` does, for what is wrong in those chunks.
+        """
+        record = self.record(name)
+        if record.params is None or record.info is None:
+            raise self._unknown(record)
+        info = record.info
+        row = math.prod(info.shape[1:])
+        payload = self.payload(record)
+        try:
+            bits = decode_range(record.coding, record.params, info, payload, first * row, last * row)
+        except SwsError as error:
+            error.locate(file=self.source.name, tensor=record.name)
+            raise
+        return Elements(TensorInfo(info.dtype, (last - first, *info.shape[1:])), bits)
 
     def decode(self, record: Record, threads: int = 1) -> Decoded:
         """Decode a record that is not an alias; its spans are in bits of the file."""

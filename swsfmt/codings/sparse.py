@@ -227,10 +227,10 @@ def decode(params: Params, tensor: TensorInfo, payload: bytes, threads: int = 1)
             raise PayloadError(f"the line counts sum up to {int(line_counts.sum())}, not {params.entries}")
         span(Section.ROW_ENDS, 0)
     start = reader.position
-    told = _read_chunk_table(reader, params.entries, p.chunks)
+    told = read_chunk_table(reader, params.entries, p) if p.chunks.code else None
     span(Section.CHUNK_TABLES, start)
     if told is not None and kernels.can_fuse(tensor.dtype.itemsize, p.gaps.code, p.values.code):
-        decoded = _decode_fused(params.entries, p, tensor, reader, told.copy(), threads)
+        decoded = _decode_fused(params.entries, p, tensor, reader, told, threads)
         if decoded is not None:
             return decoded._replace(spans=spans + decoded.spans)
     start = reader.position
@@ -242,8 +242,7 @@ def decode(params: Params, tensor: TensorInfo, payload: bytes, threads: int = 1)
     if told is not None:
         found = chunk_table(gaps, values, p)
         for column, what in enumerate(("gap bits", "value bits", "the advance")):
-            if p.chunks.widths[column]:
-                same(found[:, column], told[:, column], what)
+            same(found[:, column], told[:, column], what)
     reader.finish("payload")
 
     positions = _positions(gaps, params.entries, p, line_counts)
@@ -264,12 +263,7 @@ def _decode_fused(
     """Decode chunk by chunk, straight into the elements. None where the chunk table does not fit the streams."""
     if p.chunks.size > kernels.MAX_FUSED_CHUNK:
         return None
-    if not p.chunks.widths[1]:
-        sizes = np.full(len(told), p.chunks.size)
-        sizes[-1] = entries - int(sizes[:-1].sum())
-        told[:, 1] = sizes * p.values.code.max_length
-    first = np.array([[reader.position, reader.position + int(told[:, 0].sum()), 0]])
-    starts = np.concatenate([first, first + np.cumsum(told, axis=0)])
+    starts = chunk_starts(told, reader.position)
     gap_end, value_end, last = (int(x) for x in starts[-1])
     if value_end > len(reader.bits) or last > p.matrix.size or not bool((told[:, 2] > 0).all()):
         return None
@@ -296,20 +290,30 @@ def _decode_fused(
     return Decoded(found[0], [span for span in spans if span.bits], found[1])
 
 
-def _read_chunk_table(reader: BitReader, entries: int, chunks: Chunks) -> npt.NDArray[np.int64] | None:
-    """int64 of shape (chunks, 3), or None."""
-    count = chunks.count(entries)
-    if not count:
-        return None
-    total = sum(chunks.widths)
+def read_chunk_table(reader: BitReader, entries: int, p: Coded) -> npt.NDArray[np.int64]:
+    """Gap bits, value bits and advance of each chunk: int64 of shape (chunks, 3)."""
+    count, total = p.chunks.count(entries), sum(p.chunks.widths)
     flags = reader.flags(count * total, "chunk table").reshape(count, total)
     table = np.zeros((count, 3), np.int64)
     start = 0
-    for column, width in enumerate(chunks.widths):
+    for column, width in enumerate(p.chunks.widths):
         for bit in range(width):
             table[:, column] |= flags[:, start + bit].astype(np.int64) << bit
         start += width
+    if not p.chunks.widths[1]:
+        sizes = np.full(count, p.chunks.size)
+        sizes[-1] = entries - int(sizes[:-1].sum())
+        table[:, 1] = sizes * p.values.code.max_length
     return table
+
+
+def chunk_starts(told: npt.NDArray[np.int64], position: int) -> npt.NDArray[np.int64]:
+    """Gap bit, value bit and cursor where each chunk starts, and the ends: int64 of shape (chunks + 1, 3).
+
+    position : the bit after the chunk table.
+    """
+    first = np.array([[position, position + int(told[:, 0].sum()), 0]])
+    return np.concatenate([first, first + np.cumsum(told, axis=0)])
 
 
 def _steps(gaps: npt.NDArray[np.uint16], pbits: int) -> npt.NDArray[np.int64]:
@@ -319,12 +323,17 @@ def _steps(gaps: npt.NDArray[np.uint16], pbits: int) -> npt.NDArray[np.int64]:
     return steps
 
 
+def flat_positions(gaps: npt.NDArray[np.uint16], pbits: int) -> npt.NDArray[np.int64]:
+    """The position of each entry where gaps run on from line to line and the cursor starts at 0."""
+    positions: npt.NDArray[np.int64] = np.cumsum(_steps(gaps, pbits))[gaps != (1 << pbits) - 1] - 1
+    return positions
+
+
 def _positions(
     gaps: npt.NDArray[np.uint16], entries: int, p: Coded, line_counts: npt.NDArray[np.int64] | None
 ) -> npt.NDArray[np.int64]:
     """The position of every entry, checked to lie in the matrix and in its line."""
-    is_entry = gaps != (1 << p.pbits) - 1
-    cursor: npt.NDArray[np.int64] = np.cumsum(_steps(gaps, p.pbits))[is_entry]
+    cursor = flat_positions(gaps, p.pbits) + 1
     if line_counts is None:
         if int(cursor[-1]) > p.matrix.size:
             raise PayloadError(f"an entry at position {int(cursor[-1]) - 1} of {p.matrix.size}")

@@ -1,0 +1,117 @@
+"""`get_slice(name)[...]`: the same as indexing the whole tensor, from the chunks that are needed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import swsfmt
+from swsfmt.entropy import kernels
+from swsfmt.errors import PayloadError
+from swsfmt.reader import Reader
+
+pytestmark = pytest.mark.usefixtures("each_kernel")
+
+SHAPE = (400, 250)
+INDICES: list[Any] = [
+    0,
+    -1,
+    399,
+    slice(None),
+    slice(10, 20),
+    slice(-5, None),
+    slice(100, 100),
+    slice(350, 10, -7),
+    slice(0, 400, 3),
+    slice(5, 9000),
+    (7, slice(3, 30)),
+    (slice(20, 60), 5),
+    (slice(20, 60), ..., slice(None, None, 2)),
+    (slice(None), slice(10, 12)),
+    ...,
+    np.array([3, 7, 1]),
+]
+
+
+def tensors() -> dict[str, np.ndarray]:
+    """One of each coding, with and without chunks and dead lines."""
+    rng = np.random.default_rng(0)
+    values = rng.integers(1, 9, SHAPE).astype(np.float32)
+    sparse = values * (rng.random(SHAPE) < 0.4)
+    holes = sparse.copy()
+    holes[::3] = 0
+    holes[:, 100:130] = 0
+    holes[200:230] = 0
+    return {
+        "raw": rng.normal(size=SHAPE).astype(np.float32),
+        "narrow": rng.normal(size=SHAPE).astype(np.float16).astype(np.float32),
+        "dense": rng.integers(0, 9, SHAPE).astype(np.float32),
+        "sparse": sparse.astype(np.float32),
+        "holes": holes.astype(np.float32),
+        "small": (values * (rng.random(SHAPE) < 0.01)).astype(np.float32),
+        "integers": rng.integers(0, 5, SHAPE).astype(np.int64),
+        "cube": rng.integers(0, 5, (400, 20, 15)).astype(np.int8),
+        "zeros": np.zeros(SHAPE, np.float32),
+    }
+
+
+@pytest.fixture(scope="module", params=["auto", "rows", "columns"])
+def file(request: pytest.FixtureRequest) -> bytes:
+    return swsfmt.save(tensors(), scan=request.param)
+
+
+@pytest.mark.parametrize("index", INDICES, ids=str)
+def test_slice_is_that_of_the_whole_tensor(file: bytes, index: Any) -> None:
+    with swsfmt.safe_open(file) as f:
+        for name, array in tensors().items():
+            part = f.get_slice(name)[index]
+            np.testing.assert_array_equal(part, array[index])
+            assert part.dtype == array.dtype
+
+
+def test_rows_of_every_length(file: bytes) -> None:
+    with Reader.open(file) as reader:
+        for name in ("dense", "holes"):
+            whole = tensors()[name]
+            for first in range(0, 400, 23):
+                for last in range(first, 401, 41):
+                    part = reader.read_rows(name, first, last)
+                    assert part.info.shape == (last - first, 250)
+                    np.testing.assert_array_equal(part.bits, whole[first:last].view("<u4").reshape(-1))
+
+
+def test_number_out_of_range(file: bytes) -> None:
+    with swsfmt.safe_open(file) as f, pytest.raises(IndexError):
+        f.get_slice("dense")[400]
+
+
+def test_only_the_chunks_needed_are_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten rows of 250 lie in at most two chunks of 8192 symbols."""
+    decoded = []
+    original = kernels.decode_symbols
+
+    def spy(bits: Any, position: int, count: int, code: Any) -> Any:
+        decoded.append(count)
+        return original(bits, position, count, code)
+
+    data = swsfmt.save(tensors(), scan="rows")
+    monkeypatch.setattr(kernels, "decode_symbols", spy)
+    with swsfmt.safe_open(data) as f:
+        for name in ("dense", "sparse"):
+            f.get_slice(name)[200:210]
+    assert len(decoded) == 2
+    assert max(decoded) <= 2 * 8192
+
+
+@pytest.mark.parametrize("name", ["dense", "sparse"])
+def test_damaged_chunk_is_refused(name: str) -> None:
+    """Without the CRC: a part that is read is checked, as the whole would be."""
+    with Reader.open(swsfmt.save({name: tensors()[name]}, scan="rows")) as reader:
+        record = reader.record(name)
+        payload = bytearray(reader.payload(record))
+        payload[2] ^= 255
+        reader.payload = lambda _: bytes(payload)  # type: ignore[method-assign]
+        with pytest.raises(PayloadError):
+            reader.read_rows(name, 0, 400)
