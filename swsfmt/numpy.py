@@ -105,7 +105,7 @@ def load_file(
 
 
 def safe_open(filename: str | os.PathLike[str], *, limits: Limits = DEFAULT_LIMITS) -> Handle[Array]:
-    """Open a file to list it and to decode single arrays."""
+    """Open a path, or a URL that fsspec knows, to list it and to decode single arrays."""
     return Handle(filename, to_array, limits)
 
 

@@ -17,7 +17,7 @@ from .errors import ChecksumError, SwsError, TensorNotFoundError, TruncatedError
 from .layout import MAX_HEADER, Layout, Record, parse_prefix, prefix_length
 from .limits import DEFAULT_LIMITS, Limits
 from .sections import Section, Span
-from .source import BytesSource, PathSource, Source
+from .source import Source, open_source
 
 _FIRST_READ = 1 << 16
 
@@ -43,9 +43,8 @@ class Reader:
     def open(
         cls, file: str | os.PathLike[str] | bytes | bytearray | memoryview, limits: Limits = DEFAULT_LIMITS
     ) -> Reader:
-        """Open a path, or a file that is in memory."""
-        in_memory = isinstance(file, bytes | bytearray | memoryview)
-        return cls(BytesSource(file) if in_memory else PathSource(file), limits)  # type: ignore[arg-type]
+        """Open a path, a URL that fsspec knows, or a file that is in memory."""
+        return cls(open_source(file), limits)
 
     def _read_prefix(self) -> Layout:
         size = self.source.size

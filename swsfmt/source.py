@@ -1,4 +1,4 @@
-"""Where the bytes of a file come from: a path or a buffer. A reader asks for the prefix, then for single payloads."""
+"""Where the bytes of a file come from: a path, a URL, a buffer. A reader asks for the prefix, then for payloads."""
 
 from __future__ import annotations
 
@@ -38,11 +38,48 @@ class BytesSource:
         self._data.release()
 
 
+class UrlSource:
+    """A file behind any URL that fsspec knows (https://, s3://, ...); only the ranges asked for are fetched.
+
+    Raises `InputError` where fsspec, or what it needs for the protocol, is not installed.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.name: str | None = url
+        try:
+            from fsspec.core import url_to_fs
+
+            self._files, self._path = url_to_fs(url)
+        except ImportError as error:
+            raise InputError(f"{error}; pip install 'swsfmt[remote]'", file=url) from error
+        self.size = int(self._files.size(self._path))
+
+    def read_at(self, offset: int, count: int) -> bytes:
+        data: bytes = self._files.cat_file(self._path, start=offset, end=offset + count) if count else b""
+        if len(data) != count:
+            raise TruncatedError(
+                "the server sent another number of bytes than asked for", file=self.name, offset=offset
+            )
+        return data
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+
+def open_source(file: str | os.PathLike[str] | bytes | bytearray | memoryview) -> Source:
+    """A path, a URL (anything with ://), or a file in memory."""
+    if isinstance(file, bytes | bytearray | memoryview):
+        return BytesSource(file)
+    if isinstance(file, str) and "://" in file:
+        return UrlSource(file)
+    return PathSource(file)
+
+
 class PathSource:
     """A file on disk, open until `close`."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.name = os.fspath(path)
+        self.name: str | None = os.fspath(path)
         if Path(path).is_dir():
             raise InputError("this is a folder, not a file", file=self.name)
         self._file = open(path, "rb")  # noqa: SIM115

@@ -114,7 +114,7 @@ def safe_open(
     *,
     limits: Limits = DEFAULT_LIMITS,
 ) -> Handle[torch.Tensor]:
-    """Open a file to list it and to decode single tensors."""
+    """Open a path, or a URL that fsspec knows, to list it and to decode single tensors."""
     return Handle(filename, _converter(device), limits)
 
 
