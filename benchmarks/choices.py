@@ -24,9 +24,9 @@ from swsfmt.codings import choose, sparse_plan
 from swsfmt.entropy import bitmap, code_table, huffman
 
 
-def _only_own_codebooks(distinct: Any) -> Any:
-    books = [sharing.Codebook.of(dtype, values) for dtype, values in distinct.values() if len(values)]
-    numbers = [number for number, (_, values) in distinct.items() if len(values)]
+def _only_own_codebooks(distinct: Any, founders: Any) -> Any:
+    numbers = [number for number, (_, values) in distinct.items() if len(values) and number in founders]
+    books = [sharing.Codebook.of(*distinct[number]) for number in numbers]
     return books, {number: i for i, number in enumerate(numbers)}
 
 

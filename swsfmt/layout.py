@@ -17,7 +17,7 @@ from .codings import alias, dense, narrow, raw, sparse
 from .codings.common import Resources, TensorInfo
 from .cursor import MAX_VARINT_BYTES, Cursor, string, varint
 from .entropy.bitmap import Live
-from .errors import ChecksumError, FormatError, SwsError, TruncatedError, VersionError
+from .errors import ChecksumError, FormatError, InputError, SwsError, TruncatedError, VersionError
 from .foreign import not_sws
 from .limits import DEFAULT_LIMITS, MAX_RANK, Limits
 from .names import NameParser, NameWriter
@@ -287,6 +287,8 @@ def build(metadata: Mapping[str, str], codebooks: Sequence[Codebook], drafts: Se
             index += zlib.crc32(draft.payload).to_bytes(4, "little")
         else:
             index += draft.payload
+    if len(index) > DEFAULT_LIMITS.max_index_bytes:
+        raise InputError(f"the index would have {len(index)} bytes, the format allows {DEFAULT_LIMITS.max_index_bytes}")
     head = SIGNATURE + bytes([MAJOR, MINOR]) + varint(len(index)) + bytes(index)
     return head + zlib.crc32(head).to_bytes(4, "little")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from operator import index
 
 from .codings.sparse import MAX_PBITS, Scan
 from .codings.sparse_analysis import Freedom
@@ -33,8 +34,13 @@ class Options:
     def __post_init__(self) -> None:
         for name in ("pbits", "pbits_fc", "pbits_conv"):
             value = getattr(self, name)
-            if value is not None and not (isinstance(value, int) and 1 <= value <= MAX_PBITS):
+            if value is None:
+                continue
+            if isinstance(value, bool) or not hasattr(value, "__index__") or not 1 <= index(value) <= MAX_PBITS:
                 raise InputError(f"{name} is {value!r}, it must be a whole number from 1 to {MAX_PBITS}")
+            object.__setattr__(self, name, index(value))
+        if not isinstance(self.huffman, bool):
+            raise InputError(f"huffman is {self.huffman!r}, it must be True or False")
         if self.scan not in ("auto", "rows", "columns"):
             raise InputError(f"scan is {self.scan!r}, it must be 'auto', 'rows' or 'columns'")
         if self.compact not in ("auto", "off"):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import math
+from collections.abc import Container, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
+from . import dtypes
 from .codebook import MAX_VALUES, Codebook
 from .dtypes import Bits, DType
 from .elements import Elements
@@ -28,45 +30,75 @@ def distinct_values(elements: Elements) -> Bits | None:
     return values if len(values) <= MAX_VALUES else None
 
 
+def pays_alone(elements: Elements, values: Bits) -> bool:
+    """Whether a codebook of its own could make this tensor smaller: its values, and at least log2(V) bits for each.
+
+    V values that all occur cannot be coded in fewer than V log2(V) bits, whatever is known of where they are.
+    """
+    info = elements.info
+    plain = dtypes.narrowest(elements.bits, info.dtype)[1].nbytes
+    own = Codebook.of(info.dtype, values).stored.nbytes if len(values) else 0
+    symbol_bits = len(values) * max(0, len(values).bit_length() - 1)
+    return own + symbol_bits // 8 < plain
+
+
 @dataclass(eq=False)
 class _Group:
-    """Tensors that share a codebook. members : numbers of the tensors."""
+    """Tensors that share a codebook. members : numbers of the tensors. bits : size of the values as stored."""
 
     dtype: DType
     values: Bits
-    members: list[int] = field(default_factory=list)
+    members: list[int]
+    bits: int
 
-    def bits(self) -> int:
-        return Codebook.of(self.dtype, self.values).storage.itemsize * 8 * len(self.values)
+    @classmethod
+    def of(cls, dtype: DType, values: Bits, members: list[int]) -> _Group:
+        return cls(dtype, values, members, 8 * Codebook.of(dtype, values).stored.nbytes)
 
 
-def share(distinct: Mapping[int, tuple[DType, Bits]]) -> tuple[list[Codebook], dict[int, int]]:
+def share(
+    distinct: Mapping[int, tuple[DType, Bits]], founders: Container[int]
+) -> tuple[list[Codebook], dict[int, int]]:
     """Group tensors into codebooks: a tensor joins the group where that costs least, or founds its own.
 
     distinct : number of each tensor -> its dtype and distinct non-zero values.
-    Returns the codebooks and the codebook number of each tensor that has values.
+    founders : the tensors that may found a codebook; the others may only join one that has all their values.
+    Returns the codebooks and the codebook number of each tensor that has one.
     """
     groups: list[_Group] = []
-    for number, (dtype, values) in distinct.items():
+    with_value: dict[tuple[int, int], set[int]] = {}
+    # Those that may only join come last, when all codebooks are there.
+    for number, (dtype, values) in sorted(distinct.items(), key=lambda item: item[0] not in founders):
         if len(values) == 0:
             continue
-        own = _Group(dtype, values, [number])
-        best: tuple[int, _Group | None, _Group] = (own.bits() + _HEADER_BITS, None, own)
-        for group in groups:
-            if group.dtype != dtype or not np.isin(values, group.values).any():
+        founds = number in founders
+        best: tuple[float, int | None, _Group | None] = (math.inf, None, None)
+        if founds:
+            own = _Group.of(dtype, values, [number])
+            best = (own.bits + _HEADER_BITS, len(groups), own)
+        keys = [(dtype.id, value) for value in values.tolist()]
+        for i in sorted(set().union(*(with_value.get(key, ()) for key in keys))):
+            joined = _join(groups[i], number, values, grow=founds)
+            if joined is None:
                 continue
-            union = np.union1d(group.values, values)
-            if len(union) > MAX_VALUES:
-                continue
-            joined = _Group(dtype, union, [*group.members, number])
-            unused = len(union) - len(values) + len(group.members) * (len(union) - len(group.values))
-            cost = joined.bits() - group.bits() + _UNUSED_BITS * unused
+            unused = len(joined.values) - len(values)
+            unused += len(groups[i].members) * (len(joined.values) - len(groups[i].values))
+            cost = joined.bits - groups[i].bits + _UNUSED_BITS * unused
             if cost < best[0]:
-                best = (cost, group, joined)
-        _, replaced, chosen = best
-        if replaced is None:
-            groups.append(chosen)
-        else:
-            groups[groups.index(replaced)] = chosen
+                best = (cost, i, joined)
+        _, place, chosen = best
+        if place is None or chosen is None:
+            continue
+        groups[place : place + 1] = [chosen]
+        for key in keys:
+            with_value.setdefault(key, set()).add(place)
     books = [Codebook.of(group.dtype, group.values) for group in groups]
     return books, {member: i for i, group in enumerate(groups) for member in group.members}
+
+
+def _join(group: _Group, number: int, values: Bits, grow: bool) -> _Group | None:
+    """The group with one more member; None if it would become too large, or would grow and may not."""
+    union = np.union1d(group.values, values)
+    if len(union) > MAX_VALUES or (len(union) > len(group.values) and not grow):
+        return None
+    return _Group.of(group.dtype, union, [*group.members, number])

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
+import threading
 from pathlib import Path
-from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol
 
 from .errors import InputError, TruncatedError
 
@@ -66,28 +66,22 @@ class UrlSource:
         """Nothing is held open."""
 
 
-def open_source(file: str | os.PathLike[str] | bytes | bytearray | memoryview) -> Source:
-    """A path, a URL (anything with ://), or a file in memory."""
-    if isinstance(file, bytes | bytearray | memoryview):
-        return BytesSource(file)
-    if isinstance(file, str) and "://" in file:
-        return UrlSource(file)
-    return PathSource(file)
-
-
 class PathSource:
-    """A file on disk, open until `close`."""
+    """A file on disk, open until `close`. Several threads may read at once."""
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.name: str | None = os.fspath(path)
-        if Path(path).is_dir():
+    def __init__(self, path: str | bytes | os.PathLike[str]) -> None:
+        self.name: str | None = os.fsdecode(path)
+        if Path(self.name).is_dir():
             raise InputError("this is a folder, not a file", file=self.name)
-        self._file = open(path, "rb")  # noqa: SIM115
+        self._file = open(self.name, "rb")  # noqa: SIM115
+        self._lock = threading.Lock()
         self.size = os.fstat(self._file.fileno()).st_size
 
     def read_at(self, offset: int, count: int) -> bytes:
-        self._file.seek(offset)
-        data = self._file.read(count)
+        # Where the file stands is one for all threads.
+        with self._lock:
+            self._file.seek(offset)
+            data = self._file.read(count)
         if len(data) != count:
             raise TruncatedError("the file became shorter while it was read", file=self.name, offset=offset)
         return data
@@ -95,10 +89,11 @@ class PathSource:
     def close(self) -> None:
         self._file.close()
 
-    def __enter__(self) -> Self:
-        return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
+def open_source(file: str | os.PathLike[str] | bytes | bytearray | memoryview) -> Source:
+    """A path, a URL (anything with ://), or a file in memory."""
+    if isinstance(file, bytes | bytearray | memoryview):
+        return BytesSource(file)
+    if isinstance(file, str) and "://" in file:
+        return UrlSource(file)
+    return PathSource(file)

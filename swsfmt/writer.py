@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +24,7 @@ from .errors import InputError
 from .layout import Draft
 from .limits import DEFAULT_LIMITS
 from .options import Options
-from .sharing import distinct_values, share
+from .sharing import distinct_values, pays_alone, share
 
 DEFAULT_OPTIONS = Options()
 
@@ -39,13 +39,15 @@ def encode(
     Raises `InputError` for metadata or names that cannot be stored.
     """
     metadata = _checked(metadata, tensors)
-    distinct = {}
+    distinct, founders = {}, set()
     for number, tensor in enumerate(tensors.values()):
         if isinstance(tensor, Elements):
             values = distinct_values(tensor)
-            if values is not None and _may_pay(tensor, len(values)):
+            if values is not None:
                 distinct[number] = (tensor.info.dtype, values)
-    choices, codebooks = _choose(tensors, distinct, options)
+                if pays_alone(tensor, values):
+                    founders.add(number)
+    choices, codebooks = _choose(tensors, distinct, founders, options)
     drafts = [_draft(name, tensors[name], choice) for name, choice in choices.items()]
     prefix = layout.build(metadata, codebooks, drafts)
     return b"".join([prefix, *(d.payload for d in drafts if len(d.payload) > layout.MAX_INLINE)])
@@ -72,12 +74,6 @@ def _checked(metadata: Mapping[str, str] | None, tensors: Mapping[str, Elements 
     return pairs
 
 
-def _may_pay(tensor: Elements, values: int) -> bool:
-    """Whether a codebook of that many values leaves any room for the symbols."""
-    itemsize = tensor.info.dtype.itemsize
-    return values <= 1 or values * min(itemsize, 2) < tensor.info.numel * itemsize
-
-
 @dataclass(frozen=True, eq=False)
 class _Choice:
     """How a tensor is stored. codebook: where it has one; params: an alias's or a coding's, None for raw or narrow."""
@@ -87,13 +83,16 @@ class _Choice:
 
 
 def _choose(
-    tensors: Mapping[str, Elements | Tied], distinct: dict[int, tuple[DType, Bits]], options: Options
+    tensors: Mapping[str, Elements | Tied],
+    distinct: dict[int, tuple[DType, Bits]],
+    founders: set[int],
+    options: Options,
 ) -> tuple[dict[str, _Choice], list[Codebook]]:
     """The coding of every tensor, in order: a later one may refer to tables and bitmaps of an earlier one."""
     numbers = {name: i for i, name in enumerate(tensors)}
     distinct = dict(distinct)
     while True:
-        codebooks, owners = share(distinct)
+        codebooks, owners = share(distinct, founders)
         resources = Resources(codebooks=codebooks)
         sharers = np.bincount(list(owners.values()), minlength=len(codebooks))
         choices: dict[str, _Choice] = {}
@@ -102,10 +101,10 @@ def _choose(
             if isinstance(tensor, Tied):
                 choices[name] = _Choice(params=alias.Params(numbers[tensor.to]))
                 continue
-            if number not in distinct:
+            book = owners.get(number)
+            if number not in distinct or (book is None and len(distinct[number][1])):
                 choices[name] = _Choice()
                 continue
-            book = owners.get(number)
             choices[name], bits = _coded(tensor, book, resources, options)
             if book is not None and sharers[book] == 1:
                 bits += 8 * len(codebooks[book].to_bytes())
@@ -178,24 +177,29 @@ def _draft(name: str, tensor: Elements | Tied, choice: _Choice) -> Draft:
     return Draft(name, sparse.ID, tensor.info, params, payload)
 
 
-def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
-    """Write a file so that `path` holds either what it held before or all of `data`, whenever the process ends."""
-    target = Path(os.path.realpath(path))  # a link stays a link
-    descriptor, temporary = tempfile.mkstemp(prefix=".sws-", suffix=".tmp", dir=target.parent)
+def write_atomically(path: str | bytes | os.PathLike[str], data: bytes) -> None:
+    """Write a file so that `path` holds either what it held before or all of `data`, whenever the process ends.
+
+    Raises `OSError` that names `path`.
+    """
+    target = Path(os.path.realpath(os.fsdecode(path)))  # a link stays a link
+    temporary = target.with_name(f".sws-{secrets.token_hex(6)}.tmp")
     try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        # mkstemp makes private files; a new file gets the permissions that open() would have given it.
-        mask = os.umask(0)
-        os.umask(mask)
-        mode = target.stat().st_mode & 0o777 if target.exists() else 0o666 & ~mask
-        os.chmod(temporary, mode)
-        os.replace(temporary, target)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            if target.exists():
+                os.chmod(temporary, target.stat().st_mode & 0o777)
+            os.replace(temporary, target)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
+            raise
+    except OSError as error:
+        error.filename, error.filename2 = os.fsdecode(path), None
         raise
     if os.name == "posix":
         folder = os.open(target.parent, os.O_RDONLY)

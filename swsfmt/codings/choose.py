@@ -14,6 +14,8 @@ from .common import Chunks, Stream, StreamKind
 # Shorter streams decode faster than a thread starts; their files stay free of chunk tables.
 _CHUNKED_SYMBOLS = 1 << 15
 _CHUNK_CODE = 4
+# Earlier tables that are tried, so that the time for a file stays in proportion to its tensors.
+_LOOK_BACK = 64
 
 
 def cheapest_stream(
@@ -31,7 +33,8 @@ def cheapest_stream(
     code, size = cheapest_code(counts, smooth)
     if size < best[1]:
         best = (Stream(StreamKind.NEW_TABLE, code), size)
-    for number, table in enumerate(tables):
+    for number in range(max(0, len(tables) - _LOOK_BACK), len(tables)):
+        table = tables[number]
         if table.alphabet == len(counts) and table.covers(counts):
             size = 8 * (1 if number < 128 else 2 if number < 1 << 14 else 3) + table.cost(counts)
             if size < best[1]:

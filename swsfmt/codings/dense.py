@@ -37,6 +37,8 @@ NAME = "dense"
 
 # What a row of the chunk table takes, about.
 _CHUNK_BITS = 15
+# NumPy makes 8 bytes of every index: in blocks, to save memory.
+_BLOCK = 1 << 18
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,7 +101,9 @@ def decode(params: Params, tensor: TensorInfo, payload: bytes, threads: int = 1)
         symbols, reader.position = kernels.decode_symbols(reader.bits, start, tensor.numel, code)
         if told is not None:
             same(kernels.chunk_bits(symbols, code, params.chunks.size), told, "the size in bits")
-        bits = elements[symbols]
+        bits = np.empty(tensor.numel, tensor.dtype.bits)
+        for first in range(0, tensor.numel, _BLOCK):
+            bits[first : first + _BLOCK] = elements[symbols[first : first + _BLOCK]]
     reader.finish("payload")
     spans = [Span(Section.CHUNK_TABLES, 0, start), Span(Section.VALUES, start, reader.position)]
     return Decoded(bits, [span for span in spans if span.bits])

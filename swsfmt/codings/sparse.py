@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import IntEnum
 
@@ -40,6 +41,7 @@ NAME = "sparse"
 
 MAX_PBITS = 12
 CHUNKABLE_ENTRIES = 4096
+_BLOCK = 1 << 18
 
 
 class Scan(IntEnum):
@@ -245,10 +247,12 @@ def decode(params: Params, tensor: TensorInfo, payload: bytes, threads: int = 1)
             same(found[:, column], told[:, column], what)
     reader.finish("payload")
 
-    positions = _positions(gaps, params.entries, p, line_counts)
-    flat = p.matrix.flat_indices(positions, p.scan)
     out = np.zeros(tensor.numel, tensor.dtype.bits)
-    out[flat] = p.codebook.values[values]
+    done = 0
+    for positions in _position_blocks(gaps, p, line_counts):
+        flat = p.matrix.flat_indices(positions, p.scan)
+        out[flat] = p.codebook.values[values[done : done + len(flat)]]
+        done += len(flat)
     return Decoded(out, spans, len(gaps))
 
 
@@ -329,22 +333,49 @@ def flat_positions(gaps: npt.NDArray[np.uint16], pbits: int) -> npt.NDArray[np.i
     return positions
 
 
-def _positions(
-    gaps: npt.NDArray[np.uint16], entries: int, p: Coded, line_counts: npt.NDArray[np.int64] | None
-) -> npt.NDArray[np.int64]:
-    """The position of every entry, checked to lie in the matrix and in its line."""
-    cursor = flat_positions(gaps, p.pbits) + 1
-    if line_counts is None:
-        if int(cursor[-1]) > p.matrix.size:
-            raise PayloadError(f"an entry at position {int(cursor[-1]) - 1} of {p.matrix.size}")
-        return cursor - 1
-    length = p.matrix.line_length(p.scan)
-    first = np.cumsum(line_counts) - line_counts
-    before = np.concatenate([[0], cursor])[first]
-    in_line: npt.NDArray[np.int64] = cursor - np.repeat(before, line_counts) - 1
-    if int(in_line.max()) >= length:
-        raise PayloadError(f"an entry at {int(in_line.max())} of a line of {length} positions")
-    return in_line + np.repeat(np.arange(len(line_counts)) * length, line_counts)
+def _position_blocks(
+    gaps: npt.NDArray[np.uint16], p: Coded, line_counts: npt.NDArray[np.int64] | None
+) -> Iterator[npt.NDArray[np.int64]]:
+    """The positions of all entries, checked to lie in the matrix and in their lines; in blocks, to save memory."""
+    cursor = entries = 0
+    lines = None if line_counts is None else _Lines(line_counts, p.matrix.line_length(p.scan))
+    for start in range(0, len(gaps), _BLOCK):
+        block = gaps[start : start + _BLOCK]
+        after = cursor + flat_positions(block, p.pbits) + 1
+        cursor += int(_steps(block, p.pbits).sum())
+        if lines is not None:
+            yield lines.positions(after, entries)
+        elif len(after) and int(after[-1]) > p.matrix.size:
+            raise PayloadError(f"an entry at position {int(after[-1]) - 1} of {p.matrix.size}")
+        else:
+            yield after - 1
+        entries += len(after)
+
+
+class _Lines:
+    """Turns cursors that run on from line to line into positions where every line starts anew."""
+
+    def __init__(self, counts: npt.NDArray[np.int64], length: int) -> None:
+        self.ends = np.cumsum(counts)
+        self.firsts = self.ends - counts
+        self.length = length
+        # The cursor after the last entry so far, and after the last entry of the lines before the current one.
+        self.last = self.before = 0
+
+    def positions(self, after: npt.NDArray[np.int64], entries: int) -> npt.NDArray[np.int64]:
+        """after : cursors after each entry of a block. entries : how many entries came before the block."""
+        if len(after) == 0:
+            return after
+        number = entries + np.arange(len(after))
+        line = np.searchsorted(self.ends, number, "right")
+        first = self.firsts[line] - entries
+        cursors = np.concatenate([[self.last], after])
+        start = np.where(first >= 0, cursors[np.maximum(first, 0)], self.before)
+        in_line = after - start - 1
+        if int(in_line.max()) >= self.length:
+            raise PayloadError(f"an entry at {int(in_line.max())} of a line of {self.length} positions")
+        self.last, self.before = int(after[-1]), int(start[-1])
+        return in_line + line * self.length
 
 
 def chunk_table(gaps: npt.NDArray[np.uint16], values: npt.NDArray[np.uint16], p: Coded) -> npt.NDArray[np.int64]:

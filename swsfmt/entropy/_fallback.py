@@ -82,7 +82,7 @@ def _length(symbols: npt.NDArray[np.uint16], code: PrefixCode) -> int:
 
 def decode_symbols(bits: bitarray, position: int, count: int, code: PrefixCode) -> tuple[npt.NDArray[np.uint16], int]:
     if code.single is not None:
-        return np.full(count, code.single, np.uint16), position
+        return np.broadcast_to(np.uint16(code.single), (count,)), position
     try:
         symbols = np.fromiter(islice(_symbols(bits, position, code), count), np.uint16, count)
     except ValueError as error:

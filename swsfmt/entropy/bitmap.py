@@ -19,6 +19,8 @@ Live = npt.NDArray[np.bool_]
 
 # Strides worth a try: kernel and image widths are small.
 _STRIDES = range(2, 65)
+# Earlier bitmaps that are tried, so that the time for a file stays in proportion to its tensors.
+_LOOK_BACK = 64
 
 
 class Kind(IntEnum):
@@ -92,7 +94,8 @@ def cheapest_form(bits: Live, earlier: Sequence[Live]) -> tuple[Form, int]:
     for stride in _STRIDES:
         if stride < length:
             candidates.append((8 + _runs_bits(_differences(bits, stride)), Form(Kind.STRIDE_RUNS, stride)))
-    for number, other in enumerate(earlier):
+    for number in range(max(0, len(earlier) - _LOOK_BACK), len(earlier)):
+        other = earlier[number]
         if length % len(other):
             continue
         mask = stretch(other, length)
