@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import click
 
 from swsfmt import Limits
-from swsfmt.codings import alias
-from swsfmt.reader import Reader
+from swsfmt.report import report
 
-from . import console, files, options, safetensors_files, torch_files
+from . import console, files, options, progress, safetensors_files, torch_files
 from .errors import about
 
 _SAFETENSORS, _TORCH = (".safetensors",), (".pt", ".pth")
@@ -19,10 +19,11 @@ _SAFETENSORS, _TORCH = (".safetensors",), (".pt", ".pth")
 @click.command()
 @click.argument("file", metavar="FILE.sws")
 @click.option("-o", "--output", metavar="OUT", help="OUT.safetensors, OUT.pt, OUT.pth, or - (safetensors to stdout).")
+@click.option("--threads", type=click.IntRange(1), metavar="N", help="Threads for large tensors.  [default: all cores]")
 @options.limits
 @options.force
 @options.as_json
-def decode(file: str, output: str | None, limits: Limits, force: bool, as_json: bool) -> None:
+def decode(file: str, output: str | None, threads: int | None, limits: Limits, force: bool, as_json: bool) -> None:
     """Turn FILE.sws back into a checkpoint.
 
     FILE.sws may be - for stdin. The default output is FILE.safetensors. There tied tensors are written under each
@@ -35,10 +36,15 @@ def decode(file: str, output: str | None, limits: Limits, force: bool, as_json: 
     files.check_output(target, [] if file == files.STANDARD else [file], force=force, as_json=as_json)
 
     source = files.sws_source(file)
-    with about(files.shown(file)), Reader.open(source, limits) as reader:
-        data = safetensors_files.write(reader) if suffix in _SAFETENSORS else torch_files.write(source, limits)
-        infos = [record.info for record in reader.records if record.coding != alias.ID]
-        dense = sum(info.nbytes for info in infos if info is not None)
+    write = safetensors_files.write if suffix in _SAFETENSORS else torch_files.write
+    with (
+        about(files.shown(file)),
+        progress.bar("decoding", as_json=as_json) as step,
+        # The report is on decoded tensors; they are not decoded a second time for it.
+        progress.open_reader(source, limits, step, keep=as_json) as reader,
+    ):
+        data = write(reader, threads or os.cpu_count() or 1)
+        facts = report(reader).to_json() if as_json else {}
         size, tensors, metadata = reader.source.size, len(reader.records), reader.metadata
     written = files.write(target, data)
     if metadata and suffix in _TORCH:
@@ -47,8 +53,7 @@ def decode(file: str, output: str | None, limits: Limits, force: bool, as_json: 
             err=True,
         )
     if as_json:
-        facts = {"input": file, "output": target, "output_bytes": written}
-        console.json_object({**facts, "file_bytes": size, "dense_bytes": dense, "ratio": dense / size})
+        console.json_object({**facts, "file": file, "output": target, "output_bytes": written})
         return
     told = f"{console.size(written)}, {console.plural(tensors, 'tensor')} from the {console.size(size)} of"
     name = files.shown(target, "stdout")

@@ -7,13 +7,16 @@ from typing import Any
 
 import click
 
-import swsfmt
+from swsfmt import Limits
 from swsfmt.codings.sparse import MAX_PBITS
+from swsfmt.limits import DEFAULT_LIMITS
 from swsfmt.options import Options
+from swsfmt.reader import Reader
+from swsfmt.report import report
 from swsfmt.writer import encode as encode_file
 
-from . import console, files, options
-from .checkpoints import Input, Kind
+from . import console, files, options, progress
+from .checkpoints import Checkpoint, Input, Kind
 from .errors import about
 
 _INDEX_SUFFIX = ".safetensors.index.json"
@@ -43,24 +46,58 @@ def encode(checkpoint: str, output: str | None, key: str | None, force: bool, as
         target = checkpoint.removesuffix(_INDEX_SUFFIX) + ".sws"
     inputs = [] if checkpoint == files.STANDARD else [checkpoint]
     files.check_output(target, inputs, force=force, as_json=as_json)
-    model = source.read(key)
-    files.check_output(target, model.shards, force=force, as_json=as_json)
-
-    with about(files.shown(checkpoint)):
-        data = encode_file(model.tensors, model.metadata, Options(**coding))
+    with progress.bar("encoding", as_json=as_json) as step:
+        model = source.read(key)
+        files.check_output(target, model.shards, force=force, as_json=as_json)
+        with about(files.shown(checkpoint)):
+            watched = progress.WatchedMapping(model.tensors, step)
+            data = encode_file(watched, model.metadata, Options(**coding))
     size = files.write(target, data)
+    name = files.shown(target, "stdout")
+    needed = _needed_limits(data)
+    if needed:
+        settings = " ".join(f"--limit {limit}={value}" for limit, value in needed.items())
+        console.line(f"sws: warning: {name} is larger than readers accept; they need {settings}", err=True)
     if as_json:
-        console.json_object({**_report(target).to_json(), "input": checkpoint})
+        facts = {"input": checkpoint, "file": target, "output": target, "output_bytes": size}
+        console.json_object({**_report(data), **facts})
         return
+    console.line(f"{name}: {console.size(size)}, {_compared(model, size)}", err=target == files.STANDARD)
+
+
+def _compared(model: Checkpoint, size: int) -> str:
+    if not model.tensors:
+        return "no tensors"
+    if not model.dense_bytes:
+        return f"{console.plural(len(model.tensors), 'tensor')} without elements"
     ratio = model.dense_bytes / size
     dense = f"its {model.dense_bytes:,} dense bytes"
-    compared = (
-        f"{console.times(ratio)} smaller than {dense}" if ratio >= 1 else f"{console.times(ratio)}: larger than {dense}"
-    )
-    console.line(f"{files.shown(target, 'stdout')}: {console.size(size)}, {compared}", err=target == files.STANDARD)
+    if ratio < 1:
+        return f"{console.times(ratio)}: larger than {dense}"
+    return f"{console.times(ratio)} smaller than {dense}"
 
 
-def _report(path: str) -> swsfmt.Report:
+def _report(data: bytes) -> dict[str, Any]:
     """On a file that this program has just made: nothing in it is too large to be trusted."""
-    largest = {field.name: 1 << 62 for field in dataclasses.fields(swsfmt.Limits)}
-    return swsfmt.inspect(path, limits=swsfmt.Limits(**largest))
+    largest = Limits(**{field.name: 1 << 62 for field in dataclasses.fields(Limits)})
+    with progress.bar("inspecting", as_json=True) as step, progress.open_reader(data, largest, step) as reader:
+        return report(reader).to_json()
+
+
+class _Measure(Limits):
+    """Accepts everything, and notes what is asked about."""
+
+    def __init__(self, found: dict[str, int]) -> None:
+        super().__init__()
+        object.__setattr__(self, "_found", found)
+
+    def check(self, name: str, value: int, what: str) -> None:
+        found: dict[str, int] = self.__dict__["_found"]
+        found[name] = max(value, found.get(name, 0))
+
+
+def _needed_limits(data: bytes) -> dict[str, int]:
+    """The limits that a reader of this file must raise, and to what."""
+    found: dict[str, int] = {}
+    Reader.open(data, _Measure(found)).close()
+    return {name: value for name, value in found.items() if value > getattr(DEFAULT_LIMITS, name)}

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import click
 
-import swsfmt
 from swsfmt import Limits
+from swsfmt.report import report
 
-from . import console, files, options
+from . import console, files, options, progress
 from .errors import about
 
 
@@ -20,11 +20,16 @@ def inspect(file: str, limits: Limits, as_json: bool) -> None:
 
     Every tensor, and where every byte of the file went. FILE.sws may be - for stdin.
     """
-    with about(files.shown(file)):
-        report = swsfmt.inspect(files.sws_source(file), limits=limits)
+    source = files.sws_source(file)
+    with (
+        about(files.shown(file)),
+        progress.bar("inspecting", as_json=as_json) as step,
+        progress.open_reader(source, limits, step) as reader,
+    ):
+        found = report(reader)
     if as_json:
-        console.json_object({**report.to_json(), "file": file})
+        console.json_object({**found.to_json(), "file": file})
         return
     from .tables import render
 
-    console.block(render(files.shown(file), report))
+    console.block(render(files.shown(file), found))

@@ -69,7 +69,15 @@ def _version(ctx: click.Context, _param: click.Parameter, wanted: bool) -> None:
         ctx.exit()
 
 
-@click.group(cls=Sws, context_settings={"help_option_names": ["-h", "--help"]})
+_EPILOG = """\b
+Environment:
+  SWS_KERNELS     native or bitarray: use no other kernels.
+                  [default: native where they were built]
+  SWS_TRACEBACK   1: show where an unexpected error came from.
+"""
+
+
+@click.group(cls=Sws, context_settings={"help_option_names": ["-h", "--help"]}, epilog=_EPILOG)
 @click.option(
     "--version",
     is_flag=True,

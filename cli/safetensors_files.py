@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -15,29 +16,13 @@ from swsfmt.reader import Reader
 
 from .errors import about
 
-# Registry name -> what safetensors calls it when writing. It has no C128 and no C32.
+# What safetensors has of the registry, by the same names; F4_X2 is F4 there. It has no C128 and no C32.
 _DTYPES = {
-    "BOOL": "bool",
-    "U8": "uint8",
-    "I8": "int8",
-    "U16": "uint16",
-    "I16": "int16",
-    "U32": "uint32",
-    "I32": "int32",
-    "U64": "uint64",
-    "I64": "int64",
-    "F16": "float16",
-    "BF16": "bfloat16",
-    "F32": "float32",
-    "F64": "float64",
-    "C64": "complex64",
-    "F8_E4M3": "float8_e4m3fn",
-    "F8_E5M2": "float8_e5m2",
-    "F8_E4M3FNUZ": "float8_e4m3fnuz",
-    "F8_E5M2FNUZ": "float8_e5m2fnuz",
-    "F8_E8M0": "float8_e8m0fnu",
-    "F4_X2": "float4_e2m1fn_x2",
+    *("BOOL", "U8", "I8", "U16", "I16", "U32", "I32", "U64", "I64", "F16", "BF16", "F32", "F64", "C64"),
+    *("F8_E4M3", "F8_E5M2", "F8_E4M3FNUZ", "F8_E5M2FNUZ", "F8_E8M0", "F4_X2"),
 }
+# The library reads no longer header.
+_MAX_HEADER = 100_000_000
 # A tensor of this name would be taken for the metadata.
 _RESERVED = "__metadata__"
 
@@ -51,7 +36,7 @@ def read(data: bytes) -> tuple[dict[str, Elements | Tied], dict[str, str]]:
     except safetensors.SafetensorError as error:
         raise InputError(f"the safetensors file is damaged or incomplete: {error}") from error
     # deserialize gives no metadata, and tensors in an order that changes from call to call.
-    header, _ = _split(data)
+    header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
     metadata = header.pop(_RESERVED, None) or {}
     return {name: _elements(name, found[name]) for name in header}, metadata
 
@@ -71,53 +56,48 @@ def _elements(name: str, entry: dict[str, Any]) -> Elements:
         return Elements.of(info, np.frombuffer(entry["data"], dtype=info.dtype.bits))
 
 
-def write(reader: Reader) -> bytes:
+def write(reader: Reader, threads: int) -> bytes:
     """The safetensors file of an open .sws file. Tied tensors are written under each name.
 
+    The header is in the order of the .sws file, so that encoding again gives the same one. The data is in descending
+    order of element size, as the library writes it: every tensor is aligned to its element.
     Raises `InputError` for what safetensors cannot hold, `FormatError`.
     """
-    import safetensors
-
     _check(reader)
-    # The pointers below are good for as long as these arrays live.
-    arrays: dict[str, np.ndarray[Any, Any]] = {}
-    specs = {}
-    for record in reader.records:
-        target = reader.resolve(record).name
-        if target not in arrays:
-            arrays[target] = np.ascontiguousarray(reader.read(target).bits)
-        info, array = reader.info(target), arrays[target]
-        specs[record.name] = safetensors.TensorSpec(
-            dtype=_DTYPES[info.dtype.name],
-            shape=list(info.shape),
-            data_ptr=array.ctypes.data,
-            data_len=array.nbytes,
-        )
-    try:
-        data = bytes(safetensors.serialize(specs))
-    except safetensors.SafetensorError as error:
-        raise InputError(f"safetensors cannot hold this: {error}") from error
-    return _with_metadata(data, reader.metadata) if reader.metadata else data
+    names = reader.keys()
+    by_size = sorted(names, key=lambda name: -reader.info(name).dtype.itemsize)
+    ends = list(accumulate(reader.info(name).nbytes for name in by_size))
+    places = {name: (end - reader.info(name).nbytes, end) for name, end in zip(by_size, ends, strict=True)}
+    header = _header({name: _entry(reader.info(name), places[name]) for name in names}, reader.metadata)
+    arrays = {r.name: reader.read(r.name, threads).bits for r in reader.records if reader.resolve(r) is r}
+    data = (np.ascontiguousarray(arrays[reader.record(name).name]) for name in by_size)
+    return b"".join([header, *(array.data for array in data)])
 
 
-def _split(data: bytes) -> tuple[dict[str, Any], memoryview]:
-    """The header of a safetensors file that is known to be valid, and what follows it."""
-    end = 8 + int.from_bytes(data[:8], "little")
-    return json.loads(data[8:end]), memoryview(data)[end:]
+def _entry(info: TensorInfo, place: tuple[int, int]) -> dict[str, Any]:
+    dtype, shape = info.dtype.name, list(info.shape)
+    if dtype == "F4_X2":
+        dtype, shape[-1] = "F4", 2 * shape[-1]
+    return {"dtype": dtype, "shape": shape, "data_offsets": list(place)}
 
 
-def _with_metadata(data: bytes, metadata: dict[str, str]) -> bytes:
-    """serialize would write the metadata itself, but in an order that changes from call to call."""
-    header, elements = _split(data)
-    text = json.dumps({_RESERVED: metadata, **header}, separators=(",", ":"), ensure_ascii=False).encode()
+def _header(entries: dict[str, Any], metadata: dict[str, str]) -> bytes:
+    """With its length, and blanks up to a multiple of eight."""
+    header = {_RESERVED: metadata, **entries} if metadata else entries
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
     text += b" " * (-len(text) % 8)
-    return b"".join([len(text).to_bytes(8, "little"), text, elements])
+    if len(text) > _MAX_HEADER:
+        raise InputError(f"the safetensors header would be longer than {_MAX_HEADER:,} bytes")
+    return len(text).to_bytes(8, "little") + text
 
 
 def _check(reader: Reader) -> None:
     """Before anything is decoded."""
     for record in reader.records:
-        dtype = reader.info(record.name).dtype.name
+        info = reader.info(record.name)
+        dtype = info.dtype.name
+        if dtype == "F4_X2" and not info.shape:
+            raise InputError("safetensors has no pair of F4 without a dimension", tensor=record.name)
         if dtype not in _DTYPES:
             raise InputError(f"safetensors has no {dtype}; decode to a .pt file: -o FILE.pt", tensor=record.name)
         if record.name == _RESERVED:

@@ -8,8 +8,10 @@ import warnings
 from collections.abc import Mapping
 from typing import Any
 
-from swsfmt import InputError, Limits
+from swsfmt import InputError
 from swsfmt.elements import Elements, Tied
+from swsfmt.handle import load_all
+from swsfmt.reader import Reader
 
 _RESAVE = "save the tensors alone: torch.save(model.state_dict(), 'weights.pt')"
 
@@ -22,15 +24,14 @@ def read(source: str | bytes, key: str | None = None) -> dict[str, Elements | Ti
     return to_elements(_select(_load(source), key))
 
 
-def write(source: str | bytes, limits: Limits) -> bytes:
-    """The checkpoint of a .sws file, at a path or in memory. Tied tensors stay tied. Raises `SwsError`, `OSError`."""
+def write(reader: Reader, threads: int) -> bytes:
+    """The checkpoint of an open .sws file. Tied tensors stay tied. Raises `SwsError`, `OSError`."""
     torch = _require_torch()
-    from swsfmt.torch import load, load_file
+    # As `swsfmt.torch.load_file` does, but that opens the file itself.
+    from swsfmt.torch import _converter
 
-    in_memory = isinstance(source, bytes)
-    tensors = load(source, limits=limits) if in_memory else load_file(source, limits=limits)  # type: ignore[arg-type]
     buffer = io.BytesIO()
-    torch.save(tensors, buffer)
+    torch.save(load_all(reader, _converter("cpu"), threads), buffer)
     return buffer.getvalue()
 
 

@@ -7,12 +7,12 @@ import os
 import click
 import numpy as np
 
-import swsfmt
 from swsfmt import InputError, Limits, MismatchError
 from swsfmt.elements import Elements
 from swsfmt.reader import Reader
+from swsfmt.report import Report, report
 
-from . import checkpoints, console, files, options
+from . import checkpoints, console, files, options, progress
 from .checkpoints import Checkpoint
 from .errors import about
 
@@ -34,27 +34,39 @@ def verify(file: str, against: str | None, key: str | None, limits: Limits, as_j
     if file == against == files.STANDARD:
         raise click.UsageError("only one of FILE.sws and ORIGINAL can be stdin")
     source = files.sws_source(file)
-    with about(files.shown(file)):
-        report = swsfmt.verify(source, limits=limits)
-    size = len(source) if isinstance(source, bytes) else os.stat(source).st_size
-    if size != report.file_bytes:
-        raise InputError("the file changed while it was read", file=file)
-    if against is not None:
-        original = checkpoints.read(against, key)
-        with Reader.open(source, limits) as reader:
-            _compare(reader, original, files.shown(file), files.shown(against))
+    with (
+        progress.bar("verifying", as_json=as_json) as step,
+        about(files.shown(file)),
+        progress.open_reader(source, limits, step) as reader,
+    ):
+        if against is not None:
+            reader.total += len(reader.records)
+        found = _verified(reader)
+        size = os.stat(source).st_size if isinstance(source, str) and os.path.exists(source) else found.file_bytes
+        if size != found.file_bytes:
+            raise InputError("the file changed while it was read", file=file)
+        if against is not None:
+            _compare(reader, checkpoints.read(against, key), files.shown(file), files.shown(against))
 
     if as_json:
-        facts = {"file": file, "ratio": report.dense_bytes / size, "ok": True, "against": against}
-        console.json_object({**report.to_json(), **facts})
+        facts = {"file": file, "ratio": found.dense_bytes / size, "ok": True, "against": against}
+        console.json_object({**found.to_json(), **facts})
         return
     parts = [
-        f"ok: {console.plural(len(report.tensors), 'tensor')}",
+        f"ok: {console.plural(len(found.tensors), 'tensor')}",
         "all checksums match",
-        f"{console.times(report.dense_bytes / size)} ({report.dense_bytes:,} dense bytes / {size:,} bytes on disk)",
+        f"{console.times(found.dense_bytes / size)} ({found.dense_bytes:,} dense bytes / {size:,} bytes on disk)",
         *([f"bit-identical to {files.shown(against)}"] if against is not None else []),
     ]
     console.line(", ".join(parts))
+
+
+def _verified(reader: Reader) -> Report:
+    """What `swsfmt.verify` does, with a reader that is open. Raises `FormatError`, `UnknownCodingError`."""
+    for record in reader.records:
+        if record.params is None:
+            reader.decode(record)
+    return report(reader)
 
 
 def _compare(reader: Reader, original: Checkpoint, file: str, against: str) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -59,12 +61,18 @@ def test_help_lists_the_commands() -> None:
     assert all(command in result.stdout for command in COMMANDS)
 
 
+def test_help_names_the_environment_variables() -> None:
+    assert re.search(r"^ +SWS_KERNELS  .*native or bitarray", run("--help").stdout, re.MULTILINE)
+    assert re.search(r"^ +SWS_TRACEBACK  ", run("--help").stdout, re.MULTILINE)
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_help_of_each_command(command: str) -> None:
     result = run(command, "-h")
     assert result.exit_code == 0
     assert "--json" in result.stdout
     assert ("--limit" in result.stdout) == (command != "encode")
+    assert ("--threads" in result.stdout) == (command == "decode")
     assert ("--force" in result.stdout) == (command in ("encode", "decode"))
 
 
@@ -180,7 +188,7 @@ def test_a_bug_is_one_line(sws: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_args: Any, **_kwargs: Any) -> None:
         raise AssertionError("first\nsecond")
 
-    monkeypatch.setattr(swsfmt, "inspect", broken)
+    monkeypatch.setattr(import_module("sws.cli.inspect"), "report", broken)
     result = run("inspect", sws)
     assert result.exit_code == 1
     assert "AssertionError: first\\nsecond" in one_line(result)
@@ -193,7 +201,7 @@ def test_out_of_memory_is_one_line(sws: Path, monkeypatch: pytest.MonkeyPatch) -
     def hungry(*_args: Any, **_kwargs: Any) -> None:
         raise MemoryError
 
-    monkeypatch.setattr(swsfmt, "inspect", hungry)
+    monkeypatch.setattr(import_module("sws.cli.inspect"), "report", hungry)
     result = run("inspect", sws)
     assert result.exit_code == 1
     assert one_line(result) == "sws: error: out of memory\n"
@@ -203,7 +211,7 @@ def test_interrupt_is_130(sws: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(*_args: Any, **_kwargs: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(swsfmt, "inspect", interrupted)
+    monkeypatch.setattr(import_module("sws.cli.inspect"), "report", interrupted)
     result = run("inspect", sws)
     assert result.exit_code == 130
     assert "Traceback" not in result.stderr
@@ -278,3 +286,69 @@ for args in (
     done = process("-c", code, sws)
     assert done.returncode == 0, done.stderr
     assert sws.with_suffix(".safetensors").exists()
+
+
+# As if the C extension had not been built.
+NO_NATIVE = "import sys; sys.modules['swsfmt.entropy._native'] = None; "
+
+
+@pytest.mark.parametrize("args", [("inspect", "x"), ("--help",), ("verify", "x", "--json")])
+def test_kernels_that_are_missing_are_one_line(args: tuple[str, ...]) -> None:
+    env = {**os.environ, "SWS_KERNELS": "native"}
+    done = process("-c", NO_NATIVE + "from sws.cli import main; sys.exit(main())", *args, env=env)
+    assert done.returncode == 1
+    assert done.stderr.startswith(b"sws: error: SWS_KERNELS=native, but the C kernels cannot be loaded")
+    assert done.stderr.count(b"\n") == 1
+    if "--json" in args:
+        error = json.loads(done.stdout)["error"]
+        assert error["type"] == "ModuleNotFoundError"
+        assert set(error) == {"type", "message", "file", "tensor", "offset"}
+    else:
+        assert done.stdout == b""
+
+
+def test_kernels_that_are_missing_with_a_traceback() -> None:
+    env = {**os.environ, "SWS_KERNELS": "native", "SWS_TRACEBACK": "1"}
+    done = process("-c", NO_NATIVE + "from sws.cli import main", env=env)
+    assert done.returncode == 1
+    assert b"Traceback" in done.stderr
+
+
+def test_module_without_kernels_is_one_line() -> None:
+    env = {**os.environ, "SWS_KERNELS": "native"}
+    code = NO_NATIVE + "import runpy; runpy.run_module('sws', run_name='__main__')"
+    done = process("-c", code, env=env)
+    assert done.returncode == 1
+    assert done.stderr.count(b"\n") == 1
+
+
+def test_missing_kernels_do_not_matter_unless_asked_for() -> None:
+    env = {key: value for key, value in os.environ.items() if key != "SWS_KERNELS"}
+    done = process("-c", NO_NATIVE + "from sws.cli import main; main()", "--version", env=env)
+    assert done.returncode == 0
+    assert b"kernels: bitarray" in done.stdout
+
+
+JSON_KEYS = {
+    "inspect": set(),
+    "verify": {"ok", "against"},
+    "decode": {"output", "output_bytes"},
+    "encode": {"output", "output_bytes", "input"},
+}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_json_keys(command: str, sws: Path) -> None:
+    """All commands tell the same of the .sws file, under the same keys."""
+    expected = {**swsfmt.inspect(sws).to_json(), "file": str(sws)}
+    if command == "encode":
+        run("decode", sws)
+        result = run("encode", sws.with_suffix(".safetensors"), "--force", "--json")
+        expected = swsfmt.inspect(sws).to_json()
+    else:
+        result = run(command, sws, "--json")
+    assert result.exit_code == 0, result.output
+    told = json.loads(result.stdout)
+    assert {key: told.pop(key) for key in JSON_KEYS[command]}.keys() == JSON_KEYS[command]
+    assert told == expected
+    assert {"file", "file_bytes", "dense_bytes", "ratio", "sections", "tensors"} <= told.keys()

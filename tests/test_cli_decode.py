@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import json
 import os
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import safetensors
+import safetensors.numpy
 import safetensors.torch
 import torch
 from click.testing import CliRunner, Result
 from sws.cli import main
 
 import swsfmt
+import swsfmt.dtypes
 import swsfmt.torch
+from swsfmt.codings import alias
+from swsfmt.codings.common import Decoded
+from swsfmt.layout import Record
+from swsfmt.reader import Reader
 
 Tensors = dict[str, torch.Tensor]
 METADATA = {"format": "pt", "note": "é\n", "a": "", "z": "4", "m": "5"}
@@ -145,6 +152,94 @@ def test_there_and_back_is_the_same_file(sws: Path, tmp_path: Path) -> None:
     assert (tmp_path / "a.safetensors").read_bytes() == (tmp_path / "b.safetensors").read_bytes()
 
 
+def header(path: Path) -> dict[str, Any]:
+    data = path.read_bytes()
+    found: dict[str, Any] = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+    return found
+
+
+def test_header_is_in_the_order_of_the_file(sws: Path, tensors: Tensors) -> None:
+    run("decode", sws)
+    assert list(header(sws.with_suffix(".safetensors"))) == ["__metadata__", *tensors]
+
+
+def test_data_is_aligned_and_without_holes(sws: Path) -> None:
+    run("decode", sws)
+    path = sws.with_suffix(".safetensors")
+    start = 8 + int.from_bytes(path.read_bytes()[:8], "little")
+    assert start % 8 == 0
+    entries = header(path)
+    del entries["__metadata__"]
+    sizes = {t.name: swsfmt.dtypes.BY_NAME[t.dtype].itemsize for t in swsfmt.inspect(sws).tensors if t.dtype}
+    for name, entry in entries.items():
+        assert entry["data_offsets"][0] % sizes[name] == 0, name
+    offsets = sorted(entry["data_offsets"] for entry in entries.values())
+    assert [first for first, _ in offsets] == [0, *(last for _, last in offsets[:-1])]
+    assert start + offsets[-1][1] == path.stat().st_size
+
+
+def test_it_is_as_large_as_what_the_library_writes(sws: Path, tensors: Tensors) -> None:
+    """Neither padding nor anything else is added to what safetensors itself would write."""
+    run("decode", sws)
+    path = sws.with_suffix(".safetensors")
+    safetensors.torch.save_file({name: t.clone() for name, t in tensors.items()}, sws.with_suffix(".lib"), METADATA)
+    assert path.stat().st_size == sws.with_suffix(".lib").stat().st_size
+
+
+def test_numpy_reads_it_too(tmp_path: Path) -> None:
+    arrays = {
+        "z": np.array([True, False, True]),
+        "f": np.arange(5, dtype="f4"),
+        "b": np.array(7),
+        "a": np.ones(3, "f2"),
+    }
+    swsfmt.save_file(arrays, tmp_path / "a.sws")
+    run("decode", tmp_path / "a.sws")
+    back = safetensors.numpy.load_file(tmp_path / "a.safetensors")
+    assert {n: (a.dtype, a.tolist()) for n, a in back.items()} == {n: (a.dtype, a.tolist()) for n, a in arrays.items()}
+
+
+def test_too_long_a_header(sws: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(import_module("sws.cli.safetensors_files"), "_MAX_HEADER", 500)
+    assert "header" in fails("decode", sws)
+    assert not sws.with_suffix(".safetensors").exists()
+
+
+def mixed() -> Tensors:
+    """Names and dtypes in no order, values that get each kind of coding, nothing tied."""
+    generator = torch.Generator().manual_seed(4)
+    sparse = torch.randint(-2, 3, (60, 70), generator=generator).float() * (
+        torch.rand(60, 70, generator=generator) < 0.1
+    )
+    return {
+        "z.flag": torch.tensor([True, False, True]),
+        "m.weight": sparse,
+        "a.half": torch.randn(7, generator=generator).bfloat16(),
+        "steps": torch.tensor(12),
+        "b.weight": sparse.double(),
+        "float8": of_dtype(torch.float8_e5m2),
+        "a.weight": torch.randint(0, 9, (50, 40), generator=generator).half(),
+        "none": torch.zeros(0, 3),
+        "c": torch.randn(90, generator=generator),
+        "B": torch.randn(5, dtype=torch.complex64, generator=generator),
+    }
+
+
+@pytest.mark.parametrize("model", ["digits_cnn", "mixed"])
+def test_encode_decode_encode_is_the_same_file(model: str, tmp_path: Path) -> None:
+    source = Path(__file__).parent.parent / "examples" / "digits_cnn.pt"
+    if model == "mixed":
+        source = tmp_path / "mixed.pt"
+        torch.save(mixed(), source)
+    assert run("encode", source, "-o", tmp_path / "a.sws").exit_code == 0
+    assert run("decode", tmp_path / "a.sws", "-o", tmp_path / "a.safetensors").exit_code == 0
+    original, back = torch.load(source, weights_only=True), safetensors.torch.load_file(tmp_path / "a.safetensors")
+    assert set(back) == set(original)
+    assert all(same(back[name], original[name]) for name in original)
+    assert run("encode", tmp_path / "a.safetensors", "-o", tmp_path / "b.sws").exit_code == 0
+    assert (tmp_path / "a.sws").read_bytes() == (tmp_path / "b.sws").read_bytes()
+
+
 def test_stdin_and_stdout(sws: Path) -> None:
     run("decode", sws)
     result = run("decode", "-", "-o", "-", input=sws.read_bytes())
@@ -173,15 +268,55 @@ def test_json(suffix: str, sws: Path) -> None:
     out = sws.with_suffix(suffix)
     result = run("decode", sws, "-o", out, "--json")
     assert result.exit_code == 0
-    report = swsfmt.inspect(sws)
     assert json.loads(result.stdout) == {
-        "input": str(sws),
+        **swsfmt.inspect(sws).to_json(),
+        "file": str(sws),
         "output": str(out),
         "output_bytes": os.stat(out).st_size,
-        "file_bytes": os.stat(sws).st_size,
-        "dense_bytes": report.dense_bytes,
-        "ratio": report.ratio,
     }
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".pt"])
+@pytest.mark.parametrize("args", [(), ("--json",)])
+def test_every_tensor_is_decoded_once(
+    args: tuple[str, ...], suffix: str, sws: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decoded: list[str] = []
+    decode = Reader.decode
+
+    def counted(reader: Reader, record: Record, threads: int = 1) -> Decoded:
+        decoded.append(record.name)
+        return decode(reader, record, threads)
+
+    monkeypatch.setattr(Reader, "decode", counted)
+    assert run("decode", sws, "-o", sws.with_suffix(suffix), *args).exit_code == 0
+    with Reader.open(sws) as reader:
+        assert sorted(decoded) == sorted(r.name for r in reader.records if r.coding != alias.ID)
+
+
+def test_json_of_stdin(sws: Path, tmp_path: Path) -> None:
+    result = run("decode", "-", "-o", tmp_path / "out.pt", "--json", input=sws.read_bytes())
+    assert json.loads(result.stdout)["file"] == "-"
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".pt"])
+@pytest.mark.parametrize(("args", "expected"), [((), os.cpu_count() or 1), (("--threads", "3"), 3)])
+def test_threads(args: tuple[str, ...], expected: int, suffix: str, sws: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: set[int] = set()
+    decode = Reader.decode
+
+    def watched(reader: Reader, record: Record, threads: int = 1) -> Decoded:
+        seen.add(threads)
+        return decode(reader, record, threads)
+
+    monkeypatch.setattr(Reader, "decode", watched)
+    assert run("decode", sws, "-o", sws.with_suffix(suffix), *args).exit_code == 0
+    assert seen == {expected}
+
+
+@pytest.mark.parametrize("threads", ["0", "-1", "x"])
+def test_bad_threads_is_2(threads: str, sws: Path) -> None:
+    assert run("decode", sws, "--threads", threads).exit_code == 2
 
 
 def test_json_and_stdout_exclude_each_other(sws: Path) -> None:

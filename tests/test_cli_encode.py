@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +93,18 @@ def test_growth_is_not_called_smaller(tmp_path: Path) -> None:
     result = run("encode", saved({"a": torch.tensor(1.5)}, tmp_path / "a.pt"))
     assert "larger than its 4 dense bytes" in result.stdout
     assert "smaller" not in result.stdout
+
+
+def test_no_tensors(tmp_path: Path) -> None:
+    out = tmp_path / "a.sws"
+    result = run("encode", saved({}, tmp_path / "a.pt"))
+    assert result.exit_code == 0
+    assert result.stdout == f"{out}: {os.stat(out).st_size} bytes, no tensors\n"
+
+
+def test_tensors_without_elements(tmp_path: Path) -> None:
+    result = run("encode", saved({"a": torch.zeros(0), "b": torch.zeros(3, 0)}, tmp_path / "a.pt"))
+    assert result.stdout.endswith(" bytes, 2 tensors without elements\n")
 
 
 @pytest.mark.parametrize("zipped", [True, False], ids=["zip", "legacy"])
@@ -278,7 +291,8 @@ def test_json(pt: Path) -> None:
     assert result.exit_code == 0
     assert result.stderr == ""
     assert told["input"] == str(pt)
-    assert told["file"] == str(out)
+    assert told["file"] == told["output"] == str(out)
+    assert told["output_bytes"] == os.stat(out).st_size
     assert told["file_bytes"] == os.stat(out).st_size == sum(told["sections"].values())
     assert told["ratio"] == told["dense_bytes"] / told["file_bytes"]
     assert [t["name"] for t in told["tensors"]][:2] == ["fc.weight", "conv.weight"]
@@ -288,6 +302,30 @@ def test_limits_do_not_apply_to_a_file_just_made(pt: Path, monkeypatch: pytest.M
     monkeypatch.setattr(swsfmt.Limits, "check", _strict_check)
     assert run("encode", pt, "--json").exit_code == 0
     assert run("inspect", pt.with_suffix(".sws")).exit_code == 1
+
+
+@pytest.mark.parametrize("output", ["x.sws", "-"])
+def test_warning_above_the_default_limits(
+    output: str, pt: Path, tensors: Tensors, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = swsfmt.Limits(max_decoded_bytes=100, max_tensors=7)
+    monkeypatch.setattr(import_module("sws.cli.encode"), "DEFAULT_LIMITS", small)
+    target = output if output == "-" else str(tmp_path / output)
+    result = run("encode", pt, "-o", target)
+    assert result.exit_code == 0
+    warnings = [line for line in result.stderr.splitlines() if "warning" in line]
+    assert len(warnings) == 1
+    dense = sum(t.nbytes for name, t in tensors.items() if name != "head.weight")
+    assert sorted(warnings[0].split(" need ")[1].split(" --")) == [
+        "--limit max_tensors=8",
+        f"limit max_decoded_bytes={dense}",
+    ]
+    (tmp_path / "y.sws").write_bytes(result.stdout_bytes if output == "-" else Path(target).read_bytes())
+    # What the warning says is enough, and no less is.
+    assert swsfmt.verify(tmp_path / "y.sws", limits=swsfmt.Limits(max_decoded_bytes=dense, max_tensors=8))
+    for limits in (swsfmt.Limits(max_decoded_bytes=dense - 1), swsfmt.Limits(max_tensors=7)):
+        with pytest.raises(swsfmt.LimitError):
+            swsfmt.verify(tmp_path / "y.sws", limits=limits)
 
 
 def _strict_check(limits: swsfmt.Limits, name: str, value: int, what: str) -> None:

@@ -1,0 +1,141 @@
+"""A bar on stderr for work that takes longer than a second, where stderr is a terminal. rich is imported only then."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from swsfmt import Limits
+from swsfmt.codings import alias
+from swsfmt.codings.common import Decoded
+from swsfmt.layout import Record
+from swsfmt.reader import Reader
+from swsfmt.source import Source, open_source
+
+Step = Callable[[int, int], None]
+"""Takes how many steps are done, and how many there are."""
+T = TypeVar("T")
+
+_DELAY = 1.0
+
+
+@contextmanager
+def bar(what: str, *, as_json: bool) -> Iterator[Step]:
+    """Work in this block calls what it is given after each step. Nothing is left of the bar at the end."""
+    if not _is_wanted(as_json):
+        yield lambda done, total: None
+        return
+    shown = _Bar(what)
+    try:
+        yield shown.step
+    finally:
+        shown.close()
+
+
+def _is_wanted(as_json: bool) -> bool:
+    """Where somebody looks: with --json a program may read, even if stderr goes to a terminal."""
+    return sys.stderr.isatty() and (not as_json or sys.stdout.isatty())
+
+
+class _Bar:
+    """Appears by itself, so that it is there during the first step too; until then it does not know how far it is."""
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._done = 0
+        self._total: int | None = None
+        self._closed = False
+        self._lock = threading.Lock()
+        self._progress: Any = None
+        self._timer = threading.Timer(_DELAY, self._show)
+        self._timer.daemon = True
+        self._timer.start()
+
+    def step(self, done: int, total: int) -> None:
+        with self._lock:
+            self._done, self._total = done, total
+            if self._progress is not None:
+                self._progress.update(self._progress.task_ids[0], completed=done, total=total)
+
+    def close(self) -> None:
+        self._timer.cancel()
+        with self._lock:
+            self._closed = True
+            if self._progress is not None:
+                self._progress.stop()
+
+    def _show(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+        columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+        progress = Progress(
+            *columns, console=Console(stderr=True), transient=True, redirect_stdout=False, redirect_stderr=False
+        )
+        with self._lock:
+            if self._closed:
+                return
+            progress.add_task(self._what, total=self._total, completed=self._done)
+            progress.start()
+            self._progress = progress
+
+
+class WatchedReader(Reader):
+    """Calls `step` after each record that it decodes.
+
+    total : how many it will be asked to decode; at first each once.
+    keep : whether a record that is decoded again is taken from memory.
+    """
+
+    def __init__(self, source: Source, limits: Limits, step: Step, keep: bool) -> None:
+        super().__init__(source, limits)
+        self.total = sum(record.coding != alias.ID for record in self.records)
+        self._step = step
+        self._done = 0
+        self._kept: dict[str, Decoded] | None = {} if keep else None
+
+    def decode(self, record: Record, threads: int = 1) -> Decoded:
+        if self._kept is not None and record.name in self._kept:
+            return self._kept[record.name]
+        decoded = super().decode(record, threads)
+        if self._kept is not None:
+            self._kept[record.name] = decoded
+        self._done += 1
+        self._step(self._done, self.total)
+        return decoded
+
+
+def open_reader(source: str | bytes, limits: Limits, step: Step, *, keep: bool = False) -> WatchedReader:
+    """What `Reader.open` does. Raises what it raises."""
+    return WatchedReader(open_source(source), limits, step, keep)
+
+
+class WatchedMapping(Mapping[str, T]):
+    """Calls `step` each time that the writer takes a tensor.
+
+    It takes each at least three times: to look at its values, to choose a coding and to write. Where a choice does
+    not pay, it chooses again; then there are more steps than was thought.
+    """
+
+    _PASSES = 3
+
+    def __init__(self, tensors: Mapping[str, T], step: Step) -> None:
+        self._tensors = tensors
+        self._step = step
+        self._taken = 0
+
+    def __getitem__(self, name: str) -> T:
+        tensor = self._tensors[name]
+        done, count = self._taken, len(self._tensors)
+        self._taken += 1
+        self._step(done, count * max(self._PASSES, done // count + 1))
+        return tensor
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._tensors)
+
+    def __len__(self) -> int:
+        return len(self._tensors)
