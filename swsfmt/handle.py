@@ -10,6 +10,7 @@ from typing import Any, Generic, Self, TypeVar
 from .elements import Elements
 from .limits import DEFAULT_LIMITS, Limits
 from .reader import Reader
+from .source import File
 
 T = TypeVar("T")
 
@@ -17,20 +18,21 @@ T = TypeVar("T")
 class Handle(Generic[T]):
     """An open file, for use in a `with` statement. Same methods as safetensors' `safe_open`.
 
-    Raises on opening: `FormatError` for a file that is not valid, `LimitError`, `OSError`.
+    Unlike there, `metadata` is an empty dict where a file has none, and `keys` is in the order of the file.
+    Several threads may use one handle. Raises on opening: `FormatError` for a file that is not valid, `LimitError`,
+    `OSError`; and when a tensor is asked for after `close`, `InputError`.
     """
 
-    def __init__(
-        self,
-        file: str | os.PathLike[str] | bytes,
-        convert: Callable[[Elements], T],
-        limits: Limits = DEFAULT_LIMITS,
-    ) -> None:
+    def __init__(self, file: File, convert: Callable[[Elements], T], limits: Limits = DEFAULT_LIMITS) -> None:
         self._reader = Reader.open(file, limits)
         self._convert = convert
 
     def keys(self) -> list[str]:
         """Names in the order of the file."""
+        return self._reader.keys()
+
+    def offset_keys(self) -> list[str]:
+        """Names in the order of their bytes in the file, which is the same."""
         return self._reader.keys()
 
     def metadata(self) -> dict[str, str]:
@@ -41,10 +43,18 @@ class Handle(Generic[T]):
         """Decode one tensor. Raises `TensorNotFoundError`, `UnknownCodingError`, `FormatError`."""
         return self._convert(self._reader.read(name))
 
+    def get_tensors(self) -> dict[str, T]:
+        """Decode all of them. Raises `UnknownCodingError`, `FormatError`."""
+        return load_all(self._reader, self._convert)
+
     def get_slice(self, name: str) -> Slice[T]:
         """The tensor's shape and dtype, and parts of it by indexing."""
         self._reader.record(name)
         return Slice(self._reader, self._convert, name)
+
+    def close(self) -> None:
+        """Give the file back; `with` does so at its end."""
+        self._reader.close()
 
     def __enter__(self) -> Self:
         return self
@@ -52,7 +62,7 @@ class Handle(Generic[T]):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._reader.close()
+        self.close()
 
 
 class Slice(Generic[T]):

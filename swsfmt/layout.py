@@ -218,8 +218,7 @@ def _parse_record(
         assert info is not None
         resources.limits.check("max_decoded_bytes", info.nbytes, "the decoded size")
         params = module.parse(cursor, info, resources)
-        if hasattr(params, "payload_length"):
-            length = params.payload_length(info)
+        length = params.payload_length(info)
     if length is None:
         length = cursor.varint("payload length")
     if length > MAX_INLINE:
@@ -281,7 +280,7 @@ def build(metadata: Mapping[str, str], codebooks: Sequence[Codebook], drafts: Se
         index += _head(draft.coding, draft.info, dtype_id)
         dtype_id = draft.info.dtype.id
         index += _write_params(draft, bitmaps)
-        if not hasattr(draft.params, "payload_length") or draft.params.payload_length(draft.info) is None:
+        if draft.params.payload_length(draft.info) is None:
             index += varint(len(draft.payload))
         if len(draft.payload) > MAX_INLINE:
             index += zlib.crc32(draft.payload).to_bytes(4, "little")

@@ -21,7 +21,10 @@ from .handle import Handle, load_all
 from .limits import DEFAULT_LIMITS, Limits
 from .options import Options
 from .reader import Reader
+from .source import BytesSource, File, open_path
 from .writer import encode, write_atomically
+
+__all__ = ["load", "load_file", "safe_open", "save", "save_file"]
 
 Array = npt.NDArray[Any]
 
@@ -87,12 +90,14 @@ def save_file(
     write_atomically(filename, save(tensors, metadata, **options))
 
 
-def load(data: bytes, *, threads: int | None = None, limits: Limits = DEFAULT_LIMITS) -> dict[str, Array]:
+def load(
+    data: bytes | bytearray | memoryview, *, threads: int | None = None, limits: Limits = DEFAULT_LIMITS
+) -> dict[str, Array]:
     """The arrays of a file in memory, in the order of the file. Raises `FormatError`, `LimitError`.
 
     threads : for decoding the chunks of large tensors; None for as many as there are processors.
     """
-    with Reader.open(data, limits) as reader:
+    with Reader(BytesSource(data), limits) as reader:
         return load_all(reader, to_array, threads)
 
 
@@ -100,13 +105,29 @@ def load_file(
     filename: str | os.PathLike[str], *, threads: int | None = None, limits: Limits = DEFAULT_LIMITS
 ) -> dict[str, Array]:
     """The arrays of a file, in its order. Raises `FormatError`, `LimitError`, `OSError`. threads: as in `load`."""
-    with Reader.open(filename, limits) as reader:
+    with Reader(open_path(filename), limits) as reader:
         return load_all(reader, to_array, threads)
 
 
-def safe_open(filename: str | os.PathLike[str], *, limits: Limits = DEFAULT_LIMITS) -> Handle[Array]:
-    """Open a path, or a URL that fsspec knows, to list it and to decode single arrays."""
-    return Handle(filename, to_array, limits)
+def safe_open(
+    filename: File, framework: str = "np", device: str | int = "cpu", *, limits: Limits = DEFAULT_LIMITS
+) -> Handle[Any]:
+    """Open a path, a URL that fsspec knows, or a file in memory, to list it and to decode single tensors.
+
+    framework : "np" or "numpy" for arrays, "pt", "torch" or "pytorch" for tensors of torch
+    device : where tensors of torch go
+    Raises `FormatError`, `LimitError`, `OSError`; `InputError` for another framework.
+    """
+    if framework in ("np", "numpy"):
+        if device != "cpu":
+            raise InputError(f"NumPy arrays cannot be on device {device!r}")
+        return Handle(filename, to_array, limits)
+    if framework not in ("pt", "torch", "pytorch"):
+        raise InputError(f"framework {framework!r} is not known; use 'np' or 'pt'")
+    # Not at the top: torch is slow to import, and may not be installed.
+    from .torch import safe_open
+
+    return safe_open(filename, framework, device, limits=limits)
 
 
 def to_array(elements: Elements) -> Array:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import zlib
 from types import TracebackType
 from typing import Self
@@ -13,11 +12,11 @@ from .codings import alias
 from .codings.common import Decoded, TensorInfo
 from .codings.partial import decode_range
 from .elements import Elements
-from .errors import ChecksumError, SwsError, TensorNotFoundError, TruncatedError, UnknownCodingError
+from .errors import ChecksumError, InputError, SwsError, TensorNotFoundError, TruncatedError, UnknownCodingError
 from .layout import MAX_HEADER, Layout, Record, parse_prefix, prefix_length
 from .limits import DEFAULT_LIMITS, Limits
 from .sections import Section, Span
-from .source import Source, open_source
+from .source import File, Source, open_source
 
 _FIRST_READ = 1 << 16
 
@@ -31,6 +30,7 @@ class Reader:
     def __init__(self, source: Source, limits: Limits = DEFAULT_LIMITS) -> None:
         self.source = source
         self.limits = limits
+        self._closed = False
         try:
             self.layout: Layout = self._read_prefix()
         except SwsError as error:
@@ -40,9 +40,7 @@ class Reader:
         self._numbers = {record.name: i for i, record in enumerate(self.layout.records)}
 
     @classmethod
-    def open(
-        cls, file: str | os.PathLike[str] | bytes | bytearray | memoryview, limits: Limits = DEFAULT_LIMITS
-    ) -> Reader:
+    def open(cls, file: File, limits: Limits = DEFAULT_LIMITS) -> Reader:
         """Open a path, a URL that fsspec knows, or a file that is in memory."""
         return cls(open_source(file), limits)
 
@@ -132,6 +130,8 @@ class Reader:
 
     def payload(self, record: Record) -> bytes:
         """The bytes of a payload, its CRC-32 checked."""
+        if self._closed:
+            raise InputError("this file has been closed; read it inside of the with statement", file=self.source.name)
         if record.inline is not None:
             return record.inline
         data = self.source.read_at(record.offset, record.payload_length)
@@ -157,6 +157,8 @@ class Reader:
         )
 
     def close(self) -> None:
+        """Give the file back; what the index says can still be asked."""
+        self._closed = True
         self.source.close()
 
     def __enter__(self) -> Self:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ from .layout import Record
 from .limits import DEFAULT_LIMITS, Limits
 from .reader import Reader
 from .sections import Section, Span
+from .source import File
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class TensorReport:
 
     @property
     def numel(self) -> int:
-        return int(np.prod(self.shape, dtype=object)) if self.shape else 1
+        return math.prod(self.shape)
 
     @property
     def ratio(self) -> float | None:
@@ -84,9 +85,7 @@ class Report:
         return out
 
 
-def inspect(
-    file: str | os.PathLike[str] | bytes | bytearray | memoryview, *, limits: Limits = DEFAULT_LIMITS
-) -> Report:
+def inspect(file: File, *, limits: Limits = DEFAULT_LIMITS) -> Report:
     """Account for every byte of a file. Decodes every tensor to do so, one at a time.
 
     Raises `FormatError` for a damaged file. A tensor with an unknown coding is listed, its payload counted as raw.
@@ -95,7 +94,7 @@ def inspect(
         return report(reader)
 
 
-def verify(file: str | os.PathLike[str] | bytes | bytearray | memoryview, *, limits: Limits = DEFAULT_LIMITS) -> Report:
+def verify(file: File, *, limits: Limits = DEFAULT_LIMITS) -> Report:
     """Check every checksum and decode everything; return the same report as `inspect`.
 
     Raises `FormatError` for a damaged file and `UnknownCodingError` for a tensor that cannot be checked.

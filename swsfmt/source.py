@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 import threading
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from .errors import InputError, TruncatedError
+
+File: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview
+"""A path, a URL (anything with ://), or a file that is in memory."""
 
 
 class Source(Protocol):
@@ -90,10 +93,13 @@ class PathSource:
         self._file.close()
 
 
-def open_source(file: str | os.PathLike[str] | bytes | bytearray | memoryview) -> Source:
-    """A path, a URL (anything with ://), or a file in memory."""
-    if isinstance(file, bytes | bytearray | memoryview):
-        return BytesSource(file)
-    if isinstance(file, str) and "://" in file:
-        return UrlSource(file)
-    return PathSource(file)
+def open_path(path: str | os.PathLike[str]) -> Source:
+    """A path or a URL, whatever its type: a path given as bytes is not a file in memory."""
+    if isinstance(path, str) and "://" in path:
+        return UrlSource(path)
+    return PathSource(path)
+
+
+def open_source(file: File) -> Source:
+    """Whatever a `File` may be."""
+    return BytesSource(file) if isinstance(file, bytes | bytearray | memoryview) else open_path(file)

@@ -20,7 +20,21 @@ from .limits import DEFAULT_LIMITS, Limits
 from .numpy import EncodingOptions
 from .options import Options
 from .reader import Reader
+from .report import inspect, verify
+from .source import BytesSource, File, open_path
 from .writer import encode, write_atomically
+
+__all__ = [
+    "inspect",
+    "load",
+    "load_file",
+    "load_model",
+    "safe_open",
+    "save",
+    "save_file",
+    "save_model",
+    "verify",
+]
 
 _DTYPES = {
     "BOOL": torch.bool,
@@ -78,7 +92,7 @@ def save_file(
 
 
 def load(
-    data: bytes,
+    data: bytes | bytearray | memoryview,
     *,
     device: str | torch.device | int = "cpu",
     dtype: torch.dtype | None = None,
@@ -91,7 +105,7 @@ def load(
     dtype : floating-point tensors are converted to it; None leaves them as they are.
     threads : for decoding the chunks of large tensors; None for as many as there are processors.
     """
-    with Reader.open(data, limits) as reader:
+    with Reader(BytesSource(data), limits) as reader:
         return load_all(reader, _converter(device, dtype), threads)
 
 
@@ -104,17 +118,23 @@ def load_file(
     limits: Limits = DEFAULT_LIMITS,
 ) -> dict[str, torch.Tensor]:
     """The tensors of a file, in its order. Raises `FormatError`, `LimitError`, `OSError`. Arguments as in `load`."""
-    with Reader.open(filename, limits) as reader:
+    with Reader(open_path(filename), limits) as reader:
         return load_all(reader, _converter(device, dtype), threads)
 
 
 def safe_open(
-    filename: str | os.PathLike[str],
+    filename: File,
+    framework: str = "pt",
     device: str | torch.device | int = "cpu",
     *,
     limits: Limits = DEFAULT_LIMITS,
 ) -> Handle[torch.Tensor]:
-    """Open a path, or a URL that fsspec knows, to list it and to decode single tensors."""
+    """Open a path, a URL that fsspec knows, or a file in memory, to list it and to decode single tensors.
+
+    Raises `FormatError`, `LimitError`, `OSError`; `InputError` for a framework other than torch.
+    """
+    if framework not in ("pt", "torch", "pytorch"):
+        raise InputError(f"framework {framework!r}: this function gives tensors of torch; use swsfmt.safe_open")
     return Handle(filename, _converter(device), limits)
 
 
@@ -183,6 +203,11 @@ def from_tensor(tensor: torch.Tensor) -> Elements:
 
 def _check(tensor: torch.Tensor) -> None:
     """Refuse what has no plain array of elements."""
+    if torch.nn.parameter.is_lazy(tensor):
+        raise InputError("a lazy parameter has no values yet; run the model once")
+    if type(tensor).__torch_dispatch__ != torch.Tensor.__torch_dispatch__:
+        # Its elements are elsewhere, or nowhere: DTensor, FakeTensor, torchao's quantised tensors.
+        raise InputError(f"a {type(tensor).__name__} is not a plain tensor; make it one before saving")
     if tensor.is_nested or tensor.layout != torch.strided or tensor.is_quantized:
         kind = "nested" if tensor.is_nested else f"of layout {tensor.layout} and dtype {tensor.dtype}"
         raise InputError(f"a tensor {kind} is not dense")
@@ -194,7 +219,7 @@ def _check(tensor: torch.Tensor) -> None:
 
 def _memory(tensor: torch.Tensor) -> Any:
     """Equal for two tensors that are the same memory; None for one that has none."""
-    if tensor.numel() == 0:
+    if tensor.numel() == 0 or tensor.data_ptr() == 0:
         return None
     return (
         tensor.device,

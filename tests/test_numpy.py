@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -211,3 +213,35 @@ else:
     raise SystemExit("no error")
 """
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_closed_handle(tmp_path: Path) -> None:
+    path = tmp_path / "m.sws"
+    swsfmt.save_file({"w": np.arange(1000.0), "b": np.zeros(3)}, path)
+    with swsfmt.safe_open(path) as file:
+        part = file.get_slice("w")
+        assert list(file.get_tensors()) == file.keys() == file.offset_keys() == ["w", "b"]
+    assert part.get_shape() == [1000]
+    for read in (lambda: file.get_tensor("w"), lambda: file.get_tensor("b"), lambda: part[:3], file.get_tensors):
+        with pytest.raises(swsfmt.InputError, match=r"has been closed.*with statement") as caught:
+            read()
+        assert caught.value.file == str(path)
+
+
+def test_a_path_is_not_data_and_data_is_not_a_path(tmp_path: Path) -> None:
+    path = tmp_path / "m.sws"
+    swsfmt.save_file({"w": np.arange(4)}, path)
+    with pytest.raises(TypeError):
+        swsfmt.load(str(path))  # type: ignore[arg-type]
+    assert swsfmt.load_file(os.fsencode(path)).keys() == {"w"}  # type: ignore[arg-type]
+    assert swsfmt.load(bytearray(path.read_bytes())).keys() == {"w"}
+
+
+def test_threads_share_a_handle(tmp_path: Path) -> None:
+    """Each tensor is read at its own place, whoever reads at the same time."""
+    tensors = {f"t{i}": np.random.default_rng(i).normal(size=2000) for i in range(40)}
+    swsfmt.save_file(tensors, tmp_path / "m.sws")
+    with swsfmt.safe_open(tmp_path / "m.sws") as file, ThreadPoolExecutor(8) as pool:
+        for _ in range(5):
+            for name, found in zip(tensors, pool.map(file.get_tensor, tensors), strict=True):
+                np.testing.assert_array_equal(found, tensors[name])

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -357,3 +358,55 @@ def test_threads_give_the_same_tensors(threads: int | None, tmp_path: Path) -> N
     assert torch.equal(found["dense"], dense)
     assert torch.equal(found["sparse"], sparse)
     assert torch.equal(found["columns"], sparse.t())
+
+
+def test_tensors_without_plain_elements_are_refused() -> None:
+    from torch._subclasses.fake_tensor import FakeTensorMode
+
+    with FakeTensorMode():
+        fake = torch.zeros(3)
+    for tensor, message in (
+        (fake, "a FakeTensor is not a plain tensor"),
+        (torch.nn.LazyLinear(4).weight, "lazy parameter"),
+    ):
+        with pytest.raises(swsfmt.InputError, match=message) as caught:
+            sws.save({"w": tensor})
+        assert caught.value.tensor == "w"
+
+
+class Labelled(torch.Tensor):
+    """A subclass that holds its elements itself."""
+
+
+def test_plain_subclasses_are_tensors() -> None:
+    given = torch.arange(6.0).as_subclass(Labelled)
+    assert torch.equal(sws.load(sws.save({"w": given}))["w"], torch.arange(6.0))
+
+
+def test_empty_tensors_are_not_tied() -> None:
+    """They have no memory that could be the same."""
+    found = sws.load(sws.save({"a": torch.empty(0, 3), "b": torch.empty(0, 3)}))
+    assert found["a"] is not found["b"]
+
+
+def test_public_names() -> None:
+    assert all(callable(getattr(sws, name)) for name in sws.__all__)
+    assert {"save_file", "load_file", "save", "load", "safe_open", "inspect", "verify"} <= set(sws.__all__)
+
+
+def test_frameworks(tmp_path: Path) -> None:
+    path = tmp_path / "m.sws"
+    sws.save_file({"w": torch.arange(4.0)}, path)
+    with swsfmt.safe_open(path, framework="pt", device="cpu") as file:
+        assert isinstance(file.get_tensor("w"), torch.Tensor)
+    with swsfmt.safe_open(path) as file:
+        assert isinstance(file.get_tensor("w"), np.ndarray)
+    with sws.safe_open(path, "pt", "meta") as file:
+        assert file.get_tensor("w").is_meta
+    for call, message in (
+        (lambda: swsfmt.safe_open(path, "tf"), "framework 'tf' is not known"),
+        (lambda: swsfmt.safe_open(path, "np", "cuda"), "cannot be on device"),
+        (lambda: sws.safe_open(path, "np"), "use swsfmt.safe_open"),
+    ):
+        with pytest.raises(swsfmt.InputError, match=message):
+            call()

@@ -48,6 +48,9 @@ class Params:
     stream: Stream
     chunks: Chunks = NO_CHUNKS
 
+    def payload_length(self, tensor: TensorInfo) -> None:
+        """The record holds it."""
+
 
 def parse(cursor: Cursor, tensor: TensorInfo, resources: Resources) -> Params:
     if tensor.numel == 0:
