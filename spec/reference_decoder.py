@@ -669,11 +669,18 @@ def decode(data: bytes, max_decoded_bytes: int = 2**32) -> Decoded:
 
 
 def main(arguments: list[str]) -> int:
+    if arguments in (["-h"], ["--help"]):
+        print(__doc__)
+        return 0
     if len(arguments) != 1:
         print(__doc__, file=sys.stderr)
         return 2
-    with open(arguments[0], "rb") as file:
-        data = file.read()
+    try:
+        with open(arguments[0], "rb") as file:
+            data = file.read()
+    except OSError as error:
+        print(error, file=sys.stderr)
+        return 2
     try:
         decoded = decode(data)
     except Invalid as error:

@@ -286,6 +286,8 @@ def build(metadata: Mapping[str, str], codebooks: Sequence[Codebook], drafts: Se
             index += zlib.crc32(draft.payload).to_bytes(4, "little")
         else:
             index += draft.payload
+    if len(drafts) > DEFAULT_LIMITS.max_tensors:
+        raise InputError(f"{len(drafts)} tensors, the format allows {DEFAULT_LIMITS.max_tensors}")
     if len(index) > DEFAULT_LIMITS.max_index_bytes:
         raise InputError(f"the index would have {len(index)} bytes, the format allows {DEFAULT_LIMITS.max_index_bytes}")
     head = SIGNATURE + bytes([MAJOR, MINOR]) + varint(len(index)) + bytes(index)

@@ -11,6 +11,10 @@ from .errors import LimitError
 class Limits:
     """Upper bounds for untrusted files. A file above one of them raises `LimitError`.
 
+    Memory: a reader holds the index, what the limits below say, and while it decodes a tensor its elements, its
+    payload and at most two more bytes for each of its symbols. The defaults are the limits of spec section 8, which
+    every writer keeps, but for the decoded size.
+
     max_decoded_bytes : int
         Decoded size of all tensors together, in bytes. A file of 100 bytes may legally stand for gigabytes of zeros.
     max_tensors : int

@@ -150,6 +150,8 @@ def from_array(array: Array, name: str | None = None) -> Elements:
 
 
 def _elements(tensors: Mapping[str, Array]) -> dict[str, Elements | Tied]:
+    if not isinstance(tensors, Mapping):
+        raise InputError(f"give a mapping from names to arrays, not a {type(tensors).__name__}")
     out: dict[str, Elements | Tied] = {}
     seen: dict[Any, str] = {}
     # Arrays that a lazy mapping makes must not go before all have been seen: their memory would be given out again.

@@ -52,8 +52,8 @@ class TensorReport:
 
     @property
     def ratio(self) -> float | None:
-        """Dense bytes over the bytes of this tensor's record and payload."""
-        return self.dense_bytes / self.file_bytes if self.alias_of is None else None
+        """Dense bytes over the bytes of this tensor's record and payload; None for an alias and an unknown coding."""
+        return self.dense_bytes / self.file_bytes if self.nonzero is not None else None
 
     @property
     def sparsity(self) -> float | None:

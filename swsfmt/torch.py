@@ -166,6 +166,8 @@ def load_model(
 
 def to_elements(tensors: Mapping[str, Any]) -> dict[str, Elements | Tied]:
     """What the writer takes: elements, with tied tensors named as such. Raises `InputError`."""
+    if not isinstance(tensors, Mapping):
+        raise InputError(f"give a mapping from names to tensors, not a {type(tensors).__name__}")
     out: dict[str, Elements | Tied] = {}
     seen: dict[Any, str] = {}
     # Tensors that a lazy mapping makes must not go before all have been seen: their memory would be given out again.

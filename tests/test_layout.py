@@ -33,7 +33,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import swsfmt
-from swsfmt import IndexRuleError, cursor, layout
+from swsfmt import IndexRuleError, Limits, cursor, layout
 from swsfmt.codings import raw
 from swsfmt.codings.common import TensorInfo
 from swsfmt.cursor import Cursor
@@ -317,3 +317,17 @@ def test_dtypes_that_can_be_narrowed() -> None:
     }
     found: dict[str, Any] = {name: {d.name for d in narrower(dtype)} for name, dtype in BY_NAME.items()}
     assert {name: storages for name, storages in found.items() if storages} == table
+
+
+def test_a_writer_keeps_the_limits_of_the_specification(monkeypatch: pytest.MonkeyPatch) -> None:
+    tensors = {name: np.zeros(3) for name in "abcd"}
+    swsfmt.save(tensors)
+    for limits, message in ((Limits(max_tensors=3), "4 tensors"), (Limits(max_index_bytes=20), "the index would have")):
+        monkeypatch.setattr("swsfmt.layout.DEFAULT_LIMITS", limits)
+        with pytest.raises(swsfmt.InputError, match=message):
+            swsfmt.save(tensors)
+
+
+def test_only_mappings_are_saved() -> None:
+    with pytest.raises(swsfmt.InputError, match="not a list"):
+        swsfmt.save([np.zeros(3)])  # type: ignore[arg-type]

@@ -296,14 +296,8 @@ def _decode_fused(
 
 def read_chunk_table(reader: BitReader, entries: int, p: Coded) -> npt.NDArray[np.int64]:
     """Gap bits, value bits and advance of each chunk: int64 of shape (chunks, 3)."""
-    count, total = p.chunks.count(entries), sum(p.chunks.widths)
-    flags = reader.flags(count * total, "chunk table").reshape(count, total)
-    table = np.zeros((count, 3), np.int64)
-    start = 0
-    for column, width in enumerate(p.chunks.widths):
-        for bit in range(width):
-            table[:, column] |= flags[:, start + bit].astype(np.int64) << bit
-        start += width
+    count = p.chunks.count(entries)
+    table = reader.rows(count, p.chunks.widths, "chunk table")
     if not p.chunks.widths[1]:
         sizes = np.full(count, p.chunks.size)
         sizes[-1] = entries - int(sizes[:-1].sum())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 from bitarray import bitarray
@@ -90,12 +92,17 @@ class BitReader:
 
     def fields(self, count: int, width: int, what: str) -> npt.NDArray[np.int64]:
         """`count` unsigned numbers of `width` <= 32 bits."""
-        if width == 0:
-            return np.zeros(count, np.int64)
-        flags = self.flags(count * width, what).reshape(count, width)
-        out = np.zeros(count, np.int64)
-        for i in range(width):
-            out |= flags[:, i].astype(np.int64) << i
+        return self.rows(count, (width,), what)[:, 0]
+
+    def rows(self, count: int, widths: Sequence[int], what: str) -> npt.NDArray[np.int64]:
+        """`count` rows of unsigned numbers of `widths` <= 32 bits: int64 of shape (count, len(widths))."""
+        flags = self.flags(count * sum(widths), what).reshape(count, sum(widths))
+        out = np.zeros((count, len(widths)), np.int64)
+        start = 0
+        for column, width in enumerate(widths):
+            for i in range(width):
+                out[:, column] |= flags[:, start + i].astype(np.int64) << i
+            start += width
         return out
 
     def flags(self, count: int, what: str) -> npt.NDArray[np.uint8]:
