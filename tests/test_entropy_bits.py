@@ -18,7 +18,7 @@ def text(writer: BitWriter) -> str:
 
 def reader_of(digits: str) -> BitReader:
     reader = BitReader(bits(digits), PayloadError)
-    del reader.bits[len(digits.replace(" ", "")) :]
+    reader.bits = reader.bits[: len(digits.replace(" ", ""))]
     return reader
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,8 @@ from ..entropy.prefix_code import PrefixCode
 from ..errors import PayloadError
 from ..limits import DEFAULT_LIMITS, Limits
 from ..sections import Section, Span
+
+Payload: TypeAlias = bytes | memoryview
 
 FIRST_CHUNK_BITS = 9
 MAX_FIELD_WIDTH = 32

@@ -19,6 +19,7 @@ from .common import (
     NO_CHUNKS,
     Chunks,
     Decoded,
+    Payload,
     Resources,
     Stream,
     StreamKind,
@@ -88,7 +89,7 @@ def write(params: Params) -> bytes:
     return out + packed.to_bytes()
 
 
-def decode(params: Params, tensor: TensorInfo, payload: bytes, threads: int = 1) -> Decoded:
+def decode(params: Params, tensor: TensorInfo, payload: Payload, threads: int = 1) -> Decoded:
     """Decode and check the payload. Raises `PayloadError`."""
     reader = BitReader(payload, PayloadError)
     count = params.chunks.count(tensor.numel)

@@ -11,7 +11,7 @@ from ..codebook import parse_dtype
 from ..cursor import Cursor
 from ..dtypes import DType
 from ..sections import Section, Span
-from .common import Decoded, Resources, TensorInfo
+from .common import Decoded, Payload, Resources, TensorInfo
 
 ID = 1
 NAME = "narrow"
@@ -39,7 +39,7 @@ def write(params: Params) -> bytes:
     return bytes([params.storage.id])
 
 
-def decode(params: Params, tensor: TensorInfo, payload: bytes, threads: int = 1) -> Decoded:
+def decode(params: Params, tensor: TensorInfo, payload: Payload, threads: int = 1) -> Decoded:
     """Decode and check the payload. Raises `PayloadError`."""
     stored = np.frombuffer(payload, params.storage.bits)
     bits = dtypes.widen(stored, params.storage, tensor.dtype)

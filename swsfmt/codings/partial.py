@@ -17,10 +17,10 @@ from ..entropy import kernels
 from ..entropy.bits import BitReader
 from ..errors import PayloadError
 from . import BY_ID, dense, narrow, raw, sparse
-from .common import TensorInfo
+from .common import Payload, TensorInfo
 
 
-def decode_range(coding: int, params: Any, tensor: TensorInfo, payload: bytes, first: int, last: int) -> Bits:
+def decode_range(coding: int, params: Any, tensor: TensorInfo, payload: Payload, first: int, last: int) -> Bits:
     """Elements as unsigned integers, flat (bytes where an element has 16)."""
     if isinstance(params, raw.Params):
         part = payload[first * tensor.dtype.itemsize : last * tensor.dtype.itemsize]
@@ -38,7 +38,7 @@ def decode_range(coding: int, params: Any, tensor: TensorInfo, payload: bytes, f
     return bits
 
 
-def _dense(params: dense.Params, tensor: TensorInfo, payload: bytes, first: int, last: int) -> Bits:
+def _dense(params: dense.Params, tensor: TensorInfo, payload: Payload, first: int, last: int) -> Bits:
     reader = BitReader(payload, PayloadError)
     size, count = params.chunks.size, params.chunks.count(tensor.numel)
     told = reader.fields(count, params.chunks.widths[0], "chunk table")
@@ -49,7 +49,7 @@ def _dense(params: dense.Params, tensor: TensorInfo, payload: bytes, first: int,
     return params.codebook.symbols[symbols[first - begin * size : last - begin * size]]
 
 
-def _sparse(entries: int, p: sparse.Coded, tensor: TensorInfo, payload: bytes, first: int, last: int) -> Bits:
+def _sparse(entries: int, p: sparse.Coded, tensor: TensorInfo, payload: Payload, first: int, last: int) -> Bits:
     reader = BitReader(payload, PayloadError)
     told = sparse.read_chunk_table(reader, entries, p)
     starts = sparse.chunk_starts(told, reader.position)

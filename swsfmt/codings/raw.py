@@ -9,7 +9,7 @@ import numpy as np
 from ..cursor import Cursor
 from ..errors import PayloadError
 from ..sections import Section, Span
-from .common import Decoded, Resources, TensorInfo
+from .common import Decoded, Payload, Resources, TensorInfo
 
 ID = 0
 NAME = "raw"
@@ -30,7 +30,7 @@ def write(params: Params) -> bytes:
     return b""
 
 
-def decode(params: Params, tensor: TensorInfo, payload: bytes, threads: int = 1) -> Decoded:
+def decode(params: Params, tensor: TensorInfo, payload: Payload, threads: int = 1) -> Decoded:
     """Decode and check the payload. Raises `PayloadError`."""
     bits = np.frombuffer(payload, tensor.dtype.bits)
     if tensor.dtype.name == "BOOL" and bool((bits > 1).any()):

@@ -21,6 +21,7 @@ from .common import (
     NO_CHUNKS,
     Chunks,
     Decoded,
+    Payload,
     Resources,
     Stream,
     StreamKind,
@@ -210,7 +211,7 @@ def write(params: Params, bitmaps: list[Live]) -> bytes:
     return out + packed.to_bytes()
 
 
-def decode(params: Params, tensor: TensorInfo, payload: bytes, threads: int = 1) -> Decoded:
+def decode(params: Params, tensor: TensorInfo, payload: Payload, threads: int = 1) -> Decoded:
     """Decode and check the payload. Raises `PayloadError`."""
     p = params.coded
     if p is None:
@@ -283,7 +284,6 @@ def _decode_fused(
         p.matrix.lines(p.scan),
         p.matrix.line_length(p.scan),
         p.matrix.offsets(p.scan),
-        p.scan == Scan.ROWS,
         threads,
     )
     if found is None:

@@ -15,7 +15,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_LENGTH = 12, WINDOW = 11, LANES = 4, GAP_BLOCK = 2048, SLACK = 8, MAX_FUSED_CHUNK = 1 << 16 };
+enum { MAX_LENGTH = 12, MIN_WIDTH = 10, LANES = 4, GAP_BLOCK = 2048, SLACK = 8, MAX_FUSED_CHUNK = 1 << 16 };
+
+/* What the next bits of a stream may be, at most. */
+#define PATTERNS (1u << MAX_LENGTH)
 
 /* Results besides the number of a bad chunk, which is not negative. */
 enum { FINE = -1, NO_MEMORY = -2 };
@@ -30,18 +33,18 @@ typedef struct {
 } Wide;
 
 typedef struct {
-    int width;
+    union {
+        uint64_t packed[PATTERNS]; /* bits consumed, elements, then up to 6 elements of one byte or 3 of two */
+        Wide wide[PATTERNS];
+    } multi;
+    int width;     /* of a pattern in bits; small tables stay in the first-level cache */
     int bytes;     /* of an element: 1, 2 or 4 */
     int single;    /* the symbol of a code without bits, or -1 */
     int has_holes; /* patterns without a codeword exist (only in a fixed-width code); their symbol is `alphabet` */
     uint32_t alphabet;
     const uint8_t *elements; /* of all symbols, or NULL where a symbol stands for itself */
-    uint16_t symbol[1 << MAX_LENGTH];
-    uint8_t length[1 << MAX_LENGTH];
-    union {
-        uint64_t packed[1 << MAX_LENGTH]; /* bits consumed, elements, then up to 6 elements of one byte or 3 of two */
-        Wide wide[1 << MAX_LENGTH];
-    } multi;
+    uint16_t symbol[PATTERNS];
+    uint8_t length[PATTERNS];
 } Table;
 
 static uint32_t element_of(const Table *t, uint32_t symbol)
@@ -64,7 +67,7 @@ static void build(Table *t, const uint16_t *codewords, const uint8_t *lengths, s
                   const uint8_t *elements, int bytes)
 {
     uint32_t kraft = 0;
-    t->width = WINDOW;
+    t->width = MIN_WIDTH;
     for (size_t s = 0; s < alphabet; s++) {
         if (lengths[s] > t->width)
             t->width = lengths[s];
@@ -74,7 +77,7 @@ static void build(Table *t, const uint16_t *codewords, const uint8_t *lengths, s
     size_t size = (size_t)1 << t->width;
     t->bytes = bytes;
     t->single = single;
-    t->has_holes = single < 0 && kraft < (1u << MAX_LENGTH);
+    t->has_holes = single < 0 && kraft < PATTERNS;
     t->alphabet = (uint32_t)alphabet;
     t->elements = elements;
     if (single >= 0)
@@ -166,39 +169,43 @@ static size_t safe_rounds(const Table *t, const Lane *lane)
     return by_bits < by_room ? by_bits : by_room;
 }
 
-/* `word` holds the stream from bit 3 or 4 on, so that a masked shift is the offset of a table entry in bytes. */
+/* `word` holds the stream from bit SHIFT on, so that it is, masked, the offset of a table entry. The low six bits of an
+ * entry are the bits it consumes; those of the sum of four entries are the bits of all four, since these are at most 48.
+ * The only chain from one lookup to the next is: mask, load, shift. */
 #define LOOKUP_PACKED(OUT)                                                                                             \
     do {                                                                                                               \
         uint64_t entry;                                                                                                \
-        memcpy(&entry, table + (word >> used & mask), 8);                                                              \
+        memcpy(&entry, table + (word & mask), 8);                                                                      \
         put64(OUT, entry >> 16);                                                                                       \
         (OUT) += entry >> 8 & 255;                                                                                     \
-        used += entry & 255;                                                                                           \
+        word >>= entry & 63;                                                                                           \
+        sum += entry;                                                                                                  \
     } while (0)
 
 #define LOOKUP_WIDE(OUT)                                                                                               \
     do {                                                                                                               \
-        const Wide *entry = (const Wide *)(const void *)(table + (word >> used & mask));                               \
+        const Wide *entry = (const Wide *)(const void *)(table + (word & mask));                                       \
         memcpy(OUT, entry, sizeof *entry);                                                                             \
         (OUT) += entry->size;                                                                                          \
-        used += entry->bits;                                                                                           \
+        word >>= entry->bits & 63;                                                                                     \
+        sum += entry->bits;                                                                                            \
     } while (0)
 
 #define ROUND(LOOKUP, SHIFT, OUT, AT)                                                                                  \
     do {                                                                                                               \
-        uint64_t word = load64(data + ((AT) >> 3)) >> ((AT)&7) << SHIFT, used = 0;                                     \
+        uint64_t word = load64(data + ((AT) >> 3)) >> ((AT)&7) << SHIFT, sum = 0;                                      \
         LOOKUP(OUT);                                                                                                   \
         LOOKUP(OUT);                                                                                                   \
         LOOKUP(OUT);                                                                                                   \
         LOOKUP(OUT);                                                                                                   \
-        (AT) += used;                                                                                                  \
+        (AT) += sum & 63;                                                                                              \
     } while (0)
 
 /* One lane alone, and four in turn, whose chains of loads overlap in the processor. */
-#define ROUNDS(NAME, LOOKUP, BYTES, SHIFT, WIDTH)                                                                      \
+#define ROUNDS(NAME, LOOKUP, BYTES, SHIFT)                                                                    \
     static void NAME##_one(Bits b, const Table *t, Lane *lane, size_t n)                                               \
     {                                                                                                                  \
-        const uint64_t mask = (((uint64_t)1 << WIDTH) - 1) << SHIFT;                                                   \
+        const uint64_t mask = (((uint64_t)1 << t->width) - 1) << SHIFT;                                                   \
         const uint8_t *data = b.data, *table = (const uint8_t *)&t->multi;                                             \
         uint64_t at = lane->at;                                                                                        \
         uint8_t *out = lane->out + lane->count * BYTES;                                                                \
@@ -209,7 +216,7 @@ static size_t safe_rounds(const Table *t, const Lane *lane)
     }                                                                                                                  \
     static void NAME##_four(Bits b, const Table *t, Lane *lanes, size_t n)                                             \
     {                                                                                                                  \
-        const uint64_t mask = (((uint64_t)1 << WIDTH) - 1) << SHIFT;                                                   \
+        const uint64_t mask = (((uint64_t)1 << t->width) - 1) << SHIFT;                                                   \
         const uint8_t *data = b.data, *table = (const uint8_t *)&t->multi;                                             \
         uint64_t at0 = lanes[0].at, at1 = lanes[1].at, at2 = lanes[2].at, at3 = lanes[3].at;                           \
         uint8_t *out0 = lanes[0].out + lanes[0].count * BYTES, *out1 = lanes[1].out + lanes[1].count * BYTES;          \
@@ -226,23 +233,15 @@ static size_t safe_rounds(const Table *t, const Lane *lane)
         lanes[3].at = at3, lanes[3].count = (size_t)(out3 - lanes[3].out) / BYTES;                                     \
     }
 
-ROUNDS(byte11, LOOKUP_PACKED, 1, 3, 11)
-ROUNDS(byte12, LOOKUP_PACKED, 1, 3, 12)
-ROUNDS(pair11, LOOKUP_PACKED, 2, 3, 11)
-ROUNDS(pair12, LOOKUP_PACKED, 2, 3, 12)
-ROUNDS(quad11, LOOKUP_WIDE, 4, 4, 11)
-ROUNDS(quad12, LOOKUP_WIDE, 4, 4, 12)
+ROUNDS(byte, LOOKUP_PACKED, 1, 3)
+ROUNDS(pair, LOOKUP_PACKED, 2, 3)
+ROUNDS(quad, LOOKUP_WIDE, 4, 4)
 
 typedef void Rounds(Bits, const Table *, Lane *, size_t);
 
-/* By size of the elements (1, 2, 4 bytes) and width of the table (11, 12 bits). */
-static Rounds *const ONE[3][2] = {{byte11_one, byte12_one}, {pair11_one, pair12_one}, {quad11_one, quad12_one}};
-static Rounds *const FOUR[3][2] = {{byte11_four, byte12_four}, {pair11_four, pair12_four}, {quad11_four, quad12_four}};
-
-static void rounds_one(Bits b, const Table *t, Lane *lane, size_t n)
-{
-    ONE[t->bytes >> 1][t->width - WINDOW](b, t, lane, n);
-}
+/* By size of the elements: 1, 2, 4 bytes. */
+static Rounds *const ONE[3] = {byte_one, pair_one, quad_one};
+static Rounds *const FOUR[3] = {byte_four, pair_four, quad_four};
 
 /* All that four lanes can safely do together. */
 static void rounds_four(Bits b, const Table *t, Lane *lanes)
@@ -255,7 +254,7 @@ static void rounds_four(Bits b, const Table *t, Lane *lanes)
         }
         if (n == 0)
             return;
-        FOUR[t->bytes >> 1][t->width - WINDOW](b, t, lanes, n);
+        FOUR[t->bytes >> 1](b, t, lanes, n);
     }
 }
 
@@ -283,7 +282,7 @@ static int finish(Bits b, const Table *t, Lane *lane)
         return 1;
     }
     while (!t->has_holes && (rounds = safe_rounds(t, lane)) > 0)
-        rounds_one(b, t, lane, rounds);
+        ONE[t->bytes >> 1](b, t, lane, rounds);
     while (lane->count < lane->want && lane->at < lane->end) {
         size_t pattern = (size_t)(peek(b, lane->at) & mask);
         if (lane->end - lane->at < t->length[pattern] || t->symbol[pattern] >= t->alphabet)
@@ -339,15 +338,7 @@ static long decode_dense(Bits b, const Table *t, const int64_t *starts, size_t c
 typedef struct {
     const int64_t *line_offsets, *place_offsets;
     uint64_t line_length;
-    int ascending; /* positions ascend in memory, so that a block can be zeroed just before it is filled */
 } Geometry;
-
-static inline uint64_t flat(const Geometry *g, uint64_t position)
-{
-    if (g->line_offsets == NULL)
-        return position;
-    return (uint64_t)(g->line_offsets[position / g->line_length] + g->place_offsets[position % g->line_length]);
-}
 
 /* Put the elements of `n` gap symbols; the caller has checked that all positions lie in the matrix. */
 #define SCATTER(TYPE)                                                                                                  \
@@ -394,18 +385,8 @@ static size_t scatter(const Geometry *g, uint64_t position, const uint16_t *gaps
 typedef struct {
     Lane gaps, values;
     uint64_t position, position_end;
-    uint64_t zeroed, zero_end; /* elements */
     size_t entries;
 } Chunk;
-
-/* Zero the elements up to `to`. */
-static void zero(Chunk *c, uint64_t to, int bytes, uint8_t *out)
-{
-    if (to > c->zeroed) {
-        memset(out + c->zeroed * (uint64_t)bytes, 0, (size_t)((to - c->zeroed) * (uint64_t)bytes));
-        c->zeroed = to;
-    }
-}
 
 /* Use up the gap symbols in the chunk's buffer. Returns 0 if they leave the chunk. */
 static int place(Chunk *c, const Geometry *g, uint16_t skip, int bytes, uint8_t *out, uint64_t *symbols)
@@ -418,23 +399,20 @@ static int place(Chunk *c, const Geometry *g, uint16_t skip, int bytes, uint8_t 
     }
     if (found > c->values.want - c->entries || sum + found > c->position_end - c->position)
         return 0;
-    uint64_t next = c->position + sum + found;
-    if (n > 0 && g->ascending)
-        zero(c, flat(g, next - 1) + 1, bytes, out);
     scatter(g, c->position, gaps, n, skip, c->values.out + c->entries * (size_t)bytes, out, bytes);
-    c->position = next;
+    c->position += sum + found;
     c->entries += found;
     c->gaps.count = 0;
     *symbols += n;
     return 1;
 }
 
-/* Chunks first to last - 1. starts: rows of (gap bit, value bit, position), one more than there are chunks.
+/* Chunks first to last - 1, into zeros. starts: rows of (gap bit, value bit, position), one more than there are chunks.
  * Every chunk must end exactly where the next one starts. Returns FINE or the chunk that does not; adds to *symbols the
  * number of gap symbols. */
 static long decode_sparse(Bits b, const Table *gap_table, const Table *value_table, const int64_t *starts, size_t chunk,
-                          size_t entries, size_t first, size_t last, size_t chunk_count, const Geometry *g,
-                          uint8_t *out, uint64_t numel, uint64_t *symbols)
+                          size_t entries, size_t first, size_t last, const Geometry *g, uint8_t *out,
+                          uint64_t *symbols)
 {
     int bytes = value_table->bytes;
     uint16_t skip = (uint16_t)(gap_table->alphabet - 1);
@@ -453,8 +431,6 @@ static long decode_sparse(Bits b, const Table *gap_table, const Table *value_tab
             Chunk *c = &chunks[i];
             c->entries = 0;
             c->position = (uint64_t)here[2], c->position_end = (uint64_t)next[2];
-            c->zeroed = c->position ? flat(g, c->position - 1) + 1 : 0;
-            c->zero_end = number + 1 == chunk_count ? numel : flat(g, c->position_end - 1) + 1;
             c->values.at = (uint64_t)here[1], c->values.end = (uint64_t)next[1];
             c->values.count = 0;
             c->values.want = entries - number * chunk < chunk ? entries - number * chunk : chunk;
@@ -496,8 +472,6 @@ static long decode_sparse(Bits b, const Table *gap_table, const Table *value_tab
             }
             if (c->entries != c->values.want || c->position != c->position_end || c->gaps.at != c->gaps.end)
                 bad = (long)group + i;
-            else if (g->ascending)
-                zero(c, c->zero_end, bytes, out);
         }
     }
     free(buffers);
@@ -750,7 +724,7 @@ static PyObject *py_decode_dense(PyObject *self, PyObject *args)
 }
 
 /* decode_sparse(data, gap_code, value_code, elements, bytes, starts, chunk, entries, first, last, lines, line_length,
- *               line_offsets, place_offsets, ascending, out) -> (bad, gap symbols)
+ *               line_offsets, place_offsets, out) -> (bad, gap symbols)
  * line_offsets is empty where positions are elements. */
 static PyObject *py_decode_sparse(PyObject *self, PyObject *args)
 {
@@ -758,10 +732,10 @@ static PyObject *py_decode_sparse(PyObject *self, PyObject *args)
     Py_buffer data, elements, starts, line_offsets, place_offsets, out;
     PyObject *gap_tuple, *value_tuple;
     Py_ssize_t chunk, entries, first, last, lines, line_length;
-    int ascending, bytes;
-    if (!PyArg_ParseTuple(args, "y*O!O!y*iy*nnnnnny*y*pw*", &data, &PyTuple_Type, &gap_tuple, &PyTuple_Type,
+    int bytes;
+    if (!PyArg_ParseTuple(args, "y*O!O!y*iy*nnnnnny*y*w*", &data, &PyTuple_Type, &gap_tuple, &PyTuple_Type,
                           &value_tuple, &elements, &bytes, &starts, &chunk, &entries, &first, &last, &lines,
-                          &line_length, &line_offsets, &place_offsets, &ascending, &out))
+                          &line_length, &line_offsets, &place_offsets, &out))
         return NULL;
     PyObject *result = NULL;
     Code gap_code, value_code;
@@ -791,11 +765,10 @@ static PyObject *py_decode_sparse(PyObject *self, PyObject *args)
                 Table *value_table = make_table(&value_code, elements.buf, bytes);
                 Bits bits = {data.buf, (size_t)data.len};
                 Geometry g = {mapped ? line_offsets.buf : NULL, mapped ? place_offsets.buf : NULL,
-                              (uint64_t)line_length, ascending};
+                              (uint64_t)line_length};
                 if (gap_table != NULL && value_table != NULL)
                     bad = decode_sparse(bits, gap_table, value_table, s, (size_t)chunk, (size_t)entries, (size_t)first,
-                                        (size_t)last, (size_t)count, &g, out.buf, (uint64_t)(out.len / bytes),
-                                        &symbols);
+                                        (size_t)last, &g, out.buf, &symbols);
                 free(gap_table);
                 free(value_table);
                 Py_END_ALLOW_THREADS

@@ -56,15 +56,15 @@ class BitWriter:
 class BitReader:
     """Reads a bit stream and never goes past its end.
 
-    data : bytes, or a bitarray, which is shared
+    data : the bytes, or a bitarray; shared, not copied
     error : subclass of FormatError
         Raised for everything that the stream does wrong.
     base : int
         Offset in the file of the first byte, for the errors.
     """
 
-    def __init__(self, data: bytes | bitarray, error: type[FormatError], base: int = 0) -> None:
-        self.bits = data if isinstance(data, bitarray) else bitarray(bytes(data), endian="little")
+    def __init__(self, data: bytes | memoryview | bitarray, error: type[FormatError], base: int = 0) -> None:
+        self.bits = data if isinstance(data, bitarray) else bitarray(buffer=data, endian="little")
         self.position = 0
         self.error = error
         self.base = base

@@ -163,7 +163,6 @@ def decode_sparse(
     lines: int,
     line_length: int,
     offsets: tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]] | None,
-    ascending: bool,
     threads: int = 1,
 ) -> tuple[Elements, int] | None:
     """Decode gaps and values in chunks of `chunk` entries and put the elements where they belong; zero elsewhere.
@@ -171,10 +170,10 @@ def decode_sparse(
     starts : int64 of shape (chunks + 1, 3): gap bit, value bit and position where each chunk starts, and the ends.
         Positions must ascend strictly and lie within lines * line_length; bits must lie within `bits`.
     offsets : line and place offsets; a position lies at line_offsets[line] + place_offsets[place]. None: at itself.
-    ascending : whether positions ascend in memory.
     Returns the elements and the number of gap symbols; None when a chunk does not end as it should.
     """
-    out = np.empty(numel, elements.dtype) if ascending else np.zeros(numel, elements.dtype)
+    # The system gives zeros away with its pages: nothing is zeroed twice.
+    out = np.zeros(numel, elements.dtype)
     line_offsets, place_offsets = offsets if offsets is not None else (np.zeros(0, np.int64),) * 2
 
     def part(first: int, last: int) -> tuple[int, int]:
@@ -193,7 +192,6 @@ def decode_sparse(
             line_length,
             line_offsets,
             place_offsets,
-            ascending,
             out,
         )
         return found
