@@ -1,0 +1,97 @@
+"""What `compress_network` does and how much of it; every ingredient can be switched off."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from swsfmt import InputError
+
+
+@dataclass(frozen=True)
+class Pruning:
+    """Gradual global magnitude pruning (Zhu & Gupta 2017: cubic schedule), one threshold for all layers and biases.
+
+    sparsity : part of all weights that is zero at the end; 0 switches pruning off
+    epochs, learning_rate : Adam, the rate falls along a cosine
+    weight_decay : coupled (L2); it empties whole rows and columns
+    ramp_end, freeze : parts of the epochs after which the sparsity is reached, and after which the masks stay
+    regrow : until the freeze, pruned weights get gradients too, so that they can come back
+    group_penalty : times the sum of the norms of the columns of each weight matrix, added to the loss
+    """
+
+    sparsity: float = 0.98
+    epochs: int = 40
+    learning_rate: float = 1e-3
+    weight_decay: float = 1e-4
+    ramp_end: float = 0.6
+    freeze: float = 0.7
+    regrow: bool = True
+    group_penalty: float = 0.0
+
+
+@dataclass(frozen=True)
+class Quantisation:
+    """One float16 codebook for all weights and biases, trained with the assignments (straight-through).
+
+    values : number of values besides zero
+    epochs : 0 keeps the values and the assignments of k-means
+    learning_rate, codebook_learning_rate : Adam, of the weights behind the assignments and of the values
+    rate : weight of the file's bits: a weight takes the value that minimises (weight - value)^2 + rate * bits
+    """
+
+    values: int = 8
+    epochs: int = 10
+    learning_rate: float = 3e-4
+    codebook_learning_rate: float = 1e-3
+    rate: float = 0.0
+
+
+@dataclass(frozen=True)
+class Distillation:
+    """Part of the loss that compares with the outputs of the dense network (Hinton et al. 2015); 0 switches it off."""
+
+    weight: float = 0.0
+    temperature: float = 2.0
+
+
+@dataclass(frozen=True)
+class Settings:
+    """remove_dead : set to zero what cannot change the output
+    order : sort the hidden neurons for the smallest file
+    """
+
+    pruning: Pruning = field(default_factory=Pruning)
+    quantisation: Quantisation = field(default_factory=Quantisation)
+    distillation: Distillation = field(default_factory=Distillation)
+    remove_dead: bool = True
+    order: bool = True
+
+    def __post_init__(self) -> None:
+        checks = {
+            "sparsity": 0 <= self.pruning.sparsity < 1,
+            "ramp_end": 0 < self.pruning.ramp_end <= 1,
+            "freeze": self.pruning.ramp_end <= self.pruning.freeze <= 1,
+            "values": 1 <= self.quantisation.values <= 4095,
+            "temperature": self.distillation.temperature > 0,
+            "distillation weight": 0 <= self.distillation.weight <= 1,
+            "epochs": self.pruning.epochs >= 0 and self.quantisation.epochs >= 0,
+            "rate": self.quantisation.rate >= 0,
+        }
+        wrong = [name for name, good in checks.items() if not good]
+        if wrong:
+            raise InputError(f"settings out of range: {', '.join(wrong)}")
+
+    @classmethod
+    def from_dict(cls, table: dict[str, Any]) -> Settings:
+        """From the tables of a recipe. Raises `InputError` for a name that does not exist."""
+        parts = {"pruning": Pruning, "quantisation": Quantisation, "distillation": Distillation}
+        given: dict[str, Any] = {}
+        for name, value in table.items():
+            kind = parts.get(name)
+            known = {f.name for f in fields(kind or cls)}
+            unknown = set(value) - known if kind else {name} - known
+            if unknown:
+                raise InputError(f"unknown setting: {', '.join(sorted(unknown))}")
+            given[name] = kind(**value) if kind else value
+        return cls(**given)

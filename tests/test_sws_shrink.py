@@ -1,0 +1,219 @@
+"""Pruning, the shared codebook, the rate term, and all of it on a small problem."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+import swsfmt
+import swsfmt.torch
+from sws.shrink import Distillation, Pruning, Quantisation, Settings, compress_network
+from sws.shrink.codebook import SharedCodebook, k_means
+from sws.shrink.procedure import Progress
+from sws.shrink.pruning import GlobalPruner, column_norms, cubic_sparsity
+from sws.shrink.rate import file_size, symbol_bits
+from swsfmt import InputError
+
+
+class Batches:
+    """Two classes that a line through the origin separates, in 20 dimensions of which 3 matter."""
+
+    def __init__(self) -> None:
+        generator = torch.Generator().manual_seed(0)
+        self.inputs = torch.randn(512, 20, generator=generator)
+        self.targets = (self.inputs[:, 0] - 2 * self.inputs[:, 1] + self.inputs[:, 2] > 0).long()
+
+    def __len__(self) -> int:
+        return 8
+
+    def __iter__(self) -> Any:
+        return zip(self.inputs.split(64), self.targets.split(64), strict=True)
+
+
+def network() -> nn.Sequential:
+    torch.manual_seed(1)
+    return nn.Sequential(nn.Linear(20, 32), nn.ReLU(), nn.Linear(32, 2))
+
+
+def trained() -> nn.Sequential:
+    model = network()
+    optimizer = torch.optim.Adam(model.parameters(), 1e-2)
+    for _ in range(10):
+        for inputs, targets in Batches():
+            optimizer.zero_grad()
+            nn.functional.cross_entropy(model(inputs), targets).backward()
+            optimizer.step()
+    return model
+
+
+def error(model: nn.Module) -> float:
+    data = Batches()
+    with torch.no_grad():
+        return 1 - (model(data.inputs).argmax(1) == data.targets).float().mean().item()
+
+
+QUICK = Settings(
+    pruning=Pruning(sparsity=0.9, epochs=12, learning_rate=1e-2),
+    quantisation=Quantisation(values=4, epochs=4, learning_rate=1e-3, codebook_learning_rate=1e-2),
+)
+
+
+def test_cubic_sparsity() -> None:
+    assert cubic_sparsity(0.9, 0.0, 0.6) == 0
+    assert cubic_sparsity(0.9, 0.3, 0.6) == pytest.approx(0.9 * (1 - 0.5**3))
+    assert cubic_sparsity(0.9, 0.6, 0.6) == cubic_sparsity(0.9, 1.0, 0.6) == 0.9
+
+
+def test_one_threshold_for_all() -> None:
+    tensors = [torch.tensor([1.0, -5.0, 3.0]), torch.tensor([[0.5, -0.1], [4.0, 2.0]])]
+    pruner = GlobalPruner(tensors)
+    pruner.prune(4 / 7)
+    assert [mask.tolist() for mask in pruner.masks] == [[False, True, True], [[False, False], [True, False]]]
+    pruner.apply()
+    assert tensors[0].tolist() == [0, -5, 3]
+    pruner.prune(0.0)
+    assert pruner.masks[0].all()
+
+
+def test_column_norms() -> None:
+    assert column_norms([torch.tensor([[3.0, 0.0], [4.0, 0.0]])]).item() == pytest.approx(5 * math.sqrt(2), rel=1e-4)
+
+
+@pytest.mark.parametrize("values", [1, 2, 5])
+def test_k_means_finds_clusters(values: int) -> None:
+    centres = torch.arange(values) * 2.0 - 3
+    weights = (centres[:, None] + torch.linspace(-0.1, 0.1, 11)).flatten()
+    torch.testing.assert_close(k_means(weights, values), centres)
+
+
+def test_k_means_of_few_values() -> None:
+    assert k_means(torch.tensor([1.0, 1.0, 2.0]), 8).tolist() == [1, 2]
+
+
+def test_codebook_passes_gradients_straight_through() -> None:
+    weight = torch.tensor([[0.0, 1.1, -2.0], [0.9, 0.0, -2.2]])
+    codebook = SharedCodebook([weight], 2)
+    torch.testing.assert_close(codebook.values.detach(), torch.tensor([0.0, -2.1, 1.0]))
+    assert codebook.ids[0].tolist() == [[0, 2, 1], [2, 0, 1]]
+    assert codebook.counts().tolist() == [2, 2, 2]
+    gradient = torch.tensor([[7.0, 1.0, 2.0], [3.0, 7.0, 4.0]])
+    codebook.set_gradients([gradient])
+    assert codebook.values.grad is not None
+    assert codebook.values.grad.tolist() == [0, 6, 4]
+    assert codebook.latent[0].grad is not None
+    assert codebook.latent[0].grad.tolist() == [[0, 1, 2], [3, 0, 4]]
+
+
+def test_the_rate_frees_weights_of_their_entries() -> None:
+    codebook = SharedCodebook([torch.tensor([0.1, 1.0, 1.1, 0.0])], 2)
+    codebook.bits = torch.tensor([0.0, 8.0, 8.0])
+    codebook.assign(0.0)
+    assert (codebook.ids[0] != 0).tolist() == [True, True, True, False]
+    codebook.assign(0.01)
+    assert (codebook.ids[0] != 0).tolist() == [False, True, True, False]
+
+
+def test_symbol_bits_are_those_of_the_file() -> None:
+    """All entries together take what the sections of column indices and values have."""
+    torch.manual_seed(0)
+    ids = torch.multinomial(torch.tensor([0.9, 0.05, 0.03, 0.015, 0.005]), 20000, replacement=True)
+    state = {"w": torch.tensor([0.0, 1.0, -1.0, 0.5, 2.0])[ids].reshape(100, 200)}
+    counts = torch.bincount(ids)
+    bits = symbol_bits(state, counts)
+    assert bits[0] == 0
+    report = swsfmt.inspect(swsfmt.torch.save(state)).tensors[0]
+    told = report.section_bits["column_indices"] + report.section_bits["values"]
+    # The padding up to the next byte counts with the last section.
+    assert told - 8 < float((bits * counts).sum()) <= told + 1
+
+
+@pytest.mark.parametrize("used", [[], [3]])
+def test_symbol_bits_of_few_symbols(used: list[int]) -> None:
+    counts = torch.zeros(5, dtype=torch.int64)
+    counts[used] = 4
+    state = {"w": torch.cat([torch.zeros(96), torch.full((4 * len(used),), 2.0)])}
+    assert torch.isfinite(symbol_bits(state, counts)).all()
+
+
+def test_the_whole_procedure() -> None:
+    model = trained()
+    before, dense = error(model), file_size(model.state_dict())
+    told: list[Progress] = []
+    assert compress_network(model, Batches(), QUICK, report=told.append) is model
+    weights = torch.cat([p.detach().flatten() for p in model.parameters()])
+    assert (weights == 0).float().mean() >= 0.9
+    assert len(weights.unique()) <= 5
+    assert torch.equal(weights, weights.half().float())
+    assert error(model) <= before + 0.1 < 0.5
+    size = file_size(model.state_dict())
+    assert size * 8 < dense
+    assert [(p.phase, p.epoch) for p in told] == [("prune", i + 1) for i in range(12)] + [
+        ("quantise", i + 1) for i in range(4)
+    ]
+    assert told[-1].bytes is not None
+    assert size <= told[-1].bytes, "the last steps may only make the file smaller"
+
+
+def test_equal_seeds_give_equal_files() -> None:
+    files = [swsfmt.torch.save(compress_network(trained(), Batches(), QUICK).state_dict()) for _ in range(2)]
+    assert files[0] == files[1]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        Settings(pruning=Pruning(epochs=0), quantisation=Quantisation(epochs=0), order=False),
+        Settings(pruning=Pruning(epochs=1, sparsity=0.0), quantisation=Quantisation(epochs=1)),
+        Settings(pruning=Pruning(epochs=2, regrow=False), quantisation=Quantisation(epochs=0)),
+        Settings(pruning=Pruning(epochs=2, group_penalty=1e-4), quantisation=Quantisation(epochs=1, rate=1e-3)),
+        Settings(pruning=Pruning(epochs=2), distillation=Distillation(0.5), remove_dead=False),
+    ],
+    ids=["nothing", "no pruning", "no regrowth", "group penalty, rate", "distillation"],
+)
+def test_every_ingredient_can_be_switched(settings: Settings) -> None:
+    model = compress_network(trained(), Batches(), settings)
+    assert all(torch.isfinite(p).all() for p in model.parameters())
+    assert len(torch.cat([p.detach().flatten() for p in model.parameters()]).unique()) <= 9
+
+
+def test_the_group_penalty_empties_columns() -> None:
+    def columns(penalty: float) -> int:
+        pruning = Pruning(sparsity=0.5, epochs=10, learning_rate=1e-2, weight_decay=0.0, group_penalty=penalty)
+        model = compress_network(trained(), Batches(), Settings(pruning=pruning, quantisation=Quantisation(epochs=0)))
+        return int(model[0].weight.ne(0).any(0).sum())
+
+    assert columns(3e-3) < columns(0.0)
+
+
+def test_norm_layers_keep_their_floats() -> None:
+    torch.manual_seed(1)
+    model = nn.Sequential(nn.Linear(20, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Linear(16, 2))
+    settings = Settings(pruning=Pruning(epochs=2), quantisation=Quantisation(epochs=1), remove_dead=False, order=False)
+    compress_network(model, Batches(), settings)
+    assert len(model[1].weight.unique()) > 9
+
+
+def test_errors() -> None:
+    with pytest.raises(InputError, match="no Conv2d and no Linear"):
+        compress_network(nn.ReLU(), Batches())
+    with pytest.raises(InputError, match="sparsity"):
+        Settings(pruning=Pruning(sparsity=1.0))
+    with pytest.raises(InputError, match="unknown setting: valeus"):
+        Settings.from_dict({"quantisation": {"valeus": 3}})
+    with pytest.raises(InputError, match="unknown setting: speed"):
+        Settings.from_dict({"speed": 3})
+    model = network()
+    with torch.no_grad():
+        model[0].weight.fill_(float("nan"))
+    with pytest.raises(InputError, match="not finite"):
+        compress_network(model, Batches(), QUICK)
+
+
+def test_settings_from_a_recipe() -> None:
+    found = Settings.from_dict({"pruning": {"sparsity": 0.99}, "quantisation": {"values": 16}, "order": False})
+    assert (found.pruning.sparsity, found.quantisation.values, found.order) == (0.99, 16, False)
+    assert found.distillation == Distillation()
