@@ -13,7 +13,7 @@ from enum import IntEnum
 import numpy as np
 import numpy.typing as npt
 
-from .bits import BitReader, BitWriter, gamma_bits
+from .bits import BitReader, BitWriter
 
 Live = npt.NDArray[np.bool_]
 
@@ -56,7 +56,9 @@ def _run_lengths(bits: Live) -> npt.NDArray[np.int64]:
 
 
 def _runs_bits(bits: Live) -> int:
-    return 1 + sum(gamma_bits(run) for run in _run_lengths(bits).tolist())
+    # The exponent of a number is its length in bits; a run has at most 26 of them.
+    _, lengths = np.frexp(_run_lengths(bits).astype(np.float64))
+    return 1 + int((2 * lengths - 1).sum())
 
 
 def _write_runs(writer: BitWriter, bits: Live) -> None:

@@ -27,13 +27,13 @@ def _fixed_lengths(width: int) -> npt.NDArray[np.uint8]:
 @dataclass(frozen=True, eq=False)
 class PrefixCode:
     """lengths : uint8 of shape (alphabet,), 0 for unused symbols and for a symbol that takes no bits.
-    codewords : uint16 of shape (alphabet,), to be written least significant bit first.
     single : the one symbol of a code without bits, else None.
+    is_fixed : whether every symbol is a field of the same width; otherwise the code is canonical.
     """
 
     lengths: npt.NDArray[np.uint8]
-    codewords: npt.NDArray[np.uint16]
     single: int | None = None
+    is_fixed: bool = False
 
     @classmethod
     def fixed(cls, alphabet: int) -> PrefixCode:
@@ -41,18 +41,18 @@ class PrefixCode:
         width = field_width(alphabet)
         if width == 0:
             return cls.one_symbol(0, 1)
-        # Views of shared arrays: a file may have many fixed alphabets, each in a few bits.
-        return cls(_fixed_lengths(width)[:alphabet], _FIELDS[:alphabet])
+        # A view of a shared array: a file may have many fixed alphabets, each in a few bits.
+        return cls(_fixed_lengths(width)[:alphabet], is_fixed=True)
 
     @classmethod
     def one_symbol(cls, symbol: int, alphabet: int) -> PrefixCode:
         """The code of zero bits for an alphabet of which one symbol is used."""
-        return cls(np.zeros(alphabet, np.uint8), np.zeros(alphabet, np.uint16), symbol)
+        return cls(np.zeros(alphabet, np.uint8), symbol)
 
     @classmethod
     def canonical(cls, lengths: npt.NDArray[np.uint8]) -> PrefixCode:
         """The canonical code of a complete set of lengths (Kraft sum 1)."""
-        return cls(lengths, huffman.canonical_codewords(lengths))
+        return cls(lengths)
 
     @classmethod
     def optimal(cls, counts: npt.NDArray[np.int64]) -> PrefixCode:
@@ -76,10 +76,12 @@ class PrefixCode:
         """Size in bits of a stream with these symbol counts."""
         return int((counts * self.lengths.astype(np.int64)).sum())
 
-    @property
-    def is_fixed(self) -> bool:
-        """Whether every symbol is a field of the same width."""
-        return self.single is None and self.codewords.base is _FIELDS
+    @cached_property
+    def codewords(self) -> npt.NDArray[np.uint16]:
+        """uint16 of shape (alphabet,), to be written least significant bit first. Most codes are only compared."""
+        if self.single is not None:
+            return np.zeros(self.alphabet, np.uint16)
+        return _FIELDS[: self.alphabet] if self.is_fixed else huffman.canonical_codewords(self.lengths)
 
     @cached_property
     def is_complete(self) -> bool:
