@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -18,6 +18,7 @@ from swsfmt import InputError
 
 from .log import RunLog
 from .prior import MixturePrior
+from .straight_through import StraightThrough
 from .utils import collect_weight_params
 
 COMPLEXITY_MODES = ("keras", "epoch")
@@ -91,7 +92,7 @@ def train_standard(
     run = _Run(model, optimizer, train_loader, device, epochs, desc, run_dir, resume, schedule, accelerator)
     accuracy = math.nan
     for epoch in run.epochs():
-        loss, running = run.epoch(lambda: None)
+        loss, running = run.epoch()
         accuracy = running
         evaluated = test_loader is not None and _due(epoch, eval_every, epochs)
         if test_loader is not None and evaluated:
@@ -124,6 +125,8 @@ def retrain_soft_weight_sharing(
     lr_mixing: float = 3e-3,
     method: str = "auto",
     schedule: str = "constant",
+    sigma_zero_end: float | None = None,
+    quantize_from: float = 1.0,
     skip_last_matrix: bool = False,
     resume: bool = False,
     desc: str = "retrain",
@@ -144,6 +147,10 @@ def retrain_soft_weight_sharing(
     run_dir, resume, schedule, accelerator : as in `train_standard`
     viz : is told of the start, each epoch and the end
     method : as in `sws.complexity.complexity`
+    sigma_zero_end : the standard deviation of the zero component does not learn, it falls geometrically to this within
+        the first four fifths of the epochs
+    quantize_from : after this part of the epochs the network is trained with the weights that quantisation would give
+        it ("map"), gradients passing straight through
     skip_last_matrix : for `cr_every`
     Returns the accuracy. Raises `InputError` when loss or mixture are not finite; the last checkpoint stays.
     """
@@ -166,13 +173,21 @@ def retrain_soft_weight_sharing(
     if viz is not None:
         viz.begin([w.detach().clone() for w in weights])
 
+    through = StraightThrough(model, prior) if quantize_from < 1 else None
+    start = prior.log_variances[0].item()
+
     def penalty() -> Tensor:
+        if sigma_zero_end is not None:
+            share_done = min(1.0, run.step / (0.8 * epochs * steps))
+            with torch.no_grad():
+                prior.log_variances[0] = start + share_done * (2 * math.log(sigma_zero_end) - start)
         warm = min(1.0, (run.step + 1) / (tau_warmup_epochs * steps)) if tau_warmup_epochs else 1.0
         return tau * warm * share * prior.complexity_loss(weights, method)
 
     accuracy = math.nan
     for epoch in run.epochs():
-        loss, running = run.epoch(penalty)
+        quantised = through if through is not None and epoch > quantize_from * epochs else None
+        loss, running = run.epoch(penalty, quantised)
         prior.check()
         row: dict[str, Any] = {"loss": loss, "accuracy": ""}
         accuracy = running
@@ -266,7 +281,9 @@ class _Run:
             self._epoch = number
             yield number
 
-    def epoch(self, penalty: Any) -> tuple[float, float]:
+    def epoch(
+        self, penalty: Callable[[], Tensor] | None = None, through: StraightThrough | None = None
+    ) -> tuple[float, float]:
         """One pass over the data; the mean loss of the task and the part of the inputs that got the right class."""
         self._network.train()
         total = right = count = 0.0
@@ -274,10 +291,9 @@ class _Run:
             inputs, targets = inputs.to(self._device), targets.to(self._device)
             self._set_rates()
             self._optimizer.zero_grad()
-            outputs = self._network(inputs)
+            outputs = self._network(inputs) if through is None else through(self._network, inputs)
             task = cross_entropy(outputs, targets)
-            extra = penalty()
-            loss = task if extra is None else task + extra
+            loss = task if penalty is None else task + penalty()
             value = loss.item()
             if not math.isfinite(value):
                 raise InputError(f"the loss is {value} in epoch {self._epoch}; lower the learning rate or tau")
@@ -285,6 +301,8 @@ class _Run:
                 loss.backward()
             else:
                 self._accelerator.backward(loss)
+            if through is not None:
+                through.pass_on()
             self._optimizer.step()
             self.step += 1
             total += task.item() * len(targets)
