@@ -83,8 +83,8 @@ class _Fused(torch.autograd.Function):
         highest = offset.max()
         offset = offset - highest
         w_gradient = torch.empty_like(w)
-        sums = torch.zeros(3, len(means), dtype=torch.float64, device=w.device)
-        total = len(w) * highest.double()
+        sums: list[Tensor] = []
+        logs: list[Tensor] = []
         size = min(_BLOCK, max(1, len(w)))
         scaled_buffer = torch.empty(len(means) * size, dtype=w.dtype, device=w.device)
         part_buffer = torch.empty_like(scaled_buffer)
@@ -96,21 +96,24 @@ class _Fused(torch.autograd.Function):
             torch.mul(inverse, block, out=scaled).sub_(shift)
             torch.addcmul(offset, scaled, scaled, value=-0.5, out=part).clamp_(min=_SMALLEST).exp_()
             normaliser = part.sum(0)
-            if float(normaliser.min()) < _TINY:
+            if normaliser.min() < _TINY:
                 # Far away from all components: the largest one of each weight is taken off instead.
                 torch.addcmul(offset, scaled, scaled, value=-0.5, out=part)
                 largest = part.amax(0)
                 part.sub_(largest).clamp_(min=_SMALLEST).exp_()
                 normaliser = part.sum(0)
-                total += largest.sum(dtype=torch.float64)
+                logs.append(largest.sum())
             part.mul_(normaliser.reciprocal())
-            total += normaliser.log_().sum(dtype=torch.float64)
-            sums[0] += part.sum(1)
+            logs.append(normaliser.log_().sum())
+            sums.append(part.sum(1))
             part.mul_(scaled)
-            sums[1] += part.sum(1)
+            sums.append(part.sum(1))
             torch.mv(part.t(), inverse[:, 0], out=w_gradient[start : start + size])
-            sums[2] += part.mul_(scaled).sum(1)
-        counts, first, second = sums.to(w.dtype)
+            sums.append(part.mul_(scaled).sum(1))
+        total = len(w) * highest.double()
+        if logs:
+            total = total + torch.stack(logs).double().sum()
+        counts, first, second = _by_kind(sums, means)
         ctx.save_for_backward(w_gradient, -first * inverse[:, 0], 0.5 * (counts - second), -counts)
         return -total.to(w.dtype)
 
@@ -118,6 +121,12 @@ class _Fused(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Any) -> tuple[Tensor, ...]:
         (gradient,) = gradients
         return tuple(gradient * saved for saved in ctx.saved_tensors)
+
+
+def _by_kind(sums: list[Tensor], means: Tensor) -> Tensor:
+    """The totals of counts, first and second moments over all blocks: shape (3, J)."""
+    stacked = torch.stack(sums) if sums else means.new_zeros(3, len(means))
+    return stacked.view(-1, 3, len(means)).double().sum(0).to(means.dtype)
 
 
 class _Table(torch.autograd.Function):

@@ -145,12 +145,17 @@ class MixturePrior(nn.Module):
         """The component of each weight, int64 of its shape.
 
         how : "ml", that with the highest likelihood; "map", that with the highest posterior, pi included
+
+        A component whose mean lies within its own standard deviation of zero cannot be told from the zero component:
+        what would go to it goes there.
         """
         if how not in ("ml", "map"):
             raise InputError(f"assign is {how!r}, it must be 'ml' or 'map'")
         mixing = self.log_mixing() if how == "map" else torch.zeros_like(self.log_variances)
         logits = component_logits(weights.reshape(-1), self.all_means(), self.log_variances, mixing)
-        return logits.argmax(1).reshape(weights.shape)
+        at_zero = self.all_means().abs() < torch.exp(0.5 * self.log_variances)
+        ids = logits.argmax(1)
+        return torch.where(at_zero[ids], 0, ids).reshape(weights.shape)
 
     @torch.no_grad()
     def quantize_model(self, model: nn.Module, skip_last_matrix: bool = False, assign: str = "ml") -> Assignment:

@@ -203,3 +203,8 @@ def test_a_diverged_mixture() -> None:
         prior.means[1] = math.nan
     with pytest.raises(InputError, match="mean of component 2 is not finite"):
         prior.check()
+
+
+def test_what_cannot_be_told_from_zero_is_zero() -> None:
+    prior = MixturePrior(torch.tensor([0.09, 0.11, 1.0]), 0.1, pi0=0.5)
+    assert prior.assign(torch.tensor([0.0, 0.08, 0.3, 1.2])).tolist() == [0, 0, 2, 3]
