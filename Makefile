@@ -1,4 +1,4 @@
-# make demo   a fresh clone to a compressed, verified checkpoint
+# make demo   a fresh clone to a trained, compressed, verified network
 # make test   lint, types and all tests
 # Both make their own environment in .venv. On a machine with a GPU, or for another build of torch:
 #   make test TORCH='torch'
@@ -12,7 +12,7 @@ BIN := .venv/bin
 .venv/made: pyproject.toml
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check "$(TORCH)"
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[torch,test]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[train,test]'
 	touch $@
 
 node_modules/made: package.json package-lock.json
@@ -20,11 +20,7 @@ node_modules/made: package.json package-lock.json
 	touch $@
 
 demo: .venv/made
-	mkdir -p demo
-	$(BIN)/sws encode examples/digits_cnn.pt -o demo/digits_cnn.sws --force
-	$(BIN)/sws inspect demo/digits_cnn.sws
-	$(BIN)/sws verify demo/digits_cnn.sws --against examples/digits_cnn.pt
-	ls -l examples/digits_cnn.pt demo/digits_cnn.sws
+	$(BIN)/sws demo -o demo
 
 test: .venv/made node_modules/made
 	$(BIN)/ruff check .

@@ -15,8 +15,11 @@ from swsfmt.entropy import kernels
 
 from . import console, errors
 from .decode import decode
+from .demo import demo
 from .encode import encode
+from .eval import evaluate
 from .inspect import inspect
+from .train import train
 from .verify import verify
 
 
@@ -87,11 +90,11 @@ Environment:
     help="Show the version and the kernels in use.",
 )
 def main() -> None:
-    """Compress models into .sws files, get them back, look into them and check them.
+    """Compress models into .sws files, get them back, look into them and check them; train small ones.
 
     Exit codes: 0 well, 1 error, 2 wrong usage, 3 the file is damaged or differs.
     """
 
 
-for command in (encode, decode, inspect, verify):
+for command in (encode, decode, inspect, verify, train, evaluate, demo):
     main.add_command(command)

@@ -202,9 +202,9 @@ def test_errors() -> None:
         compress_network(nn.ReLU(), Batches())
     with pytest.raises(InputError, match="sparsity"):
         Settings(pruning=Pruning(sparsity=1.0))
-    with pytest.raises(InputError, match="unknown setting: valeus"):
+    with pytest.raises(InputError, match=r"quantisation.valeus: Unexpected"):
         Settings.from_dict({"quantisation": {"valeus": 3}})
-    with pytest.raises(InputError, match="unknown setting: speed"):
+    with pytest.raises(InputError, match=r"speed: Unexpected"):
         Settings.from_dict({"speed": 3})
     model = network()
     with torch.no_grad():

@@ -1,0 +1,1 @@
+"""Recipes of `sws train`, as package data."""

@@ -1,0 +1,1 @@
+"""Programs for the makers of the package. Run them from the repository's root."""

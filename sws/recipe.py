@@ -1,0 +1,153 @@
+"""A recipe: every setting of a run, in a TOML file, checked before anything is trained.
+
+Tables and names are those of the functions that take them: `[pretrain]` of `sws.train.train_standard`, `[mixture]` of
+`sws.prior.init_mixture`, `[retrain]` of `sws.train.retrain_soft_weight_sharing`, `[quantize]` of
+`MixturePrior.quantize_model`, `[shrink]` of `sws.shrink.Settings`, `[file]` of `swsfmt.torch.save_model`. A recipe
+without `[mixture]` goes from the pretrained network straight to `[shrink]`.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import asdict, dataclass, field, replace
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from swsfmt import InputError
+
+from .data import DATASETS
+from .models import MODELS
+from .prior import Gamma
+from .shrink import Settings
+
+_STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+
+@dataclass(frozen=True)
+class Pretrain:
+    """Standard training."""
+
+    __pydantic_config__ = _STRICT
+    epochs: int = 10
+    lr: float = 1e-3
+    wd: float = 0.0
+    optim_name: str = "adam"
+    schedule: str = "constant"
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """The prior at its start. gamma_zero, gamma_others : (shape, rate) of the hyper-priors."""
+
+    __pydantic_config__ = _STRICT
+    J: int = 16
+    pi0: float = 0.99
+    init_means_mode: str = "from_weights"
+    init_sigma: float = 0.25
+    gamma_zero: tuple[float, float] = (5e3, 2.0)
+    gamma_others: tuple[float, float] = (2.5e2, 1e-1)
+
+    def arguments(self) -> dict[str, Any]:
+        """For `init_mixture`."""
+        return asdict(self) | {"gamma_zero": Gamma(*self.gamma_zero), "gamma_others": Gamma(*self.gamma_others)}
+
+
+@dataclass(frozen=True)
+class Retrain:
+    """Retraining under the prior."""
+
+    __pydantic_config__ = _STRICT
+    epochs: int = 10
+    lr_w: float = 5e-4
+    lr_means: float = 1e-4
+    lr_log_variances: float = 3e-3
+    lr_mixing: float = 3e-3
+    weight_decay: float = 0.0
+    tau: float = 0.003
+    tau_warmup_epochs: int = 0
+    complexity_mode: str = "keras"
+    schedule: str = "constant"
+    sigma_zero_end: float | None = None
+    quantize_from: float = 1.0
+
+
+@dataclass(frozen=True)
+class Quantize:
+    """merge : components with a symmetric Kullback-Leibler divergence of at most this become one; None: none do."""
+
+    __pydantic_config__ = _STRICT
+    assign: str = "ml"
+    skip_last_matrix: bool = False
+    merge: float | None = None
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """validation : training images held out; hyper-parameters were chosen on them.
+    shrink : None leaves the quantised network as it is
+    """
+
+    __pydantic_config__ = _STRICT
+    model: str
+    dataset: str
+    seed: int = 0
+    batch_size: int = 128
+    validation: int = 0
+    pretrain: Pretrain = field(default_factory=Pretrain)
+    mixture: Mixture | None = None
+    retrain: Retrain = field(default_factory=Retrain)
+    quantize: Quantize = field(default_factory=Quantize)
+    shrink: Settings | None = None
+    file: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for kind, name, known in (("model", self.model, MODELS), ("dataset", self.dataset, DATASETS)):
+            if name not in known:
+                raise InputError(f"there is no {kind} {name!r}; choose one of {', '.join(known)}")
+
+    def with_changes(self, **changes: Any) -> Recipe:
+        """Another one with what is not None changed."""
+        return replace(self, **{name: value for name, value in changes.items() if value is not None})
+
+
+def names() -> list[str]:
+    """The recipes that come with the package."""
+    folder = resources.files("sws.recipes")
+    found = [(item.name, item) for item in folder.iterdir()]
+    inner = [(f"{name}/{item.name}", item) for name, sub in found if sub.is_dir() for item in sub.iterdir()]
+    return sorted(name.removesuffix(".toml") for name, _ in [*found, *inner] if name.endswith(".toml"))
+
+
+def load_recipe(name: str) -> Recipe:
+    """A recipe of the package by its name, or a TOML file by its path.
+
+    Raises `InputError` for what is not TOML, has names that do not exist or values that do not fit; `OSError`.
+    """
+    if name in names():
+        text = resources.files("sws.recipes").joinpath(f"{name}.toml").read_text(encoding="utf-8")
+    elif not name.endswith(".toml"):
+        raise InputError(f"there is no recipe {name!r}; give the path of a .toml file or one of {', '.join(names())}")
+    else:
+        text = Path(name).read_text(encoding="utf-8")
+    try:
+        return parse_recipe(tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"this is not TOML: {error}", file=name) from error
+    except InputError as error:
+        error.locate(file=name)
+        raise
+
+
+def parse_recipe(table: dict[str, Any]) -> Recipe:
+    """A recipe from its tables. Raises `InputError`."""
+    try:
+        return TypeAdapter(Recipe).validate_python(table)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        if isinstance(first.get("ctx", {}).get("error"), InputError):
+            raise first["ctx"]["error"] from error
+        raise InputError(f"{place}: {first['msg']}") from error

@@ -1,0 +1,227 @@
+"""A whole run of a recipe: pretrain, retrain, quantise, write the file, measure it; every step leaves its files.
+
+In the output folder: recipe.json, environment.json, pretrain_log.csv, retrain_log.csv, retrain_mixture.jsonl,
+pretrained.safetensors, retrained.safetensors, quantized.safetensors, model.sws, report.json and pictures. A run that
+was killed goes on where its last epoch ended.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import platform
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file as save_safetensors
+from torch import nn
+
+import swsfmt
+import swsfmt.torch
+from swsfmt import InputError
+
+from .compress import compression_report
+from .data import Loaders, split_loaders
+from .models import MODELS, make_model
+from .prior import MixturePrior, init_mixture
+from .recipe import Recipe
+from .shrink import compress_network
+from .shrink.procedure import Progress
+from .train import evaluate, retrain_soft_weight_sharing, train_standard
+from .utils import get_device, set_seed
+
+Tell = Callable[[str], None]
+
+
+def run_recipe(
+    recipe: Recipe,
+    output: str | os.PathLike[str],
+    *,
+    resume: bool = False,
+    pictures: bool = True,
+    tell: Tell = lambda line: None,
+    accelerator: Any = None,
+) -> dict[str, Any]:
+    """Run `recipe` in the folder `output` and return the report, which is in report.json too.
+
+    resume : go on from the checkpoints in the folder; the recipe must be the same
+    tell : called with a line of text after each phase
+    accelerator : a Hugging Face `Accelerator`, for mixed precision and several processes
+    The test set is used once, on the decoded file. Raises `InputError`; what was written by then stays.
+    """
+    folder = Path(output)
+    _prepare(folder, recipe, resume)
+    started = time.monotonic()
+    set_seed(recipe.seed)
+    device = accelerator.device if accelerator is not None else get_device()
+    loaders = split_loaders(recipe.dataset, recipe.batch_size, validation=recipe.validation)
+    model = make_model(recipe.model, loaders.num_classes)
+    common: dict[str, Any] = {"run_dir": folder, "resume": resume, "accelerator": accelerator}
+
+    train_standard(
+        model,
+        loaders.train,
+        loaders.validation,
+        device,
+        eval_every=0,
+        desc="pretrain",
+        **asdict(recipe.pretrain),
+        **common,
+    )
+    accuracies = {"pretrained": _told(tell, "pretrained", model, loaders, device)}
+    before = {name: p.detach().cpu().clone() for name, p in model.named_parameters()}
+    _save(model, folder / "pretrained.safetensors")
+
+    prior = None
+    if recipe.mixture is not None:
+        prior = init_mixture(model, device=device, **recipe.mixture.arguments())
+        retrain_soft_weight_sharing(
+            model, prior, loaders.train, loaders.validation, device, eval_every=0, mixture_every=1,
+            **asdict(recipe.retrain), **common,
+        )  # fmt: skip
+        accuracies["retrained"] = _told(tell, "retrained", model, loaders, device)
+        _save(model, folder / "retrained.safetensors")
+        _quantise(model, prior, recipe)
+        accuracies["quantised"] = _told(tell, "quantised", model, loaders, device)
+    if recipe.shrink is not None:
+        compress_network(model, loaders.train, recipe.shrink, device=device, report=lambda p: _tell_progress(tell, p))
+        accuracies["shrunk"] = _told(tell, "shrunk", model, loaders, device)
+    _save(model, folder / "quantized.safetensors")
+    swsfmt.torch.save_model(model, folder / "model.sws", **recipe.file)
+
+    report = _report(recipe, folder, prior, loaders, accuracies, device)
+    report["seconds"] = round(time.monotonic() - started, 1)
+    _write_json(folder / "report.json", report)
+    if pictures:
+        _pictures(folder, before, model, prior)
+    return report
+
+
+def decoded_model(file: str | os.PathLike[str], name: str | None = None, device: Any = "cpu") -> nn.Module:
+    """The network of a .sws file, ready for inference.
+
+    name : of `sws.models.MODELS`; None for the one whose tensors have these names and shapes
+    Raises `InputError` where there is none, and for another one.
+    """
+    state = swsfmt.torch.load_file(file, device)
+    classes = next((len(t) for key, t in reversed(state.items()) if key.endswith("bias") and t.dim() == 1), 10)
+    shapes = {key: tuple(tensor.shape) for key, tensor in state.items()}
+    for candidate in [name] if name is not None else MODELS:
+        model = make_model(candidate, classes)
+        wanted = {key: tuple(tensor.shape) for key, tensor in model.state_dict().items()}
+        if wanted == shapes:
+            model.load_state_dict(state)
+            return model.to(device).eval()
+    known = f"of the model {name!r}" if name is not None else f"of a known model ({', '.join(MODELS)})"
+    raise InputError(f"the tensors are not those {known}", file=os.fspath(file))
+
+
+def _prepare(folder: Path, recipe: Recipe, resume: bool) -> None:
+    """The folder, the recipe and the environment in it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    told, path = json.loads(json.dumps(asdict(recipe))), folder / "recipe.json"
+    if resume and path.exists() and json.loads(path.read_text(encoding="utf-8")) != told:
+        raise InputError("the run in this folder has another recipe; choose another folder", file=str(path))
+    if not resume and (folder / "model.sws").exists():
+        raise InputError("there is a finished run in this folder; choose another one", file=str(folder))
+    _write_json(path, told)
+    environment = {
+        "swsfmt": swsfmt.__version__,
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "threads": torch.get_num_threads(),
+        "device": str(get_device()),
+        "command": sys.argv,
+    }
+    _write_json(folder / "environment.json", environment)
+
+
+def _quantise(model: nn.Module, prior: MixturePrior, recipe: Recipe) -> None:
+    settings = recipe.quantize
+    if settings.merge is not None:
+        prior.merge_components(settings.merge)
+    prior.quantize_model(model, settings.skip_last_matrix, settings.assign)
+
+
+def _told(tell: Tell, phase: str, model: nn.Module, loaders: Loaders, device: Any) -> float | None:
+    """The accuracy on the held-out images; the test set is for the end."""
+    if loaders.validation is None:
+        tell(f"{phase}")
+        return None
+    accuracy = evaluate(model, loaders.validation, device)
+    tell(f"{phase}: {accuracy:.2%} of {len(loaders.validation.dataset):,} held-out images right")
+    return accuracy
+
+
+def _tell_progress(tell: Tell, progress: Progress) -> None:
+    if progress.epoch == progress.epochs:
+        size = f", {progress.bytes:,} bytes" if progress.bytes is not None else ""
+        tell(f"{progress.phase}: {progress.nonzero:,} weights are not zero{size}")
+
+
+def _report(
+    recipe: Recipe,
+    folder: Path,
+    prior: MixturePrior | None,
+    loaders: Loaders,
+    accuracies: dict[str, float | None],
+    device: Any,
+) -> dict[str, Any]:
+    file = folder / "model.sws"
+    found = swsfmt.verify(file)
+    decoded = decoded_model(file, recipe.model, device)
+    accuracy = evaluate(decoded, loaders.test, device)
+    report: dict[str, Any] = {
+        "model": recipe.model,
+        "dataset": recipe.dataset,
+        "seed": recipe.seed,
+        "file_bytes": found.file_bytes,
+        "dense_bytes": found.dense_bytes,
+        "ratio": found.ratio,
+        "test_error": round(1 - accuracy, 6),
+        "dense_test_error": _dense_test_error(recipe, folder, loaders, device),
+        "validation_error": {k: None if v is None else round(1 - v, 6) for k, v in accuracies.items()},
+        "sections": found.sections,
+    }
+    if prior is not None:
+        estimate = compression_report(decoded, prior, recipe.dataset, skip_last_matrix=recipe.quantize.skip_last_matrix)
+        report["estimate_ratio"] = estimate["estimate_CR"]
+        report["mixture"] = prior.snapshot()
+    return report
+
+
+def _dense_test_error(recipe: Recipe, folder: Path, loaders: Loaders, device: Any) -> float:
+    """Of the pretrained network, for comparison."""
+    from safetensors.torch import load_file
+
+    model = make_model(recipe.model, loaders.num_classes)
+    model.load_state_dict(load_file(folder / "pretrained.safetensors"))
+    return round(1 - evaluate(model.to(device), loaders.test, device), 6)
+
+
+def _pictures(folder: Path, before: dict[str, Any], model: nn.Module, prior: MixturePrior | None) -> None:
+    from .utils import weight_layers
+    from .viz import plot_layer_bytes, plot_mixture_components, plot_weight_histogram, plot_weight_scatter
+
+    after = [weight.detach().cpu() for _, weight in weight_layers(model)]
+    start = [before[name] for name, _ in weight_layers(model)]
+    plot_weight_scatter(start, after, save=folder / "weights.png")
+    plot_weight_histogram(after, "Weights of the file", log_scale=True, save=folder / "histogram.png")
+    plot_layer_bytes(swsfmt.inspect(folder / "model.sws"), save=folder / "bytes.png")
+    if prior is not None and all(math.isfinite(s) for s in prior.snapshot()["sigma"]):
+        plot_mixture_components(prior, save=folder / "mixture.png")
+
+
+def _save(model: nn.Module, path: Path) -> None:
+    save_safetensors({name: tensor.contiguous() for name, tensor in model.state_dict().items()}, path)
+
+
+def _write_json(path: Path, value: dict[str, Any]) -> None:
+    path.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")

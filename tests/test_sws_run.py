@@ -1,0 +1,257 @@
+"""Recipes, whole runs, and the commands that train."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from click.testing import CliRunner
+from safetensors.torch import load_file
+from sws.cli import main
+
+import swsfmt
+import swsfmt.torch
+from sws.models import make_model
+from sws.recipe import Mixture, Recipe, Retrain, load_recipe, names, parse_recipe
+from sws.run import decoded_model, run_recipe
+from swsfmt import InputError
+
+SHORT = """
+model = "digits_300_100"
+dataset = "digits"
+validation = 200
+[pretrain]
+epochs = 3
+[mixture]
+J = 5
+init_sigma = 0.05
+[retrain]
+epochs = 3
+quantize_from = 0.3
+[shrink.pruning]
+epochs = 0
+sparsity = 0.0
+[shrink.quantisation]
+values = 4
+epochs = 1
+"""
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> str:
+    path = tmp_path / "short.toml"
+    path.write_text(SHORT)
+    return str(path)
+
+
+def sws(*args: str) -> Any:
+    return CliRunner().invoke(main, args)
+
+
+def test_the_recipes_of_the_package() -> None:
+    assert {"digits", "tutorialnet", "lenet_300_100", "lenet5", "wrn_16_4"} <= set(names())
+    for name in names():
+        assert load_recipe(name).pretrain.epochs > 0
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ({"model": "vgg", "dataset": "mnist"}, "no model 'vgg'"),
+        ({"model": "lenet5", "dataset": "svhn"}, "no dataset 'svhn'"),
+        ({"model": "lenet5"}, "dataset: Field required|missing"),
+        ({"model": "lenet5", "dataset": "mnist", "sede": 1}, "sede: Unexpected"),
+        ({"model": "lenet5", "dataset": "mnist", "retrain": {"tua": 1.0}}, "retrain.tua: Unexpected"),
+        (
+            {"model": "lenet5", "dataset": "mnist", "mixture": {"J": "many"}},
+            "mixture.J: Input should be a valid integer",
+        ),
+        ({"model": "lenet5", "dataset": "mnist", "shrink": {"pruning": {"sparsity": 2.0}}}, "sparsity"),
+    ],
+)
+def test_recipes_that_do_not_fit(table: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        parse_recipe(table)
+
+
+def test_files_that_are_no_recipes(tmp_path: Path) -> None:
+    (tmp_path / "bad.toml").write_text("model = ")
+    with pytest.raises(InputError, match="not TOML") as caught:
+        load_recipe(str(tmp_path / "bad.toml"))
+    assert caught.value.file == str(tmp_path / "bad.toml")
+    with pytest.raises(InputError, match=r"no recipe 'lenet6'.*lenet5"):
+        load_recipe("lenet6")
+    with pytest.raises(FileNotFoundError):
+        load_recipe(str(tmp_path / "none.toml"))
+
+
+def test_changes() -> None:
+    first = load_recipe("lenet5")
+    assert first.with_changes(seed=7, dataset=None) == dataclasses.replace(first, seed=7)
+    with pytest.raises(InputError, match="no dataset"):
+        first.with_changes(dataset="svhn")
+
+
+def test_a_whole_run(recipe: str, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    told: list[str] = []
+    report = run_recipe(load_recipe(recipe), out, tell=told.append)
+    file = out / "model.sws"
+    assert report["file_bytes"] == file.stat().st_size
+    assert report["ratio"] == report["dense_bytes"] / file.stat().st_size
+    assert report["dense_bytes"] == 4 * 50_610
+    assert sum(report["sections"].values()) == report["file_bytes"]
+    assert json.loads((out / "report.json").read_text()) == json.loads(json.dumps(report))
+    assert set(report["validation_error"]) == {"pretrained", "retrained", "quantised", "shrunk"}
+    assert report["estimate_ratio"] > 1
+    assert [line.split(":")[0] for line in told] == ["pretrained", "retrained", "quantised", "quantise", "shrunk"]
+    for name in ("recipe.json", "environment.json", "pretrain_log.csv", "retrain_log.csv", "retrain_mixture.jsonl"):
+        assert (out / name).stat().st_size > 0, name
+    for name in ("weights.png", "histogram.png", "bytes.png", "mixture.png"):
+        assert (out / name).read_bytes().startswith(b"\x89PNG"), name
+    quantised, decoded = load_file(out / "quantized.safetensors"), swsfmt.torch.load_file(file)
+    assert all(torch.equal(quantised[name], decoded[name]) for name in quantised)
+    assert len(torch.cat([t.flatten() for t in decoded.values()]).unique()) <= 5
+    assert json.loads((out / "environment.json").read_text())["torch"] == torch.__version__
+
+
+def test_equal_recipes_give_equal_files(recipe: str, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        run_recipe(load_recipe(recipe), tmp_path / name, pictures=False)
+    run_recipe(load_recipe(recipe).with_changes(seed=1), tmp_path / "c", pictures=False)
+    a, b, c = [(tmp_path / name / "model.sws").read_bytes() for name in ("a", "b", "c")]
+    assert a == b != c
+
+
+def test_a_run_goes_on_where_it_was_stopped(recipe: str, tmp_path: Path) -> None:
+    """Killed in retraining: with one epoch less, then resumed with all."""
+    chosen = load_recipe(recipe)
+    run_recipe(chosen, tmp_path / "whole", pictures=False)
+
+    class StopError(Exception):
+        pass
+
+    def stop(line: str) -> None:
+        if line.startswith("retrained"):
+            raise StopError
+
+    with pytest.raises(StopError):
+        run_recipe(chosen, tmp_path / "killed", pictures=False, tell=stop)
+    assert not (tmp_path / "killed" / "model.sws").exists()
+    run_recipe(chosen, tmp_path / "killed", pictures=False, resume=True)
+    whole, killed = [(tmp_path / name / "model.sws").read_bytes() for name in ("whole", "killed")]
+    assert whole == killed
+    with pytest.raises(InputError, match="another recipe"):
+        run_recipe(chosen.with_changes(seed=3), tmp_path / "killed", resume=True)
+    with pytest.raises(InputError, match="a finished run"):
+        run_recipe(chosen, tmp_path / "killed")
+
+
+def test_a_recipe_without_a_mixture(tmp_path: Path) -> None:
+    table = {"model": "digits_300_100", "dataset": "digits", "pretrain": {"epochs": 2}}
+    table["shrink"] = {"pruning": {"epochs": 2, "sparsity": 0.8}, "quantisation": {"epochs": 1}}
+    report = run_recipe(parse_recipe(table), tmp_path, pictures=False)
+    assert "mixture" not in report
+    assert report["ratio"] > 10
+    assert report["validation_error"] == {"pretrained": None, "shrunk": None}
+
+
+def test_the_model_of_a_file(tmp_path: Path) -> None:
+    model = make_model("lenet5")
+    swsfmt.torch.save_model(model, tmp_path / "m.sws")
+    found = decoded_model(tmp_path / "m.sws")
+    assert type(found).__name__ == "LeNet5Caffe"
+    assert not found.training
+    swsfmt.torch.save_model(make_model("lenet_300_100", 7), tmp_path / "seven.sws")
+    assert decoded_model(tmp_path / "seven.sws").fc3.out_features == 7
+    with pytest.raises(InputError, match="not those of the model 'tutorialnet'"):
+        decoded_model(tmp_path / "m.sws", "tutorialnet")
+    swsfmt.torch.save_file({"w": torch.zeros(3)}, tmp_path / "w.sws")
+    with pytest.raises(InputError, match="not those of a known model"):
+        decoded_model(tmp_path / "w.sws")
+
+
+def test_train_and_eval(recipe: str, tmp_path: Path) -> None:
+    out = str(tmp_path / "out")
+    found = sws("train", recipe, "-o", out, "--seed", "5")
+    assert found.exit_code == 0, found.output
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert report["seed"] == 5
+    assert f"{report['file_bytes']:,} bytes" in found.output.splitlines()[-1]
+    assert f"test error {report['test_error']:.2%}" in found.output
+    told = sws("eval", f"{out}/model.sws", "--dataset", "digits", "--json")
+    assert told.exit_code == 0, told.output
+    facts = json.loads(told.output)
+    assert facts["test_error"] == report["test_error"]
+    assert facts["file_bytes"] == report["file_bytes"]
+    assert facts["images"] == 360
+    plain = sws("eval", f"{out}/model.sws", "--dataset", "digits")
+    assert f"({facts['errors']} of 360 images of digits)" in plain.output
+    again = sws("train", recipe, "-o", out)
+    assert (again.exit_code, again.output.count("\n")) == (1, 1)
+    assert "a finished run" in again.output
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (("train", "nothing", "-o", "x"), "no recipe 'nothing'"),
+        (("train", "digits", "-o", "x", "--dataset", "svhn"), "no dataset 'svhn'"),
+        (("train", "digits", "-o", "x", "--model", "vgg"), "no model 'vgg'"),
+        (("eval", "none.sws", "--dataset", "digits"), "none.sws"),
+    ],
+)
+def test_one_line_for_bad_input(
+    args: tuple[str, ...], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    found = sws(*args)
+    assert found.exit_code == 1
+    assert found.output.startswith("sws: error: ")
+    assert found.output.count("\n") == 1
+    assert message in found.output
+
+
+def test_no_data_and_no_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import pooch
+
+    def retrieve(*_args: object, **_more: object) -> None:
+        raise OSError("no route to host")
+
+    monkeypatch.setattr(pooch, "retrieve", retrieve)
+    monkeypatch.setenv("SWS_DATA", str(tmp_path))
+    found = sws("train", "lenet5", "-o", str(tmp_path / "out"))
+    assert found.exit_code == 1
+    assert "not in $SWS_DATA/mnist and cannot be fetched" in found.output
+    assert found.output.count("\n") == 1
+
+
+def test_help_does_not_import_torch() -> None:
+    code = "import sys, sws.cli; assert 'torch' not in sys.modules and 'matplotlib' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True, env=dict(os.environ))
+
+
+def test_the_demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    quick = Recipe("digits_300_100", "digits", mixture=Mixture(J=4), retrain=Retrain(epochs=1))
+    quick = dataclasses.replace(quick, pretrain=dataclasses.replace(quick.pretrain, epochs=1))
+    monkeypatch.setattr("sws.recipe.load_recipe", lambda name: quick)
+    for _ in range(2):
+        found = sws("demo", "-o", str(tmp_path / "demo"))
+        assert found.exit_code == 0, found.output
+        assert "where the bytes went" in found.output
+        assert "bit-identical to" in found.output.splitlines()[-1]
+
+
+def test_verify_accepts_what_a_run_wrote(recipe: str, tmp_path: Path) -> None:
+    run_recipe(load_recipe(recipe), tmp_path / "out", pictures=False)
+    file = tmp_path / "out" / "model.sws"
+    assert swsfmt.verify(file).ratio > 1
+    found = sws("verify", str(file), "--against", str(tmp_path / "out" / "quantized.safetensors"))
+    assert found.exit_code == 0, found.output
