@@ -20,7 +20,7 @@ from typing import Any
 
 import torch
 from safetensors.torch import save_file as save_safetensors
-from torch import nn
+from torch import Tensor, nn
 
 import swsfmt
 import swsfmt.torch
@@ -34,7 +34,7 @@ from .recipe import Recipe
 from .shrink import compress_network
 from .shrink.procedure import Progress
 from .train import evaluate, retrain_soft_weight_sharing, train_standard
-from .utils import get_device, set_seed
+from .utils import collect_weight_params, get_device, set_seed
 
 Tell = Callable[[str], None]
 
@@ -69,25 +69,26 @@ def run_recipe(
         loaders.train,
         loaders.validation,
         device,
-        eval_every=0,
+        eval_every=1,
         desc="pretrain",
         **asdict(recipe.pretrain),
         **common,
     )
     accuracies = {"pretrained": _told(tell, "pretrained", model, loaders, device)}
-    before = {name: p.detach().cpu().clone() for name, p in model.named_parameters()}
+    weights = [_weights(model)]
     _save(model, folder / "pretrained.safetensors")
 
     prior = None
     if recipe.mixture is not None:
         prior = init_mixture(model, device=device, **recipe.mixture.arguments())
         retrain_soft_weight_sharing(
-            model, prior, loaders.train, loaders.validation, device, eval_every=0, mixture_every=1,
+            model, prior, loaders.train, loaders.validation, device, eval_every=1, mixture_every=1,
             **asdict(recipe.retrain), **common,
         )  # fmt: skip
         accuracies["retrained"] = _told(tell, "retrained", model, loaders, device)
         _save(model, folder / "retrained.safetensors")
         _quantise(model, prior, recipe)
+        weights.append(_weights(model))
         accuracies["quantised"] = _told(tell, "quantised", model, loaders, device)
     if recipe.shrink is not None:
         compress_network(model, loaders.train, recipe.shrink, device=device, report=lambda p: _tell_progress(tell, p))
@@ -99,7 +100,7 @@ def run_recipe(
     report["seconds"] = round(time.monotonic() - started, 1)
     _write_json(folder / "report.json", report)
     if pictures:
-        _pictures(folder, before, model, prior)
+        _pictures(folder, weights, prior)
     return report
 
 
@@ -206,15 +207,27 @@ def _dense_test_error(recipe: Recipe, folder: Path, loaders: Loaders, device: An
     return round(1 - evaluate(model.to(device), loaders.test, device), 6)
 
 
-def _pictures(folder: Path, before: dict[str, Any], model: nn.Module, prior: MixturePrior | None) -> None:
-    from .utils import weight_layers
-    from .viz import plot_layer_bytes, plot_mixture_components, plot_weight_histogram, plot_weight_scatter
+def _weights(model: nn.Module) -> list[Tensor]:
+    return [weight.detach().cpu().clone() for weight in collect_weight_params(model)]
 
-    after = [weight.detach().cpu() for _, weight in weight_layers(model)]
-    start = [before[name] for name, _ in weight_layers(model)]
-    plot_weight_scatter(start, after, save=folder / "weights.png")
-    plot_weight_histogram(after, "Weights of the file", log_scale=True, save=folder / "histogram.png")
+
+def _pictures(folder: Path, weights: list[list[Tensor]], prior: MixturePrior | None) -> None:
+    """weights : of the pretrained network and, where there is a prior, of the quantised one."""
+    from .viz import (
+        plot_layer_bytes,
+        plot_mixture_components,
+        plot_training_curves,
+        plot_weight_histogram,
+        plot_weight_scatter,
+    )
+
+    plot_weight_histogram(weights[-1], "Weights", log_scale=True, save=folder / "histogram.png")
+    if len(weights) == 2:
+        plot_weight_scatter(*weights, save=folder / "weights.png")
     plot_layer_bytes(swsfmt.inspect(folder / "model.sws"), save=folder / "bytes.png")
+    for phase in ("pretrain", "retrain"):
+        if (folder / f"{phase}_log.csv").exists():
+            plot_training_curves(folder / f"{phase}_log.csv", phase, save=folder / f"{phase}.png")
     if prior is not None and all(math.isfinite(s) for s in prior.snapshot()["sigma"]):
         plot_mixture_components(prior, save=folder / "mixture.png")
 
