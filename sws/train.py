@@ -19,7 +19,7 @@ from swsfmt import InputError
 from .log import RunLog
 from .prior import MixturePrior
 from .straight_through import StraightThrough
-from .utils import collect_weight_params
+from .utils import weight_layers
 
 COMPLEXITY_MODES = ("keras", "epoch")
 
@@ -167,7 +167,7 @@ def retrain_soft_weight_sharing(
     optimizer = torch.optim.Adam(groups)
     prior.to(device)
     run = _Run(model, optimizer, train_loader, device, epochs, desc, run_dir, resume, schedule, accelerator, prior)
-    weights = collect_weight_params(model)
+    weights = [weight for _, weight in weight_layers(model)]
     steps = run.steps
     share = 1 / len(train_loader.dataset) if complexity_mode == "keras" else 1 / steps
     if viz is not None:

@@ -6,7 +6,7 @@ import random
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 
 def set_seed(seed: int) -> None:
@@ -32,6 +32,6 @@ def weight_layers(model: nn.Module) -> list[tuple[str, nn.Parameter]]:
     return [(f"{n}.weight" if n else "weight", m.weight) for n, m in model.named_modules() if isinstance(m, kinds)]
 
 
-def collect_weight_params(model: nn.Module) -> list[nn.Parameter]:
-    """The weights of `weight_layers`: what the mixture prior is put on."""
-    return [weight for _, weight in weight_layers(model)]
+def collect_weight_params(model: nn.Module) -> list[Tensor]:
+    """The weights of `weight_layers`, which the mixture prior is put on: same memory as the model's, no gradients."""
+    return [weight.detach() for _, weight in weight_layers(model)]

@@ -19,7 +19,7 @@ from sws.data import make_loaders
 from sws.models import make_model
 from sws.prior import MixturePrior, init_mixture
 from sws.train import evaluate, retrain_soft_weight_sharing, train_standard
-from sws.utils import collect_weight_params, set_seed
+from sws.utils import collect_weight_params, set_seed, weight_layers
 from swsfmt import InputError
 
 
@@ -99,7 +99,7 @@ def test_what_is_minimised() -> None:
     kept = [t.clone() for t in state(model, prior)]
     model.zero_grad()
     loss = nn.functional.cross_entropy(model(images), labels)
-    loss = loss + 0.3 / 1000 * prior.complexity_loss(collect_weight_params(model), "plain")
+    loss = loss + 0.3 / 1000 * prior.complexity_loss([w for _, w in weight_layers(model)], "plain")
     loss.backward()
     found = one_step(tau=0.3, lr_w=1e-3)
     weight = next(iter(model.parameters()))
