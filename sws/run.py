@@ -52,11 +52,15 @@ def run_recipe(
 
     resume : go on from the checkpoints in the folder; the recipe must be the same
     tell : called with a line of text after each phase
-    accelerator : a Hugging Face `Accelerator`, for mixed precision and several processes
+    accelerator : a Hugging Face `Accelerator`, for mixed precision and several processes, of which the first one writes
+        the files and returns the report; the others return an empty one
     The test set is used once, on the decoded file. Raises `InputError`; what was written by then stays.
     """
     folder = Path(output)
-    _prepare(folder, recipe, resume)
+    # Of several processes one writes.
+    leads = accelerator is None or accelerator.is_main_process
+    if leads:
+        _prepare(folder, recipe, resume)
     started = time.monotonic()
     set_seed(recipe.seed)
     device = accelerator.device if accelerator is not None else get_device()
@@ -76,7 +80,8 @@ def run_recipe(
     )
     accuracies = {"pretrained": _told(tell, "pretrained", model, loaders, device)}
     weights = [_weights(model)]
-    _save(model, folder / "pretrained.safetensors")
+    if leads:
+        _save(model, folder / "pretrained.safetensors")
 
     prior = None
     if recipe.mixture is not None:
@@ -86,10 +91,13 @@ def run_recipe(
             **asdict(recipe.retrain), **common,
         )  # fmt: skip
         accuracies["retrained"] = _told(tell, "retrained", model, loaders, device)
-        _save(model, folder / "retrained.safetensors")
+        if leads:
+            _save(model, folder / "retrained.safetensors")
         _quantise(model, prior, recipe)
         weights.append(_weights(model))
         accuracies["quantised"] = _told(tell, "quantised", model, loaders, device)
+    if not leads:
+        return {}
     if recipe.shrink is not None:
         compress_network(model, loaders.train, recipe.shrink, device=device, report=lambda p: _tell_progress(tell, p))
         accuracies["shrunk"] = _told(tell, "shrunk", model, loaders, device)
