@@ -110,6 +110,9 @@ def _as_it_is(batch: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
 
 def _batches(split: Split, batch_size: int, shuffle: bool, generator: torch.Generator | None = None) -> Loader:
     data = InMemory(split.images, split.labels)
+    if not shuffle:
+        # Or each pass would take a number from the generator of torch, and evaluation change what comes after it.
+        generator = torch.Generator()
     return DataLoader(data, batch_size, shuffle, collate_fn=_as_it_is, generator=generator)
 
 

@@ -108,7 +108,9 @@ def test_cifar_files(folder: Path, name: str, label_bytes: int) -> None:
     assert len(train.labels) == 4 * len(parts)
     assert test.images.shape == (4, 3, 32, 32)
     assert test.labels.tolist() == records[:, label_bytes - 1].tolist()
-    assert test.images[3, 2, 31, 31] / test.images[0, 0, 0, 0] == pytest.approx(records[3, -1] / records[0, label_bytes])
+    assert test.images[3, 2, 31, 31] / test.images[0, 0, 0, 0] == pytest.approx(
+        records[3, -1] / records[0, label_bytes]
+    )
 
 
 @pytest.mark.parametrize(
@@ -204,3 +206,13 @@ def test_seed_reaches_all_generators() -> None:
     first = random.random(), np.random.random(), torch.rand(1).item()
     set_seed(7)
     assert (random.random(), np.random.random(), torch.rand(1).item()) == first
+
+
+def test_evaluation_takes_no_random_numbers() -> None:
+    found = split_loaders("digits", 64, validation=100)
+    assert found.validation is not None
+    before = torch.get_rng_state()
+    for loader in (found.validation, found.test):
+        for _ in loader:
+            pass
+    assert torch.equal(torch.get_rng_state(), before)
