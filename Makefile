@@ -26,7 +26,7 @@ test: .venv/made node_modules/made
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -n auto -q
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto -q
 
 # The table of spec/rationale.md: what each choice of the format is worth.
 bench-sizes: .venv/made

@@ -38,7 +38,7 @@ class Beta(NamedTuple):
     beta: float
 
 
-# The paper's appendix: both have their mode near a standard deviation of 0.02.
+# Both have their mode near a standard deviation of 0.02; that of the zero component is narrower.
 GAMMA_ZERO = Gamma(5e3, 2.0)
 GAMMA_OTHERS = Gamma(2.5e2, 1e-1)
 

@@ -14,23 +14,20 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
-
 from swsfmt import InputError
 
 from .data import DATASETS
 from .models import MODELS
 from .prior import Gamma
 from .shrink import Settings
-
-_STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
+from .validation import STRICT, validated
 
 
 @dataclass(frozen=True)
 class Pretrain:
     """Standard training."""
 
-    __pydantic_config__ = _STRICT
+    __pydantic_config__ = STRICT
     epochs: int = 10
     lr: float = 1e-3
     wd: float = 0.0
@@ -42,7 +39,7 @@ class Pretrain:
 class Mixture:
     """The prior at its start. gamma_zero, gamma_others : (shape, rate) of the hyper-priors."""
 
-    __pydantic_config__ = _STRICT
+    __pydantic_config__ = STRICT
     J: int = 16
     pi0: float = 0.99
     init_means_mode: str = "from_weights"
@@ -59,7 +56,7 @@ class Mixture:
 class Retrain:
     """Retraining under the prior."""
 
-    __pydantic_config__ = _STRICT
+    __pydantic_config__ = STRICT
     epochs: int = 10
     lr_w: float = 5e-4
     lr_means: float = 1e-4
@@ -78,7 +75,7 @@ class Retrain:
 class Quantize:
     """merge : components with a symmetric Kullback-Leibler divergence of at most this become one; None: none do."""
 
-    __pydantic_config__ = _STRICT
+    __pydantic_config__ = STRICT
     assign: str = "ml"
     skip_last_matrix: bool = False
     merge: float | None = None
@@ -90,7 +87,7 @@ class Recipe:
     shrink : None leaves the quantised network as it is
     """
 
-    __pydantic_config__ = _STRICT
+    __pydantic_config__ = STRICT
     model: str
     dataset: str
     seed: int = 0
@@ -143,11 +140,4 @@ def load_recipe(name: str) -> Recipe:
 
 def parse_recipe(table: dict[str, Any]) -> Recipe:
     """A recipe from its tables. Raises `InputError`."""
-    try:
-        return TypeAdapter(Recipe).validate_python(table)
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        if isinstance(first.get("ctx", {}).get("error"), InputError):
-            raise first["ctx"]["error"] from error
-        raise InputError(f"{place}: {first['msg']}") from error
+    return validated(Recipe, table)

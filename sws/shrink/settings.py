@@ -5,11 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
-
 from swsfmt import InputError
 
-_STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
+from ..validation import STRICT, validated
 
 
 @dataclass(frozen=True)
@@ -24,7 +22,7 @@ class Pruning:
     group_penalty : times the sum of the norms of the columns of each weight matrix, added to the loss
     """
 
-    __pydantic_config__ = _STRICT
+    __pydantic_config__ = STRICT
     sparsity: float = 0.98
     epochs: int = 40
     learning_rate: float = 1e-3
@@ -45,7 +43,7 @@ class Quantisation:
     rate : weight of the file's bits: a weight takes the value that minimises (weight - value)^2 + rate * bits
     """
 
-    __pydantic_config__ = _STRICT
+    __pydantic_config__ = STRICT
     values: int = 8
     epochs: int = 10
     learning_rate: float = 3e-4
@@ -57,7 +55,7 @@ class Quantisation:
 class Distillation:
     """Part of the loss that compares with the outputs of the dense network (Hinton et al. 2015); 0 switches it off."""
 
-    __pydantic_config__ = _STRICT
+    __pydantic_config__ = STRICT
     weight: float = 0.0
     temperature: float = 2.0
 
@@ -68,7 +66,7 @@ class Settings:
     order : sort the hidden neurons for the smallest file
     """
 
-    __pydantic_config__ = _STRICT
+    __pydantic_config__ = STRICT
     pruning: Pruning = field(default_factory=Pruning)
     quantisation: Quantisation = field(default_factory=Quantisation)
     distillation: Distillation = field(default_factory=Distillation)
@@ -93,10 +91,4 @@ class Settings:
     @classmethod
     def from_dict(cls, table: dict[str, Any]) -> Settings:
         """From the tables of a recipe. Raises `InputError` for names and values that do not fit."""
-        try:
-            return TypeAdapter(cls).validate_python(table)
-        except ValidationError as error:
-            first = error.errors()[0]
-            if isinstance(first.get("ctx", {}).get("error"), InputError):
-                raise first["ctx"]["error"] from error
-            raise InputError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+        return validated(cls, table)

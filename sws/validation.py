@@ -1,0 +1,26 @@
+"""Tables of a TOML file -> dataclasses, checked by pydantic; what does not fit is one `InputError`."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from swsfmt import InputError
+
+STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
+"""For `__pydantic_config__` of the dataclasses: unknown names are errors."""
+
+T = TypeVar("T")
+
+
+def validated(kind: type[T], table: dict[str, Any]) -> T:
+    """An instance of `kind` from a table. Raises `InputError`, which names the first setting that does not fit."""
+    try:
+        return TypeAdapter(kind).validate_python(table)
+    except ValidationError as error:
+        first = error.errors()[0]
+        own = first.get("ctx", {}).get("error")
+        if isinstance(own, InputError):
+            raise own from error
+        raise InputError(f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}") from error
