@@ -21,6 +21,7 @@ node_modules/made: package.json package-lock.json
 
 demo: .venv/made
 	$(BIN)/sws demo -o demo
+	ls -l demo/model.sws
 
 test: .venv/made node_modules/made
 	$(BIN)/ruff check .
