@@ -146,16 +146,20 @@ class MixturePrior(nn.Module):
 
         how : "ml", that with the highest likelihood; "map", that with the highest posterior, pi included
 
-        A component whose mean lies within its own standard deviation of zero cannot be told from the zero component:
-        what would go to it goes there.
+        A component near zero cannot be told from the zero component. By posterior, which knows how rare it is, what
+        would go to one within its own standard deviation of zero goes to the zero component. By likelihood it would
+        take half of the zeros: one within three standard deviations does not take part.
         """
         if how not in ("ml", "map"):
             raise InputError(f"assign is {how!r}, it must be 'ml' or 'map'")
         mixing = self.log_mixing() if how == "map" else torch.zeros_like(self.log_variances)
         logits = component_logits(weights.reshape(-1), self.all_means(), self.log_variances, mixing)
-        at_zero = self.all_means().abs() < torch.exp(0.5 * self.log_variances)
+        from_zero = self.all_means().abs() / torch.exp(0.5 * self.log_variances)
+        if how == "ml":
+            near = (from_zero < 3) & (torch.arange(self.J, device=from_zero.device) > 0)
+            return logits.masked_fill_(near, -math.inf).argmax(1).reshape(weights.shape)
         ids = logits.argmax(1)
-        return torch.where(at_zero[ids], 0, ids).reshape(weights.shape)
+        return torch.where(from_zero[ids] < 1, 0, ids).reshape(weights.shape)
 
     @torch.no_grad()
     def quantize_model(self, model: nn.Module, skip_last_matrix: bool = False, assign: str = "ml") -> Assignment:

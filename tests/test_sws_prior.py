@@ -205,6 +205,8 @@ def test_a_diverged_mixture() -> None:
         prior.check()
 
 
-def test_what_cannot_be_told_from_zero_is_zero() -> None:
-    prior = MixturePrior(torch.tensor([0.09, 0.11, 1.0]), 0.1, pi0=0.5)
-    assert prior.assign(torch.tensor([0.0, 0.08, 0.3, 1.2])).tolist() == [0, 0, 2, 3]
+def test_what_cannot_be_told_from_zero() -> None:
+    prior = MixturePrior(torch.tensor([0.09, 0.25, 0.5, 1.0]), 0.1, pi0=0.5)
+    weights = torch.tensor([0.0, 0.08, 0.24, 0.26, 0.4, 1.2])
+    assert prior.assign(weights, "ml").tolist() == [0, 0, 0, 3, 3, 4], "0.09 and 0.25 do not take part"
+    assert prior.assign(weights, "map").tolist() == [0, 0, 2, 2, 3, 4], "0.09 is zero"
