@@ -146,9 +146,9 @@ class MixturePrior(nn.Module):
 
         how : "ml", that with the highest likelihood; "map", that with the highest posterior, pi included
 
-        A component near zero cannot be told from the zero component. By posterior, which knows how rare it is, what
-        would go to one within its own standard deviation of zero goes to the zero component. By likelihood it would
-        take half of the zeros: one within three standard deviations does not take part.
+        A component within its own standard deviation of zero cannot be told from the zero component: what would go to
+        it goes there. By likelihood, which does not know how rare they are, components a little further away would
+        take many of the zeros: those within 2.5 standard deviations do not take part.
         """
         if how not in ("ml", "map"):
             raise InputError(f"assign is {how!r}, it must be 'ml' or 'map'")
@@ -156,8 +156,7 @@ class MixturePrior(nn.Module):
         logits = component_logits(weights.reshape(-1), self.all_means(), self.log_variances, mixing)
         from_zero = self.all_means().abs() / torch.exp(0.5 * self.log_variances)
         if how == "ml":
-            near = (from_zero < 3) & (torch.arange(self.J, device=from_zero.device) > 0)
-            return logits.masked_fill_(near, -math.inf).argmax(1).reshape(weights.shape)
+            logits.masked_fill_((from_zero >= 1) & (from_zero < 2.5), -math.inf)
         ids = logits.argmax(1)
         return torch.where(from_zero[ids] < 1, 0, ids).reshape(weights.shape)
 
