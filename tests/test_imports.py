@@ -15,9 +15,9 @@ ROOT = Path(swsfmt.__file__).resolve().parent
 LAYERS = [
     ("swsfmt",),
     ("torch", "numpy", "handle", "report"),
-    ("reader", "writer", "stages", "sharing", "executors", "options"),
+    ("reader", "writer", "sharing", "options"),
     ("layout",),
-    ("codings", "elements", "names", "source", "atomic"),
+    ("codings", "elements", "names", "source"),
     ("cursor", "codebook"),
     ("entropy",),
     ("dtypes", "limits", "sections", "foreign", "errors", "_version"),
