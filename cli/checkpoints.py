@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 
 from swsfmt import InputError
-from swsfmt.elements import Elements, Tied
+from swsfmt.elements import Elements, Loadable, Tied
 from swsfmt.layout import SIGNATURE
 
 from . import safetensors_files, torch_files
@@ -28,21 +28,21 @@ class Kind(Enum):
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Tensors in the order of the file. shards : the files that an index names."""
+    """Tensors in the order of the file, which may not be read yet. shards : the files that an index names."""
 
-    tensors: dict[str, Elements | Tied]
+    tensors: Mapping[str, Loadable | Tied]
     metadata: dict[str, str]
     shards: list[Path] = field(default_factory=list)
 
     @property
     def dense_bytes(self) -> int:
         """Elements in their own dtype; tied tensors count once."""
-        return sum(tensor.info.nbytes for tensor in self.tensors.values() if isinstance(tensor, Elements))
+        return sum(tensor.info.nbytes for tensor in self.tensors.values() if not isinstance(tensor, Tied))
 
     def elements(self, name: str) -> Elements:
         """The elements of a tensor, those of its target where it is tied."""
         tensor = self.tensors[name]
-        return self.elements(tensor.to) if isinstance(tensor, Tied) else tensor
+        return self.elements(tensor.to) if isinstance(tensor, Tied) else tensor.load()
 
 
 @dataclass(frozen=True)
@@ -75,13 +75,15 @@ class Input:
             if key is not None:
                 raise InputError(f"--key is for PyTorch checkpoints, this is {self.kind.value}")
             if self.kind is Kind.SAFETENSORS:
-                return Checkpoint(*safetensors_files.read(self._bytes()))
+                return Checkpoint(*self._safetensors())
             if self.data is not None:
                 raise InputError("a sharded index names files in its own folder; give its path")
-            return _read_shards(Path(self.name), self._bytes())
+            return _read_shards(Path(self.name))
 
-    def _bytes(self) -> bytes:
-        return Path(self.name).read_bytes() if self.data is None else self.data
+    def _safetensors(self) -> tuple[dict[str, Loadable], dict[str, str]]:
+        if self.data is not None:
+            return safetensors_files.read(self.data)
+        return safetensors_files.read_file(self.name)
 
 
 def _recognise(head: bytes) -> Kind:
@@ -101,11 +103,11 @@ def _recognise(head: bytes) -> Kind:
     raise InputError("this is neither a PyTorch checkpoint nor a safetensors file nor a sharded index")
 
 
-def _read_shards(index: Path, data: bytes) -> Checkpoint:
+def _read_shards(index: Path) -> Checkpoint:
     """All shards of an index, tensors in its order. Where shards disagree on metadata the first one counts."""
-    weight_map = _weight_map(data)
+    weight_map = _weight_map(index.read_bytes())
     shards = [index.parent / name for name in dict.fromkeys(weight_map.values())]
-    found: dict[str, Elements | Tied] = {}
+    found: dict[str, Loadable] = {}
     metadata: dict[str, str] = {}
     for shard in shards:
         with about(str(shard)):
@@ -116,11 +118,11 @@ def _read_shards(index: Path, data: bytes) -> Checkpoint:
     return Checkpoint({name: found[name] for name in weight_map}, metadata, shards)
 
 
-def _read_shard(shard: Path) -> tuple[dict[str, Elements | Tied], dict[str, str]]:
+def _read_shard(shard: Path) -> tuple[dict[str, Loadable], dict[str, str]]:
     source = Input.open(str(shard))
     if source.kind is not Kind.SAFETENSORS:
         raise InputError(f"the index names this as a shard, but it is {source.kind.value}")
-    return safetensors_files.read(source._bytes())
+    return source._safetensors()
 
 
 def _weight_map(data: bytes) -> dict[str, str]:

@@ -30,10 +30,11 @@ def json_object(value: dict[str, Any]) -> None:
     click.echo(json.dumps(value, indent=2))
 
 
-def binary(data: bytes) -> None:
-    """`-o -`."""
+def binary(data: bytes | memoryview) -> int:
+    """`-o -`. Returns the size in bytes."""
     sys.stdout.buffer.write(data)
     sys.stdout.buffer.flush()
+    return len(data) if isinstance(data, bytes) else data.nbytes
 
 
 def size(count: int) -> str:

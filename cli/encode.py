@@ -9,13 +9,13 @@ import click
 
 from swsfmt import Limits
 from swsfmt.codings.sparse import MAX_PBITS
+from swsfmt.layout import parse_prefix
 from swsfmt.limits import DEFAULT_LIMITS
 from swsfmt.options import Options
-from swsfmt.reader import Reader
 from swsfmt.report import report
-from swsfmt.writer import encode as encode_file
+from swsfmt.writer import EncodedFile, encode_file
 
-from . import console, files, options, progress
+from . import cluster, console, files, options, progress
 from .checkpoints import Checkpoint, Input, Kind
 from .errors import about
 
@@ -32,13 +32,25 @@ _WIDTH = click.IntRange(1, MAX_PBITS)
 @click.option("--huffman/--no-huffman", default=True, help="Huffman codes, or fields of fixed width.")
 @click.option("--scan", type=click.Choice(["auto", "rows", "columns"]), default="auto", help="How tensors are read.")
 @click.option("--compact", type=click.Choice(["auto", "off"]), default="auto", help="Leave out dead rows and columns.")
+@options.threads
+@click.option("--dask", metavar="ADDRESS", help="Encode on the workers of this dask scheduler, e.g. tcp://host:8786.")
 @options.key
 @options.force
 @options.as_json
-def encode(checkpoint: str, output: str | None, key: str | None, force: bool, as_json: bool, **coding: Any) -> None:
+def encode(
+    checkpoint: str,
+    output: str | None,
+    key: str | None,
+    threads: int | None,
+    dask: str | None,
+    force: bool,
+    as_json: bool,
+    **coding: Any,
+) -> None:
     """Write INPUT as a .sws file, every value bit for bit.
 
-    INPUT is a safetensors file, a PyTorch checkpoint, the index of a sharded checkpoint, or - for stdin.
+    INPUT is a safetensors file, a PyTorch checkpoint, the index of a sharded checkpoint, or - for stdin. It may be
+    larger than the memory. Workers of dask read safetensors files themselves, under the same path.
     """
     target = files.output_for(checkpoint, output, ".sws")
     source = Input.open(checkpoint)
@@ -49,18 +61,19 @@ def encode(checkpoint: str, output: str | None, key: str | None, force: bool, as
     with progress.bar("encoding", as_json=as_json) as step:
         model = source.read(key)
         files.check_output(target, model.shards, force=force, as_json=as_json)
-        with about(files.shown(checkpoint)):
-            watched = progress.WatchedMapping(model.tensors, step)
-            data = encode_file(watched, model.metadata, Options(**coding))
-    size = files.write(target, data)
+        with about(files.shown(checkpoint)), cluster.executor(dask) as executor:
+            encoded = encode_file(
+                model.tensors, model.metadata, Options(**coding), threads=threads, executor=executor, step=step
+            )
+            size = files.write(target, encoded.pieces())
     name = files.shown(target, "stdout")
-    needed = _needed_limits(data)
+    needed = _needed_limits(encoded)
     if needed:
         settings = " ".join(f"--limit {limit}={value}" for limit, value in needed.items())
         console.line(f"sws: warning: {name} is larger than readers accept; they need {settings}", err=True)
     if as_json:
         facts = {"input": checkpoint, "file": target, "output": target, "output_bytes": size}
-        console.json_object({**_report(data), **facts})
+        console.json_object({**_report(target), **facts})
         return
     console.line(f"{name}: {console.size(size)}, {_compared(model, size)}", err=target == files.STANDARD)
 
@@ -77,10 +90,10 @@ def _compared(model: Checkpoint, size: int) -> str:
     return f"{console.times(ratio)} smaller than {dense}"
 
 
-def _report(data: bytes) -> dict[str, Any]:
+def _report(file: str) -> dict[str, Any]:
     """On a file that this program has just made: nothing in it is too large to be trusted."""
     largest = Limits(**{field.name: 1 << 62 for field in dataclasses.fields(Limits)})
-    with progress.bar("inspecting", as_json=True) as step, progress.open_reader(data, largest, step) as reader:
+    with progress.bar("inspecting", as_json=True) as step, progress.open_reader(file, largest, step) as reader:
         return report(reader).to_json()
 
 
@@ -96,8 +109,8 @@ class _Measure(Limits):
         found[name] = max(value, found.get(name, 0))
 
 
-def _needed_limits(data: bytes) -> dict[str, int]:
+def _needed_limits(encoded: EncodedFile) -> dict[str, int]:
     """The limits that a reader of this file must raise, and to what."""
     found: dict[str, int] = {}
-    Reader.open(data, _Measure(found)).close()
+    parse_prefix(encoded.prefix, encoded.size, _Measure(found))
     return {name: value for name, value in found.items() if value > getattr(DEFAULT_LIMITS, name)}

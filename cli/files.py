@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from swsfmt import InputError
-from swsfmt.writer import write_atomically
+from swsfmt.atomic import write_atomically
 
 from . import console
 
@@ -58,14 +58,9 @@ def check_output(output: str, inputs: Iterable[str | Path], *, force: bool, as_j
         raise InputError("this exists already; --force replaces it", file=output)
 
 
-def write(output: str, data: bytes) -> int:
-    """Write a whole file or stdout; return the size, of a file as the file system tells it."""
+def write(output: str, pieces: Iterable[bytes | memoryview]) -> int:
+    """Write a file or stdout, piece by piece; return the size, of a file as the file system tells it."""
     if output == STANDARD:
-        console.binary(data)
-        return len(data)
-    try:
-        write_atomically(output, data)
-    except OSError as error:
-        # Say which file could not be written, not what its temporary file was called.
-        raise OSError(error.errno, error.strerror or str(error), output) from error
+        return sum(console.binary(piece) for piece in pieces)
+    write_atomically(output, pieces)
     return os.stat(output).st_size

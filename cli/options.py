@@ -25,6 +25,7 @@ def _limits(_ctx: click.Context, _param: click.Parameter, settings: tuple[str, .
     return Limits(**values)
 
 
+threads = click.option("--threads", type=click.IntRange(1), metavar="N", help="Threads.  [default: all cores]")
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
 force = click.option("--force", is_flag=True, help="Replace the output if it exists.")
 key = click.option("--key", metavar="NAME", help="The entry of a .pt file that holds the tensors, e.g. state_dict.")

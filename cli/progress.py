@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any
 
 from swsfmt import Limits
 from swsfmt.codings import alias
 from swsfmt.codings.common import Decoded
 from swsfmt.layout import Record
 from swsfmt.reader import Reader
+from swsfmt.report import Account, account
 from swsfmt.source import Source, open_source
-
-Step = Callable[[int, int], None]
-"""Takes how many steps are done, and how many there are."""
-T = TypeVar("T")
+from swsfmt.writer import Step
 
 _DELAY = 1.0
 
@@ -87,7 +85,7 @@ class WatchedReader(Reader):
     """Calls `step` after each record that it decodes.
 
     total : how many it will be asked to decode; at first each once.
-    keep : whether a record that is decoded again is taken from memory.
+    accounts : of the records decoded so far, for a report; None where there will be none.
     """
 
     def __init__(self, source: Source, limits: Limits, step: Step, keep: bool) -> None:
@@ -95,47 +93,18 @@ class WatchedReader(Reader):
         self.total = sum(record.coding != alias.ID for record in self.records)
         self._step = step
         self._done = 0
-        self._kept: dict[str, Decoded] | None = {} if keep else None
+        self.accounts: dict[str, Account] | None = {} if keep else None
 
     def decode(self, record: Record, threads: int = 1) -> Decoded:
-        if self._kept is not None and record.name in self._kept:
-            return self._kept[record.name]
         decoded = super().decode(record, threads)
-        if self._kept is not None:
-            self._kept[record.name] = decoded
+        if self.accounts is not None:
+            self.accounts[record.name] = account(record, decoded)
         self._done += 1
-        self._step(self._done, self.total)
+        # A tied tensor may be decoded more than once.
+        self._step(self._done, max(self._done, self.total))
         return decoded
 
 
 def open_reader(source: str | bytes, limits: Limits, step: Step, *, keep: bool = False) -> WatchedReader:
-    """What `Reader.open` does. Raises what it raises."""
+    """What `Reader.open` does, keeping what a report needs if asked to. Raises what it raises."""
     return WatchedReader(open_source(source), limits, step, keep)
-
-
-class WatchedMapping(Mapping[str, T]):
-    """Calls `step` each time that the writer takes a tensor.
-
-    It takes each at least three times: to look at its values, to choose a coding and to write. Where a choice does
-    not pay, it chooses again; then there are more steps than was thought.
-    """
-
-    _PASSES = 3
-
-    def __init__(self, tensors: Mapping[str, T], step: Step) -> None:
-        self._tensors = tensors
-        self._step = step
-        self._taken = 0
-
-    def __getitem__(self, name: str) -> T:
-        tensor = self._tensors[name]
-        done, count = self._taken, len(self._tensors)
-        self._taken += 1
-        self._step(done, count * max(self._PASSES, done // count + 1))
-        return tensor
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._tensors)
-
-    def __len__(self) -> int:
-        return len(self._tensors)

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import accumulate
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +15,7 @@ import numpy as np
 from swsfmt import InputError
 from swsfmt.codings.common import TensorInfo
 from swsfmt.dtypes import BY_NAME
-from swsfmt.elements import Elements, Tied
+from swsfmt.elements import Elements, Loadable, check_shape
 from swsfmt.reader import Reader
 
 from .errors import about
@@ -27,8 +31,60 @@ _MAX_HEADER = 100_000_000
 _RESERVED = "__metadata__"
 
 
-def read(data: bytes) -> tuple[dict[str, Elements | Tied], dict[str, str]]:
-    """Tensors in the order of the header, and metadata. Raises `InputError`."""
+@dataclass(frozen=True)
+class Stored:
+    """A tensor that stays in its file until it is asked for. Any process that sees the file under its path can read it.
+
+    It is read, not mapped: mapped pages stay in memory until nothing maps the file.
+    offset : of its first byte in the file.
+    state : size and time of change of the file when it was opened.
+    """
+
+    path: str
+    offset: int
+    info: TensorInfo
+    state: tuple[int, int]
+
+    def load(self) -> Elements:
+        """Raises `InputError` where the file has changed, `OSError`."""
+        with open(self.path, "rb") as file:
+            if _state(file.fileno()) != self.state:
+                raise InputError("the file has changed since it was opened", file=self.path)
+            file.seek(self.offset)
+            bits = np.fromfile(file, self.info.dtype.bits, self.info.nbytes // self.info.dtype.bits.itemsize)
+        return Elements.of(self.info, bits)
+
+
+def _state(file: int) -> tuple[int, int]:
+    found = os.fstat(file)
+    return found.st_size, found.st_mtime_ns
+
+
+def read_file(path: str | Path) -> tuple[dict[str, Loadable], dict[str, str]]:
+    """Tensors, which are not read yet, in the order of the header, and metadata. Raises `InputError`, `OSError`."""
+    import safetensors
+
+    # A relative path means something else to a process in another folder.
+    name = os.path.abspath(path)
+    with open(name, "rb") as file:
+        state = _state(file.fileno())
+        try:
+            # The library checks that the tensors cover the file, without holes.
+            with safetensors.safe_open(name, "np"):
+                start = 8 + int.from_bytes(file.read(8), "little")
+                header = json.loads(file.read(start - 8))
+        except safetensors.SafetensorError as error:
+            raise InputError(f"the safetensors file is damaged or incomplete: {error}") from error
+    metadata = header.pop(_RESERVED, None) or {}
+    tensors = {}
+    for tensor, entry in header.items():
+        info = _info(tensor, entry["dtype"], entry["shape"])
+        tensors[tensor] = Stored(name, start + entry["data_offsets"][0], info, state)
+    return tensors, metadata
+
+
+def read(data: bytes) -> tuple[dict[str, Loadable], dict[str, str]]:
+    """The same of a file that is in memory."""
     import safetensors
 
     try:
@@ -38,11 +94,15 @@ def read(data: bytes) -> tuple[dict[str, Elements | Tied], dict[str, str]]:
     # deserialize gives no metadata, and tensors in an order that changes from call to call.
     header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
     metadata = header.pop(_RESERVED, None) or {}
-    return {name: _elements(name, found[name]) for name in header}, metadata
+    tensors = {}
+    for name in header:
+        info = _info(name, found[name]["dtype"], found[name]["shape"])
+        tensors[name] = Elements.of(info, np.frombuffer(found[name]["data"], dtype=info.dtype.bits))
+    return tensors, metadata
 
 
-def _elements(name: str, entry: dict[str, Any]) -> Elements:
-    dtype, shape = entry["dtype"], list(entry["shape"])
+def _info(name: str, dtype: str, dimensions: Sequence[int]) -> TensorInfo:
+    shape = list(dimensions)
     if dtype == "F4":
         # Two elements a byte here; the registry, as torch, counts the pairs.
         dtype = "F4_X2"
@@ -53,25 +113,25 @@ def _elements(name: str, entry: dict[str, Any]) -> Elements:
         raise InputError(f"dtype {dtype} cannot be stored", tensor=name)
     info = TensorInfo(BY_NAME[dtype], tuple(shape))
     with about(tensor=name):
-        return Elements.of(info, np.frombuffer(entry["data"], dtype=info.dtype.bits))
+        check_shape(info)
+    return info
 
 
-def write(reader: Reader, threads: int) -> bytes:
-    """The safetensors file of an open .sws file. Tied tensors are written under each name.
+def pieces(reader: Reader, names: Sequence[str], threads: int) -> Iterator[bytes | memoryview]:
+    """The safetensors file of these tensors of an open .sws file, one tensor at a time, tied ones under each name.
 
-    The header is in the order of the .sws file, so that encoding again gives the same one. The data is in descending
-    order of element size, as the library writes it: every tensor is aligned to its element.
-    Raises `InputError` for what safetensors cannot hold, `FormatError`.
+    The header is in the order of `names`, so that encoding again gives the same one. The data is in descending order
+    of element size, as the library writes it: every tensor is aligned to its element. A tied tensor is decoded again,
+    which costs less than to keep it.
+    Raises `InputError` for what safetensors cannot hold, before anything is decoded, and `FormatError`.
     """
     _check(reader)
-    names = reader.keys()
     by_size = sorted(names, key=lambda name: -reader.info(name).dtype.itemsize)
     ends = list(accumulate(reader.info(name).nbytes for name in by_size))
     places = {name: (end - reader.info(name).nbytes, end) for name, end in zip(by_size, ends, strict=True)}
-    header = _header({name: _entry(reader.info(name), places[name]) for name in names}, reader.metadata)
-    arrays = {r.name: reader.read(r.name, threads).bits for r in reader.records if reader.resolve(r) is r}
-    data = (np.ascontiguousarray(arrays[reader.record(name).name]) for name in by_size)
-    return b"".join([header, *(array.data for array in data)])
+    yield _header({name: _entry(reader.info(name), places[name]) for name in names}, reader.metadata)
+    for name in by_size:
+        yield np.ascontiguousarray(reader.read(name, threads).bits).data
 
 
 def _entry(info: TensorInfo, place: tuple[int, int]) -> dict[str, Any]:
@@ -92,7 +152,7 @@ def _header(entries: dict[str, Any], metadata: dict[str, str]) -> bytes:
 
 
 def _check(reader: Reader) -> None:
-    """Before anything is decoded."""
+    """Raise `InputError` for what safetensors cannot hold."""
     for record in reader.records:
         info = reader.info(record.name)
         dtype = info.dtype.name

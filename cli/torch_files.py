@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+import os
 import re
 import warnings
 from collections.abc import Mapping
 from typing import Any
 
 from swsfmt import InputError
+from swsfmt.atomic import replacement
 from swsfmt.elements import Elements, Tied
 from swsfmt.handle import load_all
 from swsfmt.reader import Reader
@@ -24,15 +26,19 @@ def read(source: str | bytes, key: str | None = None) -> dict[str, Elements | Ti
     return to_elements(_select(_load(source), key))
 
 
-def write(reader: Reader, threads: int) -> bytes:
-    """The checkpoint of an open .sws file. Tied tensors stay tied. Raises `SwsError`, `OSError`."""
+def write(reader: Reader, threads: int, path: str) -> int:
+    """Write the checkpoint of an open .sws file; return its size in bytes. Tied tensors stay tied.
+
+    Raises `SwsError`, `OSError`.
+    """
     torch = _require_torch()
     # As `swsfmt.torch.load_file` does, but that opens the file itself.
     from swsfmt.torch import _converter
 
-    buffer = io.BytesIO()
-    torch.save(load_all(reader, _converter("cpu"), threads), buffer)
-    return buffer.getvalue()
+    tensors = load_all(reader, _converter("cpu"), threads)
+    with replacement(path) as file:
+        torch.save(tensors, file)
+    return os.stat(path).st_size
 
 
 def _require_torch() -> Any:
@@ -49,13 +55,21 @@ def _load(source: str | bytes) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            # An open file, not its path: torch takes a hint from the suffix of a path.
+            if isinstance(source, str) and _can_be_mapped(source):
+                return torch.load(source, weights_only=True, map_location="cpu", mmap=True)
             with io.BytesIO(source) if isinstance(source, bytes) else open(source, "rb") as file:
                 return torch.load(file, weights_only=True, map_location="cpu")
         except (OSError, MemoryError):
             raise
         except Exception as error:  # torch raises nearly anything for a damaged file
             raise InputError(_complaint(str(error))) from error
+
+
+def _can_be_mapped(path: str) -> bool:
+    """Whether torch leaves the tensors in the file until they are looked at: not in its format before version 1.6."""
+    with open(path, "rb") as file:
+        # Of a path torch goes by the suffix, and takes an odd one for another format.
+        return file.read(4) == b"PK\x03\x04" and not path.endswith(".safetensors")
 
 
 def _complaint(text: str) -> str:

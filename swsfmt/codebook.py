@@ -44,9 +44,9 @@ class Codebook:
     def count(self) -> int:
         return len(self.values)
 
-    def symbols_of(self, bits: Bits) -> tuple[kernels.Symbols, npt.NDArray[np.int64]]:
+    def symbols_of(self, bits: Bits, threads: int = 1) -> tuple[kernels.Symbols, npt.NDArray[np.int64]]:
         """The symbols of elements that are all in the codebook, and how often each symbol occurs."""
-        return kernels.symbols_of(bits, self.symbols)
+        return kernels.symbols_of(bits, self.symbols, threads)
 
     def to_bytes(self) -> bytes:
         return bytes([self.dtype.id, self.storage.id]) + varint(self.count) + self.stored.tobytes()

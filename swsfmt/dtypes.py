@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -10,6 +11,10 @@ import numpy.typing as npt
 from .errors import PayloadError
 
 Bits = npt.NDArray[np.unsignedinteger]
+
+# Elements that are looked at first, and those that are converted at a time.
+_FIRST = 256
+_BLOCK = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -119,13 +124,34 @@ def _narrow(bits: Bits, dtype: DType, storage: DType) -> Bits | None:
     return stored if np.array_equal(widen(stored, storage, dtype), bits) else None
 
 
+def _blocks(bits: Bits) -> Iterator[Bits]:
+    """All of `bits`; first a few, which spare most tensors the look at the rest, then blocks, to save memory."""
+    yield bits[:_FIRST]
+    for start in range(_FIRST, len(bits), _BLOCK):
+        yield bits[start : start + _BLOCK]
+
+
+def storage_for(bits: Bits, dtype: DType) -> DType:
+    """The narrowest storage type that is exact for all of `bits`; `dtype` itself where no other is."""
+    for storage in narrower(dtype):
+        if all(_narrow(block, dtype, storage) is not None for block in _blocks(bits)):
+            return storage
+    return dtype
+
+
+def narrowed(bits: Bits, dtype: DType, storage: DType) -> Iterator[Bits]:
+    """`bits` in `storage`, for which they must be exact, block by block."""
+    if storage == dtype:
+        yield bits
+        return
+    for block in _blocks(bits):
+        stored = _narrow(block, dtype, storage)
+        if stored is None:
+            raise ValueError(f"an element is not exact in {storage.name}")
+        yield stored
+
+
 def narrowest(bits: Bits, dtype: DType) -> tuple[DType, Bits]:
     """The narrowest storage type that is exact for all of `bits`, and the elements in it."""
-    for storage in narrower(dtype):
-        # A look at a few elements spares most tensors the whole conversion.
-        if _narrow(bits[:256], dtype, storage) is None:
-            continue
-        stored = _narrow(bits, dtype, storage)
-        if stored is not None:
-            return storage, stored
-    return dtype, bits
+    storage = storage_for(bits, dtype)
+    return storage, bits if storage == dtype else np.concatenate(list(narrowed(bits, dtype, storage)))

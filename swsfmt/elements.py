@@ -1,14 +1,23 @@
-"""A tensor as the codec sees it: its dtype, its shape and its elements as unsigned integers."""
+"""A tensor as the codec sees it: its dtype, its shape and its elements as unsigned integers, here or to be read."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Protocol
 
 from .codings.common import TensorInfo
 from .dtypes import Bits
 from .errors import InputError
 from .limits import MAX_RANK
+
+
+def check_shape(info: TensorInfo) -> None:
+    """Raise `InputError` for a shape that the format has not."""
+    if len(info.shape) > MAX_RANK:
+        raise InputError(f"rank {len(info.shape)} is above {MAX_RANK}")
+    if math.prod(d for d in info.shape if d) * info.dtype.itemsize >= 1 << 63:
+        raise InputError(f"shape {info.shape} is too large to address")
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,11 +33,25 @@ class Elements:
     @classmethod
     def of(cls, info: TensorInfo, bits: Bits) -> Elements:
         """Elements that a writer may store: true is 1. Raises `InputError` for a shape that the format has not."""
-        if len(info.shape) > MAX_RANK:
-            raise InputError(f"rank {len(info.shape)} is above {MAX_RANK}")
-        if math.prod(d for d in info.shape if d) * info.dtype.itemsize >= 1 << 63:
-            raise InputError(f"shape {info.shape} is too large to address")
+        check_shape(info)
         return cls(info, (bits != 0).astype("u1") if info.dtype.name == "BOOL" else bits)
+
+    def load(self) -> Elements:
+        """These elements; what is `Loadable` need not be in memory."""
+        return self
+
+
+class Loadable(Protocol):
+    """A tensor that can be read, again and again, always the same. A writer asks for it up to four times, and lets go.
+
+    Where an executor of other processes is to encode it, it is pickled, and read there.
+    """
+
+    @property
+    def info(self) -> TensorInfo: ...
+
+    def load(self) -> Elements:
+        """Its elements."""
 
 
 @dataclass(frozen=True)

@@ -68,15 +68,28 @@ class Layout:
     spans: list[Span] = field(repr=False)
 
 
+@dataclass(frozen=True)
+class Summary:
+    """What the index says of a payload above `MAX_INLINE`: its length in bytes and its CRC-32."""
+
+    length: int
+    crc: int
+
+
 @dataclass(frozen=True, eq=False)
 class Draft:
-    """A record to be written: what `Record` has, with its payload."""
+    """A record to be written: what `Record` has, with its payload, or the summary of one that is kept elsewhere."""
 
     name: str
     coding: int
     info: TensorInfo | None
     params: Any
-    payload: bytes = b""
+    payload: bytes | Summary = b""
+
+    @property
+    def payload_length(self) -> int:
+        """In bytes."""
+        return self.payload.length if isinstance(self.payload, Summary) else len(self.payload)
 
 
 # ---- reading ---------------------------------------------------------------------------------------------------------
@@ -281,8 +294,10 @@ def build(metadata: Mapping[str, str], codebooks: Sequence[Codebook], drafts: Se
         dtype_id = draft.info.dtype.id
         index += _write_params(draft, bitmaps)
         if draft.params.payload_length(draft.info) is None:
-            index += varint(len(draft.payload))
-        if len(draft.payload) > MAX_INLINE:
+            index += varint(draft.payload_length)
+        if isinstance(draft.payload, Summary):
+            index += draft.payload.crc.to_bytes(4, "little")
+        elif len(draft.payload) > MAX_INLINE:
             index += zlib.crc32(draft.payload).to_bytes(4, "little")
         else:
             index += draft.payload

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Any, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 import numpy as np
 import numpy.typing as npt
 
 from . import dtypes
+from .atomic import write_atomically
 from .codings.common import TensorInfo
 from .dtypes import DType
 from .elements import Elements, Tied
@@ -22,7 +23,10 @@ from .limits import DEFAULT_LIMITS, Limits
 from .options import Options
 from .reader import Reader
 from .source import BytesSource, File, open_path
-from .writer import encode, write_atomically
+from .writer import encode, encode_file
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
 
 __all__ = ["load", "load_file", "safe_open", "save", "save_file"]
 
@@ -70,24 +74,33 @@ class EncodingOptions(TypedDict, total=False):
 def save(
     tensors: Mapping[str, Array],
     metadata: Mapping[str, str] | None = None,
+    *,
+    threads: int | None = None,
+    executor: Executor | None = None,
     **options: Unpack[EncodingOptions],
 ) -> bytes:
     """The file of these arrays, as bytes. Every value comes back bit for bit.
 
     The same array under two names (same memory, shape and strides) is stored once and tied again on load.
+    threads : that encode; None for as many as there are processors. The bytes are the same for any number of them.
+    executor : encodes instead, e.g. one of processes; whatever has the interface of `concurrent.futures.Executor`.
     Raises `InputError` for a dtype that the format does not have.
     """
-    return encode(_elements(tensors), metadata, Options(**options))
+    return encode(_elements(tensors), metadata, Options(**options), threads=threads, executor=executor)
 
 
 def save_file(
     tensors: Mapping[str, Array],
     filename: str | os.PathLike[str],
     metadata: Mapping[str, str] | None = None,
+    *,
+    threads: int | None = None,
+    executor: Executor | None = None,
     **options: Unpack[EncodingOptions],
 ) -> None:
     """Write the file of these arrays; atomically: `filename` holds what it held before or the whole new file."""
-    write_atomically(filename, save(tensors, metadata, **options))
+    encoded = encode_file(_elements(tensors), metadata, Options(**options), threads=threads, executor=executor)
+    write_atomically(filename, encoded.pieces())
 
 
 def load(

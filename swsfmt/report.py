@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from . import codings
 from .codings import alias, sparse
+from .codings.common import Decoded
 from .errors import UnknownCodingError
 from .layout import Record
 from .limits import DEFAULT_LIMITS, Limits
@@ -106,20 +108,33 @@ def verify(file: File, *, limits: Limits = DEFAULT_LIMITS) -> Report:
         return report(reader)
 
 
-def report(reader: Reader) -> Report:
-    """The report on an open file."""
+class Account(NamedTuple):
+    """What a report needs of a decoded tensor. nonzero : elements with a bit set. Others as in `Decoded`."""
+
+    nonzero: int
+    gap_symbols: int | None
+    spans: list[Span]
+
+
+def account(record: Record, decoded: Decoded) -> Account:
+    """Look at the elements, which can then be forgotten."""
+    return Account(_count_nonzero(decoded.bits, record), decoded.gap_symbols, decoded.spans)
+
+
+def report(reader: Reader, known: Mapping[str, Account] | None = None) -> Report:
+    """The report on an open file. known : the accounts of tensors that need not be decoded again, by name."""
     spans = [span for span in reader.layout.spans if span.section != Section.RAW]
     facts: dict[int, tuple[int, int | None]] = {}
     for number, record in enumerate(reader.records):
         if record.coding == alias.ID:
             continue
         try:
-            decoded = reader.decode(record)
-            facts[number] = (_count_nonzero(decoded.bits, record), decoded.gap_symbols)
-            found = decoded.spans
+            found = (known or {}).get(record.name) or account(record, reader.decode(record))
         except UnknownCodingError:
-            found = reader.opaque(record)
-        spans += [Span(span.section, span.start, span.end, number) for span in _covered(found, record)]
+            own = reader.opaque(record)
+        else:
+            facts[number], own = (found.nonzero, found.gap_symbols), found.spans
+        spans += [Span(span.section, span.start, span.end, number) for span in _covered(own, record)]
     spans.sort(key=lambda span: span.start)
     size = reader.source.size
     tensors = [

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from . import dtypes
 from .codebook import MAX_VALUES, Codebook
 from .dtypes import Bits, DType
 from .elements import Elements
@@ -19,27 +18,26 @@ _UNUSED_BITS = 2
 _HEADER_BITS = 24
 
 
-def distinct_values(elements: Elements) -> Bits | None:
+def distinct_values(elements: Elements, threads: int = 1) -> Bits | None:
     """The distinct non-zero elements in ascending order, or None if a codebook cannot hold them or cannot pay."""
     if elements.info.dtype.itemsize > 8 or elements.info.numel == 0:
         return None
-    values = kernels.distinct(elements.bits, MAX_VALUES + 1)
+    values = kernels.distinct(elements.bits, MAX_VALUES + 1, threads)
     if values is None:
         return None
     values = values[values > 0]
     return values if len(values) <= MAX_VALUES else None
 
 
-def pays_alone(elements: Elements, values: Bits) -> bool:
-    """Whether a codebook of its own could make this tensor smaller: its values, and at least log2(V) bits for each.
+def pays_alone(dtype: DType, values: Bits, plain_bytes: int) -> bool:
+    """Whether a codebook of its own could make a tensor smaller: its values, and at least log2(V) bits for each.
 
     V values that all occur cannot be coded in fewer than V log2(V) bits, whatever is known of where they are.
+    plain_bytes : size of the tensor as it is, or in a narrower type.
     """
-    info = elements.info
-    plain = dtypes.narrowest(elements.bits, info.dtype)[1].nbytes
-    own = Codebook.of(info.dtype, values).stored.nbytes if len(values) else 0
+    own = Codebook.of(dtype, values).stored.nbytes if len(values) else 0
     symbol_bits = len(values) * max(0, len(values).bit_length() - 1)
-    return own + symbol_bits // 8 < plain
+    return own + symbol_bits // 8 < plain_bytes
 
 
 @dataclass(eq=False)

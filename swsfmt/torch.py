@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from typing import Any, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 import torch
 
 from . import dtypes
+from .atomic import write_atomically
 from .codings.common import TensorInfo
 from .elements import Elements, Tied
 from .errors import InputError, SwsError
@@ -22,7 +23,10 @@ from .options import Options
 from .reader import Reader
 from .report import inspect, verify
 from .source import BytesSource, File, open_path
-from .writer import encode, write_atomically
+from .writer import encode, encode_file
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
 
 __all__ = [
     "inspect",
@@ -70,25 +74,34 @@ _BITS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 def save(
     tensors: Mapping[str, torch.Tensor],
     metadata: Mapping[str, str] | None = None,
+    *,
+    threads: int | None = None,
+    executor: Executor | None = None,
     **options: Unpack[EncodingOptions],
 ) -> bytes:
     """The file of these tensors, as bytes. Every value comes back bit for bit.
 
     Tensors may lie on any device, be non-contiguous, empty or 0-dimensional. Tensors that are the same memory
     (storage, offset, shape and strides) are stored once.
+    threads : that encode; None for as many as there are processors. The bytes are the same for any number of them.
+    executor : encodes instead, e.g. one of processes; whatever has the interface of `concurrent.futures.Executor`.
     Raises `InputError` for what is not a dense tensor or has a dtype that the format does not have.
     """
-    return encode(to_elements(tensors), metadata, Options(**options))
+    return encode(to_elements(tensors), metadata, Options(**options), threads=threads, executor=executor)
 
 
 def save_file(
     tensors: Mapping[str, torch.Tensor],
     filename: str | os.PathLike[str],
     metadata: Mapping[str, str] | None = None,
+    *,
+    threads: int | None = None,
+    executor: Executor | None = None,
     **options: Unpack[EncodingOptions],
 ) -> None:
     """Write the file of these tensors; atomically: `filename` holds what it held before or the whole new file."""
-    write_atomically(filename, save(tensors, metadata, **options))
+    encoded = encode_file(to_elements(tensors), metadata, Options(**options), threads=threads, executor=executor)
+    write_atomically(filename, encoded.pieces())
 
 
 def load(
@@ -142,10 +155,13 @@ def save_model(
     model: torch.nn.Module,
     filename: str | os.PathLike[str],
     metadata: Mapping[str, str] | None = None,
+    *,
+    threads: int | None = None,
+    executor: Executor | None = None,
     **options: Unpack[EncodingOptions],
 ) -> None:
     """Write the `state_dict` of a model."""
-    save_file(model.state_dict(), filename, metadata, **options)
+    save_file(model.state_dict(), filename, metadata, threads=threads, executor=executor, **options)
 
 
 def load_model(

@@ -1,59 +1,127 @@
-"""Choose a coding for each tensor by exact cost and write the file atomically."""
+"""Choose a coding for each tensor by exact cost, and make the file, piece by piece.
+
+A tensor is read when one of the three `stages` needs it, and forgotten; the payloads that are smaller than their
+tensors are kept until the file is written, the others are read once more.
+"""
 
 from __future__ import annotations
 
-import contextlib
-import os
-import secrets
-from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from . import dtypes, layout
+from . import layout, stages
 from .codebook import Codebook
 from .codings import alias, dense, narrow, raw, sparse
-from .codings.common import Resources, StreamKind
-from .codings.sparse_analysis import analyse
-from .codings.sparse_matrix import matrix_shape
+from .codings.common import Resources, StreamKind, TensorInfo
 from .codings.sparse_plan import plan as plan_sparse
-from .dtypes import Bits, DType
-from .elements import Elements, Tied
+from .dtypes import DType
+from .elements import Loadable, Tied
 from .errors import InputError
-from .layout import Draft
+from .executors import Workers
+from .layout import MAX_INLINE, Draft, Summary
 from .limits import DEFAULT_LIMITS
 from .options import Options
-from .sharing import distinct_values, pays_alone, share
+from .sharing import share
+from .stages import Choice, Findings, Survey
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
 
 DEFAULT_OPTIONS = Options()
 
+Step = Callable[[int, int], None]
+"""Takes how much is done, and how much there is."""
+
+
+class EncodedFile:
+    """A file that is ready to be written. prefix : all but the payloads. size : of the whole file, in bytes."""
+
+    def __init__(self, prefix: bytes, drafts: list[Draft], tensors: Mapping[str, Loadable | Tied]) -> None:
+        self.prefix = prefix
+        self._drafts = deque(draft for draft in drafts if draft.payload_length > MAX_INLINE)
+        self._tensors = tensors
+        self.size = len(prefix) + sum(draft.payload_length for draft in self._drafts)
+
+    def pieces(self) -> Iterator[bytes | memoryview]:
+        """All of it, in order, once: each payload is forgotten when it has been handed out."""
+        yield self.prefix
+        while self._drafts:
+            draft = self._drafts.popleft()
+            if not isinstance(draft.payload, Summary):
+                yield draft.payload
+                continue
+            tensor = self._tensors[draft.name]
+            assert draft.info is not None
+            assert not isinstance(tensor, Tied)
+            storage = draft.params.storage if draft.coding == narrow.ID else draft.info.dtype
+            yield from stages.plain_pieces(tensor, storage)
+
 
 def encode(
-    tensors: Mapping[str, Elements | Tied],
+    tensors: Mapping[str, Loadable | Tied],
     metadata: Mapping[str, str] | None = None,
     options: Options = DEFAULT_OPTIONS,
+    *,
+    threads: int | None = None,
+    executor: Executor | None = None,
 ) -> bytes:
-    """The whole file as bytes. Equal input gives equal bytes.
+    """The whole file as bytes; see `encode_file`."""
+    return b"".join(encode_file(tensors, metadata, options, threads=threads, executor=executor).pieces())
 
-    Raises `InputError` for metadata or names that cannot be stored.
+
+def encode_file(
+    tensors: Mapping[str, Loadable | Tied],
+    metadata: Mapping[str, str] | None = None,
+    options: Options = DEFAULT_OPTIONS,
+    *,
+    threads: int | None = None,
+    executor: Executor | None = None,
+    step: Step | None = None,
+) -> EncodedFile:
+    """Encode all tensors. Equal input gives equal bytes, wherever and in how many threads it is done.
+
+    threads : None for as many as there are processors; with an executor, those of each task, None for one.
+    executor : anything that works as those of `concurrent.futures` do; it is sent tensors, and functions by name.
+    step : is told after each tensor of each stage how many bytes are done, and how many there are in all.
+    Raises `InputError` for metadata or names that cannot be stored, and what the tensors raise when they are read.
     """
     metadata = _checked(metadata, tensors)
-    distinct, founders = {}, set()
-    for number, tensor in enumerate(tensors.values()):
-        if isinstance(tensor, Elements):
-            values = distinct_values(tensor)
-            if values is not None:
-                distinct[number] = (tensor.info.dtype, values)
-                if pays_alone(tensor, values):
-                    founders.add(number)
-    choices, codebooks = _choose(tensors, distinct, founders, options)
-    drafts = [_draft(name, tensors[name], choice) for name, choice in choices.items()]
-    prefix = layout.build(metadata, codebooks, drafts)
-    return b"".join([prefix, *(d.payload for d in drafts if len(d.payload) > layout.MAX_INLINE)])
+    own = {name: tensor for name, tensor in tensors.items() if not isinstance(tensor, Tied)}
+    progress = _Progress(own, step)
+    with Workers([tensor.info.nbytes for tensor in own.values()], threads, executor) as workers:
+        findings: dict[str, Findings] = {}
+        found = workers.map(stages.examine, ((tensor,) for tensor in own.values()))
+        for name, finding in zip(own, found, strict=True):
+            findings[name] = finding
+            progress.after(name)
+        choices, codebooks = _choose(tensors, findings, options, workers, progress)
+        drafts = _write(tensors, findings, choices, workers, progress)
+    return EncodedFile(layout.build(metadata, codebooks, drafts), drafts, tensors)
 
 
-def _checked(metadata: Mapping[str, str] | None, tensors: Mapping[str, Elements | Tied]) -> dict[str, str]:
+class _Progress:
+    """Counts the bytes of the tensors of each stage."""
+
+    def __init__(self, tensors: Mapping[str, Loadable], step: Step | None) -> None:
+        self._sizes = {name: max(1, tensor.info.nbytes) for name, tensor in tensors.items()}
+        self._step = step
+        self._done = 0
+        self._total = 3 * sum(self._sizes.values())
+
+    def after(self, name: str) -> None:
+        self._done += self._sizes[name]
+        if self._step is not None:
+            self._step(self._done, self._total)
+
+    def repeat(self) -> None:
+        """A stage has to be done again."""
+        self._total += sum(self._sizes.values())
+
+
+def _checked(metadata: Mapping[str, str] | None, tensors: Mapping[str, Loadable | Tied]) -> dict[str, str]:
     pairs = dict(metadata or {})
     for key, value in pairs.items():
         if not isinstance(key, str) or not isinstance(value, str):
@@ -74,71 +142,71 @@ def _checked(metadata: Mapping[str, str] | None, tensors: Mapping[str, Elements 
     return pairs
 
 
-@dataclass(frozen=True, eq=False)
-class _Choice:
-    """How a tensor is stored. codebook: where it has one; params: an alias's or a coding's, None for raw or narrow."""
-
-    codebook: Codebook | None = None
-    params: alias.Params | dense.Params | sparse.Params | None = None
-
-
 def _choose(
-    tensors: Mapping[str, Elements | Tied],
-    distinct: dict[int, tuple[DType, Bits]],
-    founders: set[int],
+    tensors: Mapping[str, Loadable | Tied],
+    findings: Mapping[str, Findings],
     options: Options,
-) -> tuple[dict[str, _Choice], list[Codebook]]:
+    workers: Workers,
+    progress: _Progress,
+) -> tuple[dict[str, Choice], list[Codebook]]:
     """The coding of every tensor, in order: a later one may refer to tables and bitmaps of an earlier one."""
-    numbers = {name: i for i, name in enumerate(tensors)}
-    distinct = dict(distinct)
+    numbers = {name: number for number, name in enumerate(tensors)}
+    distinct = {
+        number: (tensor.info.dtype, values)
+        for number, (name, tensor) in enumerate(tensors.items())
+        if not isinstance(tensor, Tied) and (values := findings[name].values) is not None
+    }
+    founders = {numbers[name] for name, found in findings.items() if found.founds}
     while True:
         codebooks, owners = share(distinct, founders)
         resources = Resources(codebooks=codebooks)
         sharers = np.bincount(list(owners.values()), minlength=len(codebooks))
-        choices: dict[str, _Choice] = {}
+        surveys = workers.map(
+            stages.survey,
+            ((tensors[name], codebooks[owners[i]], options) for name, i in numbers.items() if i in owners),
+        )
+        choices: dict[str, Choice] = {}
         losers = []
         for number, (name, tensor) in enumerate(tensors.items()):
             if isinstance(tensor, Tied):
-                choices[name] = _Choice(params=alias.Params(numbers[tensor.to]))
+                choices[name] = Choice(alias.Params(numbers[tensor.to]))
                 continue
-            book = owners.get(number)
-            if number not in distinct or (book is None and len(distinct[number][1])):
-                choices[name] = _Choice()
-                continue
-            choices[name], bits = _coded(tensor, book, resources, options)
-            if book is not None and sharers[book] == 1:
-                bits += 8 * len(codebooks[book].to_bytes())
-            if bits > 8 * (_plain_bytes(tensor) + 1):
+            storage, book = findings[name].storage, owners.get(number)
+            if book is not None:
+                choices[name], bits = _coded(tensor.info, next(surveys), book, resources, options)
+                if sharers[book] == 1:
+                    bits += 8 * len(codebooks[book].to_bytes())
+            elif number in distinct and not len(distinct[number][1]):
+                choices[name], bits = Choice(sparse.Params(0)), 8
+            else:
+                choices[name], bits = _plain(tensor.info, storage), 0
+            progress.after(name)
+            if bits > 8 * (tensor.info.numel * storage.itemsize + 1):
                 losers.append(number)
         if not losers:
             return choices, codebooks
         # Without the tensors that are smaller as they are, the others may share their codebooks differently.
+        progress.repeat()
         for number in losers:
             del distinct[number]
 
 
-def _plain_bytes(tensor: Elements) -> int:
-    """Size of the elements as they are, or in a narrower type."""
-    return dtypes.narrowest(tensor.bits, tensor.info.dtype)[1].nbytes
+def _plain(info: TensorInfo, storage: DType) -> Choice:
+    return Choice(raw.Params() if storage == info.dtype else narrow.Params(storage))
 
 
-def _coded(tensor: Elements, book: int | None, resources: Resources, options: Options) -> tuple[_Choice, int]:
+def _coded(info: TensorInfo, survey: Survey, book: int, resources: Resources, options: Options) -> tuple[Choice, int]:
     """The cheapest coding with a codebook, dense or sparse, and its size in bits."""
-    if book is None:
-        return _Choice(params=sparse.Params(0)), 8
     codebook = resources.codebooks[book]
-    symbols, counts = codebook.symbols_of(tensor.bits)
     params: dense.Params | sparse.Params
-    params, size = dense.plan(counts, book, codebook, resources, options.huffman)
-    # Where nearly all elements are entries, their gaps alone cost more than the zeros among the symbols.
-    if counts[0] * 20 >= len(symbols):
-        freedom = options.freedom(len(tensor.info.shape))
-        analysis = analyse(symbols.reshape(matrix_shape(tensor.info.shape)), codebook.count, freedom)
-        as_sparse, sparse_size = plan_sparse(analysis, book, codebook, resources, freedom)
+    params, size = dense.plan(survey.counts, book, codebook, resources, options.huffman)
+    if survey.analysis is not None:
+        freedom = options.freedom(len(info.shape))
+        as_sparse, sparse_size = plan_sparse(survey.analysis, book, codebook, resources, freedom)
         if sparse_size < size:
             params, size = as_sparse, sparse_size
     _number_resources(params, resources)
-    return _Choice(codebook, params), size
+    return Choice(params, codebook), size
 
 
 def _number_resources(params: dense.Params | sparse.Params, resources: Resources) -> None:
@@ -156,54 +224,29 @@ def _number_resources(params: dense.Params | sparse.Params, resources: Resources
             resources.add_table(stream.code)
 
 
-def _draft(name: str, tensor: Elements | Tied, choice: _Choice) -> Draft:
-    """The record of a tensor, with its payload."""
-    params = choice.params
-    if isinstance(tensor, Tied):
-        return Draft(name, alias.ID, None, params)
-    if params is None:
-        storage, stored = dtypes.narrowest(tensor.bits, tensor.info.dtype)
-        if storage == tensor.info.dtype or tensor.info.numel == 0:
-            return Draft(name, raw.ID, tensor.info, raw.Params(), tensor.bits.tobytes())
-        return Draft(name, narrow.ID, tensor.info, narrow.Params(storage), stored.tobytes())
-    if choice.codebook is None:
-        return Draft(name, sparse.ID, tensor.info, params)
-    symbols, _ = choice.codebook.symbols_of(tensor.bits)
-    if isinstance(params, dense.Params):
-        params, payload = dense.encode(params, symbols)
-        return Draft(name, dense.ID, tensor.info, params, payload)
-    assert isinstance(params, sparse.Params)
-    params, payload = sparse.encode(params, symbols.reshape(matrix_shape(tensor.info.shape)))
-    return Draft(name, sparse.ID, tensor.info, params, payload)
-
-
-def write_atomically(path: str | bytes | os.PathLike[str], data: bytes) -> None:
-    """Write a file so that `path` holds either what it held before or all of `data`, whenever the process ends.
-
-    Raises `OSError` that names `path`.
-    """
-    target = Path(os.path.realpath(os.fsdecode(path)))  # a link stays a link
-    temporary = target.with_name(f".sws-{secrets.token_hex(6)}.tmp")
-    try:
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            if target.exists():
-                os.chmod(temporary, target.stat().st_mode & 0o777)
-            os.replace(temporary, target)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                os.unlink(temporary)
-            raise
-    except OSError as error:
-        error.filename, error.filename2 = os.fsdecode(path), None
-        raise
-    if os.name == "posix":
-        folder = os.open(target.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+def _write(
+    tensors: Mapping[str, Loadable | Tied],
+    findings: Mapping[str, Findings],
+    choices: Mapping[str, Choice],
+    workers: Workers,
+    progress: _Progress,
+) -> list[Draft]:
+    """The records, with their payloads."""
+    written = workers.map(
+        stages.write,
+        ((tensors[name], name, choices[name]) for name, found in findings.items() if found.payload is None),
+    )
+    drafts = []
+    for name, tensor in tensors.items():
+        params = choices[name].params
+        if isinstance(tensor, Tied):
+            drafts.append(Draft(name, alias.ID, None, params))
+            continue
+        payload = findings[name].payload
+        if payload is None:
+            drafts.append(next(written))
+        else:
+            coding = raw.ID if isinstance(params, raw.Params) else narrow.ID
+            drafts.append(Draft(name, coding, tensor.info, params, payload))
+        progress.after(name)
+    return drafts

@@ -72,7 +72,7 @@ def test_help_of_each_command(command: str) -> None:
     assert result.exit_code == 0
     assert "--json" in result.stdout
     assert ("--limit" in result.stdout) == (command != "encode")
-    assert ("--threads" in result.stdout) == (command == "decode")
+    assert ("--threads" in result.stdout) == (command in ("encode", "decode"))
     assert ("--force" in result.stdout) == (command in ("encode", "decode"))
 
 

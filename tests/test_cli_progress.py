@@ -18,7 +18,7 @@ pytest.importorskip("pty", reason="no pseudo-terminals here")
 SLOW = """
 import sys, time
 import sws.cli
-import sws.cli.progress, swsfmt.reader, swsfmt.writer, sws.cli.checkpoints
+import sws.cli.progress, swsfmt.reader, swsfmt.stages, sws.cli.checkpoints
 sws.cli.progress._DELAY = {delay}
 def slowly(function):
     def slow(*args, **kwargs):
@@ -26,7 +26,7 @@ def slowly(function):
         return function(*args, **kwargs)
     return slow
 swsfmt.reader.Reader.payload = slowly(swsfmt.reader.Reader.payload)
-swsfmt.writer._draft = slowly(swsfmt.writer._draft)
+swsfmt.stages.write = slowly(swsfmt.stages.write)
 sws.cli.checkpoints.Input.read = slowly(sws.cli.checkpoints.Input.read)
 try:
     sws.cli.main(sys.argv[1:])
@@ -38,7 +38,7 @@ finally:
 @pytest.fixture
 def sws(tmp_path: Path) -> Path:
     rng = np.random.default_rng(0)
-    swsfmt.save_file({name: rng.standard_normal(300) for name in "abc"}, tmp_path / "model.sws")
+    swsfmt.save_file({name: rng.integers(0, 9, 3000).astype("f8") for name in "abc"}, tmp_path / "model.sws")
     return tmp_path / "model.sws"
 
 
@@ -82,7 +82,7 @@ def test_bar_on_a_terminal(args: tuple[str, ...], what: str, sws: Path, tmp_path
     sent, code, _ = on_terminal(command, file, *rest, *force, folder=tmp_path)
     assert code == 0, sent
     assert f"{what} " in sent
-    # encode: two of three passes are over at once; the third starts each of three tensors.
+    # encode: two of three stages are over at once; the third goes through three tensors.
     assert all(f"{percent}%" in sent for percent in ((67, 78, 89) if command == "encode" else (33, 67)))
     # The line is erased at the end, and the cursor is back.
     assert sent.rstrip().endswith("\x1b[2K")

@@ -15,9 +15,9 @@ ROOT = Path(swsfmt.__file__).resolve().parent
 LAYERS = [
     ("swsfmt",),
     ("torch", "numpy", "handle", "report"),
-    ("reader", "writer", "sharing", "options"),
+    ("reader", "writer", "stages", "sharing", "executors", "options"),
     ("layout",),
-    ("codings", "elements", "names", "source"),
+    ("codings", "elements", "names", "source", "atomic"),
     ("cursor", "codebook"),
     ("entropy",),
     ("dtypes", "limits", "sections", "foreign", "errors", "_version"),

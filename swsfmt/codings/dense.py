@@ -128,12 +128,12 @@ def plan(
     return Params(number, codebook, stream, chunks), size
 
 
-def encode(params: Params, symbols: npt.NDArray[np.uint16]) -> tuple[Params, bytes]:
+def encode(params: Params, symbols: npt.NDArray[np.uint16], threads: int = 1) -> tuple[Params, bytes]:
     """The payload of these codebook symbols, and the parameters with all widths."""
     writer = BitWriter()
     if params.chunks.code:
-        sizes = kernels.chunk_bits(symbols, params.stream.code, params.chunks.size)
+        sizes = kernels.chunk_bits(symbols, params.stream.code, params.chunks.size, threads)
         params = replace(params, chunks=replace(params.chunks, widths=(width_of(sizes),)))
         writer.fields(sizes, params.chunks.widths[0])
-    writer.bits.extend(kernels.encode_symbols(symbols, params.stream.code))
+    writer.bits.extend(kernels.encode_symbols(symbols, params.stream.code, threads))
     return params, writer.to_bytes()

@@ -8,6 +8,7 @@ from enum import IntEnum
 
 import numpy as np
 import numpy.typing as npt
+from bitarray import bitarray
 
 from ..codebook import Codebook
 from ..cursor import Cursor, varint
@@ -35,6 +36,7 @@ from .common import (
     symbol_bits,
     width_of,
 )
+from .sparse_entries import Lines, read_entries, whole_chunks
 from .sparse_matrix import CompactMatrix, matrix_shape, skips_and_gaps
 
 ID = 4
@@ -332,7 +334,7 @@ def _position_blocks(
 ) -> Iterator[npt.NDArray[np.int64]]:
     """The positions of all entries, checked to lie in the matrix and in their lines; in blocks, to save memory."""
     cursor = entries = 0
-    lines = None if line_counts is None else _Lines(line_counts, p.matrix.line_length(p.scan))
+    lines = None if line_counts is None else Lines(line_counts, p.matrix.line_length(p.scan))
     for start in range(0, len(gaps), _BLOCK):
         block = gaps[start : start + _BLOCK]
         after = cursor + flat_positions(block, p.pbits) + 1
@@ -344,32 +346,6 @@ def _position_blocks(
         else:
             yield after - 1
         entries += len(after)
-
-
-class _Lines:
-    """Turns cursors that run on from line to line into positions where every line starts anew."""
-
-    def __init__(self, counts: npt.NDArray[np.int64], length: int) -> None:
-        self.ends = np.cumsum(counts)
-        self.firsts = self.ends - counts
-        self.length = length
-        # The cursor after the last entry so far, and after the last entry of the lines before the current one.
-        self.last = self.before = 0
-
-    def positions(self, after: npt.NDArray[np.int64], entries: int) -> npt.NDArray[np.int64]:
-        """after : cursors after each entry of a block. entries : how many entries came before the block."""
-        if len(after) == 0:
-            return after
-        number = entries + np.arange(len(after))
-        line = np.searchsorted(self.ends, number, "right")
-        first = self.firsts[line] - entries
-        cursors = np.concatenate([[self.last], after])
-        start = np.where(first >= 0, cursors[np.maximum(first, 0)], self.before)
-        in_line = after - start - 1
-        if int(in_line.max()) >= self.length:
-            raise PayloadError(f"an entry at {int(in_line.max())} of a line of {self.length} positions")
-        self.last, self.before = int(after[-1]), int(start[-1])
-        return in_line + line * self.length
 
 
 def chunk_table(gaps: npt.NDArray[np.uint16], values: npt.NDArray[np.uint16], p: Coded) -> npt.NDArray[np.int64]:
@@ -384,28 +360,33 @@ def chunk_table(gaps: npt.NDArray[np.uint16], values: npt.NDArray[np.uint16], p:
     return np.stack([columns[0], value_bits, columns[1]], axis=1)
 
 
-def encode(params: Params, symbols: npt.NDArray[np.uint16]) -> tuple[Params, bytes]:
+def encode(params: Params, symbols: npt.NDArray[np.uint16], threads: int = 1) -> tuple[Params, bytes]:
     """The payload of a matrix of codebook symbols, shape (rows, columns), and the parameters with all widths."""
     p = params.coded
     if p is None:
         return params, b""
-    flat = np.flatnonzero(symbols != 0)
-    row, column = np.divmod(flat, symbols.shape[1])
-    positions, order = p.matrix.positions(row, column, p.scan)
-    values = symbols.reshape(-1)[flat[order]] - np.uint16(1)
-    gaps = skips_and_gaps(p.matrix.gaps(positions, p.scan, p.line_ends), p.pbits)
+    line_counts = np.zeros(p.matrix.lines(p.scan) if p.line_ends else 0, np.int64)
+    table, gap_bits, value_bits = [], bitarray(endian="little"), bitarray(endian="little")
+    for lines, gaps, values in whole_chunks(read_entries(symbols, p.matrix, p.scan, p.line_ends), p.chunks.size):
+        if p.line_ends:
+            line_counts += np.bincount(lines, minlength=len(line_counts))
+        gap_symbols = skips_and_gaps(gaps, p.pbits)
+        if p.chunks.code:
+            table.append(chunk_table(gap_symbols, values, p))
+        gap_bits.extend(kernels.encode_symbols(gap_symbols, p.gaps.code, threads))
+        value_bits.extend(kernels.encode_symbols(values, p.values.code, threads))
     writer = BitWriter()
-    if p.line_ends:
-        line = positions // p.matrix.line_length(p.scan)
-        writer.fields(np.bincount(line, minlength=p.matrix.lines(p.scan)), p.line_width)
-    if p.chunks.code:
-        table = chunk_table(gaps, values, p)
+    writer.fields(line_counts, p.line_width)
+    if table:
+        rows = np.concatenate(table)
         has_column = (True, p.values.kind != StreamKind.FIXED, True)
-        widths = tuple(width_of(table[:, i]) if has else 0 for i, has in enumerate(has_column))
+        widths = tuple(width_of(rows[:, i]) if has else 0 for i, has in enumerate(has_column))
         p = replace(p, chunks=replace(p.chunks, widths=widths))
-        for fields in table.tolist():
+        for fields in rows.tolist():
             for value, width in zip(fields, widths, strict=True):
                 writer.field(value if width else 0, width)
-    writer.bits.extend(kernels.encode_symbols(gaps, p.gaps.code))
-    writer.bits.extend(kernels.encode_symbols(values, p.values.code))
+    writer.bits.extend(gap_bits)
+    del gap_bits
+    writer.bits.extend(value_bits)
+    del value_bits
     return replace(params, coded=p), writer.to_bytes()

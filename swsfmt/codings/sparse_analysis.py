@@ -16,10 +16,11 @@ from ..entropy.bitmap import Live
 from .choose import chunks_for
 from .common import width_of
 from .sparse import Scan
-from .sparse_matrix import CompactMatrix, Indices
+from .sparse_entries import entries
+from .sparse_matrix import CompactMatrix, Indices, stable_order
 
-# Gaps up to this are counted in an array, which is faster than a sort.
-_COUNTABLE = 1 << 20
+# Gaps up to this are counted in an array, which is faster than a sort; of longer ones there are few.
+_COUNTABLE = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -55,40 +56,120 @@ class Analysis:
     geometries: list[Geometry]
 
 
-def analyse(symbols: npt.NDArray[np.uint16], values: int, freedom: Freedom) -> Analysis:
-    """Count values and gaps of a matrix of symbols, shape (rows, columns), of a codebook of `values` values."""
-    flat = np.flatnonzero(symbols != 0)
-    row, column = np.divmod(flat, symbols.shape[1])
-    value_counts = np.bincount(symbols.reshape(-1)[flat] - 1, minlength=values)
+def analyse(symbols: npt.NDArray[np.uint16], counts: npt.NDArray[np.int64], freedom: Freedom) -> Analysis:
+    """Count the gaps of a matrix of symbols, shape (rows, columns).
+
+    counts : how often each symbol occurs, zero first; int64 of shape (count of the codebook + 1,).
+    """
+    total = int(counts[1:].sum())
+    if total == 0:
+        return Analysis(0, counts[1:], [])
+    scans = list(Scan) if freedom.scan is None else [freedom.scan]
+    matrices = _compactions(symbols, freedom.compact)
+    flat = [(_Rows(matrix), _Columns(matrix)) for matrix in matrices]
+    compactions = [matrix.compaction() for matrix in matrices]
+    for row, column in entries(symbols):
+        for compact, counters in zip(compactions, flat, strict=True):
+            live_row, live_column = compact(row, column)
+            for scan in scans:
+                counters[scan].add(live_row, live_column)
+    few = list(entries(symbols)) if not chunks_for(total).code else []
     geometries = []
-    if len(row):
-        scans = list(Scan) if freedom.scan is None else [freedom.scan]
-        ends = (False,) if chunks_for(len(row)).code else (False, True)
-        for matrix in _compactions((symbols.shape[0], symbols.shape[1]), row, column, freedom.compact):
-            for scan, line_ends in product(scans, ends):
-                geometries.append(_geometry(matrix, row, column, scan, line_ends))
-    return Analysis(len(row), value_counts, geometries)
+    for matrix, counters in zip(matrices, flat, strict=True):
+        for scan in scans:
+            geometries.append(Geometry(matrix, scan, 0, *counters[scan].gaps()))
+            if few:
+                row, column = (np.concatenate(parts) for parts in zip(*few, strict=True))
+                geometries.append(_with_line_ends(matrix, row, column, scan))
+    return Analysis(total, counts[1:], geometries)
 
 
-def _compactions(shape: tuple[int, int], row: Indices, column: Indices, compact: bool) -> list[CompactMatrix]:
+def _compactions(symbols: npt.NDArray[np.uint16], compact: bool) -> list[CompactMatrix]:
     """The matrix as it is; without its dead rows, its dead columns, and both, where there are any."""
     choices: list[list[Live | None]] = [[None], [None]]
-    for axis, index in enumerate((row, column)):
-        live = np.zeros(shape[axis], np.bool_)
-        live[index] = True
-        if compact and not live.all():
+    for axis in (0, 1) if compact else ():
+        live: Live = np.any(symbols, axis=1 - axis)
+        if not live.all():
             choices[axis].append(live)
-    return [CompactMatrix(*shape, live_rows, live_columns) for live_rows, live_columns in product(*choices)]
+    rows, columns = symbols.shape
+    return [CompactMatrix(rows, columns, live_rows, live_columns) for live_rows, live_columns in product(*choices)]
 
 
-def _geometry(matrix: CompactMatrix, row: Indices, column: Indices, scan: Scan, line_ends: bool) -> Geometry:
+def _with_line_ends(matrix: CompactMatrix, row: Indices, column: Indices, scan: Scan) -> Geometry:
     positions, _ = matrix.positions(row, column, scan)
-    line_width = 0
-    if line_ends:
-        line_width = width_of(np.bincount(positions // matrix.line_length(scan)))
-    gaps = matrix.gaps(positions, scan, line_ends)
-    if int(gaps.max()) > _COUNTABLE:
-        return Geometry(matrix, scan, line_width, *np.unique(gaps, return_counts=True))
-    counts = np.bincount(gaps)
-    found = np.flatnonzero(counts)
-    return Geometry(matrix, scan, line_width, found, counts[found])
+    line_width = width_of(np.bincount(positions // matrix.line_length(scan)))
+    gaps = matrix.gaps(positions, scan, line_ends=True)
+    return Geometry(matrix, scan, line_width, *np.unique(gaps, return_counts=True))
+
+
+class _Counts:
+    """How often each gap occurs."""
+
+    def __init__(self) -> None:
+        self._counts = np.zeros(1, np.int64)
+        self._long: list[Indices] = []
+
+    def add(self, gaps: Indices) -> None:
+        if len(gaps) and int(gaps.max()) >= _COUNTABLE:
+            self._long.append(gaps[gaps >= _COUNTABLE])
+            gaps = gaps[gaps < _COUNTABLE]
+        counts = np.bincount(gaps, minlength=len(self._counts))
+        counts[: len(self._counts)] += self._counts
+        self._counts = counts
+
+    def gaps(self) -> tuple[Indices, Indices]:
+        """The gaps, ascending, and how often each of them occurs."""
+        short = np.flatnonzero(self._counts)
+        if not self._long:
+            return short, self._counts[short]
+        long, counts = np.unique(np.concatenate(self._long), return_counts=True)
+        return np.concatenate([short, long]), np.concatenate([self._counts[short], counts])
+
+
+class _Rows:
+    """The gaps of a matrix that is read row by row, from its entries in this order, block after block."""
+
+    def __init__(self, matrix: CompactMatrix) -> None:
+        self._columns = matrix.line_length(Scan.ROWS)
+        self._last = -1
+        self._counts = _Counts()
+
+    def add(self, row: Indices, column: Indices) -> None:
+        positions = row * self._columns + column
+        self._counts.add(np.diff(positions, prepend=self._last) - 1)
+        self._last = int(positions[-1])
+
+    def gaps(self) -> tuple[Indices, Indices]:
+        return self._counts.gaps()
+
+
+class _Columns:
+    """The gaps of a matrix that is read column by column, from its entries row by row, block after block.
+
+    Within a column a gap is known when its second entry comes; those that lead from column to column come at the end.
+    """
+
+    def __init__(self, matrix: CompactMatrix) -> None:
+        self._rows, columns = matrix.line_length(Scan.COLUMNS), matrix.lines(Scan.COLUMNS)
+        # Rows of the first and of the last entry of each column, -1 where there is none yet.
+        self._first = np.full(columns, -1)
+        self._last = np.full(columns, -1)
+        self._counts = _Counts()
+
+    def add(self, row: Indices, column: Indices) -> None:
+        order = stable_order(column, len(self._first))
+        row, column = row[order], column[order]
+        starts = np.flatnonzero(np.diff(column, prepend=-1))
+        before = np.concatenate([row[:1], row[:-1]])
+        before[starts] = self._last[column[starts]]
+        new = starts[before[starts] < 0]
+        self._first[column[new]] = row[new]
+        ends = np.append(starts[1:], len(row)) - 1
+        self._last[column[ends]] = row[ends]
+        self._counts.add(np.delete(row - before - 1, new))
+
+    def gaps(self) -> tuple[Indices, Indices]:
+        used = np.flatnonzero(self._first >= 0)
+        first, last = used * self._rows + self._first[used], used * self._rows + self._last[used]
+        self._counts.add(first - np.concatenate([[-1], last[:-1]]) - 1)
+        return self._counts.gaps()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -19,6 +20,11 @@ def matrix_shape(shape: tuple[int, ...]) -> tuple[int, int]:
     if not shape:
         return 1, 1
     return shape[0], math.prod(shape[1:])
+
+
+def stable_order(line: Indices, lines: int) -> Indices:
+    """The order in which lines ascend; for 16 bits it is a radix sort."""
+    return np.argsort(line.astype(np.uint16) if lines <= 1 << 16 else line, kind="stable")
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,19 +77,25 @@ class CompactMatrix:
         column = np.arange(self.columns) if self.live_columns is None else np.flatnonzero(self.live_columns)
         return (row * self.columns, column) if scan == 0 else (column, row * self.columns)
 
+    def compaction(self) -> Callable[[Indices, Indices], tuple[Indices, Indices]]:
+        """A function from the numbers of rows and columns, which are live, to their numbers among the live ones."""
+        rows = None if self.live_rows is None else np.cumsum(self.live_rows) - 1
+        columns = None if self.live_columns is None else np.cumsum(self.live_columns) - 1
+
+        def compact(row: Indices, column: Indices) -> tuple[Indices, Indices]:
+            return row if rows is None else rows[row], column if columns is None else columns[column]
+
+        return compact
+
     def positions(self, row: Indices, column: Indices, scan: int) -> tuple[Indices, Indices]:
         """Positions of the entries at these coordinates, given row by row, and the order that makes them ascend."""
-        if self.live_rows is not None:
-            row = (np.cumsum(self.live_rows) - 1)[row]
-        if self.live_columns is not None:
-            column = (np.cumsum(self.live_columns) - 1)[column]
+        row, column = self.compaction()(row, column)
         line, place = (row, column) if scan == 0 else (column, row)
         positions = line * self.line_length(scan) + place
         if scan == 0:
             return positions, np.arange(len(positions))
-        # Entries come row by row: a stable sort by column is all that is needed, and for 16 bits it is a radix sort.
-        narrow = line.astype(np.uint16) if self.lines(scan) <= 1 << 16 else line
-        order = np.argsort(narrow, kind="stable")
+        # Entries come row by row: a stable sort by column is all that is needed.
+        order = stable_order(line, self.lines(scan))
         return positions[order], order
 
     def gaps(self, positions: Indices, scan: int, line_ends: bool) -> Indices:

@@ -40,19 +40,26 @@ def _tree_of(code: PrefixCode) -> decodetree:
 
 def distinct(elements: npt.NDArray[np.unsignedinteger], most: int) -> npt.NDArray[np.unsignedinteger] | None:
     # A tensor whose first elements are all different is not worth a sort of the rest.
-    if len(np.unique(elements[:_SAMPLE])) > most:
-        return None
-    values = np.unique(elements)
+    values = np.unique(elements[:_SAMPLE])
+    for start in range(_SAMPLE, len(elements), _BLOCK):
+        if len(values) > most:
+            break
+        values = np.union1d(values, elements[start : start + _BLOCK])
     return values if len(values) <= most else None
 
 
 def symbols_of(
     elements: npt.NDArray[np.unsignedinteger], values: npt.NDArray[np.unsignedinteger]
 ) -> tuple[npt.NDArray[np.uint16], npt.NDArray[np.int64]]:
-    places = np.minimum(np.searchsorted(values, elements), len(values) - 1)
-    if not np.array_equal(values[places], elements):
-        raise ValueError("an element is not in the codebook")
-    return places.astype(np.uint16), np.bincount(places, minlength=len(values))
+    symbols, counts = np.empty(len(elements), np.uint16), np.zeros(len(values), np.int64)
+    for start in range(0, len(elements), _BLOCK):
+        block = elements[start : start + _BLOCK]
+        places = np.minimum(np.searchsorted(values, block), len(values) - 1)
+        if not np.array_equal(values[places], block):
+            raise ValueError("an element is not in the codebook")
+        symbols[start : start + _BLOCK] = places
+        counts += np.bincount(places, minlength=len(values))
+    return symbols, counts
 
 
 def chunk_bits(symbols: npt.NDArray[np.uint16], code: PrefixCode, chunk: int) -> npt.NDArray[np.int64]:

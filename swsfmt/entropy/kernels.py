@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
 from typing import Any, TypeVar
 
@@ -27,6 +26,9 @@ T = TypeVar("T")
 
 # Chunks of the sparse coding are decoded into buffers of this many entries.
 MAX_FUSED_CHUNK = 1 << 16
+# What a thread must have to do, or it is not worth its start: chunks to decode, elements to encode.
+_CHUNKS = 4
+_PART = 1 << 18
 
 
 def load(name: str) -> Any:
@@ -50,43 +52,64 @@ def active() -> str:
     return "bitarray" if _native is None else "native"
 
 
-def distinct(elements: Elements, most: int) -> Elements | None:
+def distinct(elements: Elements, most: int, threads: int = 1) -> Elements | None:
     """The distinct elements in ascending order, or None where there are more than `most` <= 4096."""
     if _native is None:
         return _fallback.distinct(elements, most)
-    found = _native.distinct(np.ascontiguousarray(elements), elements.itemsize, most)
-    return None if found is None else np.sort(np.frombuffer(found, np.uint64)).astype(elements.dtype)
+    data = np.ascontiguousarray(elements)
+    found = _in_parts(lambda i, j: _native.distinct(data[i:j], data.itemsize, most), len(data), threads, _PART)
+    if any(part is None for part in found):
+        return None
+    values = np.unique(np.concatenate([np.frombuffer(part, np.uint64) for part in found])).astype(elements.dtype)
+    return values if len(values) <= most else None
 
 
-def symbols_of(elements: Elements, values: Elements) -> tuple[Symbols, npt.NDArray[np.int64]]:
-    """The symbol of each element, its place among the ascending `values`, and how often each symbol occurs.
+def symbols_of(elements: Elements, values: Elements, threads: int = 1) -> tuple[Symbols, npt.NDArray[np.int64]]:
+    """The number of each element among the ascending `values`, and how often each number occurs.
 
     Every element must be one of at most 4096 values; otherwise `ValueError`.
     """
     if _native is None:
         return _fallback.symbols_of(elements, values)
-    symbols = np.empty(len(elements), np.uint16)
-    counts = np.zeros(len(values), np.int64)
-    keys = values.astype(np.uint64)
-    if not _native.symbols(np.ascontiguousarray(elements), elements.itemsize, keys, symbols, counts):
-        raise ValueError("an element is not in the codebook")
-    return symbols, counts
+    data, keys = np.ascontiguousarray(elements), values.astype(np.uint64)
+    symbols = np.empty(len(data), np.uint16)
+
+    def part(first: int, last: int) -> npt.NDArray[np.int64]:
+        counts = np.zeros(len(keys), np.int64)
+        if not _native.symbols(data[first:last], data.itemsize, keys, symbols[first:last], counts):
+            raise ValueError("an element is not in the codebook")
+        return counts
+
+    return symbols, np.sum(_in_parts(part, len(data), threads, _PART), axis=0)
 
 
-def chunk_bits(symbols: Symbols, code: PrefixCode, chunk: int) -> npt.NDArray[np.int64]:
+def chunk_bits(symbols: Symbols, code: PrefixCode, chunk: int, threads: int = 1) -> npt.NDArray[np.int64]:
     """The bits that the symbols of each chunk of `chunk` symbols take: int64 of shape (chunks,)."""
     if _native is None:
         return _fallback.chunk_bits(symbols, code, chunk)
-    return np.frombuffer(_native.chunk_bits(np.ascontiguousarray(symbols), code.lengths, chunk), np.int64)
+    data = np.ascontiguousarray(symbols)
+    found = _in_parts(
+        lambda i, j: np.frombuffer(_native.chunk_bits(data[i * chunk : j * chunk], code.lengths, chunk), np.int64),
+        -(-len(data) // chunk),
+        threads,
+        -(-_PART // chunk),
+    )
+    return np.concatenate(found)
 
 
-def encode_symbols(symbols: Symbols, code: PrefixCode) -> bitarray:
+def encode_symbols(symbols: Symbols, code: PrefixCode, threads: int = 1) -> bitarray:
     """The bits of `symbols`, each of which must have a codeword in `code`."""
     if _native is None or code.single is not None:
         return _fallback.encode_symbols(symbols, code)
-    data, count = _native.encode_symbols(np.ascontiguousarray(symbols), code.codewords, code.lengths)
-    bits = bitarray(data, endian="little")
-    del bits[count:]
+    ids = np.ascontiguousarray(symbols)
+    bits = bitarray(endian="little")
+    parts = _in_parts(
+        lambda i, j: _native.encode_symbols(ids[i:j], code.codewords, code.lengths), len(ids), threads, _PART
+    )
+    for data, count in parts:
+        end = len(bits) + count
+        bits.extend(bitarray(buffer=data, endian="little"))
+        del bits[end:]
     return bits
 
 
@@ -206,11 +229,17 @@ def _tuple(code: PrefixCode) -> tuple[Any, Any, int]:
     return code.codewords, code.lengths, -1 if code.single is None else code.single
 
 
-def _in_parts(part: Callable[[int, int], T], chunks: int, threads: int) -> list[T]:
-    """Run `part` over all chunks, cut into a few ranges for each thread. The results are in order."""
-    threads = max(1, min(threads, chunks // 4))
+def _in_parts(part: Callable[[int, int], T], count: int, threads: int, least: int = _CHUNKS) -> list[T]:
+    """Run `part` over 0 to `count`, cut into a few ranges for each thread, which has at least `least` to do.
+
+    The results are in order.
+    """
+    threads = max(1, min(threads, count // least))
     if threads == 1:
-        return [part(0, chunks)]
-    cuts = np.linspace(0, chunks, min(chunks, 4 * threads) + 1).astype(int).tolist()
+        return [part(0, count)]
+    # Not at the top: small files are decoded before this would be imported.
+    from concurrent.futures import ThreadPoolExecutor
+
+    cuts = np.linspace(0, count, min(count, 4 * threads) + 1).astype(int).tolist()
     with ThreadPoolExecutor(threads) as pool:
         return list(pool.map(part, cuts[:-1], cuts[1:]))
