@@ -394,3 +394,15 @@ def test_killed_encoder_leaves_the_old_file(
     assert sorted(os.listdir(tmp_path)) == before
     if isinstance(error, OSError):
         assert result.stderr == f"sws: error: {out}: No space left on device\n"
+
+
+def test_profile_small(sparse: Path, tmp_path: Path) -> None:
+    fast, small = tmp_path / "fast.sws", tmp_path / "small.sws"
+    assert run("encode", sparse, "-o", fast).exit_code == 0
+    assert run("encode", sparse, "-o", small, "--profile", "small", "--contexts", "full").exit_code == 0
+    assert small.stat().st_size < fast.stat().st_size
+    assert run("verify", small, "--against", sparse).exit_code == 0
+    shown = run("inspect", small).stdout
+    assert "adaptive" in shown
+    assert "bytes less than Huffman codes would take" in shown
+    assert "less than Huffman" not in run("inspect", fast).stdout

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TypeVar
 
 import numpy as np
@@ -131,7 +132,7 @@ def split(payload: Payload, chunks: int) -> tuple[int, list[memoryview]]:
     if len(ends) and ends[-1] > len(view):
         raise PayloadError(f"the chunks have {int(ends[-1])} bytes and more, the payload has {len(view)}")
     cuts = [start, *ends.tolist(), len(view)]
-    return start, [view[first:last] for first, last in zip(cuts[:-1], cuts[1:], strict=True)]
+    return start, [view[first:last] for first, last in pairwise(cuts)]
 
 
 def decode_chunks(

@@ -23,10 +23,10 @@ _UNSEEN = 11
 _MAX_WEIGHT = 1 << 20
 
 # 65536 / (1 + exp(-k / 2))
-_SQUASHED = (
-    [32768, 40793, 47911, 53581, 57724, 60565, 62428, 63615, 64357, 64816, 65097, 65269, 65374]
-    + [65438, 65476, 65500, 65514, 65523, 65528, 65531, 65533, 65534, 65535, 65535, 65536]
-)  # fmt: skip
+_SQUASHED = [
+    32768, 40793, 47911, 53581, 57724, 60565, 62428, 63615, 64357, 64816, 65097, 65269, 65374,
+    65438, 65476, 65500, 65514, 65523, 65528, 65531, 65533, 65534, 65535, 65535, 65536,
+]  # fmt: skip
 _BUCKET_STARTS = [0, 1, 2, 3, 4, 6, 9, 14, 22, 40, 80, 200]
 _BUCKETS = [max(b for b, start in enumerate(_BUCKET_STARTS) if start <= n) for n in range(201)]
 
@@ -260,10 +260,7 @@ class Entries:
             return self.value.code(self.coder, contexts[:3] if self.model.light else contexts, bit)
 
         sign = int(symbol > first)
-        if first and second:
-            sign = code(0, sign)
-        else:
-            sign = int(first == 0)
+        sign = code(0, sign) if first and second else int(first == 0)
         base = 1 + first * sign
         count = self.model.values[sign]
         bits = (count - 1).bit_length()
