@@ -32,12 +32,13 @@ static const int32_t SQUASHED[25] = {32768, 40793, 47911, 53581, 57724, 60565, 6
                                      65374, 65438, 65476, 65500, 65514, 65523, 65528, 65531, 65533, 65534, 65535, 65535,
                                      65536};
 
+static uint16_t squashed[2 * MAX_STRETCH + 1]; /* a table of `squash`, within 1 to 65535 */
 static int16_t stretched[4096];
 static uint16_t rates[LIMIT + 1];
 static uint8_t buckets[201];
 
 /* Probability in 65536ths of a logit in 256ths, -3071 to 3071. */
-INLINE int32_t squash(int32_t x)
+static int32_t squash(int32_t x)
 {
     int32_t size = x < 0 ? -x : x, at = size >> 7, part = size & 127;
     int32_t y = (SQUASHED[at] * (128 - part) + SQUASHED[at + 1] * part) >> 7;
@@ -47,6 +48,10 @@ INLINE int32_t squash(int32_t x)
 static void make_tables(void)
 {
     static const uint8_t first[BUCKETS] = {0, 1, 2, 3, 4, 6, 9, 14, 22, 40, 80, 200};
+    for (int32_t x = -MAX_STRETCH; x <= MAX_STRETCH; x++) {
+        int32_t p = squash(x);
+        squashed[x + MAX_STRETCH] = (uint16_t)(p < 1 ? 1 : p > 65535 ? 65535 : p);
+    }
     int32_t x = -MAX_STRETCH;
     for (int32_t k = 0; k < 4096; k++) {
         while (x < MAX_STRETCH && squash(x + 1) <= 16 * k + 8)
@@ -111,10 +116,9 @@ INLINE int code_with(Coder *c, uint32_t p, int bit, const int decoding)
     uint32_t middle = c->low + (uint32_t)(((uint64_t)(c->high - c->low) * p) >> 16);
     if (decoding)
         bit = c->code <= middle;
-    if (bit)
-        c->high = middle;
-    else
-        c->low = middle + 1;
+    /* Without branches: a decision that can be foretold takes few bits anyway. */
+    c->high = bit ? middle : c->high;
+    c->low = bit ? c->low : middle + 1;
     while ((c->low ^ c->high) >> 24 == 0) {
         if (decoding)
             c->code = c->code << 8 | next_byte(c);
@@ -201,23 +205,22 @@ INLINE int code_bit(Coder *c, Model *m, const uint32_t *contexts, const int inpu
     }
     sum >>= 16;
     int32_t x = sum > MAX_STRETCH ? MAX_STRETCH : sum < -MAX_STRETCH ? -MAX_STRETCH : (int32_t)sum;
-    int32_t p = squash(x);
-    p = p < 1 ? 1 : p > 65535 ? 65535 : p;
+    int32_t p = squashed[x + MAX_STRETCH];
     bit = code_with(c, (uint32_t)p, bit, decoding);
 
     if ((m->decisions & 63) == 0)
         m->rate = 640 + 7680 / (1 + (int32_t)(m->decisions >> 6));
     m->decisions++;
     int64_t error = (int64_t)((bit << 16) - p) * m->rate;
+    /* The distance to what the decision was, and its sign: q + d where bit is 1, q - d where it is 0. */
+    const uint32_t most = bit ? 4194303 : 0, minus = bit ? 0 : UINT32_MAX;
     for (int i = 0; i < inputs; i++) {
         int32_t w = m->weight[i] + (int32_t)((input[i] * error + (1 << 25)) >> 26);
         m->weight[i] = w > 1 << 20 ? 1 << 20 : w < -(1 << 20) ? -(1 << 20) : w;
         uint32_t s = *slot[i], n = s & 1023, q = s >> 10;
-        if (bit)
-            q += (uint32_t)(((uint64_t)(4194303 - q) * rates[n]) >> 16);
-        else
-            q -= (uint32_t)(((uint64_t)q * rates[n]) >> 16);
-        *slot[i] = q << 10 | (n < LIMIT ? n + 1 : n);
+        uint32_t d = (uint32_t)(((uint64_t)(q ^ most) * rates[n]) >> 16);
+        q += (d ^ minus) - minus;
+        *slot[i] = q << 10 | (n + (n < LIMIT));
     }
     return bit;
 }
