@@ -5,7 +5,8 @@
 FILE is a checkpoint whose weights have few values (default: the *.pt files of $SWS_DATA/checkpoints), or a safetensors
 file of floats: its matrices then get 16 values each by k-means, after 0, 70 and 90 % were pruned by magnitude.
 Bytes count the coded weights and their parameters; codebooks, biases and the container are left out. Times are CPU time
-of one thread, decoding to codebook symbols, both in the same run; "over NNC" is the ratio of these times.
+of one thread, decoding to codebook symbols, both in the same run; "over NNC" is the ratio of these times. The last column
+is the time to encode, scan and stride being known, over the time to decode, full set.
 """
 
 from __future__ import annotations
@@ -52,6 +53,7 @@ class Row:
     light: int
     full_time: float
     light_time: float
+    encode_time: float
 
 
 def networks(paths: list[Path]) -> Iterator[tuple[str, list[Elements]]]:
@@ -85,6 +87,7 @@ def clustered(array: npt.NDArray[np.float32], percent: int) -> npt.NDArray[np.fl
 def measure(name: str, tensors: list[Elements], nnc: str) -> Row:
     huffman = full = light = 0
     times = {False: 0.0, True: 0.0}
+    encoding = 0.0
     signed = {}
     for number, tensor in enumerate(tensors):
         values = distinct_values(tensor)
@@ -98,7 +101,9 @@ def measure(name: str, tensors: list[Elements], nnc: str) -> Row:
         assert planned is not None
         for is_light in (False, True):
             params = replace(planned[0], light=is_light, chunk_lines=0)
+            start = time.thread_time()
             payload = adaptive.encode(params, symbols)
+            encoding += 0 if is_light else time.thread_time() - start
             lines = symbols if params.scan == 0 else symbols.T
             spent = []
             for _ in range(3):
@@ -114,11 +119,22 @@ def measure(name: str, tensors: list[Elements], nnc: str) -> Row:
     with tempfile.TemporaryDirectory() as folder:
         np.savez(Path(folder) / "layers.npz", **signed)
         worker = Path(__file__).with_name("nnc_worker.py")
-        done = subprocess.run([nnc, worker, Path(folder) / "layers.npz"], capture_output=True, text=True, check=True)
+        command = [nnc, worker, Path(folder) / "layers.npz"]
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     theirs = json.loads(done.stdout)
     seconds = sum(layer["seconds"] for layer in theirs)
     weights, size = sum(t.info.numel for t in tensors), sum(layer["bytes"] for layer in theirs)
-    return Row(name, weights, huffman, size, full, light, times[False] / seconds, times[True] / seconds)
+    return Row(
+        name,
+        weights,
+        huffman,
+        size,
+        full,
+        light,
+        times[False] / seconds,
+        times[True] / seconds,
+        encoding / times[False],
+    )
 
 
 def main() -> None:
@@ -128,14 +144,15 @@ def main() -> None:
     default = Path(os.environ.get("SWS_DATA", "../shared/data")) / "checkpoints"
     paths = [Path(name) for name in sys.argv[1:]] or sorted(default.glob("*.pt"))
     print(f"load of the machine: {os.getloadavg()[0]:.1f}")
-    print("network | weights | Huffman | NNC | adaptive, full | light | full / NNC | time over NNC, full | light")
+    print(
+        "network | weights | Huffman | NNC | adaptive, full | light | full / NNC | time over NNC, full | light | encode"
+    )
     for name, tensors in networks(paths):
         if tensors:
             row = measure(name, tensors, nnc)
             sizes = " | ".join(f"{n:,}" for n in (row.weights, row.huffman, row.nnc, row.full, row.light))
-            print(
-                f"{name} | {sizes} | {row.full / row.nnc:.3f} | {row.full_time:.2f} | {row.light_time:.2f}", flush=True
-            )
+            times = " | ".join(f"{t:.2f}" for t in (row.full_time, row.light_time, row.encode_time))
+            print(f"{name} | {sizes} | {row.full / row.nnc:.3f} | {times}", flush=True)
 
 
 if __name__ == "__main__":
