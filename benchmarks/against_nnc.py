@@ -5,8 +5,8 @@
 FILE is a checkpoint whose weights have few values (default: the *.pt files of $SWS_DATA/checkpoints), or a safetensors
 file of floats: its matrices then get 16 values each by k-means, after 0, 70 and 90 % were pruned by magnitude.
 Bytes count the coded weights and their parameters; codebooks, biases and the container are left out. Times are CPU time
-of one thread, decoding to codebook symbols, both in the same run; "over NNC" is the ratio of these times. The last column
-is the time to encode, scan and stride being known, over the time to decode, full set.
+of one thread, decoding to codebook symbols, both in the same run; "over NNC" is the ratio of these times. The last
+column is the time to encode, scan and stride being known, over the time to decode, full set.
 """
 
 from __future__ import annotations
