@@ -818,6 +818,7 @@ class Index:
         check(layout & 8 == 0 or 2 <= stride <= 2**16, "5.6", "a stride outside of 2 to 2^16")
         chunk_lines = self.cursor.varint("5.6") if layout & 16 else 0
         check(layout & 16 == 0 or 1 <= chunk_lines < lines, "5.6", "chunks of too few or too many lines")
+        check((chunk_lines or lines) <= 2**31, "5.6", "a chunk of too many lines")
         return Adaptive(shape, codebook, by_columns, bool(layout & 2), layout & 4 == 0, stride, chunk_lines)
 
     def read_sparse(self, dtype: str, shape: tuple[int, int], entries: int) -> Sparse:

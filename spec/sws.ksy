@@ -458,6 +458,7 @@ types:
         type: b1
         valid:
           expr: '(_ ? _parent.rows : _parent.columns) <= 4194304'
+        doc: A chunk has at most 2^31 lines.
       - id: light
         type: b1
       - id: no_zeros

@@ -782,6 +782,12 @@ ADAPTIVE_ROWS: list[Row] = [
     ),
     ("line too long", books(adaptive(shape=(1, (1 << 22) + 1))), IndexRuleError, "a line of 4194305 elements"),
     ("column too long", books(adaptive(shape=((1 << 22) + 1, 1), layout=1)), IndexRuleError, "a line of 4194305"),
+    (
+        "too many lines",
+        file_(adaptive(shape=((1 << 31) + 1, 1), dtype=U8), codebooks=[codebook(b"\1", 1, U8, U8)]),
+        IndexRuleError,
+        "a chunk of 2147483649 lines",
+    ),
     ("stride 0", books(adaptive(layout=8, arguments=varint(0))), IndexRuleError, "stride 0"),
     ("stride 1", books(adaptive(layout=8, arguments=varint(1))), IndexRuleError, "stride 1"),
     ("stride 2^16 + 1", books(adaptive(layout=8, arguments=varint(65537))), IndexRuleError, "stride 65537"),

@@ -15,7 +15,7 @@ from ..codebook import Codebook
 from ..cursor import Cursor, varint
 from ..dtypes import Bits
 from ..entropy import adaptive
-from ..entropy.adaptive import MAX_LINE, MAX_STRIDE, Model
+from ..entropy.adaptive import MAX_LINE, MAX_LINES, MAX_STRIDE, Model
 from ..errors import PayloadError
 from ..sections import Section, Span
 from .common import Decoded, Payload, Resources, TensorInfo
@@ -30,6 +30,8 @@ T = TypeVar("T")
 
 _LIGHT, _NO_ZEROS, _STRIDE, _CHUNKS = 2, 4, 8, 16
 _LENGTH_BYTES = 4
+# NumPy makes 8 bytes of every index: in blocks, to save memory.
+_BLOCK = 1 << 18
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,6 +94,8 @@ def parse(cursor: Cursor, tensor: TensorInfo, resources: Resources) -> Params:
         chunk_lines = cursor.varint("lines of a chunk")
         if not 1 <= chunk_lines < lines:
             raise cursor.error(f"chunks of {chunk_lines} lines in a matrix of {lines}")
+    if (chunk_lines or lines) > MAX_LINES:
+        raise cursor.error(f"a chunk of {chunk_lines or lines} lines, the most is {MAX_LINES}")
     return Params(number, codebook, scan, stride, bool(layout & _LIGHT), not layout & _NO_ZEROS, chunk_lines)
 
 
@@ -145,8 +149,11 @@ def decode_chunks(
     elements, model, size = params.codebook.symbols, params.model, params.chunk_lines or lines
 
     def part(first: int, code: memoryview) -> None:
-        last = min(first + size, lines)
-        by_line[first:last] = elements[adaptive.decode(code, last - first, length, model)]
+        symbols = adaptive.decode(code, min(size, lines - first), length, model)
+        step = max(1, _BLOCK // length)
+        for start in range(0, len(symbols), step):
+            block = symbols[start : start + step]
+            by_line[first + start : first + start + len(block)] = elements[block]
 
     in_parallel(part, chunks, parts, threads=threads)
 

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from ..codebook import Codebook
 from ..cursor import varint
-from ..entropy.adaptive import MAX_LINE
+from ..entropy.adaptive import MAX_LINE, MAX_LINES
 from .adaptive import Params, Symbols, encode, in_parallel, write
 from .common import TensorInfo
 from .sparse import Scan
@@ -53,7 +53,8 @@ def plan(
     if light is None:
         light = tensor.numel >= _LIGHT_FROM
     common = Params(number, codebook, light=light, zeros=bool(counts[0]))
-    scans = [scan for scan, length in ((Scan.ROWS, columns), (Scan.COLUMNS, rows)) if length <= MAX_LINE]
+    shapes = ((Scan.ROWS, rows, columns), (Scan.COLUMNS, columns, rows))
+    scans = [scan for scan, lines, length in shapes if length <= MAX_LINE and lines <= MAX_LINES]
     if not scans:
         return None
     candidates = [

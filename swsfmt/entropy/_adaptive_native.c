@@ -36,6 +36,7 @@ static uint16_t squashed[2 * MAX_STRETCH + 1]; /* a table of `squash`, within 1 
 static int16_t stretched[4096];
 static uint16_t rates[LIMIT + 1];
 static uint8_t buckets[201];
+static const uint8_t bucket_starts[BUCKETS] = {0, 1, 2, 3, 4, 6, 9, 14, 22, 40, 80, 200};
 
 /* Probability in 65536ths of a logit in 256ths, -3071 to 3071. */
 static int32_t squash(int32_t x)
@@ -47,7 +48,6 @@ static int32_t squash(int32_t x)
 
 static void make_tables(void)
 {
-    static const uint8_t first[BUCKETS] = {0, 1, 2, 3, 4, 6, 9, 14, 22, 40, 80, 200};
     for (int32_t x = -MAX_STRETCH; x <= MAX_STRETCH; x++) {
         int32_t p = squash(x);
         squashed[x + MAX_STRETCH] = (uint16_t)(p < 1 ? 1 : p > 65535 ? 65535 : p);
@@ -61,7 +61,7 @@ static void make_tables(void)
     for (int n = 0; n <= LIMIT; n++)
         rates[n] = (uint16_t)(131072 / (2 * n + 3));
     for (int n = 0, b = 0; n <= 200; n++) {
-        if (b + 1 < BUCKETS && n == first[b + 1])
+        if (b + 1 < BUCKETS && n == bucket_starts[b + 1])
             b++;
         buckets[n] = (uint8_t)b;
     }
@@ -72,10 +72,16 @@ INLINE uint32_t bucket(uint32_t n)
     return buckets[n < 200 ? n : 200];
 }
 
-/* 64 times the part c of k, with a little of a half mixed in while k is small; in buckets. */
-INLINE uint32_t density(uint32_t c, uint32_t k)
+/* The bucket of 64 times the part c of k, with a little of a half mixed in while k is small; `b` is where it was last.
+ * It seldom moves: comparisons that can be foretold are faster than the division. */
+INLINE uint32_t density(uint32_t b, uint64_t c, uint64_t k)
 {
-    return bucket((64 * (4 * c + 1)) / (4 * k + 2));
+    const uint64_t part = 64 * (4 * c + 1), whole = 4 * k + 2;
+    while (part < bucket_starts[b] * whole)
+        b--;
+    while (b + 1 < BUCKETS && part >= bucket_starts[b + 1] * whole)
+        b++;
+    return b;
 }
 
 /* ---- the range coder --------------------------------------------------------------------------------------------- */
@@ -110,15 +116,14 @@ static void put_byte(Coder *c, uint8_t byte)
     c->out[c->at++] = byte;
 }
 
-/* Code one decision that is 1 with probability p / 65536, 0 < p < 65536. */
-INLINE int code_with(Coder *c, uint32_t p, int bit, const int decoding)
+/* Where the interval is cut for a decision that is 1 with probability p / 65536, 0 < p < 65536. */
+INLINE uint32_t middle_of(const Coder *c, uint32_t p)
 {
-    uint32_t middle = c->low + (uint32_t)(((uint64_t)(c->high - c->low) * p) >> 16);
-    if (decoding)
-        bit = c->code <= middle;
-    /* Without branches: a decision that can be foretold takes few bits anyway. */
-    c->high = bit ? middle : c->high;
-    c->low = bit ? c->low : middle + 1;
+    return c->low + (uint32_t)(((uint64_t)(c->high - c->low) * p) >> 16);
+}
+
+INLINE void shift(Coder *c, const int decoding)
+{
     while ((c->low ^ c->high) >> 24 == 0) {
         if (decoding)
             c->code = c->code << 8 | next_byte(c);
@@ -127,7 +132,6 @@ INLINE int code_with(Coder *c, uint32_t p, int bit, const int decoding)
         c->low <<= 8;
         c->high = c->high << 8 | 255;
     }
-    return bit;
 }
 
 /* The fewest bytes, as the first ones of a word, whose continuation with zeros lies within low to high. */
@@ -193,35 +197,59 @@ static int make_model(Model *m, int inputs, const size_t *sizes)
     return 1;
 }
 
-INLINE int code_bit(Coder *c, Model *m, const uint32_t *contexts, const int inputs, int bit, const int decoding)
-{
+typedef struct {
     uint32_t *slot[MOST];
-    int32_t input[MOST];
-    int64_t sum = 0;
-    for (int i = 0; i < inputs; i++) {
-        slot[i] = m->slots + m->start[i] + contexts[i];
-        input[i] = (*slot[i] & 1023) ? stretched[*slot[i] >> 20] : 0;
-        sum += (int64_t)m->weight[i] * input[i];
-    }
-    sum >>= 16;
-    int32_t x = sum > MAX_STRETCH ? MAX_STRETCH : sum < -MAX_STRETCH ? -MAX_STRETCH : (int32_t)sum;
-    int32_t p = squashed[x + MAX_STRETCH];
-    bit = code_with(c, (uint32_t)p, bit, decoding);
+    int32_t input[MOST], p;
+} Guess;
 
+INLINE void learn(Model *m, const Guess *g, const int inputs, int bit)
+{
     if ((m->decisions & 63) == 0)
         m->rate = 640 + 7680 / (1 + (int32_t)(m->decisions >> 6));
     m->decisions++;
-    int64_t error = (int64_t)((bit << 16) - p) * m->rate;
+    const int64_t error = (int64_t)((bit << 16) - g->p) * m->rate;
     /* The distance to what the decision was, and its sign: q + d where bit is 1, q - d where it is 0. */
     const uint32_t most = bit ? 4194303 : 0, minus = bit ? 0 : UINT32_MAX;
     for (int i = 0; i < inputs; i++) {
-        int32_t w = m->weight[i] + (int32_t)((input[i] * error + (1 << 25)) >> 26);
+        int32_t w = m->weight[i] + (int32_t)((g->input[i] * error + (1 << 25)) >> 26);
         m->weight[i] = w > 1 << 20 ? 1 << 20 : w < -(1 << 20) ? -(1 << 20) : w;
-        uint32_t s = *slot[i], n = s & 1023, q = s >> 10;
+        uint32_t s = *g->slot[i], n = s & 1023, q = s >> 10;
         uint32_t d = (uint32_t)(((uint64_t)(q ^ most) * rates[n]) >> 16);
         q += (d ^ minus) - minus;
-        *slot[i] = q << 10 | (n + (n < LIMIT));
+        *g->slot[i] = q << 10 | (n + (n < LIMIT));
     }
+}
+
+/* Code one decision. rare: it is 0 nearly always. Then it is worth while to go on before it is known (a branch);
+ * otherwise a branch would be taken the wrong way too often. */
+INLINE int code_bit(Coder *c, Model *m, const uint32_t *contexts, const int inputs, int bit, const int rare,
+                    const int decoding)
+{
+    Guess g;
+    int64_t sum = 0;
+    for (int i = 0; i < inputs; i++) {
+        g.slot[i] = m->slots + m->start[i] + contexts[i];
+        g.input[i] = (*g.slot[i] & 1023) ? stretched[*g.slot[i] >> 20] : 0;
+        sum += (int64_t)m->weight[i] * g.input[i];
+    }
+    sum >>= 16;
+    const int32_t x = sum > MAX_STRETCH ? MAX_STRETCH : sum < -MAX_STRETCH ? -MAX_STRETCH : (int32_t)sum;
+    g.p = squashed[x + MAX_STRETCH];
+    const uint32_t middle = middle_of(c, (uint32_t)g.p);
+    if (decoding)
+        bit = c->code <= middle;
+    if (!rare) {
+        c->high = bit ? middle : c->high;
+        c->low = bit ? c->low : middle + 1;
+        learn(m, &g, inputs, bit);
+    } else if (bit) {
+        c->high = middle;
+        learn(m, &g, inputs, 1);
+    } else {
+        c->low = middle + 1;
+        learn(m, &g, inputs, 0);
+    }
+    shift(c, decoding);
     return bit;
 }
 
@@ -252,7 +280,7 @@ INLINE int code_live(Coder *c, uint8_t *live, size_t count, size_t stride, const
             (uint32_t)(g[-1] * 2 + s[0]) * 9 + near,
             (at < 8 ? at : 8) * 9 + (seen < 8 ? seen : 8),
         };
-        f[j] = (uint8_t)code_bit(c, &m, contexts, 3, decoding ? 0 : live[j], decoding);
+        f[j] = (uint8_t)code_bit(c, &m, contexts, 3, decoding ? 0 : live[j], 1, decoding);
         live[j] = f[j];
         in_group += f[j];
         place++;
@@ -275,6 +303,7 @@ typedef struct {
 /* What is known of the lines before and of the columns; all arrays have `pad` zeros on both sides. */
 typedef struct {
     uint8_t *level[3], *kind[2]; /* of the current line and of the live ones before it */
+    uint8_t *density;            /* bucket of the density of each column when it was last needed */
     uint32_t *entries;           /* of each column, in the lines before and the current one */
     uint32_t *last;              /* live line after the last entry of each column, 0 if there is none */
     void *memory;
@@ -283,7 +312,7 @@ typedef struct {
 static int make_past(Past *past, size_t length, size_t pad)
 {
     size_t whole = length + 2 * pad;
-    past->memory = calloc(whole, 2 * sizeof(uint32_t) + 5);
+    past->memory = calloc(whole, 2 * sizeof(uint32_t) + 6);
     if (past->memory == NULL)
         return 0;
     past->entries = (uint32_t *)past->memory + pad;
@@ -293,6 +322,7 @@ static int make_past(Past *past, size_t length, size_t pad)
         past->level[i] = bytes + (size_t)i * whole;
     for (int i = 0; i < 2; i++)
         past->kind[i] = bytes + (size_t)(3 + i) * whole;
+    past->density = bytes + 5 * whole;
     return 1;
 }
 
@@ -334,9 +364,9 @@ INLINE uint32_t code_value(Coder *c, Model *m, const Matrix *x, const Past *past
 
 #define NODE(node, bit)                                                                                                \
     code_bit(c, m,                                                                                                     \
-             (const uint32_t[6]){(node) * CLASSES + near[0], (node) * CLASSES + near[1], (node), (node) * CLASSES + above, \
-                                 (node) * CLASSES + near[2], (node) * 63 + around},                                    \
-             inputs, bit, decoding)
+             (const uint32_t[6]){(node) * CLASSES + near[0], (node) * CLASSES + near[1], (node),                       \
+                                 (node) * CLASSES + above, (node) * CLASSES + near[2], (node) * 63 + around},          \
+             inputs, bit, 0, decoding)
 
     uint32_t sign = symbol > x->values[0], rank = 0;
     if (x->values[0] == 0)
@@ -366,7 +396,8 @@ INLINE int code_lines(Coder *c, Matrix *x, const uint8_t *live_lines, const uint
     const size_t pad = 2 * x->stride + 4, stride = x->stride;
     const uint32_t nodes = 2u << bits_of(x->values[0] > x->values[1] ? x->values[0] : x->values[1]);
     const size_t zero_sizes[MOST] = {81, 144, x->length, 1, 240, 432, 144, 36, 144};
-    const size_t value_sizes[6] = {nodes * CLASSES, nodes * CLASSES, nodes, nodes * CLASSES, nodes * CLASSES, nodes * 63};
+    const size_t of_kinds = nodes * CLASSES;
+    const size_t value_sizes[6] = {of_kinds, of_kinds, nodes, of_kinds, of_kinds, nodes * 63};
     Model zero = {0}, value = {0};
     Past past = {0};
     int fine = make_model(&zero, zero_inputs, zero_sizes) && make_model(&value, value_inputs, value_sizes) &&
@@ -380,7 +411,7 @@ INLINE int code_lines(Coder *c, Matrix *x, const uint8_t *live_lines, const uint
             continue;
         }
         next_line(&past, x->length);
-        uint32_t entries = 0, gap = 0, seen = 0;
+        uint32_t entries = 0, gap = 0, seen = 0, full = 0;
         for (size_t j = 0; j < x->length; j++) {
             if (!live[j]) {
                 if (decoding)
@@ -391,9 +422,12 @@ INLINE int code_lines(Coder *c, Matrix *x, const uint8_t *live_lines, const uint
             const uint32_t *column = past.entries + j;
             int bit = 1;
             if (x->zeros) {
+                uint32_t dense = density(past.density[j], column[0], before);
+                past.density[j] = (uint8_t)dense;
+                full = density(full, entries, seen);
                 uint32_t contexts[MOST] = {
                     (uint32_t)(l[-1] * 27 + l[-2] * 9 + l[-3] * 3 + s[0]),
-                    density(column[0], before) * BUCKETS + density(entries, seen),
+                    dense * BUCKETS + full,
                     (uint32_t)j,
                 };
                 if (!light) {
@@ -409,7 +443,7 @@ INLINE int code_lines(Coder *c, Matrix *x, const uint8_t *live_lines, const uint
                     contexts[7] = bucket(gap) * 3 + l[-1];
                     contexts[8] = age * BUCKETS + bucket(column[0]);
                 }
-                bit = code_bit(c, &zero, contexts, zero_inputs, decoding ? 0 : symbols[j] > 0, decoding);
+                bit = code_bit(c, &zero, contexts, zero_inputs, decoding ? 0 : symbols[j] > 0, 1, decoding);
             }
             seen++;
             if (!bit) {
@@ -419,7 +453,8 @@ INLINE int code_lines(Coder *c, Matrix *x, const uint8_t *live_lines, const uint
                 continue;
             }
             uint32_t symbol = code_value(c, &value, x, &past, j, symbols[j], value_inputs, decoding);
-            uint32_t sign = symbol > x->values[0], values = x->values[sign], rank = symbol - 1 - (sign ? x->values[0] : 0);
+            uint32_t sign = symbol > x->values[0], values = x->values[sign];
+            uint32_t rank = symbol - 1 - (sign ? x->values[0] : 0);
             symbols[j] = (uint16_t)symbol;
             past.level[0][j] = (uint8_t)(1 + (3 * rank >= values));
             past.kind[0][j] = (uint8_t)(1 + 8 * sign + rank * 8 / (values > 8 ? values : 8));
@@ -452,7 +487,8 @@ INLINE int code_matrix(Coder *c, Matrix *x, const int decoding)
                code_live(c, live_lines, x->lines, x->line_stride, decoding);
     }
     if (fine)
-        fine = x->light ? code_lines(c, x, live_lines, live, 1, decoding) : code_lines(c, x, live_lines, live, 0, decoding);
+        fine = x->light ? code_lines(c, x, live_lines, live, 1, decoding)
+                        : code_lines(c, x, live_lines, live, 0, decoding);
     free(live_lines);
     return fine;
 }
@@ -463,6 +499,7 @@ static int fits(const Matrix *x, Py_ssize_t bytes)
 {
     return x->lines > 0 && x->length > 0 && x->stride > 0 && x->line_stride > 0 && x->values[0] + x->values[1] > 0 &&
            x->values[0] + x->values[1] < 4096 && x->length <= (size_t)bytes / 2 && x->length <= 1 << 22 &&
+           x->lines <= (size_t)1 << 31 &&
            x->stride <= 1 << 16 && x->line_stride <= 1 << 16 && (size_t)bytes / 2 / x->length == x->lines;
 }
 
@@ -502,7 +539,7 @@ static PyObject *py_encode(PyObject *self, PyObject *args)
     return result;
 }
 
-/* decode(data, symbols, lines, length, stride, line_stride, first, second, zeros, light) -> whether the bytes are right.
+/* decode(data, symbols, lines, length, stride, line_stride, first, second, zeros, light) -> are the bytes right?
  * symbols: uint16, filled. */
 static PyObject *py_decode(PyObject *self, PyObject *args)
 {
@@ -541,8 +578,8 @@ static PyMethodDef methods[] = {
 };
 
 static struct PyModuleDef module = {
-    PyModuleDef_HEAD_INIT, "_adaptive_native", "The adaptive coder in C; see adaptive.py.", 0, methods, NULL, NULL, NULL,
-    NULL,
+    PyModuleDef_HEAD_INIT, "_adaptive_native", "The adaptive coder in C; see adaptive.py.", 0, methods, NULL, NULL,
+    NULL, NULL,
 };
 
 PyMODINIT_FUNC PyInit__adaptive_native(void)

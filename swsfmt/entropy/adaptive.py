@@ -19,6 +19,7 @@ from .kernels import load
 Symbols = npt.NDArray[np.uint16]
 
 MAX_LINE = 1 << 22
+MAX_LINES = 1 << 31
 MAX_STRIDE = 1 << 16
 
 _native: Any = load("swsfmt.entropy._adaptive_native")
@@ -43,7 +44,7 @@ class Model:
 
 
 def encode(symbols: Symbols, model: Model) -> bytes:
-    """The bytes of a matrix of symbols, shape (lines, length), none of them empty; length at most `MAX_LINE`."""
+    """The bytes of a matrix of symbols, shape (lines, length): neither is 0, and at most `MAX_LINES` of `MAX_LINE`."""
     if _native is None:
         return _adaptive_fallback.encode(symbols.tolist(), model)
     lines, length = symbols.shape
