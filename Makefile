@@ -7,7 +7,7 @@ PYTHON ?= python3
 TORCH ?= torch==2.13.0
 BIN := .venv/bin
 
-.PHONY: demo test sanitize fuzz bench-sizes bench-adaptive bench-nnc clean
+.PHONY: demo test sanitize fuzz bench bench-sizes bench-adaptive bench-nnc clean
 
 .venv/made: pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -28,6 +28,11 @@ test: .venv/made node_modules/made
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto -q
+
+# Times beside a copy of the memory and beside other coders; best on an idle machine.
+bench: .venv/made
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[bench]'
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/speed.py --json bench.json --plot bench.png
 
 # The table of spec/rationale.md: what each choice of the format is worth.
 bench-sizes: .venv/made
