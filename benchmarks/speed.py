@@ -3,8 +3,8 @@
     python benchmarks/speed.py [--weights 20_000_000] [--rounds 5] [--json FILE] [--plot FILE]
 
 One thread. Every figure is a ratio of times inside this run: the contestants of a case take turns, and the median of
-the rounds counts. A "copy" is numpy.copy of the dense float32 tensor. Slow coders get a part of the weights, as the table
-says, and their time is scaled to all. The ids of the general compressors are one byte for each weight.
+the rounds counts. A "copy" is numpy.copy of the dense float32 tensor. Slow coders get a part of the weights, which the
+table says, and their time is scaled to all. The ids of the general compressors are one byte for each weight.
 """
 
 from __future__ import annotations
