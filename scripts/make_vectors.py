@@ -20,7 +20,7 @@ import numpy as np
 
 from swsfmt import dtypes, layout
 from swsfmt.codebook import Codebook
-from swsfmt.codings import alias, dense, narrow, raw, sparse
+from swsfmt.codings import adaptive, alias, dense, narrow, raw, sparse
 from swsfmt.codings.common import Chunks, Stream, StreamKind, TensorInfo
 from swsfmt.codings.sparse import Scan
 from swsfmt.codings.sparse_matrix import CompactMatrix, matrix_shape, skips_and_gaps
@@ -133,6 +133,13 @@ class Builder:
         )
         params, payload = sparse.encode(sparse.Params(len(row), coded), symbols)
         self.drafts.append(Draft(name, sparse.ID, elements.info, params, payload))
+
+    def adaptive(self, name: str, array: np.ndarray[Any, Any], book: int = 0, **form: Any) -> None:
+        elements = from_array(array)
+        symbols = self.codebooks[book].symbols_of(elements.bits)[0].reshape(matrix_shape(array.shape))
+        params = adaptive.Params(book, self.codebooks[book], zeros=bool((symbols == 0).any()), **form)
+        payload = adaptive.encode(params, symbols)
+        self.drafts.append(Draft(name, adaptive.ID, elements.info, params, payload))
 
     def file(self) -> bytes:
         prefix = layout.build(self.metadata, self.codebooks, self.drafts)
@@ -310,6 +317,30 @@ def sparse_chunks(b: Builder) -> None:
     b.sparse("whole", matrix, book, gaps=StreamKind.FIXED, chunk=0)
 
 
+def adaptive_forms(b: Builder) -> None:
+    """Every form of the adaptive coding: scans, strides, both sets of contexts, no zeros, chunks, one or no value."""
+    book = b.codebook(VALUES)
+    matrix = _pattern((30, 40), 0.3, VALUES, 8)
+    matrix[[3, 4, 20]] = 0
+    matrix[:, [0, 1, 9, 10, 19, 20, 39]] = 0
+    for scan in Scan:
+        for light in (False, True):
+            name = f"{scan.name.lower()} {'light' if light else 'full'}"
+            b.adaptive(name, matrix, book, scan=scan, light=light)
+            b.adaptive(f"{name}, stride", matrix, book, scan=scan, light=light, stride=10)
+    b.adaptive("chunks", matrix, book, chunk_lines=7, stride=5)
+    b.adaptive("chunks of columns", matrix, book, scan=Scan.COLUMNS, chunk_lines=1)
+    b.adaptive("no zeros", _pattern((11, 13), 2, VALUES, 9), book)
+    b.adaptive("zeros alone", np.zeros((40, 50), np.float32), book)
+    b.adaptive("vector", np.array([0, 0, 1, 0, 0.5], np.float32), book, scan=Scan.COLUMNS)
+    b.adaptive("scalar", np.float32(1).reshape(()), book)
+    b.adaptive("tensor", _pattern((6, 5, 3, 3), 0.4, VALUES, 10), book, stride=9)
+    b.adaptive("integers", np.array([[-3, 300, 0], [0, 300, -1]], np.int16), b.codebook([-3, -1, 300], "I16"))
+    many = [float(n) for n in range(-40, 90) if n]
+    b.adaptive("many values", _pattern((25, 30), 0.5, many, 11), b.codebook(many))
+    b.adaptive("one sign", _pattern((9, 9), 0.5, (-1.0, -2.0, -3.0), 12), b.codebook([-1.0, -2.0, -3.0]))
+
+
 VECTORS: list[Callable[[Builder], None]] = [
     empty,
     metadata,
@@ -327,6 +358,7 @@ VECTORS: list[Callable[[Builder], None]] = [
     sparse_one_symbol,
     bitmaps,
     sparse_chunks,
+    adaptive_forms,
 ]
 
 

@@ -13,14 +13,15 @@ import struct
 import sys
 import zlib
 from array import array
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import compress, islice, pairwise
+from itertools import accumulate, compress, islice, pairwise
 from math import prod
 
 SIGNATURE = bytes.fromhex("89 53 57 53 0D 0A 1A 0A")
-RAW, NARROW, ALIAS, DENSE, SPARSE = range(5)
+RAW, NARROW, ALIAS, DENSE, SPARSE, ADAPTIVE = range(6)
 
 # registry.md: names and element sizes, by dtype id.
 DTYPES = (
@@ -397,6 +398,220 @@ class Sparse:
         return cursor
 
 
+# Section 6.6.
+SQUASH = (
+    *(32768, 40793, 47911, 53581, 57724, 60565, 62428, 63615, 64357, 64816, 65097, 65269, 65374),
+    *(65438, 65476, 65500, 65514, 65523, 65528, 65531, 65533, 65534, 65535, 65535, 65536),
+)
+STEPS = (0, 1, 2, 3, 4, 6, 9, 14, 22, 40, 80, 200)
+
+
+def squash(x: int) -> int:
+    i, f = abs(x) >> 7, abs(x) % 128
+    y = (SQUASH[i] * (128 - f) + SQUASH[i + 1] * f) >> 7
+    return y if x >= 0 else 65536 - y
+
+
+SQUASHED = [squash(x) for x in range(-3071, 3072)]
+STRETCH = [max(bisect_right(SQUASHED, 16 * k + 8) - 1, 0) - 3071 for k in range(4096)]
+
+
+def bucket(n: int) -> int:
+    return bisect_right(STEPS, n) - 1
+
+
+def density(c: int, k: int) -> int:
+    return bucket(64 * (4 * c + 1) // (4 * k + 2))
+
+
+class RangeDecoder:
+    """Section 6.6: range coder. `sent` is what a writer would have sent so far."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data, self.low, self.high, self.sent = data, 0, 2**32 - 1, bytearray()
+
+    def decide(self, p: int) -> int:
+        m = self.low + ((self.high - self.low) * p >> 16)
+        at = len(self.sent)
+        bit = int(int.from_bytes(self.data[at : at + 4].ljust(4, b"\0"), "big") <= m)
+        self.low, self.high = (self.low, m) if bit else (m + 1, self.high)
+        while self.low >> 24 == self.high >> 24:
+            self.sent.append(self.high >> 24)
+            self.low, self.high = self.low * 256 % 2**32, self.high * 256 % 2**32 + 255
+        return bit
+
+    def finish(self) -> None:
+        for count in range(5):
+            unit = 256 ** (4 - count)
+            word = -(-self.low // unit) * unit
+            if word <= self.high:
+                break
+        sent = bytes(self.sent + word.to_bytes(4, "big")[:count]).rstrip(b"\0")
+        check(sent == self.data, "6.6", "the bytes are not those that a writer makes")
+
+
+class Model:
+    """Section 6.6: models."""
+
+    def __init__(self, coder: RangeDecoder, inputs: int) -> None:
+        self.coder, self.weights, self.decisions = coder, [81920 // inputs] * inputs, 0
+        self.slots: list[dict[int, tuple[int, int]]] = [{} for _ in range(inputs)]
+
+    def decide(self, *contexts: int) -> int:
+        """Contexts behind the last input are not used."""
+        found = [slots.get(c, (2**21, 0)) for slots, c in zip(self.slots, contexts, strict=False)]
+        values = [STRETCH[p >> 10] if count else 0 for p, count in found]
+        x = sum(w * v for w, v in zip(self.weights, values, strict=True)) >> 16
+        p = min(max(squash(min(max(x, -3071), 3071)), 1), 65535)
+        bit = self.coder.decide(p)
+        e = (65536 * bit - p) * (640 + 7680 // (1 + (self.decisions >> 6)))
+        self.decisions += 1
+        grown = [w + ((v * e + 2**25) >> 26) for w, v in zip(self.weights, values, strict=True)]
+        self.weights = [min(max(w, -(2**20)), 2**20) for w in grown]
+        for slots, context, (q, count) in zip(self.slots, contexts, found, strict=False):
+            rate = 131072 // (2 * count + 3)
+            q = q + ((2**22 - 1 - q) * rate >> 16) if bit else q - (q * rate >> 16)
+            slots[context] = (q, min(count + 1, 255))
+        return bit
+
+
+class Row:
+    """Numbers of the places of a line; 0 outside of it."""
+
+    def __init__(self, length: int) -> None:
+        self.numbers = [0] * length
+
+    def __getitem__(self, place: int) -> int:
+        return self.numbers[place] if 0 <= place < len(self.numbers) else 0
+
+
+@dataclass
+class Adaptive:
+    shape: tuple[int, int]
+    codebook: Codebook
+    by_columns: bool
+    light: bool
+    zeros: bool
+    stride: int
+    chunk_lines: int  # 0: one chunk
+
+    def decode(self, payload: bytes) -> bytes:
+        """Section 5.6."""
+        rows, columns = self.shape
+        lines, length = (columns, rows) if self.by_columns else (rows, columns)
+        size = self.chunk_lines or lines
+        counts = [min(size, lines - first) for first in range(0, lines, size)]
+        table = 4 * (len(counts) - 1)
+        check(table <= len(payload), "5.6", "the payload ends within the chunk table")
+        ends = list(accumulate((n for (n,) in struct.iter_unpack("<I", payload[:table])), initial=table))
+        check(ends[-1] <= len(payload), "5.6", "the payload ends within a chunk")
+        symbols: list[list[int]] = []
+        for count, first, last in zip(counts, ends, [*ends[1:], len(payload)], strict=True):
+            symbols += self.decode_chunk(payload[first:last], count, length)
+        values = self.codebook.values
+        order = ((j, i) for i in range(rows) for j in range(columns)) if self.by_columns else None
+        if order is None:
+            return b"".join(values[symbol] for line in symbols for symbol in line)
+        return b"".join(values[symbols[line][place]] for line, place in order)
+
+    def decode_chunk(self, data: bytes, lines: int, length: int) -> list[list[int]]:
+        coder = RangeDecoder(data)
+        live_places, live_lines = [1] * length, [1] * lines
+        if self.zeros:
+            live_places = self.live(coder, length, 1 if self.by_columns else self.stride)
+            live_lines = self.live(coder, lines, self.stride if self.by_columns else 1)
+        elements = Elements(self, coder, length)
+        symbols = [elements.line(live_places) if is_live else [0] * length for is_live in live_lines]
+        coder.finish()
+        return symbols
+
+    def live(self, coder: RangeDecoder, count: int, s: int) -> list[int]:
+        """Section 6.6: live flags."""
+        model, flags = Model(coder, 3), Row(count)
+        for j in range(count):
+            f = partial(lambda j, d: flags[j - d], j)
+            r = j % s
+            near = f(1) + f(2) + f(3) + f(4) + f(s) + f(s + 1) + f(s - 1) + f(2 * s)
+            seen = sum(flags.numbers[j - r : j])
+            last = 9 * min(bucket(r), 8) + min(bucket(seen), 8)
+            bit = model.decide(4 * f(1) + 2 * f(2) + f(3), 9 * (2 * f(1) + f(s)) + near, last)
+            flags.numbers[j] = bit
+        return flags.numbers
+
+
+class Elements:
+    """Section 6.6: elements."""
+
+    def __init__(self, form: Adaptive, coder: RangeDecoder, length: int) -> None:
+        self.form, self.length = form, length
+        self.zero, self.value = Model(coder, 3 if form.light else 9), Model(coder, 3 if form.light else 6)
+        values = form.codebook.values[1:]
+        second = sum(value[-1] >> 7 for value in values)
+        self.counts = (len(values) - second, second)
+        self.level, self.above, self.above2 = Row(length), Row(length), Row(length)
+        self.kind, self.kind_above = Row(length), Row(length)
+        self.entries, self.last = Row(length), [0] * length
+        self.lines = 0  # M
+
+    def line(self, live: Sequence[int]) -> list[int]:
+        self.level, self.above, self.above2 = Row(self.length), self.level, self.above
+        self.kind, self.kind_above = Row(self.length), self.kind
+        symbols = [0] * self.length
+        m = z = 0
+        for i, j in enumerate(compress(range(self.length), live)):
+            if self.form.zeros and not self.zero.decide(*self.zero_contexts(j, m, i, z)):
+                z += 1
+                continue
+            sign, rank = self.read_value(j)
+            symbols[j] = 1 + rank + (self.counts[0] if sign else 0)
+            self.level.numbers[j] = 1 if 3 * rank < self.counts[sign] else 2
+            self.kind.numbers[j] = 1 + 8 * sign + 8 * rank // max(self.counts[sign], 8)
+            self.entries.numbers[j] += 1
+            self.last[j] = self.lines + 1
+            m, z = m + 1, 0
+        self.lines += 1
+        return symbols
+
+    def zero_contexts(self, j: int, m: int, i: int, z: int) -> tuple[int, ...]:
+        s = 1 if self.form.by_columns else self.form.stride
+        lev, up, a = self.level, self.above, self.entries
+        w = [lev[j - 1], lev[j - 2], lev[j - s], lev[j - s - 1], lev[j - s + 1], up[j], up[j - 1], up[j + 1]]
+        near = sum(level > 0 for level in [*w, self.above2[j]])
+        far = a[j - s] + a[j + s]
+        age = bucket(self.lines - self.last[j]) if a[j] else 11
+        return (
+            27 * lev[j - 1] + 9 * lev[j - 2] + 3 * lev[j - 3] + lev[j - s],
+            12 * density(a[j], self.lines) + density(m, i),
+            j,
+            0,
+            20 * bucket(far + a[j - 1] + a[j + 1]) + 2 * near + (lev[j - 1] > 0),
+            36 * bucket(far) + 3 * bucket(a[j]) + lev[j - s],
+            12 * bucket(m) + bucket(i),
+            3 * bucket(z) + lev[j - 1],
+            12 * age + bucket(a[j]),
+        )
+
+    def read_value(self, j: int) -> tuple[int, int]:
+        """Sign and rank."""
+        s, k = 1 if self.form.by_columns else self.form.stride, self.kind
+        near = [k[j - 1], k[j - s], k[j - s + 1], k[j - 2], k[j - s - 1], k[j - 2 * s]]
+        c = sum(kind > 0 for kind in near)
+        g = sum(1 if kind > 8 else -1 for kind in near if kind)
+        around = 7 * (min(max(g, -4), 4) + 4) + c
+
+        def decide(y: int) -> int:
+            above = 17 * y + self.kind_above[j]
+            return self.value.decide(17 * y + near[0], 17 * y + near[1], y, above, 17 * y + near[2], 63 * y + around)
+
+        sign = decide(0) if all(self.counts) else int(self.counts[0] == 0)
+        count, q = self.counts[sign], 1
+        bits = (count - 1).bit_length()
+        for left in reversed(range(bits)):
+            can_be_1 = ((2 * q + 1) << left) - (1 << bits) < count
+            q = 2 * q + (decide(2 * q + sign) if can_be_1 else 0)
+        return sign, q - (1 << bits)
+
+
 def chunk_sizes(total: int, chunk: int) -> Sequence[int]:
     """The symbols or entries of each chunk (sections 5.4, 5.5); without chunks, one of all."""
     if chunk == 0:
@@ -490,9 +705,9 @@ class Index:
             check(prod(d for d in shape if d) * size < 2**63, "4", "a tensor is too large")
             self.budget -= prod(shape) * size
         check(self.budget >= 0, "8", "the decoded size exceeds the limit of the caller")
-        check(prod(shape) > 0 or coding == RAW or coding > SPARSE, "5.1", "an empty tensor that is not raw")
+        check(prod(shape) > 0 or coding == RAW or coding > ADAPTIVE, "5.1", "an empty tensor that is not raw")
         record = Record(name, suffix, coding, shape, self.dtype)
-        if coding > SPARSE:
+        if coding > ADAPTIVE:
             cursor.take(cursor.varint("4"), "4")
             record.length = cursor.varint("4")
         else:
@@ -526,13 +741,16 @@ class Index:
         if record.coding == DENSE:
             record.decode = self.read_dense(dtype, numel).decode
             return self.cursor.varint("4")
+        rows = record.shape[0] if record.shape else 1
+        if record.coding == ADAPTIVE:
+            record.decode = self.read_adaptive(dtype, (rows, numel // rows)).decode
+            return self.cursor.varint("4")
         check(SIZES[dtype] in (1, 2, 4, 8), "5.5", f"a sparse tensor of {dtype}")
         entries = self.cursor.varint("5.5")
         check(entries <= numel, "5.5", "more entries than elements")
         if entries == 0:
             record.decode = lambda _: bytes(numel * SIZES[dtype])
             return 0
-        rows = record.shape[0] if record.shape else 1
         record.decode = self.read_sparse(dtype, (rows, numel // rows), entries).decode
         return self.cursor.varint("4")
 
@@ -587,6 +805,21 @@ class Index:
         check(1 in bitmap, "6.5", "a bitmap without a live bit")
         self.bitmaps.append(bitmap)
         return bitmap
+
+    def read_adaptive(self, dtype: str, shape: tuple[int, int]) -> Adaptive:
+        """Section 5.6."""
+        codebook = self.read_codebook_number(dtype, "5.6")
+        layout = self.cursor.uint(1, "5.6")
+        check(layout < 32, "5.6", "reserved bits in the layout")
+        by_columns = bool(layout & 1)
+        lines, length = shape[::-1] if by_columns else shape
+        check(length <= 2**22, "5.6", "a line is too long")
+        stride = self.cursor.varint("5.6") if layout & 8 else 1
+        check(layout & 8 == 0 or 2 <= stride <= 2**16, "5.6", "a stride outside of 2 to 2^16")
+        chunk_lines = self.cursor.varint("5.6") if layout & 16 else 0
+        check(layout & 16 == 0 or 1 <= chunk_lines < lines, "5.6", "chunks of too few or too many lines")
+        check((chunk_lines or lines) <= 2**31, "5.6", "a chunk of too many lines")
+        return Adaptive(shape, codebook, by_columns, bool(layout & 2), layout & 4 == 0, stride, chunk_lines)
 
     def read_sparse(self, dtype: str, shape: tuple[int, int], entries: int) -> Sparse:
         """Section 5.5."""

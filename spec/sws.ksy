@@ -77,6 +77,7 @@ enums:
     2: alias
     3: dense
     4: sparse
+    5: adaptive
   stream_kind:
     0: fixed
     1: new_table
@@ -302,7 +303,7 @@ types:
       - id: element_size
         type: dtype_size(dtype_id)
         valid:
-          expr: dtype_id <= 21 or coding_id > 4 or coding_id == 2
+          expr: dtype_id <= 21 or coding_id > 5 or coding_id == 2
         doc: Takes no bytes. Not defined for an alias, nor for a dtype that is not known.
       - id: dimensions
         type: 'dimension(_index > 0 ? dimensions[_index - 1].product : 1)'
@@ -317,6 +318,7 @@ types:
             2: alias_params
             3: dense_params
             4: sparse_params
+            5: adaptive_params
             _: unknown_params
       - id: len_payload_own
         type: varint
@@ -443,6 +445,41 @@ types:
     instances:
       num_tables:
         value: 'kind == stream_kind::new_table ? 1 : 0'
+
+  adaptive_params:
+    seq:
+      - id: codebook
+        type: varint
+        valid:
+          expr: >-
+            _parent.numel > 0 and _.value < _parent._parent.codebooks.size and
+            _parent._parent.codebooks[_.value].dtype.to_i == _parent.dtype_id
+      - id: by_columns
+        type: b1
+        valid:
+          expr: '(_ ? _parent.rows : _parent.columns) <= 4194304'
+        doc: A chunk has at most 2^31 lines.
+      - id: light
+        type: b1
+      - id: no_zeros
+        type: b1
+      - id: has_stride
+        type: b1
+      - id: has_chunks
+        type: b1
+      - id: reserved
+        type: b3
+        valid: 0
+      - id: stride
+        type: varint
+        if: has_stride
+        valid:
+          expr: _.value >= 2 and _.value <= 65536
+      - id: chunk_lines
+        type: varint
+        if: has_chunks
+        valid:
+          expr: '_.value >= 1 and _.value < (by_columns ? _parent.columns : _parent.rows)'
 
   sparse_params:
     seq:

@@ -99,7 +99,14 @@ def run_recipe(
     if not leads:
         return {}
     if recipe.shrink is not None:
-        compress_network(model, loaders.train, recipe.shrink, device=device, report=lambda p: _tell_progress(tell, p))
+        compress_network(
+            model,
+            loaders.train,
+            recipe.shrink,
+            device=device,
+            size=lambda state: len(swsfmt.torch.save(state, **recipe.file)),
+            report=lambda progress: _tell_progress(tell, progress),
+        )
         accuracies["shrunk"] = _told(tell, "shrunk", model, loaders, device)
     _save(model, folder / "quantized.safetensors")
     swsfmt.torch.save_model(model, folder / "model.sws", **recipe.file)

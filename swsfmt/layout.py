@@ -13,7 +13,7 @@ from typing import Any
 
 from . import codings, dtypes
 from .codebook import Codebook, parse_codebook
-from .codings import alias, dense, narrow, raw, sparse
+from .codings import adaptive, alias, dense, narrow, raw, sparse
 from .codings.common import Resources, TensorInfo
 from .cursor import MAX_VARINT_BYTES, Cursor, string, varint
 from .entropy.bitmap import Live
@@ -330,4 +330,6 @@ def _write_params(draft: Draft, bitmaps: list[Live]) -> bytes:
             return dense.write(draft.params)
         case sparse.ID:
             return sparse.write(draft.params, bitmaps)
+        case adaptive.ID:
+            return adaptive.write(draft.params)
     raise NotImplementedError(f"coding {draft.coding}")

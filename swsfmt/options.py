@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from operator import index
 
@@ -22,6 +23,11 @@ class Options:
         The direction in which sparse tensors are read.
     compact : "auto" or "off"
         Whether dead rows and columns may leave the matrix.
+    profile : "fast" or "small", or a mapping of tensor names to these
+        "small" takes the adaptive coding for a tensor where it is smaller; it decodes some ten times slower. Tensors
+        that a mapping does not name are "fast".
+    contexts : "auto", "full" or "light"
+        The contexts of the adaptive coding: light is faster. Auto takes it for tensors of 4 million elements and more.
     """
 
     pbits: int | None = None
@@ -30,6 +36,8 @@ class Options:
     huffman: bool = True
     scan: str = "auto"
     compact: str = "auto"
+    profile: str | Mapping[str, str] = "fast"
+    contexts: str = "auto"
 
     def __post_init__(self) -> None:
         for name in ("pbits", "pbits_fc", "pbits_conv"):
@@ -45,6 +53,21 @@ class Options:
             raise InputError(f"scan is {self.scan!r}, it must be 'auto', 'rows' or 'columns'")
         if self.compact not in ("auto", "off"):
             raise InputError(f"compact is {self.compact!r}, it must be 'auto' or 'off'")
+        for profile in [self.profile] if isinstance(self.profile, str) else self.profile.values():
+            if profile not in ("fast", "small"):
+                raise InputError(f"profile is {profile!r}, it must be 'fast' or 'small'")
+        if self.contexts not in ("auto", "full", "light"):
+            raise InputError(f"contexts is {self.contexts!r}, it must be 'auto', 'full' or 'light'")
+
+    def is_small(self, name: str) -> bool:
+        """Whether the tensor of that name may take the adaptive coding."""
+        profile = self.profile if isinstance(self.profile, str) else self.profile.get(name, "fast")
+        return profile == "small"
+
+    @property
+    def light(self) -> bool | None:
+        """Which contexts the adaptive coding has; None leaves it open."""
+        return None if self.contexts == "auto" else self.contexts == "light"
 
     def freedom(self, rank: int) -> Freedom:
         """What is left open for a tensor of that rank."""

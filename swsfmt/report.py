@@ -10,14 +10,17 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from . import codings
-from .codings import alias, sparse
-from .codings.common import Decoded
+from .codings import adaptive, alias, sparse
+from .codings.common import Decoded, Resources
+from .elements import Elements
 from .errors import UnknownCodingError
 from .layout import Record
 from .limits import DEFAULT_LIMITS, Limits
 from .reader import Reader
 from .sections import Section, Span
 from .source import File
+from .stages import survey
+from .writer import DEFAULT_OPTIONS, cheapest_huffman
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,8 @@ class TensorReport:
     sections, section_bits : the same by section, in bytes (they sum up to file_bytes) and in exact bits
     nonzero : number of elements with a bit set; None if the tensor was not decoded
     gaps : number of symbols in the gap stream, skips included; None if there is none
+    saved_bytes : what the adaptive coding saves against the cheapest of the others, about (they may share tables and
+        bitmaps with other tensors, which is not counted); None for other codings
     pbits : width of the relative indices; None if there are none
     """
 
@@ -47,6 +52,7 @@ class TensorReport:
     gaps: int | None = None
     pbits: int | None = None
     scan: str | None = None
+    saved_bytes: int | None = None
 
     @property
     def numel(self) -> int:
@@ -109,22 +115,33 @@ def verify(file: File, *, limits: Limits = DEFAULT_LIMITS) -> Report:
 
 
 class Account(NamedTuple):
-    """What a report needs of a decoded tensor. nonzero : elements with a bit set. Others as in `Decoded`."""
+    """What a report needs of a decoded tensor. nonzero : elements with a bit set. gap_symbols, spans : as in `Decoded`.
+    saved_bytes : as in `TensorReport`.
+    """
 
     nonzero: int
     gap_symbols: int | None
     spans: list[Span]
+    saved_bytes: int | None = None
 
 
 def account(record: Record, decoded: Decoded) -> Account:
     """Look at the elements, which can then be forgotten."""
-    return Account(_count_nonzero(decoded.bits, record), decoded.gap_symbols, decoded.spans)
+    saved = None
+    if record.coding == adaptive.ID and record.info is not None:
+        params = record.params
+        elements = Elements(record.info, decoded.bits)
+        found = survey(elements, 0, params.codebook, DEFAULT_OPTIONS, small=False)
+        resources = Resources(codebooks=[params.codebook])
+        _, bits = cheapest_huffman(record.info, found, 0, resources, DEFAULT_OPTIONS)
+        saved = -(-bits // 8) - len(adaptive.write(params)) - record.payload_length
+    return Account(_count_nonzero(decoded.bits, record), decoded.gap_symbols, decoded.spans, saved)
 
 
 def report(reader: Reader, known: Mapping[str, Account] | None = None) -> Report:
     """The report on an open file. known : the accounts of tensors that need not be decoded again, by name."""
     spans = [span for span in reader.layout.spans if span.section != Section.RAW]
-    facts: dict[int, tuple[int, int | None]] = {}
+    facts: dict[int, Account] = {}
     for number, record in enumerate(reader.records):
         if record.coding == alias.ID:
             continue
@@ -133,12 +150,12 @@ def report(reader: Reader, known: Mapping[str, Account] | None = None) -> Report
         except UnknownCodingError:
             own = reader.opaque(record)
         else:
-            facts[number], own = (found.nonzero, found.gap_symbols), found.spans
+            facts[number], own = found, found.spans
         spans += [Span(span.section, span.start, span.end, number) for span in _covered(own, record)]
     spans.sort(key=lambda span: span.start)
     size = reader.source.size
     tensors = [
-        _tensor(reader, number, [s for s in group if s.bits], *facts.get(number, (None, None)))
+        _tensor(reader, number, [s for s in group if s.bits], facts.get(number))
         for number, group in enumerate(_by_record(spans, len(reader.records)))
     ]
     dense = sum(tensor.dense_bytes for tensor in tensors)
@@ -177,7 +194,7 @@ def _count_nonzero(bits: np.ndarray[Any, Any], record: Record) -> int:
     return int(np.count_nonzero(bits))
 
 
-def _tensor(reader: Reader, number: int, spans: list[Span], nonzero: int | None, gaps: int | None) -> TensorReport:
+def _tensor(reader: Reader, number: int, spans: list[Span], facts: Account | None) -> TensorReport:
     record = reader.records[number]
     target = reader.resolve(record)
     is_alias = record.coding == alias.ID
@@ -194,8 +211,9 @@ def _tensor(reader: Reader, number: int, spans: list[Span], nonzero: int | None,
         file_bytes=sum(span.bytes for span in spans),
         sections={section.value: sum(s.bytes for s in spans if s.section == section) for section in Section},
         section_bits=bits,
-        nonzero=nonzero,
-        gaps=gaps,
+        nonzero=facts.nonzero if facts else None,
+        gaps=facts.gap_symbols if facts else None,
         pbits=coded.pbits if coded else None,
         scan=coded.scan.name.lower() if coded else None,
+        saved_bytes=facts.saved_bytes if facts else None,
     )

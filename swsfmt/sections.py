@@ -17,6 +17,7 @@ class Section(StrEnum):
     COLUMN_INDICES = "column_indices"
     VALUES = "values"
     CODE_TABLES = "code_tables"
+    ADAPTIVE_CODES = "adaptive_codes"
     CODEBOOKS = "codebooks"
     CHUNK_TABLES = "chunk_tables"
     RAW = "raw"

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from . import dtypes
 from .codebook import Codebook
-from .codings import alias, dense, narrow, raw, sparse
+from .codings import adaptive, adaptive_plan, alias, dense, narrow, raw, sparse
 from .codings.sparse_analysis import Analysis, analyse
 from .codings.sparse_matrix import matrix_shape
 from .dtypes import Bits, DType
@@ -25,7 +25,7 @@ from .layout import MAX_INLINE, Draft, Summary
 from .options import Options
 from .sharing import distinct_values, pays_alone
 
-Params: TypeAlias = alias.Params | dense.Params | narrow.Params | raw.Params | sparse.Params
+Params: TypeAlias = adaptive.Params | alias.Params | dense.Params | narrow.Params | raw.Params | sparse.Params
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,30 +55,44 @@ def examine(tensor: Loadable, *, threads: int = 1) -> Findings:
 
 @dataclass(frozen=True, eq=False)
 class Survey:
-    """counts : of the symbols, zero first. analysis : None where the sparse coding cannot pay."""
+    """counts : of the symbols, zero first. analysis : None where the sparse coding cannot pay.
+    adaptive : the smallest adaptive form, its payload and its size in bits; None where it is not wanted.
+    """
 
     counts: npt.NDArray[np.int64]
     analysis: Analysis | None
+    adaptive: tuple[adaptive.Params, bytes, int] | None = None
 
 
-def survey(tensor: Loadable, codebook: Codebook, options: Options, *, threads: int = 1) -> Survey:
-    """The second stage: how often does each symbol of its codebook occur, and each gap?"""
+def survey(
+    tensor: Loadable, number: int, codebook: Codebook, options: Options, small: bool, *, threads: int = 1
+) -> Survey:
+    """The second stage: how often does each symbol of its codebook occur, and each gap?
+
+    number : of the codebook. small : whether the adaptive coding may be taken.
+    """
     elements = tensor.load()
     shape = elements.info.shape
     symbols, counts = codebook.symbols_of(elements.bits, threads)
+    info = elements.info
     del elements
+    adapted = None
+    matrix = symbols.reshape(matrix_shape(shape))
+    if small:
+        adapted = adaptive_plan.plan(matrix, counts, info, number, codebook, options.light, threads)
     # Where nearly all elements are entries, their gaps alone cost more than the zeros among the symbols.
     if counts[0] * 20 < len(symbols):
-        return Survey(counts, None)
-    return Survey(counts, analyse(symbols.reshape(matrix_shape(shape)), counts, options.freedom(len(shape))))
+        return Survey(counts, None, adapted)
+    return Survey(counts, analyse(matrix, counts, options.freedom(len(shape))), adapted)
 
 
 @dataclass(frozen=True, eq=False)
 class Choice:
-    """How a tensor is stored. codebook : where the coding has one."""
+    """How a tensor is stored. codebook : where the coding has one. payload : where it has been made already."""
 
     params: Params
     codebook: Codebook | None = None
+    payload: bytes | None = None
 
 
 def write(tensor: Loadable, name: str, choice: Choice, *, threads: int = 1) -> Draft:
@@ -86,6 +100,8 @@ def write(tensor: Loadable, name: str, choice: Choice, *, threads: int = 1) -> D
     params, codebook = choice.params, choice.codebook
     if isinstance(params, sparse.Params) and params.coded is None:
         return Draft(name, sparse.ID, tensor.info, params)
+    if choice.payload is not None:
+        return Draft(name, adaptive.ID, tensor.info, params, choice.payload)
     elements = tensor.load()
     info = elements.info
     if isinstance(params, raw.Params):

@@ -163,7 +163,11 @@ def _choose(
         sharers = np.bincount(list(owners.values()), minlength=len(codebooks))
         surveys = workers.map(
             stages.survey,
-            ((tensors[name], codebooks[owners[i]], options) for name, i in numbers.items() if i in owners),
+            (
+                (tensors[name], owners[i], codebooks[owners[i]], options, options.is_small(name))
+                for name, i in numbers.items()
+                if i in owners
+            ),
         )
         choices: dict[str, Choice] = {}
         losers = []
@@ -196,7 +200,20 @@ def _plain(info: TensorInfo, storage: DType) -> Choice:
 
 
 def _coded(info: TensorInfo, survey: Survey, book: int, resources: Resources, options: Options) -> tuple[Choice, int]:
-    """The cheapest coding with a codebook, dense or sparse, and its size in bits."""
+    """The cheapest coding with a codebook, and its size in bits."""
+    codebook = resources.codebooks[book]
+    params, size = cheapest_huffman(info, survey, book, resources, options)
+    if survey.adaptive is not None and survey.adaptive[2] < size:
+        adapted, payload, size = survey.adaptive
+        return Choice(adapted, codebook, payload), size
+    _number_resources(params, resources)
+    return Choice(params, codebook), size
+
+
+def cheapest_huffman(
+    info: TensorInfo, survey: Survey, book: int, resources: Resources, options: Options
+) -> tuple[dense.Params | sparse.Params, int]:
+    """The cheapest of the codings without contexts, and its size in bits, parameters and payload."""
     codebook = resources.codebooks[book]
     params: dense.Params | sparse.Params
     params, size = dense.plan(survey.counts, book, codebook, resources, options.huffman)
@@ -205,8 +222,7 @@ def _coded(info: TensorInfo, survey: Survey, book: int, resources: Resources, op
         as_sparse, sparse_size = plan_sparse(survey.analysis, book, codebook, resources, freedom)
         if sparse_size < size:
             params, size = as_sparse, sparse_size
-    _number_resources(params, resources)
-    return Choice(params, codebook), size
+    return params, size
 
 
 def _number_resources(params: dense.Params | sparse.Params, resources: Resources) -> None:

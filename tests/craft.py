@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 SIGNATURE = bytes.fromhex("89 53 57 53 0D 0A 1A 0A")
-RAW, NARROW, ALIAS, DENSE, SPARSE = range(5)
+RAW, NARROW, ALIAS, DENSE, SPARSE, ADAPTIVE = range(6)
 BOOL, U8, I8, U16, I16, U32, I32, U64, I64, F16, BF16, F32, F64, C64, C128 = range(15)
 MAX_INLINE = 255
 # Codings whose record has no payload length (sparse without entries has none either).
@@ -123,7 +123,7 @@ def record(
         head += bytes([dtype]) if dtype is not None else b""
         head += varint(rank) if rank >= 7 else b""
     out += head + (b"".join(varint(d) for d in shape) if dimensions is None else dimensions)
-    if coding > SPARSE:
+    if coding > ADAPTIVE:
         out += varint(len(params))
     out += params
     if coding == ALIAS:
@@ -247,6 +247,25 @@ def sparse(
     params += packed if isinstance(packed, bytes) else bits(packed)
     payload = bits(stream) if payload is None else payload
     return record(name, SPARSE, shape, params=params, payload=payload, **other)  # type: ignore[arg-type]
+
+
+# Symbols 0 1 2 3 1, five zeros, 3 0 1 1 2 of `BOOK`, coded by rows.
+ADAPTED = bytes.fromhex("0f9fac11")
+
+
+def adaptive(
+    name: str = "a",
+    shape: Sequence[int] = (3, 5),
+    *,
+    book: int = 0,
+    layout: int = 0,
+    arguments: bytes = b"",
+    payload: bytes = ADAPTED,
+    **other: object,
+) -> Record:
+    """An adaptive record. arguments : stride and chunk lines."""
+    params = varint(book) + bytes([layout]) + arguments
+    return record(name, ADAPTIVE, shape, params=params, payload=payload, **other)  # type: ignore[arg-type]
 
 
 def no_entries(name: str = "a", shape: Sequence[int] = (3, 5), **other: object) -> Record:

@@ -394,3 +394,17 @@ def test_killed_encoder_leaves_the_old_file(
     assert sorted(os.listdir(tmp_path)) == before
     if isinstance(error, OSError):
         assert result.stderr == f"sws: error: {out}: No space left on device\n"
+
+
+def test_profile_small(tmp_path: Path) -> None:
+    row, column = np.mgrid[:60, :50]
+    band = torch.from_numpy(np.where(abs(row - column) % 17 < 3, 0.5, 0).astype(np.float32))
+    source, fast, small = saved({"fc": band}, tmp_path / "band.pt"), tmp_path / "fast.sws", tmp_path / "small.sws"
+    assert run("encode", source, "-o", fast).exit_code == 0
+    assert run("encode", source, "-o", small, "--profile", "small", "--contexts", "full").exit_code == 0
+    assert small.stat().st_size < fast.stat().st_size
+    assert run("verify", small, "--against", source).exit_code == 0
+    shown = run("inspect", small).stdout
+    assert "adaptive" in shown
+    assert "bytes less than Huffman codes would take" in shown
+    assert "less than Huffman" not in run("inspect", fast).stdout

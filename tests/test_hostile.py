@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 from craft import (
+    ADAPTED,
     ALIAS,
     BF16,
     BOOK,
@@ -37,6 +38,7 @@ from craft import (
     U8,
     U16,
     U32,
+    adaptive,
     bits,
     codebook,
     crc,
@@ -361,7 +363,7 @@ RECORD_ROWS: list[Row] = [
     ),
     ("unknown coding", file_(record("a", 9, params=b"xyz", payload=b"data")), UnknownCodingError, "coding 9"),
     ("unknown coding above 14", file_(record("a", 300, payload=b"data")), UnknownCodingError, "coding 300"),
-    ("unknown coding, alias", file_(record("a", 5), record("b", ALIAS, params=b"\0")), UnknownCodingError, "coding 5"),
+    ("unknown coding, alias", file_(record("a", 6), record("b", ALIAS, params=b"\0")), UnknownCodingError, "coding 6"),
 ]
 
 # ---- 5.4 dense -------------------------------------------------------------------------------------------------------
@@ -767,6 +769,50 @@ BOMB_ROWS: list[tuple[str, bytes, str]] = [
     ("index", file_(index_length=varint(1 << 40)), f"Limits(max_index_bytes={1 << 40})"),
 ]
 
+# ---- 5.6 adaptive ----------------------------------------------------------------------------------------------------
+
+ADAPTIVE_ROWS: list[Row] = [
+    ("without elements", books(adaptive(shape=(0, 5))), IndexRuleError, "without elements"),
+    ("codebook number", books(adaptive(book=1)), IndexRuleError, "codebook 1 does not exist"),
+    ("codebook of another dtype", books(adaptive(dtype=F64)), IndexRuleError, "holds F32"),
+    ("16-byte elements", books(adaptive(dtype=C128)), IndexRuleError, "holds F32"),
+    *(
+        (f"reserved bit {bit}", books(adaptive(layout=1 << bit)), IndexRuleError, "reserved bits of an adaptive layout")
+        for bit in (5, 6, 7)
+    ),
+    ("line too long", books(adaptive(shape=(1, (1 << 22) + 1))), IndexRuleError, "a line of 4194305 elements"),
+    ("column too long", books(adaptive(shape=((1 << 22) + 1, 1), layout=1)), IndexRuleError, "a line of 4194305"),
+    (
+        "too many lines",
+        file_(adaptive(shape=((1 << 31) + 1, 1), dtype=U8), codebooks=[codebook(b"\1", 1, U8, U8)]),
+        IndexRuleError,
+        "a chunk of 2147483649 lines",
+    ),
+    ("stride 0", books(adaptive(layout=8, arguments=varint(0))), IndexRuleError, "stride 0"),
+    ("stride 1", books(adaptive(layout=8, arguments=varint(1))), IndexRuleError, "stride 1"),
+    ("stride 2^16 + 1", books(adaptive(layout=8, arguments=varint(65537))), IndexRuleError, "stride 65537"),
+    ("stride of 2^62", books(adaptive(layout=8, arguments=varint(1 << 62))), IndexRuleError, "stride"),
+    ("chunks of no lines", books(adaptive(layout=16, arguments=b"\0")), IndexRuleError, "chunks of 0 lines"),
+    ("one chunk", books(adaptive(layout=16, arguments=b"\3")), IndexRuleError, "chunks of 3 lines"),
+    ("chunk table past the end", books(adaptive(layout=16, arguments=b"\1")), PayloadError, "chunk table of 8 bytes"),
+    (
+        "chunk past the end",
+        books(adaptive(layout=16, arguments=b"\2", payload=b"\xff\xff\xff\xff" + ADAPTED)),
+        PayloadError,
+        "the chunks have 4294967299 bytes",
+    ),
+    ("a zero byte more", books(adaptive(payload=ADAPTED + b"\0")), PayloadError, "does not end"),
+    ("a byte more", books(adaptive(payload=ADAPTED + b"\1")), PayloadError, "does not end"),
+    ("random bytes", books(adaptive(payload=bytes(range(255, 0, -3)))), PayloadError, "does not end"),
+    ("no bytes for no zeros", books(adaptive(layout=4, payload=b"\0")), PayloadError, "does not end"),
+    (
+        "parameters past the index",
+        wrap(index([record(coding=5, shape=(5,), params=b"\0")], [BOOK])[:-1]),
+        IndexRuleError,
+        "layout",
+    ),
+]
+
 GALLERY = [
     pytest.param(*row[1:], id=f"{group}: {row[0]}")
     for group, rows in {
@@ -777,6 +823,7 @@ GALLERY = [
         "table": TABLE_ROWS,
         "sparse": SPARSE_ROWS,
         "bitmap": BITMAP_ROWS,
+        "adaptive": ADAPTIVE_ROWS,
     }.items()
     for row in rows
 ]
@@ -920,6 +967,7 @@ VALID: list[tuple[str, bytes, Any]] = [
     ),
     ("dense one symbol", books(dense(kind=1, packed=ONLY1_OF4, stream="")), [0.25] * 5),
     ("dense chunks", chunked_dense(), [0.25] * 1025),
+    ("adaptive", books(adaptive()), [[0, 0.25, 1, -0.5, 0.25], [0] * 5, [-0.5, 0, 0.25, 0.25, 1]]),
     ("sparse", books(sparse()), np.reshape(SPARSE_DECODED, (3, 5))),
     ("sparse chunks", chunked_sparse(), [0.25] * 5000),
     ("sparse line ends", line_ends(), np.reshape([0, 0.25, 0, 0, 0.25, 0, 0, 0, 0, 0, -0.5, 0, 0, 0.25, 0], (3, 5))),

@@ -21,7 +21,7 @@ from craft import sparse as sparse_record
 import swsfmt.numpy
 import swsfmt.torch
 from swsfmt import SwsError
-from swsfmt.codings import alias, dense, narrow, raw, sparse
+from swsfmt.codings import adaptive, alias, dense, narrow, raw, sparse
 from swsfmt.codings.common import Stream, StreamKind
 from swsfmt.entropy.bitmap import Form, Live
 from swsfmt.layout import Layout, parse_header
@@ -120,6 +120,14 @@ def same_sparse(found: Any, params: sparse.Params) -> None:
     same_stream(body.value_kind, value_table, getattr(body, "new_value_table", None), coded.values)
 
 
+def same_adaptive(found: Any, params: adaptive.Params) -> None:
+    assert found.codebook.value == params.number
+    assert found.by_columns == (params.scan == sparse.Scan.COLUMNS)
+    assert (found.light, found.no_zeros) == (params.light, not params.zeros)
+    assert (found.stride.value if found.has_stride else 1) == params.stride
+    assert (found.chunk_lines.value if found.has_chunks else 0) == params.chunk_lines
+
+
 def same_layout(tree: Any, layout: Layout) -> None:
     assert (tree.major, tree.minor) == layout.version
     pairs = [(pair.key.text, pair.value.text) for pair in tree.index.metadata]
@@ -156,9 +164,11 @@ def same_layout(tree: Any, layout: Layout) -> None:
                 same_dense(found.params, record.params)
             case sparse.Params():
                 same_sparse(found.params, record.params)
+            case adaptive.Params():
+                same_adaptive(found.params, record.params)
             case other:
                 assert other is None
-                assert record.coding > sparse.ID
+                assert record.coding > adaptive.ID
                 assert found.params.len_data.value == len(found.params.data)
 
 

@@ -78,8 +78,10 @@ def test_weights_far_from_all_components(weights: list[float], components: list[
     value, gradients = value_and_gradients(given_, "plain")
     found, found_gradients = value_and_gradients(given_, "fused")
     assert math.isclose(found, value, rel_tol=1e-9, abs_tol=1e-9)
+    # Autograd takes the exponential of a difference of numbers of this size: it is that inexact.
+    tolerance = 1e-7 + 1e-15 * abs(value)
     for ours, theirs in zip(found_gradients, gradients, strict=True):
-        torch.testing.assert_close(ours, theirs, rtol=1e-7, atol=1e-7 * max(1.0, float(theirs.abs().max())))
+        torch.testing.assert_close(ours, theirs, rtol=tolerance, atol=tolerance * max(1.0, float(theirs.abs().max())))
 
 
 def test_gradcheck() -> None:

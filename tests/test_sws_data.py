@@ -68,7 +68,9 @@ def test_validation_split() -> None:
 
 
 def idx(array: np.ndarray) -> bytes:  # type: ignore[type-arg]
-    return gzip.compress(b"\0\0\x08" + bytes([array.ndim]) + np.array(array.shape, ">u4").tobytes() + array.tobytes())
+    head = b"\0\0\x08" + bytes([array.ndim]) + np.array(array.shape, ">u4").tobytes()
+    # A time would be another one in each process that collects these tests.
+    return gzip.compress(head + array.tobytes(), mtime=0)
 
 
 @pytest.fixture
@@ -117,10 +119,10 @@ def test_cifar_files(folder: Path, name: str, label_bytes: int) -> None:
     ("data", "message"),
     [
         (b"hello", "damaged"),
-        (gzip.compress(b"\0\0\x0d\x01\0\0\0\1\0\0\0\0"), "not an IDX file"),
-        (gzip.compress(b"\0\0\x08\x01\0\0\0\5abc"), "does not hold"),
-        (gzip.compress(b"\0\0\x08\x03\0\0"), "damaged"),
-        (gzip.compress(b""), "not an IDX file"),
+        (gzip.compress(b"\0\0\x0d\x01\0\0\0\1\0\0\0\0", mtime=0), "not an IDX file"),
+        (gzip.compress(b"\0\0\x08\x01\0\0\0\5abc", mtime=0), "does not hold"),
+        (gzip.compress(b"\0\0\x08\x03\0\0", mtime=0), "damaged"),
+        (gzip.compress(b"", mtime=0), "not an IDX file"),
         (idx(np.zeros((3, 3), np.uint8))[:-9], "damaged"),
     ],
 )

@@ -54,6 +54,7 @@ def compress_network(
     settings: Settings | None = None,
     *,
     device: str | torch.device = "cpu",
+    size: Callable[[dict[str, Tensor]], int] = file_size,
     report: Callable[[Progress], None] = lambda progress: None,
 ) -> nn.Module:
     """Prune, quantise and fine-tune a trained `model` in place, and return it.
@@ -63,6 +64,7 @@ def compress_network(
     The loss is the cross-entropy of the task, or what `settings` mixes in.
 
     train_loader : batches of inputs and class numbers
+    size : bytes of the file of a state_dict, for which the neurons are sorted
     report : called after each epoch
     Raises `InputError` when there is nothing to compress or the loss is not finite.
     """
@@ -76,7 +78,7 @@ def compress_network(
     _quantise(model, names, train_loader, settings, device, loss, report)
     _clean(model, settings)
     if settings.order:
-        _replace(model, order_neurons(model.state_dict(), layers_of(model), file_size))
+        _replace(model, order_neurons(model.state_dict(), layers_of(model), size))
     return model
 
 

@@ -14,9 +14,9 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from . import alias, dense, narrow, raw, sparse
+from . import adaptive, alias, dense, narrow, raw, sparse
 
-BY_ID: dict[int, ModuleType] = {module.ID: module for module in (raw, narrow, alias, dense, sparse)}
+BY_ID: dict[int, ModuleType] = {module.ID: module for module in (raw, narrow, alias, dense, sparse, adaptive)}
 
 
 def name(coding: int) -> str:

@@ -16,8 +16,9 @@ from ..dtypes import Bits
 from ..entropy import kernels
 from ..entropy.bits import BitReader
 from ..errors import PayloadError
-from . import BY_ID, dense, narrow, raw, sparse
+from . import BY_ID, adaptive, dense, narrow, raw, sparse
 from .common import Payload, TensorInfo
+from .sparse_matrix import matrix_shape
 
 
 def decode_range(coding: int, params: Any, tensor: TensorInfo, payload: Payload, first: int, last: int) -> Bits:
@@ -34,6 +35,8 @@ def decode_range(coding: int, params: Any, tensor: TensorInfo, payload: Payload,
         coded = params.coded
         if coded.chunks.code and coded.scan == sparse.Scan.ROWS:
             return _sparse(params.entries, coded, tensor, payload, first, last)
+    if isinstance(params, adaptive.Params) and params.chunk_lines and last > first and params.scan == sparse.Scan.ROWS:
+        return _adaptive(params, tensor, payload, first, last)
     bits: Bits = BY_ID[coding].decode(params, tensor, payload).bits[first:last]
     return bits
 
@@ -47,6 +50,20 @@ def _dense(params: dense.Params, tensor: TensorInfo, payload: Payload, first: in
     total = min(end * size, tensor.numel) - begin * size
     symbols = _symbols(reader, starts[begin], starts[end], total, params.stream.code)
     return params.codebook.symbols[symbols[first - begin * size : last - begin * size]]
+
+
+def _adaptive(params: adaptive.Params, tensor: TensorInfo, payload: Payload, first: int, last: int) -> Bits:
+    chunks = adaptive.chunk_starts(params, tensor)
+    _, parts = adaptive.split(payload, len(chunks))
+    rows, columns = matrix_shape(tensor.shape)
+    size = params.chunk_lines * columns
+    begin, end = first // size, -(-last // size)
+    wanted = range(begin * params.chunk_lines, min(end * params.chunk_lines, rows))
+    part = TensorInfo(tensor.dtype, (len(wanted), columns))
+    starts = range(0, len(wanted), params.chunk_lines)
+    out = np.empty(part.numel, tensor.dtype.bits)
+    adaptive.decode_chunks(params, part, starts, parts[begin:end], out, 1)
+    return out[first - begin * size : last - begin * size]
 
 
 def _sparse(entries: int, p: sparse.Coded, tensor: TensorInfo, payload: Payload, first: int, last: int) -> Bits:

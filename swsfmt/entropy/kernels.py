@@ -31,20 +31,20 @@ _CHUNKS = 4
 _PART = 1 << 18
 
 
-def _load() -> Any:
-    """The C module, or None."""
+def load(name: str) -> Any:
+    """The C module of that name, or None."""
     wish = os.environ.get("SWS_KERNELS", "")
     if wish == "bitarray":
         return None
     try:
-        return import_module("swsfmt.entropy._native")
+        return import_module(name)
     except ImportError:
         if wish == "native":
             raise
         return None
 
 
-_native = _load()
+_native = load("swsfmt.entropy._native")
 
 
 def active() -> str:

@@ -1,0 +1,159 @@
+"""Bytes and decoding time of the adaptive coding beside NNC (ISO/IEC 15938-17) and the Huffman codings.
+
+    NNC_PYTHON=.venv-nnc/bin/python python benchmarks/against_nnc.py [FILE ...]     (or: make bench-nnc)
+
+FILE is a checkpoint whose weights have few values (default: the *.pt files of $SWS_DATA/checkpoints), or a safetensors
+file of floats: its matrices then get 16 values each by k-means, after 0, 70 and 90 % were pruned by magnitude.
+Bytes count the coded weights and their parameters; codebooks, biases and the container are left out. Times are CPU time
+of one thread, decoding to codebook symbols, both in the same run; "over NNC" is the ratio of these times. The last
+column is the time to encode, scan and stride being known, over the time to decode, full set.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from safetensors.numpy import load_file
+
+from swsfmt.codebook import Codebook
+from swsfmt.codings import adaptive, adaptive_plan
+from swsfmt.codings.common import Resources
+from swsfmt.codings.sparse_matrix import matrix_shape
+from swsfmt.elements import Elements
+from swsfmt.entropy import adaptive as coder
+from swsfmt.numpy import from_array
+from swsfmt.sharing import distinct_values
+from swsfmt.stages import survey
+from swsfmt.writer import DEFAULT_OPTIONS, cheapest_huffman
+
+VALUES = 16
+MOST_VALUES = 300
+
+
+@dataclass(frozen=True)
+class Row:
+    """Sums over the layers of a network."""
+
+    name: str
+    weights: int
+    huffman: int
+    nnc: int
+    full: int
+    light: int
+    full_time: float
+    light_time: float
+    encode_time: float
+
+
+def networks(paths: list[Path]) -> Iterator[tuple[str, list[Elements]]]:
+    for path in paths:
+        if path.suffix == ".safetensors":
+            arrays = [a.astype(np.float32) for a in load_file(path).values() if a.ndim > 1 and a.size >= 10_000]
+            for percent in (0, 70, 90):
+                yield f"{path.stem}, {percent} % pruned", [from_array(clustered(a, percent)) for a in arrays]
+        else:
+            state = torch.load(path, map_location="cpu", weights_only=True)
+            state = state.get("state_dict", state)
+            elements = [from_array(t.float().numpy()) for t in state.values() if t.dim() > 1]
+            yield path.stem, [e for e in elements if len(np.unique(e.bits)) <= MOST_VALUES]
+
+
+def clustered(array: npt.NDArray[np.float32], percent: int) -> npt.NDArray[np.float32]:
+    """The smallest weights zero, the others one of 16 values: Lloyd's algorithm on a sample, from quantiles."""
+    flat = array.ravel()
+    keep = np.abs(flat) > np.quantile(np.abs(flat), percent / 100) if percent else np.ones(flat.shape, bool)
+    kept = flat[keep]
+    sample = np.sort(np.random.default_rng(0).choice(kept, min(len(kept), 50_000), replace=False))
+    centres = np.quantile(sample, (np.arange(VALUES) + 0.5) / VALUES)
+    for _ in range(30):
+        place = np.searchsorted((centres[1:] + centres[:-1]) / 2, sample)
+        count = np.bincount(place, minlength=VALUES)
+        centres = np.where(count, np.bincount(place, sample, VALUES) / np.maximum(count, 1), centres)
+    out = centres[np.searchsorted((centres[1:] + centres[:-1]) / 2, flat)].astype(np.float32)
+    return np.where(keep, out, np.float32(0)).reshape(array.shape)
+
+
+def measure(name: str, tensors: list[Elements], nnc: str) -> Row:
+    huffman = full = light = 0
+    times = {False: 0.0, True: 0.0}
+    encoding = 0.0
+    signed = {}
+    for number, tensor in enumerate(tensors):
+        values = distinct_values(tensor)
+        assert values is not None
+        book = Codebook.of(tensor.info.dtype, values)
+        found = survey(tensor, 0, book, DEFAULT_OPTIONS, small=False)
+        huffman += cheapest_huffman(tensor.info, found, 0, Resources(codebooks=[book]), DEFAULT_OPTIONS)[1] // 8
+        flat, counts = book.symbols_of(tensor.bits)
+        symbols = flat.reshape(matrix_shape(tensor.info.shape))
+        planned = adaptive_plan.plan(symbols, counts, tensor.info, 0, book, light=False)
+        assert planned is not None
+        for is_light in (False, True):
+            params = replace(planned[0], light=is_light, chunk_lines=0)
+            start = time.thread_time()
+            payload = adaptive.encode(params, symbols)
+            encoding += 0 if is_light else time.thread_time() - start
+            lines = symbols if params.scan == 0 else symbols.T
+            spent = []
+            for _ in range(3):
+                start = time.thread_time()
+                coder.decode(payload, *lines.shape, params.model)
+                spent.append(time.thread_time() - start)
+            times[is_light] += min(spent)
+            size = len(adaptive.write(params)) + len(payload)
+            full, light = (full, light + size) if is_light else (full + size, light)
+        first = adaptive.signs(book)[0]
+        ranks = symbols.astype(np.int32)
+        signed[str(number)] = np.where(ranks > first, first - ranks, ranks).astype(np.int32)
+    with tempfile.TemporaryDirectory() as folder:
+        np.savez(Path(folder) / "layers.npz", **signed)
+        worker = Path(__file__).with_name("nnc_worker.py")
+        command = [nnc, worker, Path(folder) / "layers.npz"]
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    theirs = json.loads(done.stdout)
+    seconds = sum(layer["seconds"] for layer in theirs)
+    weights, size = sum(t.info.numel for t in tensors), sum(layer["bytes"] for layer in theirs)
+    return Row(
+        name,
+        weights,
+        huffman,
+        size,
+        full,
+        light,
+        times[False] / seconds,
+        times[True] / seconds,
+        encoding / times[False],
+    )
+
+
+def main() -> None:
+    nnc = os.environ.get("NNC_PYTHON")
+    if not nnc:
+        sys.exit("NNC_PYTHON is not set: the python of an environment that has nncodec; `make bench-nnc` makes one")
+    default = Path(os.environ.get("SWS_DATA", "../shared/data")) / "checkpoints"
+    paths = [Path(name) for name in sys.argv[1:]] or sorted(default.glob("*.pt"))
+    print(f"load of the machine: {os.getloadavg()[0]:.1f}")
+    print(
+        "network | weights | Huffman | NNC | adaptive, full | light | full / NNC | time over NNC, full | light | encode"
+    )
+    for name, tensors in networks(paths):
+        if tensors:
+            row = measure(name, tensors, nnc)
+            sizes = " | ".join(f"{n:,}" for n in (row.weights, row.huffman, row.nnc, row.full, row.light))
+            times = " | ".join(f"{t:.2f}" for t in (row.full_time, row.light_time, row.encode_time))
+            print(f"{name} | {sizes} | {row.full / row.nnc:.3f} | {times}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,62 @@
+"""Build the kernels with the address and undefined-behaviour sanitizers and run a command with them.
+
+    python scripts/sanitize.py COMMAND...        e.g.  python scripts/sanitize.py -m pytest tests/test_hostile.py
+
+COMMAND is given to a Python that finds a copy of the package with these kernels. Needs gcc or a clang that has the
+sanitizers' libraries. Any finding ends the command with an error.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+KERNELS = ("_native", "_adaptive_native")
+
+
+def build(folder: Path) -> None:
+    """A copy of the package in `folder`, with sanitized kernels."""
+    shutil.copytree(ROOT / "swsfmt", folder / "swsfmt", ignore=shutil.ignore_patterns("*.so", "*.pyd", "__pycache__"))
+    for name in KERNELS:
+        source = ROOT / "swsfmt" / "entropy" / f"{name}.c"
+        target = folder / "swsfmt" / "entropy" / f"{name}.abi3.so"
+        flags = ["-std=c99", "-Wall", "-Wextra", "-Werror", "-O1", "-g", "-fPIC", "-shared", "-fno-omit-frame-pointer"]
+        flags += ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+        include = sysconfig.get_path("include")
+        subprocess.run([os.environ.get("CC", "cc"), *flags, f"-I{include}", source, "-o", target], check=True)
+
+
+def library(name: str) -> str:
+    """The path of a sanitizer's library: it has to be there before Python is."""
+    command = [os.environ.get("CC", "cc"), f"-print-file-name={name}"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def main() -> int:
+    if len(sys.argv) < 2:
+        print(__doc__)
+        return 2
+    with tempfile.TemporaryDirectory() as name:
+        build(Path(name))
+        environment = os.environ | {
+            "PYTHONPATH": os.pathsep.join([name, os.environ.get("PYTHONPATH", "")]),
+            "LD_PRELOAD": " ".join(map(library, ("libasan.so", "libubsan.so"))),
+            # Python itself does not give all memory back.
+            "ASAN_OPTIONS": "detect_leaks=0,allocator_may_return_null=1",
+            "UBSAN_OPTIONS": "print_stacktrace=1",
+            "SWS_KERNELS": "native",
+            # Not the package in the current folder.
+            "PYTHONSAFEPATH": "1",
+        }
+        command = [sys.executable, *sys.argv[1:]]
+        return subprocess.run(command, env=environment, cwd=ROOT, check=False).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())

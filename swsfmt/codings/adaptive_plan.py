@@ -1,0 +1,103 @@
+"""Finds the smallest adaptive form of a tensor: scan, stride, set of contexts, chunks. It tries them.
+
+The candidates are few, and those of a large tensor are tried on its first lines, so that the search takes no longer
+than a few times the coding.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import product
+
+import numpy as np
+import numpy.typing as npt
+
+from ..codebook import Codebook
+from ..cursor import varint
+from ..entropy.adaptive import MAX_LINE, MAX_LINES
+from .adaptive import Params, Symbols, encode, in_parallel, write
+from .common import TensorInfo
+from .sparse import Scan
+from .sparse_matrix import matrix_shape
+
+# Neighbours of pixels in images of 28 and 32 columns, and of channels behind convolutions and poolings.
+_STRIDES = (4, 5, 7, 16, 25, 28, 32, 49)
+# The elements that a candidate is tried on, about.
+_SAMPLE = 1 << 19
+# From this many elements on the smaller set of contexts is taken, because it is faster.
+_LIGHT_FROM = 1 << 22
+# A chunk has about this many bytes, and all of them together take at most 1/200 more than one would.
+_CHUNK_BYTES = 1 << 16
+_CHUNK_SHARE = 200
+
+
+def plan(
+    symbols: Symbols,
+    counts: npt.NDArray[np.int64],
+    tensor: TensorInfo,
+    number: int,
+    codebook: Codebook,
+    light: bool | None = None,
+    threads: int = 1,
+) -> tuple[Params, bytes, int] | None:
+    """The smallest adaptive form, its payload, and its size in bits, parameters and payload.
+
+    symbols : of the codebook, shape of the tensor's matrix
+    light : the set of contexts; None for the larger one but where the tensor is large
+    threads : candidates, or chunks, that are coded at the same time
+    None where the lines of the matrix are too long for this coding.
+    """
+    rows, columns = matrix_shape(tensor.shape)
+    if light is None:
+        light = tensor.numel >= _LIGHT_FROM
+    common = Params(number, codebook, light=light, zeros=bool(counts[0]))
+    shapes = ((Scan.ROWS, rows, columns), (Scan.COLUMNS, columns, rows))
+    scans = [scan for scan, lines, length in shapes if length <= MAX_LINE and lines <= MAX_LINES]
+    if not scans:
+        return None
+    candidates = [
+        replace(common, scan=scan, stride=stride)
+        for scan, stride in product(scans, _strides(tensor.shape, columns))
+        # Without zeros no line is dead, and across lines nothing has a stride.
+        if scan == Scan.ROWS or common.zeros or stride == 1
+    ]
+    samples = [_sample(symbols, candidate.scan) for candidate in candidates]
+    found = in_parallel(encode, candidates, samples, threads=threads)
+    # Lines of rows and of columns give samples of different sizes.
+    sizes = [(len(code) + len(write(p))) / s.size for code, p, s in zip(found, candidates, samples, strict=True)]
+    best = min(range(len(candidates)), key=sizes.__getitem__)
+    params, payload = candidates[best], found[best]
+    if samples[best].size < symbols.size:
+        params, payload = _chunked(params, symbols, payload, samples[best].size, threads)
+    return params, payload, 8 * (len(write(params)) + len(varint(len(payload))) + len(payload))
+
+
+def _strides(shape: Sequence[int], columns: int) -> list[int]:
+    """Those that are tried: 1, the widths of filters and of square images, and the usual ones."""
+    strides = {*_STRIDES, *shape[2:], math.prod(shape[2:]), math.isqrt(columns)}
+    return [1, *sorted(stride for stride in strides if 2 <= stride < columns)]
+
+
+def _sample(symbols: Symbols, scan: Scan) -> Symbols:
+    """The first lines."""
+    if symbols.size <= 2 * _SAMPLE:
+        return symbols
+    if scan == Scan.ROWS:
+        return symbols[: max(1, _SAMPLE // symbols.shape[1])]
+    return symbols[:, : max(1, _SAMPLE // symbols.shape[0])]
+
+
+def _chunked(params: Params, symbols: Symbols, code: bytes, sample: int, threads: int) -> tuple[Params, bytes]:
+    """The payload of the whole tensor, in as many chunks as cost little. code: of the first `sample` elements."""
+    lines = symbols.shape[params.scan]
+    chunks = max(1, len(code) * symbols.size // (sample * _CHUNK_BYTES))
+    whole = encode(params, symbols)
+    while chunks > 1:
+        chunked = replace(params, chunk_lines=-(-lines // chunks))
+        payload = encode(chunked, symbols, threads)
+        if len(payload) - len(whole) <= len(whole) // _CHUNK_SHARE:
+            return chunked, payload
+        chunks //= 2
+    return params, whole

@@ -1,0 +1,309 @@
+"""The adaptive coder in Python, written to be read; `_adaptive_native.c` has the same results, some 200 times faster.
+
+Every decision (a live flag, a zero flag, a bit of a value) is coded with a probability that a model makes of what was
+coded before (spec 6.6). A model has a few contexts; each picks a slot, a probability and a count of what it has seen.
+Their logits are weighed, summed and squashed, and after the decision slots and weights learn: logistic mixing, after
+Mahoney's PAQ ("Adaptive weighing of context models for lossless data compression", 2005). All in integers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import accumulate
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .adaptive import Model
+
+_FULL = 0xFFFFFFFF
+_MAX_STRETCH = 3071
+_LIMIT = 255
+_CLASSES = 17
+_UNSEEN = 11
+_MAX_WEIGHT = 1 << 20
+
+# 65536 / (1 + exp(-k / 2))
+_SQUASHED = [
+    32768, 40793, 47911, 53581, 57724, 60565, 62428, 63615, 64357, 64816, 65097, 65269, 65374,
+    65438, 65476, 65500, 65514, 65523, 65528, 65531, 65533, 65534, 65535, 65535, 65536,
+]  # fmt: skip
+_BUCKET_STARTS = [0, 1, 2, 3, 4, 6, 9, 14, 22, 40, 80, 200]
+_BUCKETS = [max(b for b, start in enumerate(_BUCKET_STARTS) if start <= n) for n in range(201)]
+
+
+def squash(x: int) -> int:
+    """Probability in 65536ths of a logit in 256ths, -3071 to 3071."""
+    at, part = divmod(abs(x), 128)
+    y = (_SQUASHED[at] * (128 - part) + _SQUASHED[at + 1] * part) >> 7
+    return 65536 - y if x < 0 else y
+
+
+def _inverse() -> list[int]:
+    """For each k the largest logit whose probability is at most (16 k + 8) / 65536."""
+    out, x = [], -_MAX_STRETCH
+    for k in range(4096):
+        while x < _MAX_STRETCH and squash(x + 1) <= 16 * k + 8:
+            x += 1
+        out.append(x)
+    return out
+
+
+_STRETCHED = _inverse()
+
+
+def bucket(n: int) -> int:
+    """Counts in twelve steps."""
+    return _BUCKETS[min(n, 200)]
+
+
+def density(c: int, k: int) -> int:
+    """64 times the part c of k, with a little of a half mixed in while k is small; in buckets."""
+    return bucket(64 * (4 * c + 1) // (4 * k + 2))
+
+
+class Encoder:
+    """Range coder: the interval [low, high] shrinks with each decision, and its common first bytes go out."""
+
+    def __init__(self) -> None:
+        self.low, self.high = 0, _FULL
+        self.out = bytearray()
+
+    def code(self, p: int, bit: int) -> int:
+        """Code a decision that is 1 with probability p / 65536."""
+        middle = self.low + ((self.high - self.low) * p >> 16)
+        if bit:
+            self.high = middle
+        else:
+            self.low = middle + 1
+        while self.low >> 24 == self.high >> 24:
+            self.shift(self.high >> 24)
+            self.low = self.low << 8 & _FULL
+            self.high = self.high << 8 & _FULL | 255
+        return bit
+
+    def shift(self, byte: int) -> None:
+        self.out.append(byte)
+
+    def finish(self) -> bytes:
+        """All bytes; zeros at the end are left out."""
+        return bytes(self.out + last_bytes(self.low, self.high)).rstrip(b"\0")
+
+
+class Decoder(Encoder):
+    """Keeps what the encoder has written, to compare in the end. Behind the data there are zeros."""
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__()
+        self.data = data
+        self.at = 4
+        self.word = int.from_bytes(data[:4].ljust(4, b"\0"), "big")
+
+    def code(self, p: int, bit: int = 0) -> int:
+        return super().code(p, int(self.word <= self.low + ((self.high - self.low) * p >> 16)))
+
+    def shift(self, byte: int) -> None:
+        super().shift(byte)
+        self.word = self.word << 8 & _FULL | (self.data[self.at] if self.at < len(self.data) else 0)
+        self.at += 1
+
+
+def last_bytes(low: int, high: int) -> bytes:
+    """The fewest bytes whose continuation with zeros lies within low to high."""
+    for count in range(4):
+        rest = _FULL >> 8 * count
+        word = low + rest & ~rest
+        if word <= high:
+            return word.to_bytes(5, "big")[1 : 1 + count]
+    return low.to_bytes(4, "big")
+
+
+class Mixer:
+    """A model of one kind of decision. sizes: of the contexts."""
+
+    def __init__(self, sizes: Sequence[int]) -> None:
+        self.starts = [0, *accumulate(sizes)][:-1]
+        self.probability = [1 << 21] * sum(sizes)
+        self.count = [0] * sum(sizes)
+        self.weights = [81920 // len(sizes)] * len(sizes)
+        self.decisions = 0
+
+    def code(self, coder: Encoder, contexts: Sequence[int], bit: int) -> int:
+        slots = [start + context for start, context in zip(self.starts, contexts, strict=True)]
+        inputs = [_STRETCHED[self.probability[s] >> 10] if self.count[s] else 0 for s in slots]
+        x = sum(w * i for w, i in zip(self.weights, inputs, strict=True)) >> 16
+        p = min(max(squash(min(max(x, -_MAX_STRETCH), _MAX_STRETCH)), 1), 65535)
+        bit = coder.code(p, bit)
+
+        error = ((bit << 16) - p) * (640 + 7680 // (1 + (self.decisions >> 6)))
+        self.decisions += 1
+        for k, i in enumerate(inputs):
+            self.weights[k] = min(max(self.weights[k] + (i * error + (1 << 25) >> 26), -_MAX_WEIGHT), _MAX_WEIGHT)
+        for s in slots:
+            rate = 131072 // (2 * self.count[s] + 3)
+            if bit:
+                self.probability[s] += (4194303 - self.probability[s]) * rate >> 16
+            else:
+                self.probability[s] -= self.probability[s] * rate >> 16
+            self.count[s] = min(self.count[s] + 1, _LIMIT)
+        return bit
+
+
+def code_live(coder: Encoder, live: Sequence[int], stride: int) -> list[int]:
+    """Which lines, or columns of a line, hold an entry."""
+    mixer = Mixer([8, 36, 81])
+    out: list[int] = []
+
+    def flag(back: int) -> int:
+        return out[-back] if 0 < back <= len(out) else 0
+
+    for j, known in enumerate(live):
+        near = sum(flag(back) for back in (1, 2, 3, 4, stride, stride + 1, stride - 1, 2 * stride))
+        place = j % stride
+        contexts = (
+            flag(1) * 4 + flag(2) * 2 + flag(3),
+            (flag(1) * 2 + flag(stride)) * 9 + near,
+            min(bucket(place), 8) * 9 + min(bucket(sum(out[j - place :])), 8),
+        )
+        out.append(mixer.code(coder, contexts, known))
+    return out
+
+
+class Line:
+    """What is known of a live line. level: 0 for a zero, 1 for a small entry, 2 for a large one. kind: 0 for a zero,
+    1 to 8 for the sizes of one sign, 9 to 16 for the other."""
+
+    def __init__(self, length: int, pad: int) -> None:
+        self.pad = pad
+        self.level = [0] * (length + 2 * pad)
+        self.kind = [0] * (length + 2 * pad)
+
+
+class Entries:
+    """Codes the entries of the live lines, one after the other."""
+
+    def __init__(self, coder: Encoder, model: Model, length: int) -> None:
+        self.coder, self.model, self.length = coder, model, length
+        self.pad = 2 * model.stride + 4
+        nodes = 2 << (max(model.values) - 1).bit_length()
+        zero_sizes = [81, 144, length, 1, 240, 432, 144, 36, 144]
+        value_sizes = [nodes * _CLASSES, nodes * _CLASSES, nodes, nodes * _CLASSES, nodes * _CLASSES, nodes * 63]
+        self.zero = Mixer(zero_sizes[:3] if model.light else zero_sizes)
+        self.value = Mixer(value_sizes[:3] if model.light else value_sizes)
+        self.lines = [Line(length, self.pad) for _ in range(3)]
+        self.column = [0] * (length + 2 * self.pad)
+        self.last = [0] * length
+        self.before = 0
+
+    def code_line(self, symbols: Sequence[int], live: Sequence[int]) -> list[int]:
+        """The symbols of a line; those that are not live are zero."""
+        self.lines = [Line(self.length, self.pad), *self.lines[:2]]
+        out = [0] * self.length
+        entries = gap = seen = 0
+        for j, is_live in enumerate(live):
+            if not is_live:
+                continue
+            bit = 1
+            if self.model.zeros:
+                contexts = self.contexts(j, entries, gap, seen)
+                bit = self.zero.code(self.coder, contexts, int(symbols[j] > 0))
+            seen += 1
+            if not bit:
+                gap += 1
+                continue
+            out[j] = self.code_value(j, symbols[j])
+            self.remember(j, out[j])
+            entries += 1
+            gap = 0
+        self.before += 1
+        return out
+
+    def contexts(self, j: int, entries: int, gap: int, seen: int) -> list[int]:
+        """Of the zero flag. entries, gap: of this line so far, and since the last one; seen: live positions so far."""
+        line, above, twice_above = self.lines
+        stride, k = self.model.stride, j + self.pad
+        level, up, column = line.level, above.level, self.column
+        found = [
+            level[k - 1] * 27 + level[k - 2] * 9 + level[k - 3] * 3 + level[k - stride],
+            density(column[k], self.before) * 12 + density(entries, seen),
+            j,
+        ]
+        if self.model.light:
+            return found
+        far = column[k - stride] + column[k + stride]
+        around = far + column[k - 1] + column[k + 1]
+        age = bucket(self.before - self.last[j]) if self.last[j] else _UNSEEN
+        neighbours = [level[k - 1], level[k - 2], up[k], up[k - 1], up[k + 1], level[k - stride], level[k - stride - 1]]
+        neighbours += [level[k - stride + 1] if stride > 1 else 0, twice_above.level[k]]
+        near = sum(1 for value in neighbours if value)
+        return [
+            *found,
+            0,
+            (bucket(around) * 10 + near) * 2 + (level[k - 1] > 0),
+            (bucket(far) * 12 + bucket(column[k])) * 3 + level[k - stride],
+            bucket(entries) * 12 + bucket(seen),
+            bucket(gap) * 3 + level[k - 1],
+            age * 12 + bucket(column[k]),
+        ]
+
+    def code_value(self, j: int, symbol: int) -> int:
+        """The sign, then the rank, highest bit first; bits that cannot be 1 are left out."""
+        first, second = self.model.values
+        kind, above, k, stride = self.lines[0].kind, self.lines[1].kind, j + self.pad, self.model.stride
+        near = [kind[k - 1], kind[k - stride], kind[k - stride + 1], kind[k - 2], kind[k - stride - 1]]
+        near.append(kind[k - 2 * stride])
+        signs = sum(-1 if value <= 8 else 1 for value in near if value)
+        around = (min(max(signs, -4), 4) + 4) * 7 + sum(1 for value in near if value)
+
+        def code(node: int, bit: int) -> int:
+            n = node * _CLASSES
+            contexts = [n + near[0], n + near[1], node, n + above[k], n + near[2], node * 63 + around]
+            return self.value.code(self.coder, contexts[:3] if self.model.light else contexts, bit)
+
+        sign = int(symbol > first)
+        sign = code(0, sign) if first and second else int(first == 0)
+        base = 1 + first * sign
+        count = self.model.values[sign]
+        bits = (count - 1).bit_length()
+        prefix = 1
+        for b in reversed(range(bits)):
+            bit = 0
+            if ((prefix << 1 | 1) << b) - (1 << bits) < count:
+                bit = code(2 * prefix + sign, symbol - base >> b & 1)
+            prefix = prefix << 1 | bit
+        return base + prefix - (1 << bits)
+
+    def remember(self, j: int, symbol: int) -> None:
+        first = self.model.values[0]
+        sign = int(symbol > first)
+        count, rank = self.model.values[sign], symbol - 1 - first * sign
+        self.lines[0].level[j + self.pad] = 1 + (3 * rank >= count)
+        self.lines[0].kind[j + self.pad] = 1 + 8 * sign + rank * 8 // max(count, 8)
+        self.column[j + self.pad] += 1
+        self.last[j] = self.before + 1
+
+
+def _code(coder: Encoder, symbols: Sequence[Sequence[int]], model: Model) -> list[list[int]]:
+    """A decoder makes nothing of `symbols` but the shape."""
+    lines, length = len(symbols), len(symbols[0])
+    live, live_lines = [1] * length, [1] * lines
+    if model.zeros:
+        live = code_live(coder, [int(any(column)) for column in zip(*symbols, strict=True)], model.stride)
+        live_lines = code_live(coder, [int(any(line)) for line in symbols], model.line_stride)
+    entries = Entries(coder, model, length)
+    return [
+        entries.code_line(line, live) if is_live else [0] * length
+        for line, is_live in zip(symbols, live_lines, strict=True)
+    ]
+
+
+def encode(symbols: Sequence[Sequence[int]], model: Model) -> bytes:
+    coder = Encoder()
+    _code(coder, symbols, model)
+    return coder.finish()
+
+
+def decode(data: bytes, lines: int, length: int, model: Model) -> tuple[list[list[int]], bool]:
+    """The symbols, and whether `data` is what an encoder writes for them."""
+    coder = Decoder(data)
+    symbols = _code(coder, [[0] * length] * lines, model)
+    return symbols, coder.finish() == data

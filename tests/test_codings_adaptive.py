@@ -1,0 +1,177 @@
+"""`profile="small"`: the adaptive coding where it is smaller, from the tensor to the file and back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import swsfmt
+import swsfmt.torch
+from swsfmt import InputError, codings
+from swsfmt.codings import adaptive, adaptive_plan, dense
+from swsfmt.codings.sparse import Scan
+from swsfmt.numpy import from_array
+from swsfmt.reader import Reader
+from swsfmt.writer import encode as encode_file
+
+VALUES = np.array([-0.5, -0.25, 0.25, 0.5, 1.0], np.float32)
+
+# Bytes of the coded weights of the shared checkpoints that a file may have at most; the best of NNC (ISO/IEC 15938-17)
+# takes 13572, 18304, 47053, 3266, 2138 and 5628.
+LIMITS = {
+    "lenet_300_100_quantized": 12200,
+    "lenet5_quantized": 17000,
+    "tutorialnet_quantized": 41400,
+    "lenet_300_100_sparse": 2900,
+    "lenet5_sparse": 1990,
+    "tutorialnet_sparse": 5250,
+}
+
+
+def pattern(shape: tuple[int, ...], density: float, seed: int = 0) -> np.ndarray[Any, Any]:
+    random = np.random.default_rng(seed)
+    return np.where(random.random(shape) < density, random.choice(VALUES, shape), 0).astype(np.float32)
+
+
+def columns_of_an_image(seed: int = 0) -> np.ndarray[Any, Any]:
+    """60 rows of smooth weights that read images of 28 x 28, of which only the middle is ever used."""
+    random = np.random.default_rng(seed)
+    smooth = random.normal(size=(60, 36, 36)).cumsum(1).cumsum(2)
+    smooth = smooth[:, 8:, 8:] - smooth[:, :-8, 8:] - smooth[:, 8:, :-8] + smooth[:, :-8, :-8]
+    weight = np.round(smooth / smooth.std()).clip(-2, 2).astype(np.float32) / 4
+    weight[:, [*range(7), *range(20, 28)]] = 0
+    weight[:, :, [*range(8), *range(22, 28)]] = 0
+    return weight.reshape(60, 784)
+
+
+def test_small_is_smaller_and_comes_back() -> None:
+    state = {"fc.weight": columns_of_an_image(), "fc.bias": np.arange(60, dtype=np.float32) / 7}
+    fast, small = swsfmt.save(state), swsfmt.save(state, profile="small")
+    assert len(small) < 0.97 * len(fast)
+    with Reader.open(small) as reader:
+        assert [record.coding for record in reader.records] == [adaptive.ID, 0]
+        params = reader.records[0].params
+        assert (params.scan, params.stride, params.light, params.zeros) == (Scan.ROWS, 28, False, True)
+    for name, array in swsfmt.load(small).items():
+        assert array.tobytes() == state[name].tobytes()
+
+
+def test_profile_of_single_tensors() -> None:
+    state = {"a": columns_of_an_image(1), "b": columns_of_an_image(2)}
+    with Reader.open(swsfmt.save(state, profile={"b": "small"})) as reader:
+        assert [record.coding for record in reader.records] == [4, adaptive.ID]
+
+
+def test_never_where_it_is_not_smaller() -> None:
+    """One value in all places, and random symbols that a fixed width fits."""
+    random = np.random.default_rng(0)
+    state = {
+        "ones": np.ones(500, np.float32),
+        "random": random.choice(np.arange(1, 5, dtype=np.float32), (64, 64)),
+        "floats": random.normal(size=(9, 9)).astype(np.float32),
+        "zeros": np.zeros((30, 30), np.float32),
+        "empty": np.zeros((0, 3), np.float32),
+    }
+    small = swsfmt.save(state, profile="small")
+    assert small == swsfmt.save(state)
+    assert {name: array.tobytes() for name, array in swsfmt.load(small).items()} == {
+        name: array.tobytes() for name, array in state.items()
+    }
+
+
+@pytest.mark.parametrize("dtype", ["bool", "uint8", "int8", "int16", "int64", "float16", "float64"])
+def test_dtypes(dtype: str) -> None:
+    state = {"a": (columns_of_an_image()[:, 180:500] * 4).astype(dtype)}
+    data = swsfmt.save(state, profile="small")
+    with Reader.open(data) as reader:
+        assert reader.records[0].coding == adaptive.ID
+    assert swsfmt.load(data)["a"].tobytes() == state["a"].tobytes()
+
+
+@pytest.mark.parametrize("contexts", ["auto", "full", "light"])
+def test_contexts(contexts: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Auto takes the light set from a size on, which is lowered here."""
+    state = {"a": columns_of_an_image()}
+    for least, light in ((1 << 22, contexts == "light"), (60 * 784, contexts != "full")):
+        monkeypatch.setattr(adaptive_plan, "_LIGHT_FROM", least)
+        with Reader.open(swsfmt.save(state, profile="small", contexts=contexts)) as reader:
+            assert reader.records[0].params.light is light
+
+
+@pytest.mark.parametrize("scan", Scan)
+def test_chunks_and_threads(scan: Scan, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cut where that costs little; the same bytes and elements with any number of threads; rows from their chunks."""
+    monkeypatch.setattr(adaptive_plan, "_SAMPLE", 1 << 12)
+    monkeypatch.setattr(adaptive_plan, "_CHUNK_BYTES", 1 << 11)
+    monkeypatch.setattr(adaptive_plan, "_CHUNK_SHARE", 10)
+    array = np.concatenate([pattern((300, 100), 0.1), pattern((300, 100), 0.3, 1)])
+    array = array if scan == Scan.ROWS else np.ascontiguousarray(array.T)
+    elements = {"a": from_array(array)}
+    options = swsfmt.options.Options(profile="small")
+    data = encode_file(elements, options=options, threads=1)
+    assert data == encode_file(elements, options=options, threads=4)
+    with Reader.open(data) as reader:
+        record = reader.records[0]
+        assert record.params.scan == scan
+        assert 1 < len(adaptive.chunk_starts(record.params, record.info)) < 10
+        for threads in (1, 3):
+            assert reader.read("a", threads).bits.tobytes() == array.tobytes()
+        for first, last in ((0, 0), (0, 1), (5, 7), (len(array) - 1, len(array)), (0, len(array))):
+            assert reader.read_rows("a", first, last).bits.tobytes() == array[first:last].tobytes()
+    report = swsfmt.inspect(data)
+    assert report.sections["chunk_tables"] > 0
+    assert sum(report.sections.values()) == report.file_bytes == len(data)
+
+
+def test_no_chunks_where_they_cost_much(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(adaptive_plan, "_SAMPLE", 1 << 12)
+    monkeypatch.setattr(adaptive_plan, "_CHUNK_BYTES", 1 << 9)
+    with Reader.open(swsfmt.save({"a": columns_of_an_image()}, profile="small")) as reader:
+        assert reader.records[0].coding == adaptive.ID
+        assert reader.records[0].params.chunk_lines == 0
+
+
+def test_long_lines_are_scanned_the_other_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(adaptive_plan, "MAX_LINE", 100)
+    with Reader.open(swsfmt.save({"a": columns_of_an_image()}, profile="small")) as reader:
+        assert reader.records[0].params.scan == Scan.COLUMNS
+    monkeypatch.setattr(adaptive_plan, "MAX_LINE", 10)
+    assert swsfmt.save({"a": columns_of_an_image()}, profile="small") == swsfmt.save({"a": columns_of_an_image()})
+
+
+@pytest.mark.parametrize("wrong", [{"profile": "tiny"}, {"profile": {"a": "tiny"}}, {"contexts": "few"}])
+def test_wrong_options(wrong: dict[str, Any]) -> None:
+    with pytest.raises(InputError, match="must be"):
+        swsfmt.save({"a": np.zeros(3, np.float32)}, **wrong)
+
+
+def test_inspect_says_what_was_saved() -> None:
+    state = {"a": columns_of_an_image(), "b": np.ones(3, np.float32)}
+    fast, small = (swsfmt.inspect(swsfmt.save(state, profile=profile)) for profile in ("fast", "small"))
+    assert [tensor.saved_bytes for tensor in fast.tensors] == [None, None]
+    assert small.tensors[0].coding == "adaptive"
+    saved = small.tensors[0].saved_bytes
+    assert saved is not None
+    assert abs(saved - (fast.tensors[0].file_bytes - small.tensors[0].file_bytes)) <= 2
+    assert small.tensors[1].saved_bytes is None
+
+
+def test_checkpoint(checkpoint_path: Path) -> None:
+    """Bit for bit, never larger, and the weights as small as was promised."""
+    state = torch.load(checkpoint_path, weights_only=True, map_location="cpu")
+    state = state.get("state_dict", state)
+    small = swsfmt.torch.save(state, profile="small")
+    assert len(small) <= len(swsfmt.torch.save(state))
+    for name, tensor in swsfmt.torch.load(small).items():
+        assert torch.equal(tensor, state[name])
+    if checkpoint_path.stem in LIMITS:
+        with Reader.open(small) as reader:
+            weights = [r for r in reader.records if r.info is not None and len(r.info.shape) > 1 and r.coding > 1]
+            assert weights
+            assert {r.coding for r in weights} <= {dense.ID, adaptive.ID}
+            coded = sum(r.payload_length + len(codings.BY_ID[r.coding].write(r.params)) for r in weights)
+        assert coded <= LIMITS[checkpoint_path.stem]

@@ -1,0 +1,129 @@
+"""The adaptive coder: exact bytes, round trips, the same results from both implementations, bytes that are not its."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from swsfmt.entropy import _adaptive_fallback, adaptive, kernels
+from swsfmt.entropy.adaptive import Model, Symbols
+from swsfmt.errors import PayloadError
+
+pytestmark = pytest.mark.usefixtures("each_kernel")
+
+EXAMPLE = np.array([[0, 1, 2, 3, 1], [0, 0, 0, 0, 0], [3, 0, 1, 1, 2]], np.uint16)
+FORMS = [
+    (Model(1, 1, (2, 1)), "0f9fac11"),
+    (Model(1, 1, (2, 1), light=True), "0fbf7bf7"),
+    (Model(3, 1, (2, 1)), "0669d98c86"),
+    (Model(1, 2, (1, 2)), "0e15b038"),
+    (Model(1, 1, (3, 0)), "0f9fae0e"),
+    (Model(1, 1, (0, 4)), "0f9fc4cc81"),
+]
+
+
+@pytest.mark.parametrize(("model", "code"), FORMS, ids=lambda x: x if isinstance(x, str) else "")
+def test_exact_bytes(model: Model, code: str) -> None:
+    assert adaptive.encode(EXAMPLE, model).hex() == code
+    assert np.array_equal(adaptive.decode(bytes.fromhex(code), 3, 5, model), EXAMPLE)
+
+
+def test_tables() -> None:
+    """Both ends and the middle; stretch is the inverse of squash as far as its steps allow."""
+    squash, stretched = _adaptive_fallback.squash, _adaptive_fallback._STRETCHED
+    assert [squash(x) for x in (-3071, -256, -1, 0, 1, 256, 3071)] == [1, 17625, 32706, 32768, 32830, 47911, 65535]
+    assert [stretched[k] for k in (0, 1, 2047, 2048, 4094, 4095)] == [-2304, -2030, -1, 0, 2038, 2346]
+    assert all(squash(x) <= 16 * k + 8 < squash(x + 1) for k, x in enumerate(stretched))
+    assert [_adaptive_fallback.bucket(n) for n in (0, 3, 5, 199, 200, 10**9)] == [0, 3, 4, 10, 11, 11]
+
+
+@pytest.mark.parametrize("fill", [0, 1])
+def test_of_one_kind_takes_next_to_nothing(fill: int) -> None:
+    symbols = np.full((60, 70), fill, np.uint16)
+    code = adaptive.encode(symbols, Model(1, 1, (1, 0), zeros=True))
+    assert len(code) <= 24
+    assert np.array_equal(adaptive.decode(code, 60, 70, Model(1, 1, (1, 0), zeros=True)), symbols)
+    if fill:
+        assert adaptive.encode(symbols, Model(1, 1, (1, 0), zeros=False)) == b""
+
+
+@st.composite
+def matrices(draw: Callable[[st.SearchStrategy[int]], int]) -> tuple[Symbols, Model]:
+    values = draw(st.tuples(st.integers(0, 20), st.integers(0, 20)).filter(any))  # type: ignore[arg-type]
+    zeros, light = draw(st.booleans()), draw(st.booleans())
+    shape = draw(st.integers(1, 20)), draw(st.integers(1, 20))
+    random = np.random.default_rng(draw(st.integers(0, 2**32)))
+    symbols = random.integers(1, sum(values) + 1, shape).astype(np.uint16)
+    if zeros:
+        symbols[random.random(shape) < draw(st.sampled_from([0.1, 0.5, 0.95]))] = 0  # type: ignore[arg-type]
+    strides = draw(st.integers(1, 25)), draw(st.integers(1, 25))
+    return symbols, Model(*strides, values, bool(zeros), bool(light))
+
+
+@settings(max_examples=60, deadline=None)
+@given(matrices())
+def test_round_trip(case: tuple[Symbols, Model]) -> None:
+    symbols, model = case
+    code = adaptive.encode(symbols, model)
+    assert not code.endswith(b"\0")
+    assert np.array_equal(adaptive.decode(code, *symbols.shape, model), symbols)
+    assert code == _adaptive_fallback.encode(symbols.tolist(), model)
+
+
+@settings(max_examples=60, deadline=None)
+@given(matrices(), st.binary(max_size=40))
+def test_any_bytes(case: tuple[Symbols, Model], data: bytes) -> None:
+    """They are refused or not, by both implementations. (A line may be called live that holds no entry.)"""
+    symbols, model = case
+    expected, right = _adaptive_fallback.decode(data, *symbols.shape, model)
+    if right:
+        found = adaptive.decode(data, *symbols.shape, model)
+        assert found.tolist() == expected
+        assert model.zeros or adaptive.encode(found, model) == data
+    else:
+        with pytest.raises(PayloadError, match="does not end"):
+            adaptive.decode(data, *symbols.shape, model)
+
+
+def test_bytes_of_another_length() -> None:
+    model = FORMS[0][0]
+    code = adaptive.encode(EXAMPLE, model)
+    for wrong in (code + b"\0", code + b"\1", code + code):
+        with pytest.raises(PayloadError, match="does not end"):
+            adaptive.decode(wrong, 3, 5, model)
+
+
+@pytest.mark.skipif(kernels.active() == "bitarray", reason="the extension is not built")
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (0, 5),
+        (3, 0),
+        (3, 6),
+        (-1, 5),
+        (3, 5, 0),
+        (3, 5, 1, 0),
+        (3, 5, 1 << 17),
+        (3, 5, 1, 1, 0, 0),
+        (3, 5, 1, 1, 4095, 1),
+    ],
+)
+def test_native_kernel_checks_sizes(arguments: tuple[int, ...]) -> None:
+    native = kernels.load("swsfmt.entropy._adaptive_native")
+    whole = (*arguments, *(3, 5, 1, 1, 2, 1)[len(arguments) :], True, False)
+    with pytest.raises(ValueError, match="do not fit"):
+        native.encode(EXAMPLE, *whole)
+    with pytest.raises(ValueError, match="do not fit"):
+        native.decode(b"", EXAMPLE.copy(), *whole)
+
+
+@pytest.mark.skipif(kernels.active() == "bitarray", reason="the extension is not built")
+def test_native_kernel_checks_symbols() -> None:
+    native = kernels.load("swsfmt.entropy._adaptive_native")
+    for values, zeros in (((1, 1), True), ((2, 1), False)):
+        with pytest.raises(ValueError, match="do not fit"):
+            native.encode(EXAMPLE, 3, 5, 1, 1, *values, zeros, False)

@@ -1,0 +1,56 @@
+"""The fuzz target finds nothing in a few hundred mutations, and is able to find something."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+from unittest.mock import patch
+
+import pytest
+
+from swsfmt.entropy import kernels
+
+
+def _load() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("fuzz_reader", Path(__file__).parent / "fuzz" / "fuzz_reader.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+fuzz = _load()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_no_finding(seed: int) -> None:
+    assert fuzz.run(seed, lambda count: count == 100) == 100
+
+
+def test_mutations_get_to_the_decoders() -> None:
+    """Some files that are not what they were still decode, so checksums do not stop the search."""
+    import random
+
+    rng, seeds = random.Random(1), fuzz.corpus()
+    with fuzz.without_checksums():
+        outcomes = [fuzz.outcome(fuzz.mutated(rng.choice(seeds), b"", rng)) for _ in range(300)]
+    kinds = {what for found in outcomes for _, what in found if isinstance(what, str)}
+    assert {"PayloadError", "IndexRuleError"} <= kinds
+    assert any(isinstance(what, bytes) for found in outcomes for _, what in found)
+
+
+@pytest.mark.skipif(kernels.active() == "bitarray", reason="the extension is not built")
+def test_a_wrong_kernel_is_found() -> None:
+    data = (fuzz.VECTORS / "valid" / "adaptive-forms.sws").read_bytes()
+    fuzz.test_one_input(data)
+    with patch.object(fuzz.adaptive._adaptive_fallback, "_LIMIT", 3), pytest.raises(AssertionError):
+        fuzz.test_one_input(data)
+
+
+def test_failing_input_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with patch.object(fuzz, "outcome", side_effect=MemoryError), pytest.raises(MemoryError):
+        fuzz.run(0, lambda count: count == 1)
+    assert (tmp_path / "fuzz-failure.sws").read_bytes()
