@@ -117,7 +117,7 @@ def measure(case: str, weights: int, threads: int, folder: Path) -> list[Figure]
     peaks = {"encode": peak("encode", source, "-o", file, "--force", "--threads", threads)}
     peaks |= {work: peak(work, file, threads) for work in WORK if work != "encode" and wanted(work, case)}
     size = file.stat().st_size
-    allowed = {work: dense + size + SLACK for work in peaks} | {"encode": 2 * largest + size + SLACK}
+    allowed = dict.fromkeys(peaks, dense + size + SLACK) | {"encode": 2 * largest + size + SLACK}
     if "torch load_file, float16" in peaks:
         # What is kept is half as large; the largest tensor is there twice for a moment.
         allowed["torch load_file, float16"] = dense // 2 + largest + size + SLACK
