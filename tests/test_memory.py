@@ -81,6 +81,33 @@ def test_encoding_shards(encoded: tuple[Path, int]) -> None:
     assert peak <= 2 * TENSOR + out.stat().st_size + SLACK < COUNT * TENSOR
 
 
+@pytest.mark.parametrize(
+    ("shape", "dtype", "density", "options"),
+    [
+        ((1 << 24,), "float32", 0.08, []),
+        ((1 << 22, 4), "float32", 0.08, []),
+        ((4, 1 << 22), "float32", 0.08, []),
+        ((4096, 8192), "float16", 0.08, ["--scan", "columns"]),
+        ((4096, 4096), "float32", 1.0, []),
+        ((2048, 4096), "int64", 0.5, []),
+    ],
+)
+def test_encoding_one_tensor(
+    shape: tuple[int, ...], dtype: str, density: float, options: list[str], tmp_path: Path
+) -> None:
+    """Twice the tensor and the file, and no more than blocks beside: also where there are as many rows as elements."""
+    random = np.random.default_rng(0)
+    array = random.integers(1, 17, shape, dtype=np.uint8)
+    array[random.random(shape, dtype=np.float32) >= density] = 0
+    source, out = tmp_path / "a.safetensors", tmp_path / "a.sws"
+    safetensors.numpy.save_file({"a": array.astype(dtype)}, source)
+    dense = array.size * np.dtype(dtype).itemsize
+    work = f"sws.cli.main(['encode', *sys.argv[1:], '--threads', '2', *{options}], standalone_mode=False)"
+    peak = peak_of(work, source, Path("-o"), out)
+    print(shape, dtype, peak >> 20, (2 * dense + out.stat().st_size) >> 20)
+    assert dense <= peak <= 2 * dense + out.stat().st_size + (24 << 20)
+
+
 def test_loading(encoded: tuple[Path, int]) -> None:
     out, _ = encoded
     peak = peak_of("kept = swsfmt.load_file(sys.argv[1]); [array.sum() for array in kept.values()]", out)

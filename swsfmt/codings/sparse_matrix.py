@@ -24,7 +24,8 @@ def matrix_shape(shape: tuple[int, ...]) -> tuple[int, int]:
 
 def _ranks(live: Live) -> npt.NDArray[np.signedinteger]:
     """How many live lines come before each live one."""
-    ranks = np.cumsum(live, dtype=index_type(len(live)))
+    ranks = live.astype(index_type(len(live)))
+    np.cumsum(ranks, out=ranks)
     ranks -= 1
     return ranks
 
