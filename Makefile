@@ -7,7 +7,7 @@ PYTHON ?= python3
 TORCH ?= torch==2.13.0
 BIN := .venv/bin
 
-.PHONY: demo test sanitize fuzz bench bench-sizes bench-adaptive bench-nnc clean
+.PHONY: demo test sanitize fuzz bench bench-memory bench-scaling bench-sizes bench-adaptive bench-nnc clean
 
 .venv/made: pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -33,6 +33,14 @@ test: .venv/made node_modules/made
 bench: .venv/made
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[bench]'
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/speed.py --json bench.json --plot bench.png
+
+# Peak memory of encoding and of loading, in processes of their own, beside what they may take.
+bench-memory: .venv/made
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/memory.py
+
+# Times for each weight from 1 to 200 million weights, in one and in two threads; only on an idle machine.
+bench-scaling: .venv/made
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/scaling.py
 
 # The table of spec/rationale.md: what each choice of the format is worth.
 bench-sizes: .venv/made

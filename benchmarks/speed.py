@@ -30,12 +30,12 @@ from bitarray import bitarray, decodetree
 from bitarray.util import canonical_huffman
 from rich.console import Console
 from rich.table import Table
+from synthetic import VALUES, weights
 
 import swsfmt
 from swsfmt.entropy import adaptive, kernels
 from swsfmt.entropy.adaptive import Model
 
-VALUES = 16
 Array = npt.NDArray[np.float32]
 
 
@@ -57,17 +57,6 @@ class Figure:
     over_copy: float
     part: float
     bytes: int | None = None
-
-
-def weights(count: int, density: float, seed: int = 0) -> tuple[Array, npt.NDArray[np.uint8]]:
-    """A matrix of normal weights in 16 values, the least frequent ones outside, and its ids; 0 is zero."""
-    random = np.random.default_rng(seed)
-    values = np.concatenate([[0], np.linspace(-1, 1, VALUES)]).astype(np.float32)
-    ids = np.clip(np.rint(random.normal(VALUES / 2 + 0.5, 3, count)), 1, VALUES).astype(np.uint8)
-    if density < 1:
-        ids[random.random(count) >= density] = 0
-    ids = ids[: count // 1000 * 1000].reshape(-1, 1000)
-    return values[ids], ids
 
 
 def median_times(contestants: list[Contestant], rounds: int) -> dict[str, float]:

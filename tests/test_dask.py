@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +90,64 @@ def test_a_worker_is_killed_in_the_middle(cluster: Any, index: Path, expected: b
         assert killed == [victim]
         client.wait_for_workers(2)
         assert victim not in client.run(os.getpid).values()
+
+
+def test_a_task_kills_its_own_worker(cluster: Any, index: Path, expected: bytes, tmp_path: Path) -> None:
+    """The first worker that reads this tensor dies with it; another one must read it again."""
+
+    @dataclass(frozen=True)
+    class Deadly:
+        # Of a local class the workers get the code: they cannot import this module.
+        tensor: Any
+        mark: str
+
+        @property
+        def info(self) -> Any:
+            return self.tensor.info
+
+        def load(self) -> Any:
+            try:
+                os.close(os.open(self.mark, os.O_CREAT | os.O_EXCL))
+            except FileExistsError:
+                return self.tensor.load()
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    found = checkpoints.read(str(index))
+    mark = tmp_path / "killed"
+    deadly = Deadly(found.tensors["layer.5.weight"], str(mark))
+    tensors = {name: deadly if name == "layer.5.weight" else tensor for name, tensor in found.tensors.items()}
+    with distributed.Client(cluster.scheduler_address, set_as_default=False) as client:
+        client.wait_for_workers(2)
+        before = client.run(os.getpid).values()
+        encoded = encode_file(tensors, found.metadata, executor=client.get_executor())
+        assert b"".join(encoded.pieces()) == expected
+        assert mark.exists()
+        client.wait_for_workers(2)
+        assert len(set(client.run(os.getpid).values()) & set(before)) == 1
+
+
+def test_arrays_go_to_the_workers(cluster: Any) -> None:
+    """The library sends what is in memory, and gets payloads back."""
+    random = np.random.default_rng(1)
+    arrays = {f"layer{i}": (random.integers(1, 9, (200, 300)) * (random.random((200, 300)) < 0.2)) for i in range(6)}
+    with distributed.Client(cluster.scheduler_address, set_as_default=False) as client:
+        for profile in ("fast", "small"):
+            found = swsfmt.save(arrays, executor=client.get_executor(), profile=profile)
+            assert found == swsfmt.save(arrays, threads=1, profile=profile)
+
+
+def test_what_a_worker_raises_is_one_line(cluster: Any, index: Path, tmp_path: Path) -> None:
+    """A shard that is gone when the workers look for it."""
+    folder = tmp_path / "model"
+    shutil.copytree(index.parent, folder)
+    found = checkpoints.read(str(folder / index.name))
+    (folder / "model-00002-of-00002.safetensors").write_bytes(b"something else")
+    with (
+        distributed.Client(cluster.scheduler_address, set_as_default=False) as client,
+        pytest.raises(swsfmt.InputError, match="has changed") as error,
+    ):
+        encode_file(found.tensors, executor=client.get_executor())
+    assert error.value.file == str(folder / "model-00002-of-00002.safetensors")
 
 
 def test_nobody_at_the_address(index: Path, tmp_path: Path) -> None:

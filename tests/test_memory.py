@@ -6,6 +6,7 @@ Tensors here are 32 MiB, and there are twelve: whoever holds all of them is far 
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import safetensors.numpy
+
+import swsfmt
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="Linux tells the peak of a process")
 
@@ -22,7 +25,7 @@ SLACK = 64 << 20
 
 MEASURE = """
 import sys
-import numpy, safetensors.numpy, swsfmt, sws.cli
+import numpy, safetensors.numpy, swsfmt, sws.cli, torch, swsfmt.torch
 
 def peak():
     # Not ru_maxrss, which begins with that of the process that started this one.
@@ -35,10 +38,12 @@ print(peak() - before)
 """
 
 
-def peak_of(work: str, *arguments: Path) -> int:
-    """Bytes above what the imports take."""
+def peak_of(work: str, *arguments: Path, kernels: str = "") -> int:
+    """Bytes above what the imports take. kernels : see SWS_KERNELS."""
     command = [sys.executable, "-c", MEASURE.format(work=work), *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=True, env=os.environ | {"SWS_KERNELS": kernels}
+    )
     return int(done.stdout.splitlines()[-1])
 
 
@@ -76,10 +81,70 @@ def test_encoding_shards(encoded: tuple[Path, int]) -> None:
     assert peak <= 2 * TENSOR + out.stat().st_size + SLACK < COUNT * TENSOR
 
 
+@pytest.mark.parametrize(
+    ("shape", "dtype", "density", "options"),
+    [
+        ((1 << 24,), "float32", 0.08, []),
+        ((1 << 22, 4), "float32", 0.08, []),
+        ((4, 1 << 22), "float32", 0.08, []),
+        ((4096, 8192), "float16", 0.08, ["--scan", "columns"]),
+        ((4096, 4096), "float32", 1.0, []),
+        ((2048, 4096), "int64", 0.5, []),
+    ],
+)
+def test_encoding_one_tensor(
+    shape: tuple[int, ...], dtype: str, density: float, options: list[str], tmp_path: Path
+) -> None:
+    """Twice the tensor and the file, and no more than blocks beside: also where there are as many rows as elements."""
+    random = np.random.default_rng(0)
+    array = random.integers(1, 17, shape, dtype=np.uint8)
+    array[random.random(shape, dtype=np.float32) >= density] = 0
+    source, out = tmp_path / "a.safetensors", tmp_path / "a.sws"
+    safetensors.numpy.save_file({"a": array.astype(dtype)}, source)
+    dense = array.size * np.dtype(dtype).itemsize
+    work = f"sws.cli.main(['encode', *sys.argv[1:], '--threads', '2', *{options}], standalone_mode=False)"
+    peak = peak_of(work, source, Path("-o"), out)
+    print(shape, dtype, peak >> 20, (2 * dense + out.stat().st_size) >> 20)
+    assert dense <= peak <= 2 * dense + out.stat().st_size + (24 << 20)
+
+
 def test_loading(encoded: tuple[Path, int]) -> None:
     out, _ = encoded
     peak = peak_of("kept = swsfmt.load_file(sys.argv[1]); [array.sum() for array in kept.values()]", out)
     assert 0.9 * COUNT * TENSOR <= peak <= COUNT * TENSOR + out.stat().st_size + SLACK
+
+
+def test_torch_converts_one_tensor_at_a_time(encoded: tuple[Path, int]) -> None:
+    """What is kept is half as large as the tensors; the one at work is there in both dtypes."""
+    out, _ = encoded
+    work = "kept = swsfmt.torch.load_file(sys.argv[1], dtype=torch.float16); [t.sum() for t in kept.values()]"
+    peak = peak_of(work, out)
+    half = COUNT * TENSOR // 2
+    assert 0.9 * half <= peak <= half + 2 * TENSOR + SLACK < COUNT * TENSOR
+
+
+def test_torch_leaves_nothing_in_memory_that_goes_to_a_device(encoded: tuple[Path, int]) -> None:
+    """The meta device keeps no elements: what remains is the largest tensor."""
+    out, _ = encoded
+    peak = peak_of("kept = swsfmt.torch.load_file(sys.argv[1], device='meta')", out)
+    assert peak <= 2 * TENSOR + SLACK < COUNT * TENSOR
+
+
+@pytest.mark.parametrize(("dtype", "kernels"), [("int64", ""), ("float32", "bitarray")])
+@pytest.mark.parametrize("density", [1.0, 0.2])
+def test_loading_without_fused_kernels(dtype: str, kernels: str, density: float, tmp_path: Path) -> None:
+    """Elements of eight bytes, and all elements without the C kernels: symbols never lie in memory all at once."""
+    count = 1 << (24 if dtype == "int64" else 22)
+    random = np.random.default_rng(0)
+    array = random.integers(1, 17, count, dtype=np.uint8)
+    if density < 1:
+        array[random.random(count, dtype=np.float32) >= density] = 0
+    path = tmp_path / "a.sws"
+    swsfmt.save_file({"a": array.astype(dtype)}, path)
+    dense = count * np.dtype(dtype).itemsize
+    peak = peak_of("kept = swsfmt.load_file(sys.argv[1]); kept['a'].sum()", path, kernels=kernels)
+    # Of the symbols two bytes each would be 32 MiB of the int64, indices of NumPy would be 128 MiB.
+    assert 0.9 * dense <= peak <= dense + path.stat().st_size + (24 << 20)
 
 
 def test_decoding_to_shards(encoded: tuple[Path, int]) -> None:

@@ -120,6 +120,24 @@ def test_processes(arrays: Arrays, expected: bytes, processes: Executor, tmp_pat
     assert (tmp_path / "a.sws").read_bytes() == expected
 
 
+def test_threads_of_the_caller(arrays: Arrays, expected: bytes) -> None:
+    with ThreadPoolExecutor(3) as pool:
+        assert swsfmt.save(arrays, executor=pool) == expected
+        assert swsfmt.save(arrays, executor=pool, threads=2) == expected
+        # The pool is the caller's, and goes on.
+        assert pool.submit(int, 3).result() == 3
+
+
+@pytest.mark.parametrize("options", [{"profile": "small"}, {"scan": "columns", "huffman": False}, {"pbits": 3}])
+def test_options_do_not_change_that(options: dict[str, Any], processes: Executor) -> None:
+    random = np.random.default_rng(8)
+    some = {f"{i}": random.integers(1, 9, (90, 70)) * (random.random((90, 70)) < 0.3) for i in range(9)}
+    some["large"] = random.integers(0, 3, (900, 700))
+    alone = swsfmt.save(some, threads=1, **options)
+    assert swsfmt.save(some, threads=3, **options) == alone
+    assert swsfmt.save(some, executor=processes, **options) == alone
+
+
 def test_torch_takes_them_too(arrays: Arrays, processes: Executor, tmp_path: Path) -> None:
     tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
     data = swsfmt.torch.save(tensors, threads=1)

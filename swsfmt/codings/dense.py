@@ -102,12 +102,19 @@ def decode(params: Params, tensor: TensorInfo, payload: Payload, threads: int = 
             bits = kernels.decode_dense(reader.bits, starts, params.chunks.size, tensor.numel, code, elements, threads)
             reader.position = int(starts[-1])
     if bits is None:
-        symbols, reader.position = kernels.decode_symbols(reader.bits, start, tensor.numel, code)
-        if told is not None:
-            same(kernels.chunk_bits(symbols, code, params.chunks.size), told, "the size in bits")
         bits = np.empty(tensor.numel, tensor.dtype.bits)
-        for first in range(0, tensor.numel, _BLOCK):
-            bits[first : first + _BLOCK] = elements[symbols[first : first + _BLOCK]]
+        found = []
+        reader.position = start
+        # Blocks of whole chunks.
+        block = max(_BLOCK, params.chunks.size)
+        for first in range(0, tensor.numel, block):
+            count = min(block, tensor.numel - first)
+            symbols, reader.position = kernels.decode_symbols(reader.bits, reader.position, count, code)
+            bits[first : first + count] = elements[symbols]
+            if told is not None:
+                found.append(kernels.chunk_bits(symbols, code, params.chunks.size))
+        if told is not None:
+            same(np.concatenate(found), told, "the size in bits")
     reader.finish("payload")
     spans = [Span(Section.CHUNK_TABLES, 0, start), Span(Section.VALUES, start, reader.position)]
     return Decoded(bits, [span for span in spans if span.bits])

@@ -18,6 +18,7 @@ from ..entropy.bits import BitReader
 from ..errors import PayloadError
 from . import BY_ID, adaptive, dense, narrow, raw, sparse
 from .common import Payload, TensorInfo
+from .sparse_entries import flat_positions
 from .sparse_matrix import matrix_shape
 
 
@@ -82,7 +83,7 @@ def _sparse(entries: int, p: sparse.Coded, tensor: TensorInfo, payload: Payload,
     if position != starts[end, 0]:
         raise PayloadError(f"chunk {end - 1} does not end where the next one starts")
     values = _symbols(reader, starts[begin, 1], starts[end, 1], count, p.values.code)
-    positions = int(starts[begin, 2]) + sparse.flat_positions(gaps, p.pbits)
+    positions = int(starts[begin, 2]) + flat_positions(gaps, p.pbits)
     if int(positions[-1]) != starts[end, 2] - 1 or starts[end, 2] > p.matrix.size:
         raise PayloadError(f"chunk {end - 1} does not agree with its advance")
     keep = (positions >= wanted[0]) & (positions < wanted[1])

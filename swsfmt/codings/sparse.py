@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import IntEnum
 
@@ -36,7 +35,7 @@ from .common import (
     symbol_bits,
     width_of,
 )
-from .sparse_entries import Lines, read_entries, whole_chunks
+from .sparse_entries import Positions, read_entries, steps, whole_chunks
 from .sparse_matrix import CompactMatrix, matrix_shape, skips_and_gaps
 
 ID = 4
@@ -239,24 +238,34 @@ def decode(params: Params, tensor: TensorInfo, payload: Payload, threads: int = 
         if decoded is not None:
             return decoded._replace(spans=spans + decoded.spans)
     start = reader.position
-    gaps, reader.position = kernels.decode_gaps(reader.bits, start, params.entries, p.gaps.code)
+    blocks = []
+    # Blocks of whole chunks, to save memory.
+    block = max(_BLOCK, p.chunks.size)
+    for first in range(0, params.entries, block):
+        count = min(block, params.entries - first)
+        gaps, reader.position = kernels.decode_gaps(reader.bits, reader.position, count, p.gaps.code)
+        blocks.append(gaps)
     span(Section.COLUMN_INDICES, start)
     start = reader.position
-    values, reader.position = kernels.decode_symbols(reader.bits, start, params.entries, p.values.code)
+    out = np.zeros(tensor.numel, tensor.dtype.bits)
+    cursor = Positions(p.matrix.size, p.pbits, line_counts, p.matrix.line_length(p.scan))
+    found = []
+    for gaps in blocks:
+        count = int(np.count_nonzero(gaps != (1 << p.pbits) - 1))
+        values, reader.position = kernels.decode_symbols(reader.bits, reader.position, count, p.values.code)
+        if told is not None:
+            found.append(chunk_table(gaps, values, p))
+        done = 0
+        for positions in cursor.after(gaps):
+            flat = p.matrix.flat_indices(positions, p.scan)
+            out[flat] = p.codebook.values[values[done : done + len(flat)]]
+            done += len(flat)
     span(Section.VALUES, start)
     if told is not None:
-        found = chunk_table(gaps, values, p)
         for column, what in enumerate(("gap bits", "value bits", "the advance")):
-            same(found[:, column], told[:, column], what)
+            same(np.concatenate([rows[:, column] for rows in found]), told[:, column], what)
     reader.finish("payload")
-
-    out = np.zeros(tensor.numel, tensor.dtype.bits)
-    done = 0
-    for positions in _position_blocks(gaps, p, line_counts):
-        flat = p.matrix.flat_indices(positions, p.scan)
-        out[flat] = p.codebook.values[values[done : done + len(flat)]]
-        done += len(flat)
-    return Decoded(out, spans, len(gaps))
+    return Decoded(out, spans, sum(map(len, blocks)))
 
 
 def _decode_fused(
@@ -316,45 +325,13 @@ def chunk_starts(told: npt.NDArray[np.int64], position: int) -> npt.NDArray[np.i
     return np.concatenate([first, first + np.cumsum(told, axis=0)])
 
 
-def _steps(gaps: npt.NDArray[np.uint16], pbits: int) -> npt.NDArray[np.int64]:
-    """How far each gap symbol moves the cursor."""
-    skip = (1 << pbits) - 1
-    steps: npt.NDArray[np.int64] = gaps.astype(np.int64) + (gaps != skip)
-    return steps
-
-
-def flat_positions(gaps: npt.NDArray[np.uint16], pbits: int) -> npt.NDArray[np.int64]:
-    """The position of each entry where gaps run on from line to line and the cursor starts at 0."""
-    positions: npt.NDArray[np.int64] = np.cumsum(_steps(gaps, pbits))[gaps != (1 << pbits) - 1] - 1
-    return positions
-
-
-def _position_blocks(
-    gaps: npt.NDArray[np.uint16], p: Coded, line_counts: npt.NDArray[np.int64] | None
-) -> Iterator[npt.NDArray[np.int64]]:
-    """The positions of all entries, checked to lie in the matrix and in their lines; in blocks, to save memory."""
-    cursor = entries = 0
-    lines = None if line_counts is None else Lines(line_counts, p.matrix.line_length(p.scan))
-    for start in range(0, len(gaps), _BLOCK):
-        block = gaps[start : start + _BLOCK]
-        after = cursor + flat_positions(block, p.pbits) + 1
-        cursor += int(_steps(block, p.pbits).sum())
-        if lines is not None:
-            yield lines.positions(after, entries)
-        elif len(after) and int(after[-1]) > p.matrix.size:
-            raise PayloadError(f"an entry at position {int(after[-1]) - 1} of {p.matrix.size}")
-        else:
-            yield after - 1
-        entries += len(after)
-
-
 def chunk_table(gaps: npt.NDArray[np.uint16], values: npt.NDArray[np.uint16], p: Coded) -> npt.NDArray[np.int64]:
     """int64 of shape (chunks, 3): bits of the gaps, bits of the values and advance of each chunk."""
     starts = p.chunks.starts(len(values))
     ends = np.append(starts[1:], len(values)) - 1
     last_symbols = np.flatnonzero(gaps != (1 << p.pbits) - 1)[ends]
     columns = []
-    for amounts in (symbol_bits(p.gaps.code, gaps), _steps(gaps, p.pbits)):
+    for amounts in (symbol_bits(p.gaps.code, gaps), steps(gaps, p.pbits)):
         columns.append(np.diff(np.cumsum(amounts)[last_symbols], prepend=0))
     value_bits = kernels.chunk_bits(values, p.values.code, p.chunks.size)
     return np.stack([columns[0], value_bits, columns[1]], axis=1)

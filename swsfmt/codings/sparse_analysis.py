@@ -13,11 +13,12 @@ import numpy as np
 import numpy.typing as npt
 
 from ..entropy.bitmap import Live
+from ..limits import DEFAULT_LIMITS
 from .choose import chunks_for
 from .common import width_of
 from .sparse import Scan
 from .sparse_entries import entries
-from .sparse_matrix import CompactMatrix, Indices, stable_order
+from .sparse_matrix import CompactMatrix, Indices, index_type, stable_order
 
 # Gaps up to this are counted in an array, which is faster than a sort; of longer ones there are few.
 _COUNTABLE = 1 << 16
@@ -88,6 +89,9 @@ def _compactions(symbols: npt.NDArray[np.uint16], compact: bool) -> list[Compact
     """The matrix as it is; without its dead rows, its dead columns, and both, where there are any."""
     choices: list[list[Live | None]] = [[None], [None]]
     for axis in (0, 1) if compact else ():
+        # No reader would take a longer bitmap.
+        if symbols.shape[axis] > DEFAULT_LIMITS.max_bitmap_bits:
+            continue
         live: Live = np.any(symbols, axis=1 - axis)
         if not live.all():
             choices[axis].append(live)
@@ -152,8 +156,8 @@ class _Columns:
     def __init__(self, matrix: CompactMatrix) -> None:
         self._rows, columns = matrix.line_length(Scan.COLUMNS), matrix.lines(Scan.COLUMNS)
         # Rows of the first and of the last entry of each column, -1 where there is none yet.
-        self._first = np.full(columns, -1)
-        self._last = np.full(columns, -1)
+        self._first = np.full(columns, -1, index_type(self._rows))
+        self._last = self._first.copy()
         self._counts = _Counts()
 
     def add(self, row: Indices, column: Indices) -> None:

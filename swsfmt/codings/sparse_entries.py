@@ -1,4 +1,7 @@
-"""The entries of a matrix in the order of the file, block by block: an index takes 8 bytes, a symbol takes 2."""
+"""The entries of a matrix in the order of the file, and their positions, block by block: to save memory.
+
+An index takes 8 bytes, a symbol takes 2.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,8 @@ from .sparse_matrix import CompactMatrix, Indices
 
 # Elements that are looked at in one go.
 _BLOCK = 1 << 18
+# Rows of a transposed matrix that are copied in one go, at least: so many elements share a line of the cache.
+_STRIP = 32
 
 
 class Entries(NamedTuple):
@@ -28,12 +33,16 @@ class Entries(NamedTuple):
 
 def entries(symbols: npt.NDArray[np.uint16]) -> Iterator[tuple[Indices, Indices]]:
     """Rows and columns of the symbols that are not zero, row by row, in blocks of at least one entry."""
-    flat, columns = symbols.reshape(-1), symbols.shape[1]
-    for start in range(0, len(flat), _BLOCK):
-        places = start + np.flatnonzero(flat[start : start + _BLOCK] != 0)
-        if len(places):
-            rows = places // columns
-            yield rows, places - rows * columns
+    rows, columns = symbols.shape
+    # A transposed matrix is copied, a few rows at a time.
+    strip = rows if symbols.flags.c_contiguous else max(_STRIP, _BLOCK // columns)
+    for top in range(0, rows, strip):
+        flat = np.ascontiguousarray(symbols[top : top + strip]).reshape(-1)
+        for start in range(0, len(flat), _BLOCK):
+            places = start + np.flatnonzero(flat[start : start + _BLOCK] != 0)
+            if len(places):
+                row = places // columns
+                yield top + row, places - row * columns
 
 
 def read_entries(
@@ -42,7 +51,7 @@ def read_entries(
     """The entries of a matrix of codebook symbols, shape (rows, columns)."""
     compact, length, last = matrix.compaction(), matrix.line_length(scan), -1
     # By columns it is the transposed matrix that is read row by row.
-    symbols = symbols if scan == 0 else np.ascontiguousarray(symbols.T)
+    symbols = symbols if scan == 0 else symbols.T
     for first, second in entries(symbols):
         row, column = (first, second) if scan == 0 else (second, first)
         live_row, live_column = compact(row, column)
@@ -79,7 +88,48 @@ def _joined(blocks: list[Entries]) -> Entries:
     return Entries(np.concatenate(lines), np.concatenate(gaps), np.concatenate(values))
 
 
-class Lines:
+def steps(gaps: npt.NDArray[np.uint16], pbits: int) -> npt.NDArray[np.int64]:
+    """How far each gap symbol moves the cursor."""
+    skip = (1 << pbits) - 1
+    far: npt.NDArray[np.int64] = gaps.astype(np.int64) + (gaps != skip)
+    return far
+
+
+def flat_positions(gaps: npt.NDArray[np.uint16], pbits: int) -> npt.NDArray[np.int64]:
+    """The position of each entry where gaps run on from line to line and the cursor starts at 0."""
+    positions: npt.NDArray[np.int64] = np.cumsum(steps(gaps, pbits))[gaps != (1 << pbits) - 1] - 1
+    return positions
+
+
+class Positions:
+    """Turns gap symbols, which are given block after block, into positions in a matrix.
+
+    size : of the matrix without dead rows and columns.
+    line_counts : entries of each line, None where gaps run on from line to line. line_length : positions in a line.
+    """
+
+    def __init__(self, size: int, pbits: int, line_counts: npt.NDArray[np.int64] | None, line_length: int) -> None:
+        self._size = size
+        self._pbits = pbits
+        self._lines = None if line_counts is None else _Lines(line_counts, line_length)
+        self._cursor = self._entries = 0
+
+    def after(self, gaps: npt.NDArray[np.uint16]) -> Iterator[npt.NDArray[np.int64]]:
+        """The positions of the entries that come next. Raises `PayloadError` outside of the matrix or of a line."""
+        for start in range(0, len(gaps), _BLOCK):
+            block = gaps[start : start + _BLOCK]
+            after = self._cursor + flat_positions(block, self._pbits) + 1
+            self._cursor += int(steps(block, self._pbits).sum())
+            if self._lines is not None:
+                yield self._lines.positions(after, self._entries)
+            elif len(after) and int(after[-1]) > self._size:
+                raise PayloadError(f"an entry at position {int(after[-1]) - 1} of {self._size}")
+            else:
+                yield after - 1
+            self._entries += len(after)
+
+
+class _Lines:
     """Turns cursors that run on from line to line into positions where every line starts anew."""
 
     def __init__(self, counts: npt.NDArray[np.int64], length: int) -> None:

@@ -22,6 +22,19 @@ def matrix_shape(shape: tuple[int, ...]) -> tuple[int, int]:
     return shape[0], math.prod(shape[1:])
 
 
+def _ranks(live: Live) -> npt.NDArray[np.signedinteger]:
+    """How many live lines come before each live one."""
+    ranks = live.astype(index_type(len(live)))
+    np.cumsum(ranks, out=ranks)
+    ranks -= 1
+    return ranks
+
+
+def index_type(count: int) -> type[np.signedinteger]:
+    """A type for numbers from -1 to `count`, in four bytes if they fit: a vector has as many lines as elements."""
+    return np.int32 if count < 1 << 31 else np.int64
+
+
 def stable_order(line: Indices, lines: int) -> Indices:
     """The order in which lines ascend; for 16 bits it is a radix sort."""
     return np.argsort(line.astype(np.uint16) if lines <= 1 << 16 else line, kind="stable")
@@ -79,11 +92,13 @@ class CompactMatrix:
 
     def compaction(self) -> Callable[[Indices, Indices], tuple[Indices, Indices]]:
         """A function from the numbers of rows and columns, which are live, to their numbers among the live ones."""
-        rows = None if self.live_rows is None else np.cumsum(self.live_rows) - 1
-        columns = None if self.live_columns is None else np.cumsum(self.live_columns) - 1
+        rows, columns = (None if live is None else _ranks(live) for live in (self.live_rows, self.live_columns))
 
         def compact(row: Indices, column: Indices) -> tuple[Indices, Indices]:
-            return row if rows is None else rows[row], column if columns is None else columns[column]
+            return (
+                row if rows is None else rows[row].astype(np.int64),
+                column if columns is None else columns[column].astype(np.int64),
+            )
 
         return compact
 

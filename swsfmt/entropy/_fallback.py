@@ -76,8 +76,10 @@ def encode_symbols(symbols: npt.NDArray[np.uint16], code: PrefixCode) -> bitarra
     return out
 
 
-def _symbols(bits: bitarray, position: int, code: PrefixCode) -> Iterator[int]:
-    return iter(bits[position:].decode(_tree(code)))
+def _symbols(bits: bitarray, position: int, code: PrefixCode, most: int | None = None) -> Iterator[int]:
+    """The symbols from bit `position` on. most : how many are wanted, so that the rest is not copied."""
+    end = None if most is None else position + most * code.max_length
+    return iter(bits[position:end].decode(_tree(code)))
 
 
 def _length(symbols: npt.NDArray[np.uint16], code: PrefixCode) -> int:
@@ -91,7 +93,7 @@ def decode_symbols(bits: bitarray, position: int, count: int, code: PrefixCode) 
     if code.single is not None:
         return np.broadcast_to(np.uint16(code.single), (count,)), position
     try:
-        symbols = np.fromiter(islice(_symbols(bits, position, code), count), np.uint16, count)
+        symbols = np.fromiter(islice(_symbols(bits, position, code, count), count), np.uint16, count)
     except ValueError as error:
         raise PayloadError(f"the stream ends before its {count} symbols do") from error
     return symbols, position + _length(symbols, code)

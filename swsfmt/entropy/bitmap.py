@@ -21,6 +21,8 @@ Live = npt.NDArray[np.bool_]
 _STRIDES = range(2, 65)
 # Earlier bitmaps that are tried, so that the time for a file stays in proportion to its tensors.
 _LOOK_BACK = 64
+# Bits whose runs are measured in one go: a run takes 20 bytes.
+_BLOCK = 1 << 18
 
 
 class Kind(IntEnum):
@@ -56,9 +58,18 @@ def _run_lengths(bits: Live) -> npt.NDArray[np.int64]:
 
 
 def _runs_bits(bits: Live) -> int:
-    # The exponent of a number is its length in bits; a run has at most 26 of them.
-    _, lengths = np.frexp(_run_lengths(bits).astype(np.float64))
-    return 1 + int((2 * lengths - 1).sum())
+    total, last = 1, -1
+    for start in range(0, len(bits), _BLOCK):
+        # One more bit, to see whether a run ends with the block.
+        block = bits[start : start + _BLOCK + 1]
+        ends = start + np.flatnonzero(block[1:] != block[:-1])
+        if start + _BLOCK >= len(bits):
+            ends = np.append(ends, len(bits) - 1)
+        # The exponent of a number is its length in bits; a run has at most 26 of them.
+        _, lengths = np.frexp(np.diff(ends, prepend=last).astype(np.float64))
+        total += int((2 * lengths - 1).sum())
+        last = int(ends[-1]) if len(ends) else last
+    return total
 
 
 def _write_runs(writer: BitWriter, bits: Live) -> None:
