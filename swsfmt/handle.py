@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
+from .codings.common import TensorInfo
+from .dtypes import Bits
 from .elements import Elements
+from .errors import SwsError
 from .limits import DEFAULT_LIMITS, Limits
 from .reader import Reader
 from .source import File
@@ -98,17 +101,43 @@ class Slice(Generic[T]):
         return part[(slice(None, None, rows.step), *rest)]
 
 
-def load_all(reader: Reader, convert: Callable[[Elements], T], threads: int | None = None) -> dict[str, T]:
+def load_all(
+    reader: Reader,
+    convert: Callable[[Elements], T],
+    threads: int | None = None,
+    out: Mapping[str, T] | None = None,
+    memory: Callable[[T, TensorInfo], Bits | None] = lambda tensor, info: None,
+) -> dict[str, T]:
     """Every tensor of an open file in its order, one at a time; tied names get the same object.
 
     threads : for the chunks of large tensors; None for as many as there are processors.
+    out : tensors that take the place of new ones where they have the name.
+    memory : the elements of such a tensor, flat, where it is contiguous; raises `InputError` where it does not fit.
     """
     threads = threads if threads is not None else os.cpu_count() or 1
+    given: Mapping[str, Any] = out or {}
+    # All are looked at before the first is changed.
+    places = {name: _place(given[name], reader, name, memory) for name in reader.keys() if name in given}  # noqa: SIM118
     tensors: dict[str, T] = {}
     for record in reader.records:
-        target = reader.resolve(record)
-        if target is record:
-            tensors[record.name] = convert(reader.read(record.name, threads))
+        target, name = reader.resolve(record), record.name
+        if target is not record:
+            found = tensors[target.name]
+        elif places.get(name) is not None:
+            reader.read(name, threads, places[name])
+            tensors[name] = given[name]
+            continue
         else:
-            tensors[record.name] = tensors[target.name]
+            found = convert(reader.read(name, threads))
+        if name in given:
+            given[name][...] = found
+        tensors[name] = given.get(name, found)
     return tensors
+
+
+def _place(tensor: T, reader: Reader, name: str, memory: Callable[[T, TensorInfo], Bits | None]) -> Bits | None:
+    try:
+        return memory(tensor, reader.info(name))
+    except SwsError as error:
+        error.locate(file=reader.source.name, tensor=name)
+        raise

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from . import dtypes
 from .atomic import write_atomically
 from .codings.common import TensorInfo
-from .dtypes import DType
+from .dtypes import Bits, DType
 from .elements import Elements, Tied
 from .errors import InputError
 from .handle import Handle, load_all
@@ -104,22 +104,32 @@ def save_file(
 
 
 def load(
-    data: bytes | bytearray | memoryview, *, threads: int | None = None, limits: Limits = DEFAULT_LIMITS
+    data: bytes | bytearray | memoryview,
+    *,
+    out: Mapping[str, Array] | None = None,
+    threads: int | None = None,
+    limits: Limits = DEFAULT_LIMITS,
 ) -> dict[str, Array]:
     """The arrays of a file in memory, in the order of the file. Raises `FormatError`, `LimitError`.
 
+    out : arrays to decode into, where a tensor has their name; that saves the time to get new memory. `InputError` is
+        raised where dtype or shape differ. After another error they may hold anything.
     threads : for decoding the chunks of large tensors; None for as many as there are processors.
     """
     with Reader(BytesSource(data), limits) as reader:
-        return load_all(reader, to_array, threads)
+        return load_all(reader, to_array, threads, out, _memory)
 
 
 def load_file(
-    filename: str | os.PathLike[str], *, threads: int | None = None, limits: Limits = DEFAULT_LIMITS
+    filename: str | os.PathLike[str],
+    *,
+    out: Mapping[str, Array] | None = None,
+    threads: int | None = None,
+    limits: Limits = DEFAULT_LIMITS,
 ) -> dict[str, Array]:
-    """The arrays of a file, in its order. Raises `FormatError`, `LimitError`, `OSError`. threads: as in `load`."""
+    """The arrays of a file, in its order. Raises `FormatError`, `LimitError`, `OSError`. Arguments as in `load`."""
     with Reader(open_path(filename), limits) as reader:
-        return load_all(reader, to_array, threads)
+        return load_all(reader, to_array, threads, out, _memory)
 
 
 def safe_open(
@@ -148,6 +158,21 @@ def to_array(elements: Elements) -> Array:
     info = elements.info
     bits = elements.bits if elements.bits.flags.writeable else elements.bits.copy()
     return bits.view(_numpy_dtype(info.dtype)).reshape(info.shape)
+
+
+def _memory(array: Array, info: TensorInfo) -> Bits | None:
+    """The elements of an array that a tensor is decoded into, flat; None where they are not contiguous."""
+    if not isinstance(array, np.ndarray):
+        raise InputError(f"a {type(array).__name__} in `out` is not a NumPy array")
+    wanted = _numpy_dtype(info.dtype)
+    if array.dtype != wanted or array.shape != info.shape:
+        raise InputError(f"the array in `out` has {array.dtype}{array.shape}, the file {wanted}{info.shape}")
+    if not array.flags.writeable:
+        raise InputError("the array in `out` is read-only")
+    if not array.flags.c_contiguous:
+        return None
+    bits: Bits = array.reshape(-1).view(info.dtype.bits)
+    return bits
 
 
 def from_array(array: Array, name: str | None = None) -> Elements:

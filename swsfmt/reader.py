@@ -11,6 +11,7 @@ from . import codings
 from .codings import alias
 from .codings.common import Decoded, Payload, TensorInfo
 from .codings.partial import decode_range
+from .dtypes import Bits
 from .elements import Elements
 from .errors import ChecksumError, InputError, SwsError, TensorNotFoundError, TruncatedError, UnknownCodingError
 from .layout import MAX_HEADER, Layout, Record, parse_prefix, prefix_length
@@ -84,15 +85,19 @@ class Reader:
             raise self._unknown(record)
         return record.info
 
-    def read(self, name: str, threads: int = 1) -> Elements:
+    def read(self, name: str, threads: int = 1, out: Bits | None = None) -> Elements:
         """Decode one tensor, its chunks in parallel where it has them.
 
+        out : contiguous memory for its elements; after an error it may hold anything. None for new memory.
         Raises `FormatError`, `UnknownCodingError`, `TensorNotFoundError`.
         """
         record = self.record(name)
-        decoded = self.decode(record, threads)
+        bits = self.decode(record, threads, out).bits
         assert record.info is not None
-        return Elements(record.info, decoded.bits)
+        if out is not None and bits is not out:
+            out[:] = bits
+            bits = out
+        return Elements(record.info, bits)
 
     def read_rows(self, name: str, first: int, last: int) -> Elements:
         """Decode the part first:last of a tensor along dimension 0, from the chunks that it needs.
@@ -112,13 +117,13 @@ class Reader:
             raise
         return Elements(TensorInfo(info.dtype, (last - first, *info.shape[1:])), bits)
 
-    def decode(self, record: Record, threads: int = 1) -> Decoded:
-        """Decode a record that is not an alias; its spans are in bits of the file."""
+    def decode(self, record: Record, threads: int = 1, out: Bits | None = None) -> Decoded:
+        """Decode a record that is not an alias, maybe to `out`; its spans are in bits of the file."""
         if record.params is None or record.info is None:
             raise self._unknown(record)
         payload = self.payload(record)
         try:
-            found: Decoded = codings.BY_ID[record.coding].decode(record.params, record.info, payload, threads)
+            found: Decoded = codings.BY_ID[record.coding].decode(record.params, record.info, payload, threads, out)
         except SwsError as error:
             error.locate(file=self.source.name, tensor=record.name)
             if error.offset is not None:

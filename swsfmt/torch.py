@@ -14,6 +14,7 @@ import torch
 from . import dtypes
 from .atomic import write_atomically
 from .codings.common import TensorInfo
+from .dtypes import Bits
 from .elements import Elements, Tied
 from .errors import InputError, SwsError
 from .handle import Handle, load_all
@@ -109,6 +110,7 @@ def load(
     *,
     device: str | torch.device | int = "cpu",
     dtype: torch.dtype | None = None,
+    out: Mapping[str, torch.Tensor] | None = None,
     threads: int | None = None,
     limits: Limits = DEFAULT_LIMITS,
 ) -> dict[str, torch.Tensor]:
@@ -116,10 +118,13 @@ def load(
 
     Tensors are decoded one at a time and go to `device` at once.
     dtype : floating-point tensors are converted to it; None leaves them as they are.
+    out : tensors to decode into where one has the name, e.g. the `state_dict` of a model; that saves the time to get
+        new memory. They may lie on any device. `InputError` is raised where dtype or shape differ. After another error
+        they may hold anything.
     threads : for decoding the chunks of large tensors; None for as many as there are processors.
     """
     with Reader(BytesSource(data), limits) as reader:
-        return load_all(reader, _converter(device, dtype), threads)
+        return load_all(reader, _converter(device, dtype), threads, _detached(out), _elements_of)
 
 
 def load_file(
@@ -127,12 +132,13 @@ def load_file(
     device: str | torch.device | int = "cpu",
     *,
     dtype: torch.dtype | None = None,
+    out: Mapping[str, torch.Tensor] | None = None,
     threads: int | None = None,
     limits: Limits = DEFAULT_LIMITS,
 ) -> dict[str, torch.Tensor]:
     """The tensors of a file, in its order. Raises `FormatError`, `LimitError`, `OSError`. Arguments as in `load`."""
     with Reader(open_path(filename), limits) as reader:
-        return load_all(reader, _converter(device, dtype), threads)
+        return load_all(reader, _converter(device, dtype), threads, _detached(out), _elements_of)
 
 
 def safe_open(
@@ -265,3 +271,23 @@ def _converter(
         return tensor.to(device, dtype if tensor.is_floating_point() else None)
 
     return convert
+
+
+def _detached(out: Mapping[str, torch.Tensor] | None) -> dict[str, torch.Tensor] | None:
+    """The same memory, without a part in any graph."""
+    return None if out is None else {name: tensor.detach() for name, tensor in out.items()}
+
+
+def _elements_of(tensor: torch.Tensor, info: TensorInfo) -> Bits | None:
+    """The elements of a tensor that is decoded into, flat; None where they are elsewhere or not contiguous."""
+    if _NAMES.get(tensor.dtype) != info.dtype.name or tuple(tensor.shape) != info.shape:
+        raise InputError(
+            f"the tensor in `out` is {tensor.dtype} of shape {tuple(tensor.shape)}, "
+            f"the one in the file {info.dtype.name} of shape {info.shape}"
+        )
+    plain = tensor.device.type == "cpu" and tensor.layout == torch.strided and tensor.is_contiguous()
+    if not plain or tensor.is_conj() or tensor.is_neg() or not tensor.numel():
+        return None
+    flat = tensor.view(-1).view(_BITS[min(info.dtype.itemsize, 8)])
+    bits: Bits = flat.numpy().view(info.dtype.bits)
+    return bits

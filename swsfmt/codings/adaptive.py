@@ -109,11 +109,11 @@ def write(params: Params) -> bytes:
     return out + varint(params.chunk_lines) if has_chunks else out
 
 
-def decode(params: Params, tensor: TensorInfo, payload: Payload, threads: int = 1) -> Decoded:
-    """Decode and check the payload. Raises `PayloadError`."""
+def decode(params: Params, tensor: TensorInfo, payload: Payload, threads: int = 1, out: Bits | None = None) -> Decoded:
+    """Decode and check the payload, to `out` if there is one. Raises `PayloadError`."""
     chunks = chunk_starts(params, tensor)
     start, parts = split(payload, len(chunks))
-    out = np.empty(tensor.numel, tensor.dtype.bits)
+    out = np.empty(tensor.numel, tensor.dtype.bits) if out is None else out
     decode_chunks(params, tensor, chunks, parts, out, threads)
     spans = [Span(Section.CHUNK_TABLES, 0, 8 * start), Span(Section.ADAPTIVE_CODES, 8 * start, 8 * len(payload))]
     return Decoded(out, [span for span in spans if span.bits])

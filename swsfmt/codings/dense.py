@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from ..codebook import Codebook
 from ..cursor import Cursor, varint
+from ..dtypes import Bits
 from ..entropy import kernels
 from ..entropy.bits import BitReader, BitWriter
 from ..entropy.code_table import write_table
@@ -89,8 +90,8 @@ def write(params: Params) -> bytes:
     return out + packed.to_bytes()
 
 
-def decode(params: Params, tensor: TensorInfo, payload: Payload, threads: int = 1) -> Decoded:
-    """Decode and check the payload. Raises `PayloadError`."""
+def decode(params: Params, tensor: TensorInfo, payload: Payload, threads: int = 1, out: Bits | None = None) -> Decoded:
+    """Decode and check the payload, to `out` if there is one. Raises `PayloadError`."""
     reader = BitReader(payload, PayloadError)
     count = params.chunks.count(tensor.numel)
     told = reader.fields(count, params.chunks.widths[0], "chunk table") if count else None
@@ -99,10 +100,12 @@ def decode(params: Params, tensor: TensorInfo, payload: Payload, threads: int = 
     if told is not None and kernels.can_fuse(tensor.dtype.itemsize, code):
         starts = start + np.concatenate([[0], np.cumsum(told)])
         if starts[-1] <= len(reader.bits):
-            bits = kernels.decode_dense(reader.bits, starts, params.chunks.size, tensor.numel, code, elements, threads)
+            bits = kernels.decode_dense(
+                reader.bits, starts, params.chunks.size, tensor.numel, code, elements, threads, out
+            )
             reader.position = int(starts[-1])
     if bits is None:
-        bits = np.empty(tensor.numel, tensor.dtype.bits)
+        bits = np.empty(tensor.numel, tensor.dtype.bits) if out is None else out
         found = []
         reader.position = start
         # Blocks of whole chunks.

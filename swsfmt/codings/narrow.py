@@ -9,7 +9,7 @@ import numpy as np
 from .. import dtypes
 from ..codebook import parse_dtype
 from ..cursor import Cursor
-from ..dtypes import DType
+from ..dtypes import Bits, DType
 from ..sections import Section, Span
 from .common import Decoded, Payload, Resources, TensorInfo
 
@@ -39,8 +39,8 @@ def write(params: Params) -> bytes:
     return bytes([params.storage.id])
 
 
-def decode(params: Params, tensor: TensorInfo, payload: Payload, threads: int = 1) -> Decoded:
-    """Decode and check the payload. Raises `PayloadError`."""
+def decode(params: Params, tensor: TensorInfo, payload: Payload, threads: int = 1, out: Bits | None = None) -> Decoded:
+    """Decode and check the payload; `out` is left alone. Raises `PayloadError`."""
     stored = np.frombuffer(payload, params.storage.bits)
     bits = dtypes.widen(stored, params.storage, tensor.dtype)
     return Decoded(bits, [Span(Section.RAW, 0, 8 * len(payload))])

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..cursor import Cursor
+from ..dtypes import Bits
 from ..errors import PayloadError
 from ..sections import Section, Span
 from .common import Decoded, Payload, Resources, TensorInfo
@@ -30,8 +31,8 @@ def write(params: Params) -> bytes:
     return b""
 
 
-def decode(params: Params, tensor: TensorInfo, payload: Payload, threads: int = 1) -> Decoded:
-    """Decode and check the payload. Raises `PayloadError`."""
+def decode(params: Params, tensor: TensorInfo, payload: Payload, threads: int = 1, out: Bits | None = None) -> Decoded:
+    """Decode and check the payload; `out` is left alone. Raises `PayloadError`."""
     bits = np.frombuffer(payload, tensor.dtype.bits)
     if tensor.dtype.name == "BOOL" and bool((bits > 1).any()):
         raise PayloadError("a byte of a BOOL tensor is neither 0 nor 1")

@@ -11,6 +11,7 @@ from bitarray import bitarray
 
 from ..codebook import Codebook
 from ..cursor import Cursor, varint
+from ..dtypes import Bits
 from ..entropy import bitmap, kernels
 from ..entropy.bitmap import Form, Kind, Live
 from ..entropy.bits import BitReader, BitWriter
@@ -212,11 +213,11 @@ def write(params: Params, bitmaps: list[Live]) -> bytes:
     return out + packed.to_bytes()
 
 
-def decode(params: Params, tensor: TensorInfo, payload: Payload, threads: int = 1) -> Decoded:
-    """Decode and check the payload. Raises `PayloadError`."""
+def decode(params: Params, tensor: TensorInfo, payload: Payload, threads: int = 1, out: Bits | None = None) -> Decoded:
+    """Decode and check the payload, to `out` if there is one. Raises `PayloadError`."""
     p = params.coded
     if p is None:
-        return Decoded(np.zeros(tensor.numel, tensor.dtype.bits), [])
+        return Decoded(_zeros(tensor, out), [])
     reader = BitReader(payload, PayloadError)
     spans = []
 
@@ -234,7 +235,7 @@ def decode(params: Params, tensor: TensorInfo, payload: Payload, threads: int = 
     told = read_chunk_table(reader, params.entries, p) if p.chunks.code else None
     span(Section.CHUNK_TABLES, start)
     if told is not None and kernels.can_fuse(tensor.dtype.itemsize, p.gaps.code, p.values.code):
-        decoded = _decode_fused(params.entries, p, tensor, reader, told, threads)
+        decoded = _decode_fused(params.entries, p, tensor, reader, told, threads, out)
         if decoded is not None:
             return decoded._replace(spans=spans + decoded.spans)
     start = reader.position
@@ -247,7 +248,7 @@ def decode(params: Params, tensor: TensorInfo, payload: Payload, threads: int = 
         blocks.append(gaps)
     span(Section.COLUMN_INDICES, start)
     start = reader.position
-    out = np.zeros(tensor.numel, tensor.dtype.bits)
+    out = _zeros(tensor, out)
     cursor = Positions(p.matrix.size, p.pbits, line_counts, p.matrix.line_length(p.scan))
     found = []
     for gaps in blocks:
@@ -268,6 +269,13 @@ def decode(params: Params, tensor: TensorInfo, payload: Payload, threads: int = 
     return Decoded(out, spans, sum(map(len, blocks)))
 
 
+def _zeros(tensor: TensorInfo, out: Bits | None) -> Bits:
+    if out is None:
+        return np.zeros(tensor.numel, tensor.dtype.bits)
+    out.fill(0)
+    return out
+
+
 def _decode_fused(
     entries: int,
     p: Coded,
@@ -275,6 +283,7 @@ def _decode_fused(
     reader: BitReader,
     told: npt.NDArray[np.int64],
     threads: int,
+    out: Bits | None,
 ) -> Decoded | None:
     """Decode chunk by chunk, straight into the elements. None where the chunk table does not fit the streams."""
     if p.chunks.size > kernels.MAX_FUSED_CHUNK:
@@ -296,6 +305,7 @@ def _decode_fused(
         p.matrix.line_length(p.scan),
         p.matrix.offsets(p.scan),
         threads,
+        out,
     )
     if found is None:
         return None

@@ -338,6 +338,7 @@ static long decode_dense(Bits b, const Table *t, const int64_t *starts, size_t c
 typedef struct {
     const int64_t *line_offsets, *place_offsets;
     uint64_t line_length;
+    int clear; /* set to zero what lies between; only where positions are elements */
 } Geometry;
 
 /* Put the elements of `n` gap symbols; the caller has checked that all positions lie in the matrix. */
@@ -399,6 +400,8 @@ static int place(Chunk *c, const Geometry *g, uint16_t skip, int bytes, uint8_t 
     }
     if (found > c->values.want - c->entries || sum + found > c->position_end - c->position)
         return 0;
+    if (g->clear)
+        memset(out + c->position * (size_t)bytes, 0, (size_t)(sum + found) * (size_t)bytes);
     scatter(g, c->position, gaps, n, skip, c->values.out + c->entries * (size_t)bytes, out, bytes);
     c->position += sum + found;
     c->entries += found;
@@ -407,7 +410,7 @@ static int place(Chunk *c, const Geometry *g, uint16_t skip, int bytes, uint8_t 
     return 1;
 }
 
-/* Chunks first to last - 1, into zeros. starts: rows of (gap bit, value bit, position), one more than there are chunks.
+/* Chunks first to last - 1, into zeros or memory that is to be cleared. starts: rows of (gap bit, value bit, position), one more than there are chunks.
  * Every chunk must end exactly where the next one starts. Returns FINE or the chunk that does not; adds to *symbols the
  * number of gap symbols. */
 static long decode_sparse(Bits b, const Table *gap_table, const Table *value_table, const int64_t *starts, size_t chunk,
@@ -724,18 +727,18 @@ static PyObject *py_decode_dense(PyObject *self, PyObject *args)
 }
 
 /* decode_sparse(data, gap_code, value_code, elements, bytes, starts, chunk, entries, first, last, lines, line_length,
- *               line_offsets, place_offsets, out) -> (bad, gap symbols)
- * line_offsets is empty where positions are elements. */
+ *               line_offsets, place_offsets, clear, out) -> (bad, gap symbols)
+ * line_offsets is empty where positions are elements; only then may `clear` be set, else `out` holds zeros. */
 static PyObject *py_decode_sparse(PyObject *self, PyObject *args)
 {
     (void)self;
     Py_buffer data, elements, starts, line_offsets, place_offsets, out;
     PyObject *gap_tuple, *value_tuple;
     Py_ssize_t chunk, entries, first, last, lines, line_length;
-    int bytes;
-    if (!PyArg_ParseTuple(args, "y*O!O!y*iy*nnnnnny*y*w*", &data, &PyTuple_Type, &gap_tuple, &PyTuple_Type,
+    int bytes, clear;
+    if (!PyArg_ParseTuple(args, "y*O!O!y*iy*nnnnnny*y*pw*", &data, &PyTuple_Type, &gap_tuple, &PyTuple_Type,
                           &value_tuple, &elements, &bytes, &starts, &chunk, &entries, &first, &last, &lines,
-                          &line_length, &line_offsets, &place_offsets, &out))
+                          &line_length, &line_offsets, &place_offsets, &clear, &out))
         return NULL;
     PyObject *result = NULL;
     Code gap_code, value_code;
@@ -765,7 +768,7 @@ static PyObject *py_decode_sparse(PyObject *self, PyObject *args)
                 Table *value_table = make_table(&value_code, elements.buf, bytes);
                 Bits bits = {data.buf, (size_t)data.len};
                 Geometry g = {mapped ? line_offsets.buf : NULL, mapped ? place_offsets.buf : NULL,
-                              (uint64_t)line_length};
+                              (uint64_t)line_length, clear && !mapped};
                 if (gap_table != NULL && value_table != NULL)
                     bad = decode_sparse(bits, gap_table, value_table, s, (size_t)chunk, (size_t)entries, (size_t)first,
                                         (size_t)last, &g, out.buf, &symbols);

@@ -157,13 +157,15 @@ def decode_dense(
     code: PrefixCode,
     elements: Elements,
     threads: int = 1,
+    out: Elements | None = None,
 ) -> Elements | None:
     """Decode a stream in chunks of `chunk` symbols into elements: elements[symbol] for each of `total` symbols.
 
     starts : int64 of shape (chunks + 1,), the bit where each chunk starts, and where the last one ends.
+    out : where they go, of the dtype of `elements`; None for new memory.
     Returns None when a chunk does not end where the next one starts.
     """
-    out = np.empty(total, elements.dtype)
+    out = np.empty(total, elements.dtype) if out is None else out
 
     def part(first: int, last: int) -> int:
         bad: int = _native.decode_dense(
@@ -187,16 +189,25 @@ def decode_sparse(
     line_length: int,
     offsets: tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]] | None,
     threads: int = 1,
+    out: Elements | None = None,
 ) -> tuple[Elements, int] | None:
     """Decode gaps and values in chunks of `chunk` entries and put the elements where they belong; zero elsewhere.
 
     starts : int64 of shape (chunks + 1, 3): gap bit, value bit and position where each chunk starts, and the ends.
         Positions must ascend strictly and lie within lines * line_length; bits must lie within `bits`.
     offsets : line and place offsets; a position lies at line_offsets[line] + place_offsets[place]. None: at itself.
+    out : where they go, of the dtype of `elements`; None for new memory.
     Returns the elements and the number of gap symbols; None when a chunk does not end as it should.
     """
-    # The system gives zeros away with its pages: nothing is zeroed twice.
-    out = np.zeros(numel, elements.dtype)
+    clear = out is not None and offsets is None
+    if out is None:
+        # The system gives zeros away with its pages: nothing is zeroed twice.
+        out = np.zeros(numel, elements.dtype)
+    elif clear:
+        # The kernel clears up to the last entry, bit by bit: each part while it is in the cache.
+        out[starts[-1, 2] :] = 0
+    else:
+        out.fill(0)
     line_offsets, place_offsets = offsets if offsets is not None else (np.zeros(0, np.int64),) * 2
 
     def part(first: int, last: int) -> tuple[int, int]:
@@ -215,6 +226,7 @@ def decode_sparse(
             line_length,
             line_offsets,
             place_offsets,
+            clear,
             out,
         )
         return found
