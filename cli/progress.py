@@ -11,6 +11,7 @@ from typing import Any
 from swsfmt import Limits
 from swsfmt.codings import alias
 from swsfmt.codings.common import Decoded
+from swsfmt.dtypes import Bits
 from swsfmt.layout import Record
 from swsfmt.reader import Reader
 from swsfmt.report import Account, account
@@ -95,8 +96,8 @@ class WatchedReader(Reader):
         self._done = 0
         self.accounts: dict[str, Account] | None = {} if keep else None
 
-    def decode(self, record: Record, threads: int = 1) -> Decoded:
-        decoded = super().decode(record, threads)
+    def decode(self, record: Record, threads: int = 1, out: Bits | None = None) -> Decoded:
+        decoded = super().decode(record, threads, out)
         if self.accounts is not None:
             self.accounts[record.name] = account(record, decoded)
         self._done += 1

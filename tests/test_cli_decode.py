@@ -22,6 +22,7 @@ import swsfmt.dtypes
 import swsfmt.torch
 from swsfmt.codings import alias
 from swsfmt.codings.common import Decoded
+from swsfmt.dtypes import Bits
 from swsfmt.layout import Record
 from swsfmt.reader import Reader
 
@@ -284,9 +285,9 @@ def test_every_tensor_is_decoded_once_and_a_tied_one_again_for_each_name(
     decoded: list[str] = []
     decode = Reader.decode
 
-    def counted(reader: Reader, record: Record, threads: int = 1) -> Decoded:
+    def counted(reader: Reader, record: Record, threads: int = 1, out: Bits | None = None) -> Decoded:
         decoded.append(record.name)
-        return decode(reader, record, threads)
+        return decode(reader, record, threads, out)
 
     monkeypatch.setattr(Reader, "decode", counted)
     assert run("decode", sws, "-o", sws.with_suffix(suffix), *args).exit_code == 0
@@ -306,9 +307,9 @@ def test_threads(args: tuple[str, ...], expected: int, suffix: str, sws: Path, m
     seen: set[int] = set()
     decode = Reader.decode
 
-    def watched(reader: Reader, record: Record, threads: int = 1) -> Decoded:
+    def watched(reader: Reader, record: Record, threads: int = 1, out: Bits | None = None) -> Decoded:
         seen.add(threads)
-        return decode(reader, record, threads)
+        return decode(reader, record, threads, out)
 
     monkeypatch.setattr(Reader, "decode", watched)
     assert run("decode", sws, "-o", sws.with_suffix(suffix), *args).exit_code == 0

@@ -69,13 +69,48 @@ def compress_network(
     Raises `InputError` when there is nothing to compress or the loss is not finite.
     """
     settings = settings or Settings()
+    teacher = copy.deepcopy(model) if settings.distillation.weight else None
+    prune_network(model, train_loader, settings, device=device, teacher=teacher, report=report)
+    return quantise_network(model, train_loader, settings, device=device, teacher=teacher, size=size, report=report)
+
+
+def prune_network(
+    model: nn.Module,
+    train_loader: Loader,
+    settings: Settings,
+    *,
+    device: str | torch.device = "cpu",
+    teacher: nn.Module | None = None,
+    report: Callable[[Progress], None] = lambda progress: None,
+) -> nn.Module:
+    """The first half of `compress_network`: pruning and the removal of dead neurons.
+
+    teacher : the dense network, for the distillation
+    """
     names = _compressed(model)
     model.to(device)
-    teacher = copy.deepcopy(model).eval() if settings.distillation.weight else None
-    loss = _Loss(teacher, settings.distillation)
-    _prune(model, names, train_loader, settings, device, loss, report)
+    _prune(model, names, train_loader, settings, device, _Loss(teacher, settings.distillation, device), report)
     _clean(model, settings)
-    _quantise(model, names, train_loader, settings, device, loss, report)
+    return model
+
+
+def quantise_network(
+    model: nn.Module,
+    train_loader: Loader,
+    settings: Settings,
+    *,
+    device: str | torch.device = "cpu",
+    teacher: nn.Module | None = None,
+    size: Callable[[dict[str, Tensor]], int] = file_size,
+    report: Callable[[Progress], None] = lambda progress: None,
+) -> nn.Module:
+    """The second half of `compress_network`: the codebook, the fine-tuning, and the order of the neurons.
+
+    What is zero in `model` stays zero.
+    """
+    names = _compressed(model)
+    model.to(device)
+    _quantise(model, names, train_loader, settings, device, _Loss(teacher, settings.distillation, device), report)
     _clean(model, settings)
     if settings.order:
         _replace(model, order_neurons(model.state_dict(), layers_of(model), size))
@@ -98,8 +133,8 @@ def _compressed(model: nn.Module) -> list[str]:
 class _Loss:
     """Cross-entropy, partly with the softened outputs of a teacher. Raises `InputError` where it is not finite."""
 
-    def __init__(self, teacher: nn.Module | None, settings: Distillation) -> None:
-        self._teacher = teacher
+    def __init__(self, teacher: nn.Module | None, settings: Distillation, device: str | torch.device) -> None:
+        self._teacher = teacher.to(device).eval() if teacher is not None and settings.weight else None
         self._settings = settings
 
     def __call__(self, outputs: Tensor, inputs: Tensor, targets: Tensor) -> Tensor:
