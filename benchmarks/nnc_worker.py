@@ -1,6 +1,7 @@
 """Run in an environment of its own that has nncodec: sizes and times of NNC (ISO/IEC 15938-17, DeepCABAC).
 
-    python benchmarks/nnc_worker.py FILE.npz        one int32 matrix for each layer; prints JSON
+    python benchmarks/nnc_worker.py FILE.npz            one int32 matrix for each layer; prints JSON
+    python benchmarks/nnc_worker.py FILE.npz --serve    then decodes all layers at each line of the input
 
 For each layer the smallest of all settings that its coder has: unary length, adaptive context parameters, row skipping,
 scan order, and the matrix transposed. Times are CPU time of this thread, the least of three.
@@ -55,10 +56,21 @@ def best_of(layer):  # type: ignore[no-untyped-def]
         found.append((encode(matrix, unary, adaptive, scan, profile, skip), matrix, unary, scan, profile))
     # Some settings do not give large layers back as they were.
     for code, matrix, unary, scan, profile in sorted(found, key=lambda one: len(one[0])):
-        runs = [decode(code, matrix.shape, unary, scan, profile) for _ in range(3)]
-        if np.array_equal(runs[0][0], matrix):
-            return {"bytes": len(code), "seconds": min(seconds for _, seconds in runs)}
+        arguments = code, matrix.shape, unary, scan, profile
+        if np.array_equal(decode(*arguments)[0], matrix):
+            return arguments
     raise SystemExit("nncodec gives back nothing as it was")
 
 
-print(json.dumps([best_of(layer) for layer in np.load(sys.argv[1]).values()]))
+def main():  # type: ignore[no-untyped-def]
+    layers = [best_of(layer) for layer in np.load(sys.argv[1]).values()]
+    if "--serve" not in sys.argv:
+        seconds = [min(decode(*layer)[1] for _ in range(3)) for layer in layers]
+        print(json.dumps([{"bytes": len(layer[0]), "seconds": s} for layer, s in zip(layers, seconds, strict=True)]))
+        return
+    print(json.dumps({"bytes": sum(len(layer[0]) for layer in layers)}), flush=True)
+    for _ in sys.stdin:
+        print(json.dumps({"seconds": sum(decode(*layer)[1] for layer in layers)}), flush=True)
+
+
+main()

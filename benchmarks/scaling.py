@@ -29,7 +29,7 @@ import numpy as np
 import numpy.typing as npt
 from rich.console import Console
 from rich.table import Table
-from synthetic import weights
+from workloads import weights
 
 import swsfmt
 from swsfmt.entropy import kernels

@@ -1,168 +1,193 @@
-"""Decoding and encoding beside copying memory and beside other coders: `make bench`.
+"""Decoding and encoding beside copying memory and beside other coders: `make bench-speed`.
 
-    python benchmarks/speed.py [--weights 20_000_000] [--rounds 5] [--json FILE] [--plot FILE]
+    python benchmarks/speed.py [--weights 20_000_000] [--network FILE ...] [--rounds 5] [--json FILE] [--plot FILE]
 
-One thread. Every figure is a ratio of times inside this run: the contestants of a case take turns, and the median of
-the rounds counts. A "copy" is numpy.copy of the dense float32 tensor. Slow coders get a part of the weights, which the
-table says, and their time is scaled to all. The ids of the general compressors are one byte for each weight.
+Cases are synthetic matrices, the checkpoints of $SWS_DATA/checkpoints and each FILE (see workloads.py). NNCodec takes
+part where NNC_PYTHON names the python of an environment that has it.
+
+One thread. Every figure is a ratio of CPU times inside this run: the contestants of a case take turns, and the median
+of the rounds counts. A "copy" is numpy.copy of the dense float32 tensors; "out=" is into memory that is there already.
+Slow coders get a part of the weights, which the table says, and their time is scaled to all. The ids of the general
+compressors are one byte for each weight.
 """
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import platform
 import statistics
+import subprocess
+import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import brotli  # type: ignore[import-not-found]
 import click
 import numpy as np
-import numpy.typing as npt
-import safetensors.numpy
-import torch
-import zstandard  # type: ignore[import-not-found]
-from bitarray import bitarray, decodetree
-from bitarray.util import canonical_huffman
+from contestants import Contestant, Ids, coders, formats, nnc, savers
 from rich.console import Console
 from rich.table import Table
-from synthetic import VALUES, weights
+from workloads import Workload, checkpoints, networks, synthetic
 
 import swsfmt
-from swsfmt.entropy import adaptive, kernels
-from swsfmt.entropy.adaptive import Model
+from swsfmt.entropy import kernels
 
-Array = npt.NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class Contestant:
-    """part : of the weights that `run` deals with."""
-
-    name: str
-    run: Callable[[], object]
-    part: float = 1.0
+# Short turns are repeated until they last this long.
+TURN = 0.02
+SMALL_FILE = 4096
 
 
 @dataclass(frozen=True)
 class Figure:
-    """over_copy : time over that of a copy."""
+    """over_copy, over_swsfmt : time over that of a copy, and of swsfmt's own function, the first contestant of that
+    name. gigabytes : dense bytes for each second of this machine at this moment; what counts are the ratios.
+    """
 
     case: str
     contestant: str
     over_copy: float
+    over_swsfmt: float
+    gigabytes: float
     part: float
-    bytes: int | None = None
+    bytes: int | None
+
+
+def seconds_of(contestant: Contestant) -> float:
+    start = time.thread_time()
+    own = contestant.run()
+    return own if isinstance(own, float) else time.thread_time() - start
 
 
 def median_times(contestants: list[Contestant], rounds: int) -> dict[str, float]:
+    repeats = {c.name: max(1, int(TURN / max(seconds_of(c), 1e-6))) for c in contestants}
     times: dict[str, list[float]] = {contestant.name: [] for contestant in contestants}
     for _ in range(rounds):
         for contestant in contestants:
-            start = time.perf_counter()
-            contestant.run()
-            times[contestant.name].append((time.perf_counter() - start) / contestant.part)
+            spent = sum(seconds_of(contestant) for _ in range(repeats[contestant.name]))
+            times[contestant.name].append(spent / repeats[contestant.name] / contestant.part)
     return {name: statistics.median(found) for name, found in times.items()}
 
 
-def decoders(dense: Array, ids: npt.NDArray[np.uint8], sizes: dict[str, int]) -> list[Contestant]:
-    small = swsfmt.save({"w": dense}, profile="small", contexts="light")
-    fast = swsfmt.save({"w": dense})
-    plain = safetensors.numpy.save({"w": dense})
-    pickled = io.BytesIO()
-    torch.save({"w": torch.from_numpy(dense)}, pickled)
-    packed = {
-        "zstd -3 to ids": zstandard.ZstdCompressor(3).compress(ids),
-        "zstd -19 to ids": zstandard.ZstdCompressor(19).compress(ids.ravel()[: ids.size // 8]),
-        "brotli to ids": brotli.compress(ids.ravel()[: ids.size // 8].tobytes(), quality=9),
-    }
-    part = ids.ravel()[: ids.size // 50]
-    codes, _, _ = canonical_huffman({int(i): int(n) for i, n in enumerate(np.bincount(part)) if n})
-    tree = decodetree(codes)
-    coded = bitarray()
-    coded.encode(codes, part.tolist())
-    book = kernels.PrefixCode.optimal(np.bincount(ids.ravel(), minlength=VALUES + 1))
-    stream = kernels.encode_symbols(ids.ravel().astype(np.uint16), book)
-    sizes |= {"swsfmt.load": len(fast), "swsfmt.load, small": len(small), "safetensors": len(plain)}
-    sizes |= {name: len(data) for name, data in packed.items() if "19" not in name and "brotli" not in name}
-    expand = zstandard.ZstdDecompressor().decompress
-
-    def torch_load() -> object:
-        pickled.seek(0)
-        return torch.load(pickled, weights_only=True)
-
-    return [
-        Contestant("copy", lambda: np.copy(dense)),
-        Contestant("swsfmt.load", lambda: swsfmt.load(fast, threads=1)),
-        Contestant("swsfmt.load, small", lambda: swsfmt.load(small, threads=1)),
-        Contestant("Huffman codes to ids", lambda: kernels.decode_symbols(stream, 0, ids.size, book)),
-        Contestant("safetensors", lambda: safetensors.numpy.load(plain)),
-        Contestant("torch.load", torch_load),
-        Contestant("zstd -3 to ids", lambda: expand(packed["zstd -3 to ids"])),
-        Contestant("zstd -19 to ids", lambda: expand(packed["zstd -19 to ids"]), 1 / 8),
-        Contestant("brotli to ids", lambda: brotli.decompress(packed["brotli to ids"]), 1 / 8),
-        Contestant("bitarray to ids", lambda: list(coded.decode(tree)), 1 / 50),
-    ]
+def figures_of(case: str, contestants: list[Contestant], own: str, dense: int, rounds: int) -> Iterator[Figure]:
+    found = median_times(contestants, rounds)
+    for contestant in contestants:
+        each = found[contestant.name]
+        over_copy, over_own = each / found["copy"], each / found[own]
+        yield Figure(case, contestant.name, over_copy, over_own, dense / each / 1e9, contestant.part, contestant.size)
 
 
-def encoders(dense: Array, ids: npt.NDArray[np.uint8]) -> list[Contestant]:
-    part = ids.astype(np.uint16)[: len(ids) // 20]
-    model = Model(1, 1, (VALUES, 0), zeros=bool((ids == 0).any()), light=True)
-    return [
-        Contestant("copy", lambda: np.copy(dense)),
-        Contestant("swsfmt.save", lambda: swsfmt.save({"w": dense}, threads=1)),
-        Contestant("adaptive coder, light", lambda: adaptive.encode(part, model), len(part) / len(ids)),
-    ]
+def measure(work: Workload, nnc_python: str | None, rounds: int) -> Iterator[Figure]:
+    dense = sum(a.nbytes for a in work.tensors.values())
+    ids = Ids(work)
+    pairs = list(coders(ids))
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        decoders = [*formats(work, folder), *(decoder for decoder, _ in pairs)]
+        if nnc_python:
+            decoders.append(stack.enter_context(nnc(ids, nnc_python)))
+        yield from figures_of(f"decode: {work.name}", decoders, "swsfmt.load", dense, rounds)
+    encoders = [*savers(work), *(encoder for _, encoder in pairs if encoder)]
+    yield from figures_of(f"encode: {work.name}", encoders, "swsfmt.save", dense, rounds)
+
+
+def chunk_tables(work: Workload) -> tuple[int, int]:
+    """Bytes of the chunk tables, and of the file."""
+    report = swsfmt.inspect(swsfmt.save(work.tensors))
+    return report.sections["chunk_tables"], report.file_bytes
+
+
+def start_up(rounds: int) -> tuple[int, float]:
+    """The size of a small file, and the time of `sws decode` of it over that of `python -c "import numpy"`."""
+    random = np.random.default_rng(0)
+    array = random.integers(-8, 9, (90, 90)).astype(np.float32)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.sws"
+        swsfmt.save_file({"w": array}, path)
+        out = path.with_suffix(".safetensors")
+        commands = {
+            "numpy": [sys.executable, "-c", "import numpy"],
+            "sws": [Path(sys.executable).with_name("sws"), "decode", path, "-o", out, "--force"],
+        }
+        times: dict[str, list[float]] = {name: [] for name in commands}
+        for _ in range(rounds):
+            for name, command in commands.items():
+                start = time.perf_counter()
+                subprocess.run(command, check=True, capture_output=True)
+                times[name].append(time.perf_counter() - start)
+        return path.stat().st_size, statistics.median(times["sws"]) / statistics.median(times["numpy"])
 
 
 @click.command()
-@click.option("--weights", "count", default=20_000_000, show_default=True)
+@click.option("--weights", "count", default=20_000_000, show_default=True, help="Of each synthetic matrix.")
+@click.option("--network", "files", multiple=True, type=click.Path(path_type=Path, exists=True), help="Repeatable.")
 @click.option("--rounds", default=5, show_default=True)
 @click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write all figures there.")
 @click.option("--plot", type=click.Path(path_type=Path), help="Draw them there.")
-def main(count: int, rounds: int, json_file: Path | None, plot: Path | None) -> None:
-    console, figures = Console(), []
-    load = os.getloadavg()[0]
+def main(count: int, files: tuple[Path, ...], rounds: int, json_file: Path | None, plot: Path | None) -> None:
+    """Print the ratios."""
+    console = Console(width=130, highlight=False)
+    load, nnc_python = os.getloadavg()[0], os.environ.get("NNC_PYTHON")
     console.print(f"{platform.machine()}, {os.cpu_count()} cores, load {load:.1f}, kernels: {kernels.active()}")
-    for case, density in (("dense, 16 values", 1.0), ("sparse, 8 %", 0.08), ("sparse, 1 %", 0.01)):
-        dense, ids = weights(count, density)
-        for what, make in (("decode", decoders), ("encode", encoders)):
-            sizes: dict[str, int] = {}
-            contestants = make(dense, ids, sizes) if make is decoders else encoders(dense, ids)
-            found = median_times(contestants, rounds)
-            for contestant in contestants:
-                over = found[contestant.name] / found["copy"]
-                size = sizes.get(contestant.name)
-                figures.append(Figure(f"{what}: {case}", contestant.name, over, contestant.part, size))
-    table = Table("case", "contestant", "time / copy", "of the weights", "bytes")
-    for figure in figures:
-        size = "" if figure.bytes is None else f"{figure.bytes:,}"
-        table.add_row(figure.case, figure.contestant, f"{figure.over_copy:.2f}", f"{figure.part:.0%}", size)
-    console.print(table)
+    if not nnc_python:
+        console.print("NNCodec is left out: NNC_PYTHON is not set.")
+    shared = checkpoints()
+    if not shared:
+        console.print("The checkpoints are left out: SWS_DATA names no folder that has them.")
+    figures: list[Figure] = []
+    tables = Table("case", "bytes of the chunk tables", "of the file", "%", title="chunk tables")
+    for source in (synthetic(count), networks([*shared, *files])):
+        for work in source:
+            if not work.quantised:
+                continue
+            found = list(measure(work, nnc_python, rounds))
+            console.print(*tables_of(found), sep="\n")
+            figures += found
+            chunks, size = chunk_tables(work)
+            tables.add_row(work.name, f"{chunks:,}", f"{size:,}", f"{chunks / size:.3%}".rstrip("%"))
+    console.print(tables)
+    small, ratio = start_up(4 * rounds)
+    console.print(f"sws decode of a file of {small:,} bytes: {ratio:.2f} times `python -c 'import numpy'`")
     if json_file:
-        facts = {"weights": count, "rounds": rounds, "load": load, "cores": os.cpu_count()}
+        facts = {"weights": count, "rounds": rounds, "load": load, "cores": os.cpu_count(), "start_up": ratio}
         json_file.write_text(json.dumps(facts | {"figures": [asdict(f) for f in figures]}, indent=1) + "\n")
     if plot:
         draw(figures, plot)
+
+
+def tables_of(figures: list[Figure]) -> Iterator[Table]:
+    for case in dict.fromkeys(figure.case for figure in figures):
+        columns = "time / copy", "time / swsfmt", "GB/s", "of the weights", "bytes"
+        table = Table("", title=case, title_justify="left", min_width=100)
+        for column in columns:
+            table.add_column(column, justify="right")
+        for figure in figures:
+            if figure.case == case:
+                size = "" if figure.bytes is None else f"{figure.bytes:,}"
+                ratios = f"{figure.over_copy:.2f}", f"{figure.over_swsfmt:.2f}", f"{figure.gigabytes:.2f}"
+                table.add_row(figure.contestant, *ratios, f"{figure.part:.0%}", size)
+        yield table
 
 
 def draw(figures: list[Figure], path: Path) -> None:
     import matplotlib.pyplot as plt
 
     cases = list(dict.fromkeys(f.case for f in figures if f.case.startswith("decode")))
-    drawing, panels = plt.subplots(1, len(cases), figsize=(13, 4), layout="constrained", sharey=True)
-    for axes, case in zip(panels, cases, strict=True):
-        rows = [f for f in figures if f.case == case][::-1]
-        colours = ["#0072B2" if "swsfmt" in f.contestant or "Huffman" in f.contestant else "#999999" for f in rows]
-        axes.barh([f.contestant for f in rows], [f.over_copy for f in rows], color=colours)
-        axes.set(title=case, xlabel="time over a copy of the dense tensor", xscale="log")
+    rows = -(-len(cases) // 3)
+    drawing, panels = plt.subplots(rows, 3, figsize=(14, 4 * rows), layout="constrained", sharey=True, squeeze=False)
+    for axes, case in zip(panels.flat, cases, strict=False):
+        found = [f for f in figures if f.case == case][::-1]
+        colours = ["#0072B2" if "swsfmt" in f.contestant else "#999999" for f in found]
+        axes.barh([f.contestant for f in found], [f.over_copy for f in found], color=colours)
+        axes.set(title=case, xlabel="time over a copy of the dense tensors", xscale="log")
         axes.axvline(1, color="black", linewidth=0.8)
         axes.spines[["top", "right"]].set_visible(False)
-    drawing.savefig(path, dpi=120)
+    for axes in panels.flat[len(cases) :]:
+        axes.set_visible(False)
+    drawing.savefig(path, dpi=100)
 
 
 if __name__ == "__main__":
