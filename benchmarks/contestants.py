@@ -29,6 +29,8 @@ from swsfmt.entropy import kernels
 
 # Slow coders deal with a part of the ids, at least this many of them.
 FEWEST = 200_000
+# Symbols between two restart points, as the writer has it.
+CHUNK = 8192
 
 
 @dataclass(frozen=True)
@@ -100,20 +102,10 @@ def coders(ids: Ids) -> Iterator[tuple[Contestant, Contestant | None]]:
     """Decoders of ids, and the encoders that belong to them. Each is checked once."""
     flat, share = ids.first(1)
     counts = np.bincount(flat)
-    symbols = flat.astype(np.uint16)
-    code = kernels.PrefixCode.optimal(counts)
-    stream = kernels.encode_symbols(symbols, code)
-    yield (
-        Contestant("swsfmt, Huffman codes to ids", lambda: kernels.decode_symbols(stream, 0, flat.size, code), share),
-        Contestant(
-            "swsfmt, ids to Huffman codes",
-            lambda: kernels.encode_symbols(symbols, kernels.PrefixCode.optimal(np.bincount(flat))),
-            share,
-        ),
-    )
+    yield _own(flat, share, counts)
     yield from _compressors(ids)
     yield _constriction(*ids.first(1 / 10), counts)
-    yield _bitarray(*ids.first(1 / 50), counts)
+    yield from _bitarray(*ids.first(1 / 50), counts)
     yield _dahuffman(*ids.first(1 / 100), counts)
 
 
@@ -137,6 +129,27 @@ def _compressors(ids: Ids) -> Iterator[tuple[Contestant, Contestant | None]]:
 Pair = tuple[Contestant, Contestant]
 
 
+def _own(flat: npt.NDArray[np.uint8], share: float, counts: npt.NDArray[np.int64]) -> Pair:
+    """In chunks, as the files of swsfmt have it."""
+    symbols = flat.astype(np.uint16)
+    code = kernels.PrefixCode.optimal(counts)
+    stream = kernels.encode_symbols(symbols, code)
+    starts = np.concatenate([[0], np.cumsum(kernels.chunk_bits(symbols, code, CHUNK))]).astype(np.int64)
+    identity = np.arange(code.alphabet, dtype=np.uint8)
+
+    def decode() -> npt.NDArray[np.unsignedinteger] | None:
+        return kernels.decode_dense(stream, starts, CHUNK, flat.size, code, identity)
+
+    def encode() -> bitarray:
+        return kernels.encode_symbols(symbols, kernels.PrefixCode.optimal(np.bincount(flat)))
+
+    assert np.array_equal(decode(), flat)
+    return (
+        Contestant("swsfmt, Huffman codes to ids", decode, share),
+        Contestant("swsfmt, ids to Huffman codes", encode, share),
+    )
+
+
 def _constriction(flat: npt.NDArray[np.uint8], share: float, counts: npt.NDArray[np.int64]) -> Pair:
     symbols = flat.astype(np.int32)
     model = constriction.stream.model.Categorical((counts / counts.sum()).astype(np.float32), perfect=False)
@@ -154,8 +167,11 @@ def _constriction(flat: npt.NDArray[np.uint8], share: float, counts: npt.NDArray
     return Contestant("constriction, ANS", decode, share), Contestant("constriction, ANS", encode, share)
 
 
-def _bitarray(flat: npt.NDArray[np.uint8], share: float, counts: npt.NDArray[np.int64]) -> Pair:
-    symbols = flat.tolist()
+def _bitarray(
+    flat: npt.NDArray[np.uint8], share: float, counts: npt.NDArray[np.int64]
+) -> Iterator[tuple[Contestant, Contestant | None]]:
+    """It gives an iterator of ids; what it takes to get float32 from that is a contestant of its own."""
+    symbols, values = flat.tolist(), np.arange(len(counts), dtype=np.float32)
     codes, _, _ = canonical_huffman({symbol: int(count) for symbol, count in enumerate(counts) if count})
     tree = decodetree(codes)
 
@@ -166,10 +182,11 @@ def _bitarray(flat: npt.NDArray[np.uint8], share: float, counts: npt.NDArray[np.
 
     coded = encode()
     assert list(coded.decode(tree)) == symbols
-    return (
-        Contestant("bitarray", lambda: list(coded.decode(tree)), share),
+    yield (
+        Contestant("bitarray to a list of ids", lambda: list(coded.decode(tree)), share),
         Contestant("bitarray", encode, share),
     )
+    yield Contestant("bitarray to float32", lambda: values[np.fromiter(coded.decode(tree), np.uint8)], share), None
 
 
 def _dahuffman(flat: npt.NDArray[np.uint8], share: float, counts: npt.NDArray[np.int64]) -> Pair:
@@ -185,13 +202,11 @@ def _dahuffman(flat: npt.NDArray[np.uint8], share: float, counts: npt.NDArray[np
 
 @contextmanager
 def nnc(ids: Ids, python: str) -> Iterator[Contestant]:
-    """NNCodec's DeepCABAC in a process of its own that waits for its turns. It gets rows of each layer, 1 in 10 of
-    a large one.
+    """NNCodec's DeepCABAC in a process of its own that waits for its turns. Of a large network it gets the first rows of
+    each layer.
     """
-    layers = {}
-    for name, layer in ids.layers.items():
-        rows = min(len(layer), max(len(layer) // 10, -(-FEWEST * len(layer) // layer.size)))
-        layers[name] = layer[:rows] if ids.all.size > 5 * FEWEST else layer
+    part = min(1.0, 5 * FEWEST / ids.all.size)
+    layers = {name: layer[: max(1, int(part * len(layer)))] for name, layer in ids.layers.items()}
     share = sum(layer.size for layer in layers.values()) / ids.all.size * ids.share
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))

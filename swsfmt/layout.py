@@ -6,12 +6,12 @@
 from __future__ import annotations
 
 import math
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from . import codings, dtypes
+from .checksum import crc32
 from .codebook import Codebook, parse_codebook
 from .codings import adaptive, alias, dense, narrow, raw, sparse
 from .codings.common import Resources, TensorInfo
@@ -134,7 +134,7 @@ def parse_prefix(data: bytes, file_length: int, limits: Limits = DEFAULT_LIMITS)
     end = header + length
     if len(data) < end + 4:
         raise TruncatedError(f"the file ends within its index, {end + 4} bytes are needed", offset=len(data))
-    if zlib.crc32(data[:end]) != int.from_bytes(data[end : end + 4], "little"):
+    if crc32(data[:end]) != int.from_bytes(data[end : end + 4], "little"):
         raise ChecksumError("the CRC-32 of header and index does not match: the file is damaged", offset=end)
     resources = Resources(limits=limits)
     cursor = Cursor(data[header:end], header)
@@ -298,7 +298,7 @@ def build(metadata: Mapping[str, str], codebooks: Sequence[Codebook], drafts: Se
         if isinstance(draft.payload, Summary):
             index += draft.payload.crc.to_bytes(4, "little")
         elif len(draft.payload) > MAX_INLINE:
-            index += zlib.crc32(draft.payload).to_bytes(4, "little")
+            index += crc32(draft.payload).to_bytes(4, "little")
         else:
             index += draft.payload
     if len(drafts) > DEFAULT_LIMITS.max_tensors:
@@ -306,7 +306,7 @@ def build(metadata: Mapping[str, str], codebooks: Sequence[Codebook], drafts: Se
     if len(index) > DEFAULT_LIMITS.max_index_bytes:
         raise InputError(f"the index would have {len(index)} bytes, the format allows {DEFAULT_LIMITS.max_index_bytes}")
     head = SIGNATURE + bytes([MAJOR, MINOR]) + varint(len(index)) + bytes(index)
-    return head + zlib.crc32(head).to_bytes(4, "little")
+    return head + crc32(head).to_bytes(4, "little")
 
 
 def _head(coding: int, info: TensorInfo, dtype_id: int) -> bytes:

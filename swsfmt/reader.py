@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-import zlib
 from types import TracebackType
 from typing import Self
 
 from . import codings
+from .checksum import crc32
 from .codings import alias
 from .codings.common import Decoded, Payload, TensorInfo
 from .codings.partial import decode_range
@@ -140,7 +140,7 @@ class Reader:
         if record.inline is not None:
             return record.inline
         data = self.source.read_at(record.offset, record.payload_length)
-        if zlib.crc32(data) != record.crc:
+        if crc32(data) != record.crc:
             raise ChecksumError(
                 "the CRC-32 of the payload does not match: the file is damaged",
                 file=self.source.name,

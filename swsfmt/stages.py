@@ -6,7 +6,6 @@ Between the stages `writer` decides, from what all tensors together have shown.
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -15,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from . import dtypes
+from .checksum import crc32
 from .codebook import Codebook
 from .codings import adaptive, adaptive_plan, alias, dense, narrow, raw, sparse
 from .codings.sparse_analysis import Analysis, analyse
@@ -132,5 +132,5 @@ def _plain_payload(elements: Elements, storage: DType) -> bytes | Summary:
         return b"".join(pieces)
     crc = 0
     for piece in pieces:
-        crc = zlib.crc32(piece, crc)
+        crc = crc32(piece, crc)
     return Summary(length, crc)

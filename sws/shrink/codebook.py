@@ -15,7 +15,7 @@ def k_means(weights: Tensor, values: int, rounds: int = 50) -> Tensor:
     """At most `values` centres of `weights` (one dimension), ascending. It starts at quantiles, not by chance."""
     quantiles = torch.linspace(0.5 / values, 1 - 0.5 / values, values)
     ordered = weights.sort().values
-    centres = ordered[(quantiles * len(ordered)).long().clamp(max=len(ordered) - 1)].unique()
+    centres = ordered[(quantiles * len(ordered)).long().clamp(max=len(ordered) - 1).to(ordered.device)].unique()
     for _ in range(rounds):
         nearest = torch.bucketize(weights, (centres[1:] + centres[:-1]) / 2)
         counts = torch.bincount(nearest, minlength=len(centres))
@@ -33,9 +33,9 @@ class SharedCodebook:
         self.latent = [p.detach().clone().requires_grad_() for p in parameters]
         self.alive = [p.detach() != 0 for p in parameters]
         survivors = torch.cat([p.detach()[alive] for p, alive in zip(parameters, self.alive, strict=True)])
-        centres = k_means(survivors, values) if len(survivors) else torch.zeros(0)
-        self.values = torch.cat([torch.zeros(1), centres]).requires_grad_()
-        self.bits = torch.zeros(len(self.values))
+        centres = k_means(survivors, values) if len(survivors) else survivors
+        self.values = torch.cat([survivors.new_zeros(1), centres]).requires_grad_()
+        self.bits = torch.zeros_like(self.values)
         self.ids = self._assigned(0.0)
 
     def assign(self, rate: float) -> None:
@@ -49,7 +49,7 @@ class SharedCodebook:
         first = 0 if rate else 1
         found = []
         for latent, alive in zip(self.latent, self.alive, strict=True):
-            ids = torch.zeros(latent.shape, dtype=torch.int64)
+            ids = torch.zeros_like(latent, dtype=torch.int64)
             if len(values) > 1 and alive.any():
                 cost = (latent[alive][:, None] - values[first:]).square() + rate * self.bits[first:]
                 ids[alive] = cost.argmin(1) + first
@@ -67,7 +67,7 @@ class SharedCodebook:
 
     def set_gradients(self, gradients: Sequence[Tensor]) -> None:
         """Pass the gradients at the quantised weights on to the values and, straight through, to the latent weights."""
-        total = torch.zeros(len(self.values))
+        total = torch.zeros_like(self.values)
         for latent, alive, ids, gradient in zip(self.latent, self.alive, self.ids, gradients, strict=True):
             latent.grad = gradient * alive
             total += torch.bincount(ids.flatten(), gradient.flatten(), minlength=len(total))

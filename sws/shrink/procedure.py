@@ -165,7 +165,7 @@ def _prune(
     matrices = [p for p in compressed if p.dim() > 1]
     pruner = GlobalPruner(compressed)
     optimizer = torch.optim.Adam(model.parameters(), pruning.learning_rate, weight_decay=pruning.weight_decay)
-    steps, step = pruning.epochs * len(loader), 0
+    steps, step, reached = pruning.epochs * len(loader), 0, 0.0
     model.train()
     for epoch in range(pruning.epochs):
         total = 0.0
@@ -174,7 +174,8 @@ def _prune(
             progress = step / steps
             _set_rate(optimizer, pruning.learning_rate, progress)
             if pruning.sparsity and step % _PRUNE_EVERY == 0 and progress <= pruning.freeze:
-                pruner.prune(cubic_sparsity(pruning.sparsity, progress, pruning.ramp_end))
+                reached = cubic_sparsity(pruning.sparsity, progress, pruning.ramp_end)
+                pruner.prune(reached)
             optimizer.zero_grad()
             found = _backward(model, names, pruner, inputs, targets, loss, pruning.regrow and progress < pruning.freeze)
             if pruning.group_penalty:
@@ -186,6 +187,9 @@ def _prune(
             pruner.apply()
         nonzero = sum(int(mask.sum()) for mask in pruner.masks)
         report(Progress("prune", epoch + 1, pruning.epochs, total / len(loader), nonzero))
+    if reached < pruning.sparsity:
+        # So few steps that none fell between the end of the ramp and the freeze.
+        pruner.prune(pruning.sparsity)
     pruner.apply()
 
 

@@ -27,6 +27,7 @@ def symbol_bits(state: Mapping[str, Tensor], counts: Tensor) -> Tensor:
     report = swsfmt.inspect(swsfmt.torch.save(state))
     entries = max(1, int(counts[1:].sum()))
     position = sum(tensor.section_bits["column_indices"] for tensor in report.tensors) / entries
+    device, counts = counts.device, counts.cpu()
     used = np.flatnonzero(counts.numpy()[1:]) + 1
     bits = torch.full(counts.shape, float(counts[1:].sum().clamp(min=2).log2()) + position)
     if len(used) > 1:
@@ -34,4 +35,4 @@ def symbol_bits(state: Mapping[str, Tensor], counts: Tensor) -> Tensor:
     elif len(used) == 1:
         bits[used] = position
     bits[0] = 0
-    return bits
+    return bits.to(device)

@@ -172,65 +172,71 @@ static size_t safe_rounds(const Table *t, const Lane *lane)
 /* `word` holds the stream from bit SHIFT on, so that it is, masked, the offset of a table entry. The low six bits of an
  * entry are the bits it consumes; those of the sum of four entries are the bits of all four, since these are at most 48.
  * The only chain from one lookup to the next is: mask, load, shift. */
-#define LOOKUP_PACKED(OUT)                                                                                             \
+#define LOOKUP_PACKED(I)                                                                                               \
     do {                                                                                                               \
         uint64_t entry;                                                                                                \
-        memcpy(&entry, table + (word & mask), 8);                                                                      \
-        put64(OUT, entry >> 16);                                                                                       \
-        (OUT) += entry >> 8 & 255;                                                                                     \
-        word >>= entry & 63;                                                                                           \
-        sum += entry;                                                                                                  \
+        memcpy(&entry, table + (word##I & mask), 8);                                                                   \
+        put64(out##I, entry >> 16);                                                                                    \
+        out##I += entry >> 8 & 255;                                                                                    \
+        word##I >>= entry & 63;                                                                                        \
+        sum##I += entry;                                                                                               \
     } while (0)
 
-#define LOOKUP_WIDE(OUT)                                                                                               \
+#define LOOKUP_WIDE(I)                                                                                                 \
     do {                                                                                                               \
-        const Wide *entry = (const Wide *)(const void *)(table + (word & mask));                                       \
-        memcpy(OUT, entry, sizeof *entry);                                                                             \
-        (OUT) += entry->size;                                                                                          \
-        word >>= entry->bits & 63;                                                                                     \
-        sum += entry->bits;                                                                                            \
+        const Wide *entry = (const Wide *)(const void *)(table + (word##I & mask));                                    \
+        memcpy(out##I, entry, sizeof *entry);                                                                          \
+        out##I += entry->size;                                                                                         \
+        word##I >>= entry->bits & 63;                                                                                  \
+        sum##I += entry->bits;                                                                                         \
     } while (0)
 
-#define ROUND(LOOKUP, SHIFT, OUT, AT)                                                                                  \
-    do {                                                                                                               \
-        uint64_t word = load64(data + ((AT) >> 3)) >> ((AT)&7) << SHIFT, sum = 0;                                      \
-        LOOKUP(OUT);                                                                                                   \
-        LOOKUP(OUT);                                                                                                   \
-        LOOKUP(OUT);                                                                                                   \
-        LOOKUP(OUT);                                                                                                   \
-        (AT) += sum & 63;                                                                                              \
-    } while (0)
+#define BEGIN(I, BYTES)                                                                                                \
+    uint64_t at##I = lanes[I].at;                                                                                      \
+    uint8_t *out##I = lanes[I].out + lanes[I].count * BYTES
+#define REFILL(I, SHIFT) uint64_t word##I = load64(data + (at##I >> 3)) >> (at##I & 7) << SHIFT, sum##I = 0
+#define ADVANCE(I) at##I += sum##I & 63
+#define END(I, BYTES) lanes[I].at = at##I, lanes[I].count = (size_t)(out##I - lanes[I].out) / BYTES
+#define FOUR_TIMES(WHAT) WHAT; WHAT; WHAT; WHAT
 
-/* One lane alone, and four in turn, whose chains of loads overlap in the processor. */
-#define ROUNDS(NAME, LOOKUP, BYTES, SHIFT)                                                                    \
-    static void NAME##_one(Bits b, const Table *t, Lane *lane, size_t n)                                               \
+/* One lane alone, and four in turn, lookup by lookup: their chains overlap in the processor, whose window is too short
+ * for a whole round of each. */
+#define ROUNDS(NAME, LOOKUP, BYTES, SHIFT)                                                                             \
+    static void NAME##_one(Bits b, const Table *t, Lane *lanes, size_t n)                                              \
     {                                                                                                                  \
-        const uint64_t mask = (((uint64_t)1 << t->width) - 1) << SHIFT;                                                   \
+        const uint64_t mask = (((uint64_t)1 << t->width) - 1) << SHIFT;                                                \
         const uint8_t *data = b.data, *table = (const uint8_t *)&t->multi;                                             \
-        uint64_t at = lane->at;                                                                                        \
-        uint8_t *out = lane->out + lane->count * BYTES;                                                                \
-        while (n--)                                                                                                    \
-            ROUND(LOOKUP, SHIFT, out, at);                                                                             \
-        lane->at = at;                                                                                                 \
-        lane->count = (size_t)(out - lane->out) / BYTES;                                                               \
+        BEGIN(0, BYTES);                                                                                               \
+        while (n--) {                                                                                                  \
+            REFILL(0, SHIFT);                                                                                          \
+            FOUR_TIMES(LOOKUP(0));                                                                                     \
+            ADVANCE(0);                                                                                                \
+        }                                                                                                              \
+        END(0, BYTES);                                                                                                 \
     }                                                                                                                  \
     static void NAME##_four(Bits b, const Table *t, Lane *lanes, size_t n)                                             \
     {                                                                                                                  \
-        const uint64_t mask = (((uint64_t)1 << t->width) - 1) << SHIFT;                                                   \
+        const uint64_t mask = (((uint64_t)1 << t->width) - 1) << SHIFT;                                                \
         const uint8_t *data = b.data, *table = (const uint8_t *)&t->multi;                                             \
-        uint64_t at0 = lanes[0].at, at1 = lanes[1].at, at2 = lanes[2].at, at3 = lanes[3].at;                           \
-        uint8_t *out0 = lanes[0].out + lanes[0].count * BYTES, *out1 = lanes[1].out + lanes[1].count * BYTES;          \
-        uint8_t *out2 = lanes[2].out + lanes[2].count * BYTES, *out3 = lanes[3].out + lanes[3].count * BYTES;          \
+        BEGIN(0, BYTES);                                                                                               \
+        BEGIN(1, BYTES);                                                                                               \
+        BEGIN(2, BYTES);                                                                                               \
+        BEGIN(3, BYTES);                                                                                               \
         while (n--) {                                                                                                  \
-            ROUND(LOOKUP, SHIFT, out0, at0);                                                                           \
-            ROUND(LOOKUP, SHIFT, out1, at1);                                                                           \
-            ROUND(LOOKUP, SHIFT, out2, at2);                                                                           \
-            ROUND(LOOKUP, SHIFT, out3, at3);                                                                           \
+            REFILL(0, SHIFT);                                                                                          \
+            REFILL(1, SHIFT);                                                                                          \
+            REFILL(2, SHIFT);                                                                                          \
+            REFILL(3, SHIFT);                                                                                          \
+            FOUR_TIMES(LOOKUP(0); LOOKUP(1); LOOKUP(2); LOOKUP(3));                                                    \
+            ADVANCE(0);                                                                                                \
+            ADVANCE(1);                                                                                                \
+            ADVANCE(2);                                                                                                \
+            ADVANCE(3);                                                                                                \
         }                                                                                                              \
-        lanes[0].at = at0, lanes[0].count = (size_t)(out0 - lanes[0].out) / BYTES;                                     \
-        lanes[1].at = at1, lanes[1].count = (size_t)(out1 - lanes[1].out) / BYTES;                                     \
-        lanes[2].at = at2, lanes[2].count = (size_t)(out2 - lanes[2].out) / BYTES;                                     \
-        lanes[3].at = at3, lanes[3].count = (size_t)(out3 - lanes[3].out) / BYTES;                                     \
+        END(0, BYTES);                                                                                                 \
+        END(1, BYTES);                                                                                                 \
+        END(2, BYTES);                                                                                                 \
+        END(3, BYTES);                                                                                                 \
     }
 
 ROUNDS(byte, LOOKUP_PACKED, 1, 3)

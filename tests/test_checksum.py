@@ -1,0 +1,50 @@
+"""One CRC-32, whoever computes it."""
+
+from __future__ import annotations
+
+import sys
+import zlib
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+from swsfmt.checksum import crc32
+
+MUCH = np.random.default_rng(0).bytes((1 << 20) + 13)
+
+
+@pytest.fixture(params=["zlib", "isal"])
+def implementation(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    if request.param == "isal":
+        pytest.importorskip("isal")
+    else:
+        monkeypatch.setitem(sys.modules, "isal.isal_zlib", None)  # as if it were not installed
+    return str(request.param)
+
+
+@pytest.mark.parametrize("data", [b"", b"123456789", MUCH], ids=["empty", "check", "much"])
+@pytest.mark.parametrize("value", [0, 1, 0xFFFFFFFF])
+def test_it_is_that_of_zlib(data: bytes, value: int, implementation: str) -> None:
+    assert crc32(data, value) == zlib.crc32(data, value)
+
+
+def test_check_value() -> None:
+    assert crc32(b"123456789") == 0xCBF43926
+
+
+def test_it_goes_on(implementation: str) -> None:
+    assert crc32(MUCH, crc32(b"before")) == zlib.crc32(b"before" + MUCH)
+
+
+def test_views(implementation: str) -> None:
+    assert crc32(memoryview(np.frombuffer(MUCH[:-1], np.uint16)).cast("B")) == zlib.crc32(MUCH[:-1])
+
+
+def test_much_goes_to_isal_where_it_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = ModuleType("isal.isal_zlib")
+    fake.crc32 = lambda data, value: 42  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "isal", ModuleType("isal"))
+    monkeypatch.setitem(sys.modules, "isal.isal_zlib", fake)
+    assert crc32(MUCH) == 42
+    assert crc32(MUCH[: 1 << 10]) == zlib.crc32(MUCH[: 1 << 10])
