@@ -202,8 +202,8 @@ def _dahuffman(flat: npt.NDArray[np.uint8], share: float, counts: npt.NDArray[np
 
 @contextmanager
 def nnc(ids: Ids, python: str) -> Iterator[Contestant]:
-    """NNCodec's DeepCABAC in a process of its own that waits for its turns. Of a large network it gets the first rows of
-    each layer.
+    """NNCodec's DeepCABAC in a process of its own that waits for its turns. Of a large network it gets the first rows
+    of each layer.
     """
     part = min(1.0, 5 * FEWEST / ids.all.size)
     layers = {name: layer[: max(1, int(part * len(layer)))] for name, layer in ids.layers.items()}

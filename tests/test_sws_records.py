@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sws.recipe import Recipe, load_recipe, names
-from sws.run import run_recipe
 
 import swsfmt
+from sws.recipe import Recipe, load_recipe, names
+from sws.run import run_recipe
 
 RECORDS = [name for name in names() if name.startswith("records/")]
 
