@@ -2,7 +2,7 @@
 
 FOLDER holds one folder for each run, RECIPE-SEED, made by
 `sws train records/RECIPE -o FOLDER/RECIPE-SEED --seed SEED`. The file of seed 1 is copied; zoo/runs.json keeps the
-figures of all seeds, and zoo/README.md shows them.
+figures of all seeds, and zoo/README.md shows them. Runs that are there already and not in FOLDER stay.
 """
 
 from __future__ import annotations
@@ -82,8 +82,12 @@ def main() -> None:
     for run in found:
         if run["seed"] == COPIED:
             shutil.copyfile(folder / f"{run['recipe']}-{run['seed']}" / "model.sws", ZOO / f"{run['recipe']}.sws")
-    (ZOO / "runs.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-    (ZOO / "README.md").write_text(page(found), encoding="utf-8")
+    table = ZOO / "runs.json"
+    known = json.loads(table.read_text(encoding="utf-8")) if table.exists() else []
+    every = {(run["recipe"], run["seed"]): run for run in [*known, *found]}
+    ordered = [every[key] for key in sorted(every)]
+    table.write_text(json.dumps(ordered, indent=1) + "\n", encoding="utf-8")
+    (ZOO / "README.md").write_text(page(ordered), encoding="utf-8")
 
 
 if __name__ == "__main__":
