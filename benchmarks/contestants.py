@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 import tempfile
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ import torch
 import zstandard  # type: ignore[import-not-found]
 from bitarray import bitarray, decodetree
 from bitarray.util import canonical_huffman
+from isal import isal_zlib
 from workloads import MOST_VALUES, Workload
 
 import swsfmt
@@ -85,6 +87,9 @@ def formats(work: Workload, folder: Path) -> list[Contestant]:
     return [
         Contestant("copy", lambda: [np.copy(a) for a in tensors.values()]),
         Contestant("copy, out=", copy_there),
+        Contestant("filling new memory", lambda: [np.empty_like(a).fill(0) for a in tensors.values()]),
+        Contestant("CRC-32 of the .sws file, zlib", lambda: zlib.crc32(fast)),
+        Contestant("CRC-32 of the .sws file, isal", lambda: isal_zlib.crc32(fast)),
         Contestant("swsfmt.load", lambda: swsfmt.load(fast, threads=1), size=len(fast)),
         Contestant("swsfmt.load, out=", lambda: swsfmt.load(fast, threads=1, out=there), size=len(fast)),
         Contestant("swsfmt.load_file", lambda: swsfmt.load_file(paths["sws"], threads=1), size=len(fast)),
@@ -141,7 +146,7 @@ def _own(flat: npt.NDArray[np.uint8], share: float, counts: npt.NDArray[np.int64
         return kernels.decode_dense(stream, starts, CHUNK, flat.size, code, identity)
 
     def encode() -> bitarray:
-        return kernels.encode_symbols(symbols, kernels.PrefixCode.optimal(np.bincount(flat)))
+        return kernels.encode_symbols(symbols, code)
 
     assert np.array_equal(decode(), flat)
     return (

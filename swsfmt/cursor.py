@@ -67,7 +67,10 @@ class Cursor:
         return self.data[start : self.position]
 
     def u8(self, what: str) -> int:
-        return self.take(1, what)[0]
+        if self.position == len(self.data):
+            self.take(1, what)
+        self.position += 1
+        return self.data[self.position - 1]
 
     def u16(self, what: str) -> int:
         return int.from_bytes(self.take(2, what), "little")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 from bitarray import bitarray
-from bitarray.util import ba2int, int2ba
+from bitarray.util import int2ba
 
 from ..errors import FormatError
 
@@ -65,6 +65,7 @@ class BitReader:
 
     def __init__(self, data: bytes | memoryview | bitarray, error: type[FormatError], base: int = 0) -> None:
         self.bits = data if isinstance(data, bitarray) else bitarray(buffer=data, endian="little")
+        self._bytes = memoryview(self.bits)
         self.position = 0
         self.error = error
         self.base = base
@@ -83,12 +84,13 @@ class BitReader:
 
     def field(self, width: int, what: str) -> int:
         """An unsigned number of `width` bits."""
-        if width == 0:
-            return 0
-        self._need(width, what)
         start = self.position
-        self.position += width
-        return ba2int(self.bits[start : self.position])
+        end = start + width
+        if end > len(self.bits):
+            self._need(width, what)
+        self.position = end
+        word = int.from_bytes(self._bytes[start >> 3 : end + 7 >> 3], "little")
+        return word >> (start & 7) & (1 << width) - 1
 
     def fields(self, count: int, width: int, what: str) -> npt.NDArray[np.int64]:
         """`count` unsigned numbers of `width` <= 32 bits."""
@@ -96,13 +98,19 @@ class BitReader:
 
     def rows(self, count: int, widths: Sequence[int], what: str) -> npt.NDArray[np.int64]:
         """`count` rows of unsigned numbers of `widths` <= 32 bits: int64 of shape (count, len(widths))."""
-        flags = self.flags(count * sum(widths), what).reshape(count, sum(widths))
-        out = np.zeros((count, len(widths)), np.int64)
-        start = 0
+        size = sum(widths)
+        self._need(count * size, what)
+        first, last = self.position >> 3, self.position + count * size + 7 >> 3
+        # A number and the bits before it in its first byte lie within eight bytes from there on.
+        padded = bytes(self._bytes[first:last]) + bytes(8)
+        words = np.ndarray(last - first + 1, "<u8", padded, strides=(1,))
+        out = np.empty((count, len(widths)), np.int64)
+        start = (self.position & 7) + size * np.arange(count)
         for column, width in enumerate(widths):
-            for i in range(width):
-                out[:, column] |= flags[:, start + i].astype(np.int64) << i
-            start += width
+            shift = (start & 7).astype(np.uint64)
+            out[:, column] = words[start >> 3] >> shift & np.uint64((1 << width) - 1)
+            start = start + width
+        self.position += count * size
         return out
 
     def flags(self, count: int, what: str) -> npt.NDArray[np.uint8]:

@@ -6,6 +6,8 @@ Everything is integer arithmetic with ties broken by symbol, so that equal count
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import numpy.typing as npt
 
@@ -64,10 +66,16 @@ def canonical_codewords(lengths: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint16
     sizes = lengths[order].astype(np.int64)
     # In units of 2**-12 the canonical code is the running sum of the sizes of the code space before it.
     space = np.int64(1) << (MAX_LENGTH - sizes)
-    aligned = (np.cumsum(space) - space).astype(np.uint16)
-    flipped = np.zeros(len(order), np.uint16)
-    for bit in range(MAX_LENGTH):
-        flipped |= ((aligned >> np.uint16(bit)) & np.uint16(1)) << np.uint16(MAX_LENGTH - 1 - bit)
     codewords = np.zeros(len(lengths), np.uint16)
-    codewords[order] = flipped
+    codewords[order] = _flipped()[np.cumsum(space) - space]
     return codewords
+
+
+@cache
+def _flipped() -> npt.NDArray[np.uint16]:
+    """Each number of `MAX_LENGTH` bits with its bits in reverse order."""
+    numbers = np.arange(1 << MAX_LENGTH, dtype=np.uint16)
+    out = np.zeros_like(numbers)
+    for bit in range(MAX_LENGTH):
+        out |= ((numbers >> np.uint16(bit)) & np.uint16(1)) << np.uint16(MAX_LENGTH - 1 - bit)
+    return out
