@@ -107,7 +107,7 @@ def coders(ids: Ids) -> Iterator[tuple[Contestant, Contestant | None]]:
     """Decoders of ids, and the encoders that belong to them. Each is checked once."""
     flat, share = ids.first(1)
     counts = np.bincount(flat)
-    yield _own(flat, share, counts)
+    yield from _own(flat, share, counts)
     yield from _compressors(ids)
     yield _constriction(*ids.first(1 / 10), counts)
     yield from _bitarray(*ids.first(1 / 50), counts)
@@ -115,6 +115,15 @@ def coders(ids: Ids) -> Iterator[tuple[Contestant, Contestant | None]]:
 
 
 def _compressors(ids: Ids) -> Iterator[tuple[Contestant, Contestant | None]]:
+    flat, share = ids.first(1)
+    small, there = zstandard.ZstdCompressor(3).compress(flat), np.empty_like(flat)
+
+    def expand_there() -> None:
+        zstandard.ZstdDecompressor().stream_reader(small).readinto(there)
+
+    expand_there()
+    assert np.array_equal(there, flat)
+    yield Contestant("zstd -3, out=", expand_there, share), None
     expand = zstandard.ZstdDecompressor().decompress
     for name, part, pack, unpack in (
         ("zstd -3", 1, zstandard.ZstdCompressor(3).compress, expand),
@@ -134,7 +143,9 @@ def _compressors(ids: Ids) -> Iterator[tuple[Contestant, Contestant | None]]:
 Pair = tuple[Contestant, Contestant]
 
 
-def _own(flat: npt.NDArray[np.uint8], share: float, counts: npt.NDArray[np.int64]) -> Pair:
+def _own(
+    flat: npt.NDArray[np.uint8], share: float, counts: npt.NDArray[np.int64]
+) -> Iterator[tuple[Contestant, Contestant | None]]:
     """In chunks, as the files of swsfmt have it."""
     symbols = flat.astype(np.uint16)
     code = kernels.PrefixCode.optimal(counts)
@@ -148,11 +159,16 @@ def _own(flat: npt.NDArray[np.uint8], share: float, counts: npt.NDArray[np.int64
     def encode() -> bitarray:
         return kernels.encode_symbols(symbols, code)
 
+    def decode_there() -> None:
+        kernels.decode_dense(stream, starts, CHUNK, flat.size, code, identity, out=there)
+
+    there = np.empty_like(flat)
     assert np.array_equal(decode(), flat)
-    return (
+    yield (
         Contestant("swsfmt, Huffman codes to ids", decode, share),
         Contestant("swsfmt, ids to Huffman codes", encode, share),
     )
+    yield Contestant("swsfmt, Huffman codes to ids, out=", decode_there, share), None
 
 
 def _constriction(flat: npt.NDArray[np.uint8], share: float, counts: npt.NDArray[np.int64]) -> Pair:

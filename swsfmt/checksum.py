@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import zlib
 
-# A module more would cost small files more than it saves.
-_MUCH = 1 << 20
+# Importing one more module would cost small files more than it saves.
+_MUCH = 1 << 16
 
 
 def crc32(data: bytes | memoryview, value: int = 0) -> int:
