@@ -1,8 +1,8 @@
 """Ratio against error, our runs beside the papers: `python benchmarks/trade_off.py RUN [RUN ...] -o PICTURE`.
 
-RUN is a folder of `sws train` on MNIST with lenet_300_100 or lenet5, or zoo/runs.json, which holds many. Our ratios are
-dense bytes over the bytes of the whole file; the papers' are as their authors count, mostly estimates of the weights
-alone.
+RUN is a folder of `sws train` on MNIST with lenet_300_100 or lenet5, named RECIPE-SEED, or zoo/runs.json, which holds
+many. Each run is a point; a line goes through the means of the recipes. Our ratios are dense bytes over the bytes of
+the whole file; the papers' are as their authors count, mostly estimates of the weights alone.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
+from statistics import fmean
+from typing import Any
 
 import matplotlib.pyplot as plt
 
@@ -38,21 +40,28 @@ def main() -> None:
     parser.add_argument("runs", nargs="+", type=Path)
     parser.add_argument("-o", "--output", type=Path, required=True)
     args = parser.parse_args()
-    points: dict[str, list[tuple[float, float]]] = {model: [] for model in PAPERS}
+    points: dict[str, dict[str, list[tuple[float, float]]]] = {model: {} for model in PAPERS}
     for run in args.runs:
         found = json.loads((run if run.is_file() else run / "report.json").read_text(encoding="utf-8"))
         for report in found if isinstance(found, list) else [found]:
             if report["dataset"] == "mnist" and report["model"] in points:
                 ratio = report["dense_bytes"] / report["file_bytes"]
-                points[report["model"]].append((100 * report["test_error"], ratio))
+                recipe = report.get("recipe", run.name.rpartition("-")[0])
+                points[report["model"]].setdefault(recipe, []).append((100 * report["test_error"], ratio))
     figure, panels = plt.subplots(1, 2, figsize=(11, 4.6), layout="constrained")
     for axes, (model, papers) in zip(panels, PAPERS.items(), strict=True):
         for label, (error, ratio) in papers.items():
             axes.plot(error, ratio, "D", color=THEIRS, markersize=6)
-            axes.annotate(label, (error, ratio), xytext=(6, 5), textcoords="offset points", fontsize=9, color=THEIRS)
-        ours = sorted(points[model])
+            # To the left where ours would lie below the label.
+            left = label == "MIRACLE, larger"
+            side: dict[str, Any] = {"xytext": (-6, 5), "ha": "right"} if left else {"xytext": (6, 5)}
+            axes.annotate(label, (error, ratio), textcoords="offset points", fontsize=9, color=THEIRS, **side)
+        ours = points[model].values()
         if ours:
-            axes.plot(*zip(*ours, strict=True), "o", color=OURS, markersize=7, label="files of this project")
+            means = sorted((fmean(error for error, _ in runs), fmean(ratio for _, ratio in runs)) for runs in ours)
+            every = [run for runs in ours for run in runs]
+            axes.plot(*zip(*means, strict=True), color=OURS, linewidth=1.5)
+            axes.plot(*zip(*every, strict=True), "o", color=OURS, markersize=6, label="files of this project")
             axes.legend(loc="lower right", frameon=False)
         axes.set(title=TITLES[model], xlabel="test error on MNIST, percent", ylabel="ratio", yscale="log")
         axes.yaxis.set_major_formatter("{x:,.0f}")
