@@ -20,7 +20,7 @@ _RESAVE = "save the tensors alone: torch.save(model.state_dict(), 'weights.pt')"
 
 def read(source: str | bytes, key: str | None = None) -> dict[str, Elements | Tied]:
     """The tensors of a checkpoint, at a path or in memory. Raises `InputError`, `OSError`."""
-    _require_torch()
+    require_torch()
     from swsfmt.torch import to_elements
 
     return to_elements(_select(_load(source), key))
@@ -31,7 +31,7 @@ def write(reader: Reader, threads: int, path: str) -> int:
 
     Raises `SwsError`, `OSError`.
     """
-    torch = _require_torch()
+    torch = require_torch()
     # As `swsfmt.torch.load_file` does, but that opens the file itself.
     from swsfmt.torch import _converter
 
@@ -41,17 +41,18 @@ def write(reader: Reader, threads: int, path: str) -> int:
     return os.stat(path).st_size
 
 
-def _require_torch() -> Any:
+def require_torch() -> Any:
+    """The module. Raises `InputError` where it is not installed."""
     try:
         import torch
     except ImportError as error:
-        raise InputError("PyTorch checkpoints need torch: pip install 'swsfmt[torch]'") from error
+        raise InputError("this needs torch: pip install 'swsfmt[torch]'") from error
     return torch
 
 
 def _load(source: str | bytes) -> Any:
     """What the checkpoint holds; classes outside of torch's short list are refused, no code runs."""
-    torch = _require_torch()
+    torch = require_torch()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
@@ -107,7 +108,7 @@ def _select(loaded: Any, key: str | None) -> Mapping[str, Any]:
 
 
 def _is_tensor(value: Any) -> bool:
-    return isinstance(value, _require_torch().Tensor)
+    return isinstance(value, require_torch().Tensor)
 
 
 def _holds_tensors(value: Any) -> bool:

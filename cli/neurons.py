@@ -1,0 +1,43 @@
+"""`sws encode --sort-neurons`: hidden neurons in the order, of a few, for which the file is smallest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any
+
+from swsfmt import InputError
+from swsfmt.elements import Tied
+
+from .checkpoints import Checkpoint
+from .torch_files import require_torch
+
+
+def sorted_neurons(model: Checkpoint, layers: list[str], coding: Mapping[str, Any]) -> Checkpoint:
+    """The checkpoint of a network that computes the same, up to the order of its additions.
+
+    layers : names of its Linear and Conv2d layers in the order in which data flows through them, with nothing but
+        element-wise functions, pooling and flattening between one and the next
+    coding : options of the encoder, for which the size counts
+    Raises `InputError` where these layers do not follow each other.
+    """
+    require_torch()
+    import swsfmt.torch
+    from sws.neurons import order_neurons
+    from swsfmt.torch import _converter
+
+    names = [f"{layer}.{kind}" for layer in layers for kind in ("weight", "bias")]
+    for name in names:
+        if name not in model.tensors:
+            raise InputError(f"--sort-neurons needs a tensor {name!r}, and there is none")
+        if isinstance(model.tensors[name], Tied):
+            raise InputError(f"--sort-neurons cannot move the neurons of {name!r}, which is tied to another tensor")
+    convert = _converter("cpu")
+    state = {name: convert(model.elements(name)) for name in names}
+    for first, second in pairwise(layers):
+        outputs, shape = len(state[f"{first}.bias"]), tuple(state[f"{second}.weight"].shape)
+        if len(shape) < 2 or not outputs or shape[1] % outputs or len(state[f"{first}.weight"]) != outputs:
+            raise InputError(f"--sort-neurons: {second!r} of shape {shape} does not read the {outputs} of {first!r}")
+    best = order_neurons(state, layers, lambda found: len(swsfmt.torch.save(found, **coding)))
+    return replace(model, tensors={**model.tensors, **swsfmt.torch.to_elements(best)})
