@@ -14,7 +14,7 @@ import swsfmt.torch
 from sws.shrink import Distillation, Pruning, Quantisation, Settings, compress_network
 from sws.shrink.codebook import SharedCodebook, k_means
 from sws.shrink.procedure import Progress
-from sws.shrink.pruning import GlobalPruner, column_norms, cubic_sparsity
+from sws.shrink.pruning import GlobalPruner, cubic_sparsity, group_norms
 from sws.shrink.rate import file_size, symbol_bits
 from swsfmt import InputError
 
@@ -79,8 +79,10 @@ def test_one_threshold_for_all() -> None:
     assert pruner.masks[0].all()
 
 
-def test_column_norms() -> None:
-    assert column_norms([torch.tensor([[3.0, 0.0], [4.0, 0.0]])]).item() == pytest.approx(5 * math.sqrt(2), rel=1e-4)
+def test_group_norms() -> None:
+    weights = [torch.tensor([[3.0, 0.0, 0.0], [4.0, 0.0, 0.0]])]
+    assert group_norms(weights, 0).item() == pytest.approx(5 * math.sqrt(2), rel=1e-4)
+    assert group_norms(weights, 1).item() == pytest.approx(7 * math.sqrt(3), rel=1e-4)
 
 
 @pytest.mark.parametrize("values", [1, 2, 5])
@@ -169,7 +171,10 @@ def test_equal_seeds_give_equal_files() -> None:
         Settings(pruning=Pruning(epochs=0), quantisation=Quantisation(epochs=0), order=False),
         Settings(pruning=Pruning(epochs=1, sparsity=0.0), quantisation=Quantisation(epochs=1)),
         Settings(pruning=Pruning(epochs=2, regrow=False), quantisation=Quantisation(epochs=0)),
-        Settings(pruning=Pruning(epochs=2, group_penalty=1e-4), quantisation=Quantisation(epochs=1, rate=1e-3)),
+        Settings(
+            pruning=Pruning(epochs=2, column_penalty=1e-4, row_penalty=1e-4),
+            quantisation=Quantisation(epochs=1, rate=1e-3),
+        ),
         Settings(pruning=Pruning(epochs=2), distillation=Distillation(0.5), remove_dead=False),
     ],
     ids=["nothing", "no pruning", "no regrowth", "group penalty, rate", "distillation"],
@@ -180,13 +185,15 @@ def test_every_ingredient_can_be_switched(settings: Settings) -> None:
     assert len(torch.cat([p.detach().flatten() for p in model.parameters()]).unique()) <= 9
 
 
-def test_the_group_penalty_empties_columns() -> None:
-    def columns(penalty: float) -> int:
-        pruning = Pruning(sparsity=0.5, epochs=10, learning_rate=1e-2, weight_decay=0.0, group_penalty=penalty)
+@pytest.mark.parametrize(("name", "axis"), [("column_penalty", 0), ("row_penalty", 1)])
+def test_group_penalties_empty_groups(name: str, axis: int) -> None:
+    def groups(penalty: float) -> int:
+        settings = {"sparsity": 0.5, "epochs": 10, "learning_rate": 1e-2, "weight_decay": 0.0, name: penalty}
+        pruning = Pruning(**settings)  # type: ignore[arg-type]
         model = compress_network(trained(), Batches(), Settings(pruning=pruning, quantisation=Quantisation(epochs=0)))
-        return int(model[0].weight.ne(0).any(0).sum())
+        return int(model[0].weight.ne(0).any(axis).sum())
 
-    assert columns(3e-3) < columns(0.0)
+    assert groups(3e-3) < groups(0.0)
 
 
 def test_norm_layers_keep_their_floats() -> None:

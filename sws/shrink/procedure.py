@@ -17,7 +17,7 @@ from swsfmt import InputError
 
 from ..neurons import layers_of, order_neurons, remove_dead_neurons
 from .codebook import SharedCodebook
-from .pruning import GlobalPruner, column_norms, cubic_sparsity
+from .pruning import GlobalPruner, cubic_sparsity, group_norms
 from .rate import file_size, symbol_bits
 from .settings import Distillation, Settings
 
@@ -178,8 +178,9 @@ def _prune(
                 pruner.prune(reached)
             optimizer.zero_grad()
             found = _backward(model, names, pruner, inputs, targets, loss, pruning.regrow and progress < pruning.freeze)
-            if pruning.group_penalty:
-                (pruning.group_penalty * column_norms(matrices)).backward()
+            for penalty, axis in ((pruning.column_penalty, 0), (pruning.row_penalty, 1)):
+                if penalty:
+                    (penalty * group_norms(matrices, axis)).backward()
             optimizer.step()
             total += found
             step += 1

@@ -36,14 +36,14 @@ class GlobalPruner:
             parameter.mul_(mask)
 
 
-def column_norms(weights: Sequence[Tensor]) -> Tensor:
-    """The sum of the Euclidean norms of the input columns of all matrices, scaled by the root of their length.
+def group_norms(weights: Sequence[Tensor], axis: int) -> Tensor:
+    """The sum of the Euclidean norms of the groups of all matrices, scaled by the root of their length.
 
-    Whole columns go to zero under this penalty (group lasso, Yuan & Lin 2006). A convolution's filter of shape
-    (outputs, inputs, height, width) has a column for each of inputs x height x width.
+    axis : 0 for the input columns, 1 for the output rows. Whole groups go to zero under this penalty (group lasso, Yuan
+        & Lin 2006). A filter of shape (outputs, inputs, height, width) has inputs x height x width columns.
     """
     total = torch.zeros(())
     for weight in weights:
         matrix = weight.flatten(1)
-        total = total + (matrix.square().sum(0) + 1e-12).sqrt().sum() * len(matrix) ** 0.5
+        total = total + (matrix.square().sum(axis) + 1e-12).sqrt().sum() * matrix.shape[axis] ** 0.5
     return total

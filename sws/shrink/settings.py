@@ -19,7 +19,8 @@ class Pruning:
     weight_decay : coupled (L2); it empties whole rows and columns
     ramp_end, freeze : parts of the epochs after which the sparsity is reached, and after which the masks stay
     regrow : until the freeze, pruned weights get gradients too, so that they can come back
-    group_penalty : times the sum of the norms of the columns of each weight matrix, added to the loss
+    column_penalty, row_penalty : times the sum of the norms of the columns (inputs), or rows (outputs), of each weight
+        matrix, added to the loss
     """
 
     __pydantic_config__ = STRICT
@@ -30,7 +31,8 @@ class Pruning:
     ramp_end: float = 0.6
     freeze: float = 0.7
     regrow: bool = True
-    group_penalty: float = 0.0
+    column_penalty: float = 0.0
+    row_penalty: float = 0.0
 
 
 @dataclass(frozen=True)
