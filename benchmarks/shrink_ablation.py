@@ -1,6 +1,6 @@
 """What each ingredient of `sws.shrink.compress_network` is worth: one of them switched off at a time.
 
-    python benchmarks/shrink_ablation.py [--recipe records/lenet_300_100 ...] [--seeds 3] [--shorten 4] [--variant X ...]
+    python benchmarks/shrink_ablation.py [--recipe records/lenet_300_100 ...] [--seeds 3] [--shorten 4] [--variant X]
 
 Each row is the mean over the seeds, with the least and the most: bytes of the file and error on the 5,000 held-out
 training images (not the test set). All rows of a seed start from the same trained network. --shorten divides all
