@@ -67,7 +67,7 @@ def main() -> None:
         axes.yaxis.set_major_formatter("{x:,.0f}")
         axes.yaxis.set_minor_formatter("{x:,.0f}")
         axes.tick_params(axis="y", which="minor", labelsize=7)
-        axes.margins(x=0.35, y=0.15)
+        axes.margins(x=0.45, y=0.15)
         axes.grid(color="#DDDDDD", linewidth=0.6)
         axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(args.output, dpi=120)
