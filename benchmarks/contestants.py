@@ -24,7 +24,7 @@ import zstandard  # type: ignore[import-not-found]
 from bitarray import bitarray, decodetree
 from bitarray.util import canonical_huffman
 from isal import isal_zlib
-from workloads import MOST_VALUES, Workload
+from workloads import Workload
 
 import swsfmt
 from swsfmt.entropy import kernels
@@ -49,7 +49,7 @@ class Contestant:
 
 
 class Ids:
-    """The places of all quantised weights of a network in the sorted values of their matrix, most frequent first.
+    """The places of all quantised weights of a network among the sorted values of their matrix.
 
     all : uint8, flat. layers : the matrices, signed, zero for the value zero (or the first one), as NNC has them.
     """
@@ -60,8 +60,8 @@ class Ids:
             values, ids = np.unique(array, return_inverse=True)
             zero = int(np.searchsorted(values, 0)) if 0 in values else 0
             self.layers[name] = (ids.reshape(len(array), -1) - zero).astype(np.int32)
-            flat.append(ids.ravel().astype(np.uint16 if MOST_VALUES > 256 and len(values) > 256 else np.uint8))
-        self.all = np.concatenate(flat).astype(np.uint8)
+            flat.append(ids.ravel().astype(np.uint8))
+        self.all = np.concatenate(flat)
         self.share = self.all.size / sum(a.size for a in work.tensors.values())
 
     def first(self, part: float) -> tuple[npt.NDArray[np.uint8], float]:
