@@ -4,15 +4,19 @@
 
 Each row is the mean over the seeds, with the least and the most: bytes of the file and error on the 5,000 held-out
 training images (not the test set). All rows of a seed start from the same trained network. --shorten divides all
-epochs, to get the table in less time: then it compares short runs.
+epochs, to get the table in less time: then it compares short runs. --change compares other settings, as in a recipe,
+in place of the variants: that is how the settings of the records were chosen.
+
+    python benchmarks/shrink_ablation.py --recipe records/lenet5 --change "pruning.sparsity=0.99; quantisation.values=4"
 """
 
 from __future__ import annotations
 
 import copy
 import time
+import tomllib
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import click
@@ -59,6 +63,19 @@ VARIANTS: dict[str, Change] = {
 }
 
 
+def changed(text: str) -> Change:
+    """What `--change` says: lines of TOML, or parts between semicolons, with dotted keys."""
+    changes = tomllib.loads(text.replace(";", "\n"))
+
+    def change(s: Settings) -> Settings:
+        table = asdict(s)
+        for name, value in changes.items():
+            table[name] = table[name] | value if isinstance(value, dict) else value
+        return Settings.from_dict(table)
+
+    return change
+
+
 def shortened(recipe: Recipe, by: int) -> Recipe:
     """All epochs divided by `by`, at least one."""
     assert recipe.shrink is not None
@@ -99,6 +116,7 @@ class Measure:
     def __init__(self, recipe: Recipe, seed: int, loaders: Loaders) -> None:
         self._recipe, self._seed, self._loaders = recipe, seed, loaders
         self._dense = trained(recipe, seed, loaders)
+        self.dense_error = self._error(self._dense)
         self._pruned: dict[tuple[Any, ...], nn.Module] = {}
 
     def __call__(self, settings: Settings) -> tuple[int, float]:
@@ -112,8 +130,11 @@ class Measure:
         set_seed(self._seed)
         model = copy.deepcopy(self._pruned[key])
         small = quantise_network(model, self._loaders.train, settings, teacher=teacher, size=self._size)
+        return self._size(small.state_dict()), self._error(small)
+
+    def _error(self, model: nn.Module) -> float:
         assert self._loaders.validation is not None
-        return self._size(small.state_dict()), 1 - evaluate(small, self._loaders.validation, "cpu")
+        return 1 - evaluate(model, self._loaders.validation, "cpu")
 
     def _size(self, state: dict[str, torch.Tensor]) -> int:
         return len(swsfmt.torch.save(state, **self._recipe.file))
@@ -126,20 +147,31 @@ def spread(values: list[float], form: str) -> str:
 
 @click.command()
 @click.option("--recipe", "names", multiple=True, default=("records/lenet_300_100", "records/lenet5"))
-@click.option("--seeds", default=3, show_default=True)
+@click.option("--seeds", default=3, show_default=True, help="how many, from --first-seed on")
+@click.option("--first-seed", default=1, show_default=True)
 @click.option("--shorten", default=1, show_default=True)
 @click.option("--variant", "variants", multiple=True, type=click.Choice(list(VARIANTS)), default=tuple(VARIANTS))
-def main(names: tuple[str, ...], seeds: int, shorten: int, variants: tuple[str, ...]) -> None:
+@click.option("--change", "changes", multiple=True, help="settings of [shrink], in place of the variants")
+def main(
+    names: tuple[str, ...],
+    seeds: int,
+    first_seed: int,
+    shorten: int,
+    variants: tuple[str, ...],
+    changes: tuple[str, ...],
+) -> None:
     torch.set_num_threads(1)
+    rows = {text: changed(text) for text in changes} or {name: VARIANTS[name] for name in variants}
     for name in names:
         recipe = shortened(load_recipe(name), shorten)
         assert recipe.shrink is not None
         loaders = split_loaders(recipe.dataset, recipe.batch_size, validation=VALIDATION)
-        measures = [Measure(recipe, seed, loaders) for seed in range(1, seeds + 1)]
-        click.echo(f"{name}, epochs divided by {shorten}, {seeds} seeds\n\nwithout | bytes | held-out error, %")
-        for variant in variants:
+        measures = [Measure(recipe, seed, loaders) for seed in range(first_seed, first_seed + seeds)]
+        click.echo(f"{name}, epochs divided by {shorten}, {seeds} seeds\n\nvariant | bytes | held-out error, %")
+        click.echo(f"dense | | {spread([100 * measure.dense_error for measure in measures], '.2f')}")
+        for variant, change in rows.items():
             start = time.monotonic()
-            settings = VARIANTS[variant](recipe.shrink)
+            settings = change(recipe.shrink)
             found = [measure(settings) for measure in measures]
             sizes, errors = [float(size) for size, _ in found], [100 * error for _, error in found]
             took = f"[{time.monotonic() - start:.0f} s]"

@@ -9,13 +9,12 @@ import pytest
 import torch
 from torch import nn
 
-import swsfmt
 import swsfmt.torch
 from sws.shrink import Distillation, Pruning, Quantisation, Settings, compress_network
 from sws.shrink.codebook import SharedCodebook, k_means
 from sws.shrink.procedure import Progress
 from sws.shrink.pruning import GlobalPruner, cubic_sparsity, group_norms
-from sws.shrink.rate import file_size, symbol_bits
+from sws.shrink.rate import file_size, symbol_bits, without
 from swsfmt import InputError
 
 
@@ -110,35 +109,62 @@ def test_codebook_passes_gradients_straight_through() -> None:
     assert codebook.latent[0].grad.tolist() == [[0, 1, 2], [3, 0, 4]]
 
 
-def test_the_rate_frees_weights_of_their_entries() -> None:
-    codebook = SharedCodebook([torch.tensor([0.1, 1.0, 1.1, 0.0])], 2)
-    codebook.bits = torch.tensor([0.0, 8.0, 8.0])
-    codebook.assign(0.0)
-    assert (codebook.ids[0] != 0).tolist() == [True, True, True, False]
-    codebook.assign(0.01)
-    assert (codebook.ids[0] != 0).tolist() == [False, True, True, False]
+@pytest.mark.parametrize(("to_zero", "lives"), [(False, True), (True, False)])
+def test_zero_can_be_a_value(to_zero: bool, lives: bool) -> None:
+    codebook = SharedCodebook([torch.tensor([0.1, 1.0, 1.1, 0.0])], 1, to_zero=to_zero)
+    assert codebook.ids[0].ne(0).tolist() == [lives, True, True, False]
 
 
-def test_symbol_bits_are_those_of_the_file() -> None:
-    """All entries together take what the sections of column indices and values have."""
+def test_the_rate_is_the_bits_of_the_symbols_and_between_them_linear() -> None:
+    codebook = SharedCodebook([torch.tensor([-1.0, -1.0, 3.0, 0.0])], 2)
+    assert codebook.values.tolist() == [0, -1, 3]
+    codebook.bits = torch.tensor([0.0, 2.0, 9.0])
+    assert codebook.rate().item() == 2 + 2 + 9
+    with torch.no_grad():
+        codebook.latent[0].copy_(torch.tensor([-0.5, -7.0, 1.0, 1.0]))
+    rate = codebook.rate()
+    rate.backward()
+    # A pruned weight takes no bits; one beyond the values has those of the last one.
+    assert rate.item() == 1 + 2 + 3
+    assert codebook.latent[0].grad is not None
+    assert codebook.latent[0].grad.tolist() == [-2, 0, 3, 0]
+
+
+def test_the_rate_makes_the_file_smaller() -> None:
+    def size(rate: float) -> int:
+        quantisation = Quantisation(values=4, epochs=4, learning_rate=1e-2, rate=rate)
+        settings = Settings(pruning=Pruning(sparsity=0.5, epochs=2), quantisation=quantisation)
+        return file_size(compress_network(trained(), Batches(), settings).state_dict())
+
+    assert size(1e-3) < size(0.0)
+
+
+def test_symbol_bits_come_to_those_of_the_file() -> None:
+    """A symbol takes its codeword more than the entry does, and all of them what the file takes."""
     torch.manual_seed(0)
     ids = torch.multinomial(torch.tensor([0.9, 0.05, 0.03, 0.015, 0.005]), 20000, replacement=True)
     state = {"w": torch.tensor([0.0, 1.0, -1.0, 0.5, 2.0])[ids].reshape(100, 200)}
     counts = torch.bincount(ids)
-    bits = symbol_bits(state, counts)
+    file_bits = 8 * (file_size(state) - file_size(without(state, ["w"])))
+    bits = symbol_bits(counts, file_bits)
     assert bits[0] == 0
-    report = swsfmt.inspect(swsfmt.torch.save(state)).tensors[0]
-    told = report.section_bits["column_indices"] + report.section_bits["values"]
-    # The padding up to the next byte counts with the last section.
-    assert told - 8 < float((bits * counts).sum()) <= told + 1
+    assert (bits[1:] - bits[1]).tolist() == [0, 1, 2, 2]
+    assert float((bits * counts).sum()) == pytest.approx(file_bits, rel=1e-5)
 
 
-@pytest.mark.parametrize("used", [[], [3]])
-def test_symbol_bits_of_few_symbols(used: list[int]) -> None:
-    counts = torch.zeros(5, dtype=torch.int64)
-    counts[used] = 4
-    state = {"w": torch.cat([torch.zeros(96), torch.full((4 * len(used),), 2.0)])}
-    assert torch.isfinite(symbol_bits(state, counts)).all()
+def test_without() -> None:
+    state = {"a": torch.ones(2), "b": torch.ones(2)}
+    assert {name: tensor.tolist() for name, tensor in without(state, ["a"]).items()} == {"a": [0, 0], "b": [1, 1]}
+    assert state["a"].tolist() == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("counts", "file_bits", "wanted"),
+    [([7, 0, 0], 40, [0, 41, 41]), ([7, 4, 0], 40, [0, 10, 12]), ([7, 4, 4], 0, [0, 1, 1]), ([7], 0, [0])],
+    ids=["none", "one", "no bits", "no codebook"],
+)
+def test_symbol_bits_of_few_symbols(counts: list[int], file_bits: int, wanted: list[float]) -> None:
+    assert symbol_bits(torch.tensor(counts), file_bits).tolist() == wanted
 
 
 def test_the_whole_procedure() -> None:

@@ -1,6 +1,6 @@
 """One codebook for all weights of a network, trained together with the assignments (straight-through estimator).
 
-Zeros stay zero unless the rate term frees a weight of its entry. Values are float16, as the file stores them.
+What is zero at the start stays zero. Values are float16, as the file stores them.
 """
 
 from __future__ import annotations
@@ -26,35 +26,32 @@ def k_means(weights: Tensor, values: int, rounds: int = 50) -> Tensor:
 
 class SharedCodebook:
     """values : float32 of shape (1 + K,), the first one zero and fixed; ids : for each parameter the symbol of each
-    weight; latent : the weights behind the assignments.
+    weight; latent : the weights behind the assignments; bits : of an entry of each symbol in the file, for `rate`.
+
+    to_zero : living weights too may take the value zero, which has no entry
     """
 
-    def __init__(self, parameters: Sequence[Tensor], values: int) -> None:
+    def __init__(self, parameters: Sequence[Tensor], values: int, to_zero: bool = False) -> None:
+        self._first = 0 if to_zero else 1
         self.latent = [p.detach().clone().requires_grad_() for p in parameters]
         self.alive = [p.detach() != 0 for p in parameters]
         survivors = torch.cat([p.detach()[alive] for p, alive in zip(parameters, self.alive, strict=True)])
         centres = k_means(survivors, values) if len(survivors) else survivors
         self.values = torch.cat([survivors.new_zeros(1), centres]).requires_grad_()
         self.bits = torch.zeros_like(self.values)
-        self.ids = self._assigned(0.0)
-
-    def assign(self, rate: float) -> None:
-        """Give each living weight the value that minimises (weight - value)^2 + rate * bits of its symbol."""
-        self.ids = self._assigned(rate)
+        self.assign()
 
     @torch.no_grad()
-    def _assigned(self, rate: float) -> list[Tensor]:
+    def assign(self) -> None:
+        """Give each living weight the value that is nearest."""
         values = half(self.values)
-        # Without a rate, what lives takes a value that is not zero.
-        first = 0 if rate else 1
-        found = []
+        self.ids = []
         for latent, alive in zip(self.latent, self.alive, strict=True):
             ids = torch.zeros_like(latent, dtype=torch.int64)
             if len(values) > 1 and alive.any():
-                cost = (latent[alive][:, None] - values[first:]).square() + rate * self.bits[first:]
-                ids[alive] = cost.argmin(1) + first
-            found.append(ids)
-        return found
+                distances = (latent[alive][:, None] - values[self._first :]).abs()
+                ids[alive] = distances.argmin(1) + self._first
+            self.ids.append(ids)
 
     def quantised(self) -> list[Tensor]:
         """The weights as they are in the file."""
@@ -64,6 +61,20 @@ class SharedCodebook:
     def counts(self) -> Tensor:
         """How often each symbol occurs: int64 of shape (1 + K,)."""
         return torch.bincount(torch.cat([ids.flatten() for ids in self.ids]), minlength=len(self.values))
+
+    def rate(self) -> Tensor:
+        """Bits of all entries, differentiable in the latent weights: between two values they change linearly.
+
+        A weight below the least value or above the greatest has that value's bits, and no gradient.
+        """
+        values, order = half(self.values.detach()).sort()
+        bits = self.bits[order]
+        weights = torch.cat([latent[alive] for latent, alive in zip(self.latent, self.alive, strict=True)])
+        weights = weights.clamp(values[0], values[-1])
+        above = torch.bucketize(weights.detach(), values).clamp(min=1)
+        width = (values[above] - values[above - 1]).clamp(min=torch.finfo(torch.float16).tiny)
+        part = (weights - values[above - 1]) / width
+        return torch.lerp(bits[above - 1], bits[above], part).sum()
 
     def set_gradients(self, gradients: Sequence[Tensor]) -> None:
         """Pass the gradients at the quantised weights on to the values and, straight through, to the latent weights."""

@@ -18,7 +18,7 @@ from swsfmt import InputError
 from ..neurons import layers_of, order_neurons, remove_dead_neurons
 from .codebook import SharedCodebook
 from .pruning import GlobalPruner, cubic_sparsity, group_norms
-from .rate import file_size, symbol_bits
+from .rate import file_size, symbol_bits, without
 from .settings import Distillation, Settings
 
 Batches = Iterable[tuple[Tensor, Tensor]]
@@ -61,10 +61,11 @@ def compress_network(
 
     Weights and biases of all Conv2d and Linear layers take part; all of them get values of one float16 codebook, or
     zero. Other parameters and buffers (of normalisation layers) keep training until the fine-tuning and stay floats.
-    The loss is the cross-entropy of the task, or what `settings` mixes in.
+    The loss is the cross-entropy of the task and what `settings` adds: a penalty on groups of weights while they are
+    pruned, the bits of the file while they are quantised.
 
     train_loader : batches of inputs and class numbers
-    size : bytes of the file of a state_dict, for which the neurons are sorted
+    size : bytes of the file of a state_dict, for the rate term and the order of the neurons
     report : called after each epoch
     Raises `InputError` when there is nothing to compress or the loss is not finite.
     """
@@ -110,7 +111,8 @@ def quantise_network(
     """
     names = _compressed(model)
     model.to(device)
-    _quantise(model, names, train_loader, settings, device, _Loss(teacher, settings.distillation, device), report)
+    loss = _Loss(teacher, settings.distillation, device)
+    _quantise(model, names, train_loader, settings, device, loss, size, report)
     _clean(model, settings)
     if settings.order:
         _replace(model, order_neurons(model.state_dict(), layers_of(model), size))
@@ -232,11 +234,14 @@ def _quantise(
     settings: Settings,
     device: str | torch.device,
     loss: _Loss,
+    size: Callable[[dict[str, Tensor]], int],
     report: Callable[[Progress], None],
 ) -> None:
     quantisation = settings.quantisation
     parameters = dict(model.named_parameters())
-    codebook = SharedCodebook([parameters[name] for name in names], quantisation.values)
+    rate = quantisation.rate
+    codebook = SharedCodebook([parameters[name] for name in names], quantisation.values, to_zero=rate > 0)
+    empty = size(without(model.state_dict(), names)) if rate else 0
     weights = torch.optim.Adam(codebook.latent, quantisation.learning_rate)
     values = torch.optim.Adam([codebook.values], quantisation.codebook_learning_rate)
     steps, step = quantisation.epochs * len(loader), 0
@@ -244,27 +249,31 @@ def _quantise(
     model.train()
     for epoch in range(quantisation.epochs):
         total = 0.0
-        if quantisation.rate:
+        if rate:
             _fill(model, names, codebook)
-            codebook.bits = symbol_bits(model.state_dict(), codebook.counts())
+            codebook.bits = symbol_bits(codebook.counts(), 8 * (size(model.state_dict()) - empty))
         for inputs, targets in loader:
             inputs, targets = inputs.to(device), targets.to(device)
             progress = step / steps
             _set_rate(weights, quantisation.learning_rate, progress)
             _set_rate(values, quantisation.codebook_learning_rate, progress)
             if step % _ASSIGN_EVERY == 0:
-                codebook.assign(quantisation.rate)
+                codebook.assign()
             given = {name: tensor.requires_grad_() for name, tensor in zip(names, codebook.quantised(), strict=True)}
             found = loss(functional_call(model, given, (inputs,)), inputs, targets)
             gradients = torch.autograd.grad(found, list(given.values()))
             codebook.set_gradients(gradients)
+            if rate:
+                bits = rate * codebook.rate()
+                bits.backward()
+                found = found + bits.detach()
             weights.step()
             values.step()
             total += found.item()
             step += 1
         _fill(model, names, codebook)
         nonzero = int(codebook.counts()[1:].sum())
-        bytes_ = file_size(model.state_dict())
+        bytes_ = size(model.state_dict())
         report(Progress("quantise", epoch + 1, quantisation.epochs, total / len(loader), nonzero, bytes_))
     _fill(model, names, codebook)
 

@@ -1,14 +1,13 @@
-"""The bits that the file takes for each symbol, from the coder's own tables."""
+"""The bits that the file takes for each symbol, from the coder's own tables and the file's own size."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import torch
 from torch import Tensor
 
-import swsfmt
 import swsfmt.torch
 from swsfmt.entropy.huffman import code_lengths
 
@@ -18,21 +17,25 @@ def file_size(state: Mapping[str, Tensor]) -> int:
     return len(swsfmt.torch.save(state))
 
 
-def symbol_bits(state: Mapping[str, Tensor], counts: Tensor) -> Tensor:
-    """Bits of an entry of each symbol: its codeword, and what an entry's position costs on average in this file.
+def without(state: Mapping[str, Tensor], names: Iterable[str]) -> dict[str, Tensor]:
+    """The state_dict with the tensors of these names all zero: what its file takes, it takes for any weights."""
+    zeroed = set(names)
+    return {name: torch.zeros_like(tensor) if name in zeroed else tensor for name, tensor in state.items()}
 
-    state : the quantised network
+
+def symbol_bits(counts: Tensor, file_bits: int) -> Tensor:
+    """Bits of an entry of each symbol: its codeword, and an equal share in all that the file holds besides.
+
     counts : how often each symbol occurs, int64 of shape (1 + K,); symbol 0 is zero, which has no entry
+    file_bits : bits that the file takes for all entries; so many the bits of all symbols come to, times their counts
     """
-    report = swsfmt.inspect(swsfmt.torch.save(state))
-    entries = max(1, int(counts[1:].sum()))
-    position = sum(tensor.section_bits["column_indices"] for tensor in report.tensors) / entries
-    device, counts = counts.device, counts.cpu()
-    used = np.flatnonzero(counts.numpy()[1:]) + 1
-    bits = torch.full(counts.shape, float(counts[1:].sum().clamp(min=2).log2()) + position)
-    if len(used) > 1:
-        bits[used] = torch.from_numpy(code_lengths(counts.numpy()[used]).astype(np.float32)) + position
-    elif len(used) == 1:
-        bits[used] = position
-    bits[0] = 0
-    return bits.to(device)
+    occurring = counts.cpu().numpy()[1:]
+    used = np.flatnonzero(occurring)
+    entries = int(occurring.sum())
+    # A symbol that does not occur yet would get a codeword that is about as long as the longest one.
+    lengths = np.full(len(occurring), np.log2(max(2, entries)), np.float32)
+    lengths[used] = code_lengths(occurring[used]) if len(used) > 1 else 0
+    codewords = float(lengths[used] @ occurring[used])
+    position = max(0.0, file_bits - codewords) / max(1, entries)
+    bits = torch.from_numpy(np.concatenate([np.zeros(1, np.float32), lengths + np.float32(position)]))
+    return bits.to(counts.device)

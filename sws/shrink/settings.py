@@ -42,7 +42,9 @@ class Quantisation:
     values : number of values besides zero
     epochs : 0 keeps the values and the assignments of k-means
     learning_rate, codebook_learning_rate : Adam, of the weights behind the assignments and of the values
-    rate : weight of the file's bits: a weight takes the value that minimises (weight - value)^2 + rate * bits
+    rate : times the bits of the file's entries, added to the loss; with ln 2 / training images (1.2e-5 for 60,000) the
+        loss is the description length of the labels and the network together (Hinton & van Camp 1993). Zero is then
+        one of the values that a weight can take.
     """
 
     __pydantic_config__ = STRICT
