@@ -23,6 +23,7 @@ from swsfmt.codebook import Codebook
 from swsfmt.codings import adaptive, alias, dense, narrow, raw, sparse
 from swsfmt.codings.common import Chunks, Stream, StreamKind, TensorInfo
 from swsfmt.codings.sparse import Scan
+from swsfmt.codings.sparse_entries import read_entries
 from swsfmt.codings.sparse_matrix import CompactMatrix, matrix_shape, skips_and_gaps
 from swsfmt.cursor import varint
 from swsfmt.dtypes import DType
@@ -115,9 +116,8 @@ class Builder:
         live_rows = np.isin(np.arange(symbols.shape[0]), row) if rows.kind else None
         live_columns = np.isin(np.arange(symbols.shape[1]), column) if columns.kind else None
         matrix = CompactMatrix(*symbols.shape, live_rows, live_columns)
-        positions, order = matrix.positions(row, column, scan)
-        ids = symbols[row, column][order] - np.uint16(1)
-        stream = skips_and_gaps(matrix.gaps(positions, scan, line_width > 0), pbits)
+        ((found, ids),) = read_entries(symbols, matrix, scan, line_width > 0)
+        stream = skips_and_gaps(found, pbits)
         coded = sparse.Coded(
             book,
             self.codebooks[book],

@@ -83,7 +83,7 @@ def survey(
     # Where nearly all elements are entries, their gaps alone cost more than the zeros among the symbols.
     if counts[0] * 20 < len(symbols):
         return Survey(counts, None, adapted)
-    return Survey(counts, analyse(matrix, counts, options.freedom(len(shape))), adapted)
+    return Survey(counts, analyse(matrix, counts, options.freedom(len(shape)), threads), adapted)
 
 
 @dataclass(frozen=True, eq=False)

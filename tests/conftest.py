@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from swsfmt.entropy import adaptive, kernels
+from swsfmt.entropy import adaptive, huffman, kernels
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
@@ -28,6 +28,7 @@ def each_kernel(request: pytest.FixtureRequest) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         if request.param == "bitarray":
             patch.setattr(kernels, "_native", None)
+            patch.setattr(huffman, "_native", None)
             patch.setattr(adaptive, "_native", None)
         yield
 

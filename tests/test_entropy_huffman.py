@@ -12,6 +12,9 @@ from hypothesis import strategies as st
 
 from swsfmt.entropy import huffman
 from swsfmt.entropy.huffman import KRAFT_ONE, MAX_LENGTH, canonical_codewords, code_lengths, kraft_sum
+from swsfmt.entropy.native import load
+
+pytestmark = pytest.mark.usefixtures("each_kernel")
 
 Counts = list[int]
 counts_lists = st.lists(st.integers(0, 1000), min_size=2, max_size=60).filter(lambda c: sum(n > 0 for n in c) >= 2)
@@ -202,3 +205,12 @@ def rfc_1951(lengths: list[int]) -> list[str]:
 def test_codewords_are_those_of_rfc_1951(counts: Counts) -> None:
     lengths = lengths_of(counts).tolist()
     assert text(lengths) == rfc_1951(lengths)
+
+
+@pytest.mark.skipif(huffman._native is None, reason="the extension is not built")
+@given(st.lists(st.integers(1, 2**40) | st.integers(1, 4), min_size=2, max_size=300))
+def test_both_kernels_make_the_same_code(counts: Counts) -> None:
+    """Of codes that are equally good there are many."""
+    leaves = np.sort(np.array(counts, np.int64))
+    native = load("swsfmt.entropy._native")
+    assert list(native.code_lengths(leaves, MAX_LENGTH)) == huffman._package_merge(leaves).tolist()

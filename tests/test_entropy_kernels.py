@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from swsfmt.entropy import kernels
+from swsfmt.entropy.native import load
 from swsfmt.entropy.prefix_code import PrefixCode, field_width
 from swsfmt.errors import PayloadError
 
@@ -164,3 +165,103 @@ def test_bytes_of_the_worked_example() -> None:
     gaps = kernels.encode_symbols(symbols_of(1, 2, 0, 2), canonical(2, 2, 1, 0))
     values = kernels.encode_symbols(symbols_of(0, 0, 2, 0), canonical(1, 0, 1))
     assert (gaps + values).tobytes() == bytes.fromhex("0B 01") == bits("11 0 10 0 0 0 1 0")
+
+
+def entries_by_hand(
+    symbols: np.ndarray, starts: list[int], numbers: list[int], last: int, fresh: bool
+) -> tuple[list[int], list[int], int]:
+    gaps, values = [], []
+    for line, start in zip(symbols.tolist(), starts, strict=True):
+        last = start - 1 if fresh else last
+        for number, symbol in zip(numbers, line, strict=True):
+            if symbol:
+                gaps.append(start + number - last - 1)
+                values.append(symbol - 1)
+                last = start + number
+    return gaps, values, last
+
+
+@given(
+    st.integers(1, 4),
+    st.integers(1, 23),
+    st.integers(0, 2**32),
+    st.sampled_from([0.0, 0.1, 0.9]),
+    st.booleans(),
+    st.booleans(),
+)
+@settings(deadline=None)
+def test_entries_of_lines(lines: int, places: int, seed: int, density: float, compact: bool, fresh: bool) -> None:
+    """Of a part of a matrix whose lines have 40 places that count."""
+    random = np.random.default_rng(seed)
+    symbols = (random.integers(1, 4097, (lines, places)) * (random.random((lines, places)) < density)).astype(np.uint16)
+    starts = 40 * np.arange(2, 2 + lines)
+    numbers = np.sort(random.permutation(40)[:places]) if compact else None
+    gaps, values, last = kernels.line_entries(symbols, starts, numbers, 71, fresh)
+    wanted = entries_by_hand(symbols, starts.tolist(), list(range(places) if numbers is None else numbers), 71, fresh)
+    assert (gaps.tolist(), values.tolist(), last) == wanted
+    assert (gaps.dtype, values.dtype) == (np.int64, np.uint16)
+
+
+# A matrix of 2 x 3 live positions in a tensor of 3 x 4.
+LIVE = np.array([4, 8]), np.array([0, 1, 3])
+native = pytest.mark.skipif(kernels.active() == "bitarray", reason="the extension is not built")
+
+
+@native
+@pytest.mark.parametrize("dtype", ["u1", "u2", "u4"])
+@pytest.mark.parametrize(
+    ("gaps", "skip", "position", "offsets", "places", "after"),
+    [
+        ([0, 1], 3, 2, None, [2, 4], 5),
+        ([0, 1], 3, 2, LIVE, [7, 9], 5),
+        ([3, 0], 3, 1, LIVE, [9], 5),
+        ([5], 7, 0, LIVE, [11], 6),
+        ([3], 3, 0, None, [], 3),
+    ],
+)
+def test_scatter(
+    gaps: list[int], skip: int, position: int, offsets: object, places: list[int], after: int, dtype: str
+) -> None:
+    out = np.zeros(12, dtype)
+    elements = np.arange(1, 1 + len(places)).astype(dtype)
+    assert kernels.scatter(symbols_of(*gaps), skip, elements, position, 2, 3, offsets, out) in (after, None)  # type: ignore[arg-type]
+    if kernels.active() == "native":
+        assert out[places].tolist() == elements.tolist()
+    assert np.count_nonzero(out) == len(places) * (kernels.active() == "native")
+
+
+@pytest.mark.parametrize(
+    ("gaps", "elements", "position"),
+    [([6], [1], 0), ([0], [1], 6), ([0], [], 0), ([3], [1], 0), ([0, 0], [1], 0), ([0], [1], 7)],
+    ids=["too far", "at the end", "no element", "a skip", "two entries", "past the end"],
+)
+def test_scatter_refuses(gaps: list[int], elements: list[int], position: int) -> None:
+    for offsets in (None, LIVE):
+        out = np.zeros(12, np.uint32)
+        found = kernels.scatter(symbols_of(*gaps), 3, np.array(elements, np.uint32), position, 2, 3, offsets, out)
+        assert found is None
+        assert not out.any()
+
+
+@native
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("code_lengths", (np.array([1]), 12)),
+        ("code_lengths", (np.ones(3, np.int64), 1)),
+        ("code_lengths", (np.ones(3, np.int64), 13)),
+        ("line_entries", (np.zeros(5, np.uint16), np.zeros(2, np.int64), b"", 0, False)),
+        ("line_entries", (np.zeros(5, np.uint16), b"", b"", 0, False)),
+        ("line_entries", (np.zeros(6, np.uint16), np.zeros(2, np.int64), np.zeros(2, np.int64), 0, False)),
+        ("scatter", (b"", 3, b"", 3, 0, 2, 3, b"", b"", bytearray(24))),
+        ("scatter", (b"", 3, b"", 4, -1, 2, 3, b"", b"", bytearray(24))),
+        ("scatter", (b"", 3, b"", 4, 0, 0, 3, b"", b"", bytearray(24))),
+        ("scatter", (b"", 3, b"", 4, 0, 2, 0, b"", b"", bytearray(24))),
+        ("scatter", (b"", 3, b"", 4, 0, 2, 3, b"", b"", bytearray(23))),
+        ("scatter", (b"", 3, b"", 4, 0, 2, 3, *LIVE[::-1], bytearray(24))),
+        ("scatter", (b"", 3, b"", 4, 0, 1 << 62, 1 << 62, b"", b"", bytearray(24))),
+    ],
+)
+def test_native_kernels_check_sizes(name: str, arguments: tuple[object, ...]) -> None:
+    with pytest.raises(ValueError, match=f"{name}: sizes do not fit"):
+        getattr(load("swsfmt.entropy._native"), name)(*arguments)

@@ -20,7 +20,7 @@ LAYERS = [
     ("codings", "elements", "names", "source", "atomic"),
     ("cursor", "codebook"),
     ("entropy",),
-    ("checksum", "dtypes", "limits", "sections", "foreign", "errors", "_version"),
+    ("checksum", "dtypes", "limits", "sections", "parallel", "foreign", "errors", "_version"),
 ]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 MODULES = sorted(ROOT.rglob("*.py"))

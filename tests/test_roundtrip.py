@@ -20,6 +20,7 @@ from swsfmt.codebook import Codebook
 from swsfmt.codings import dense, sparse
 from swsfmt.codings.common import Chunks, Stream, StreamKind, TensorInfo
 from swsfmt.codings.sparse import Coded, Scan
+from swsfmt.codings.sparse_entries import read_entries
 from swsfmt.codings.sparse_matrix import CompactMatrix, skips_and_gaps
 from swsfmt.dtypes import BY_NAME
 from swsfmt.entropy.bitmap import Form, Kind
@@ -284,10 +285,8 @@ GAP_TABLE, VALUE_TABLE = full_code(1 << PBITS), full_code(BOOK.count)
 
 def coded_draft(name: str, symbols: np.ndarray[Any, Any], coded: Coded) -> Draft:
     """A sparse draft of these symbols in the form `coded`, whose streams are made here."""
-    row, column = np.nonzero(symbols)
-    positions, order = coded.matrix.positions(row, column, coded.scan)
-    ids = symbols[row, column][order] - np.uint16(1)
-    gaps = skips_and_gaps(coded.matrix.gaps(positions, coded.scan, coded.line_ends), coded.pbits)
+    ((found, ids),) = read_entries(symbols, coded.matrix, coded.scan, coded.line_ends)
+    gaps = skips_and_gaps(found, coded.pbits)
     made = []
     for (kind, early), used, number in zip(
         ((coded.gaps.kind, GAP_TABLE), (coded.values.kind, VALUE_TABLE)), (gaps, ids), (0, 1), strict=True
@@ -298,7 +297,7 @@ def coded_draft(name: str, symbols: np.ndarray[Any, Any], coded: Coded) -> Draft
     if name == "early":
         made = [Stream(StreamKind.NEW_TABLE, GAP_TABLE), Stream(StreamKind.NEW_TABLE, VALUE_TABLE)]
     coded = replace(coded, gaps=made[0], values=made[1])
-    params, payload = sparse.encode(sparse.Params(len(row), coded), symbols)
+    params, payload = sparse.encode(sparse.Params(len(ids), coded), symbols)
     return Draft(name, sparse.ID, TensorInfo(F32, symbols.shape), params, payload)
 
 
@@ -367,15 +366,13 @@ def test_every_chunked_sparse_form(pbits: int) -> None:
     symbols = rng.integers(1, BOOK.count + 1, (200, 160)).astype(np.uint16)
     symbols[rng.random(symbols.shape) < 0.7] = 0
     symbols[30:50] = 0
-    row, column = np.nonzero(symbols)
     matrix = CompactMatrix(*symbols.shape, None, None)
     live = Form(Kind.ALL_LIVE)
-    assert len(row) > 4096
+    assert np.count_nonzero(symbols) > 4096
     kinds = StreamKind.FIXED, StreamKind.NEW_TABLE
     for chunk, gap_kind, value_kind, scan in itertools.product((1, 2, 3), kinds, kinds, Scan):
-        positions, order = matrix.positions(row, column, scan)
-        ids = symbols[row, column][order] - np.uint16(1)
-        gaps = skips_and_gaps(matrix.gaps(positions, scan, False), pbits)
+        ((found, ids),) = read_entries(symbols, matrix, scan, False)
+        gaps = skips_and_gaps(found, pbits)
         streams = []
         for kind, used, alphabet in ((gap_kind, gaps, 1 << pbits), (value_kind, ids, BOOK.count)):
             counts = np.bincount(used, minlength=alphabet)

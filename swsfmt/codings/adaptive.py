@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +15,7 @@ from ..dtypes import Bits
 from ..entropy import adaptive
 from ..entropy.adaptive import MAX_LINE, MAX_LINES, MAX_STRIDE, Model
 from ..errors import PayloadError
+from ..parallel import in_parallel
 from ..sections import Section, Span
 from .common import Decoded, Payload, Resources, TensorInfo
 from .sparse import Scan
@@ -26,7 +25,6 @@ ID = 5
 NAME = "adaptive"
 
 Symbols = npt.NDArray[np.uint16]
-T = TypeVar("T")
 
 _LIGHT, _NO_ZEROS, _STRIDE, _CHUNKS = 2, 4, 8, 16
 _LENGTH_BYTES = 4
@@ -169,12 +167,3 @@ def encode(params: Params, symbols: Symbols, threads: int = 1) -> bytes:
     parts = in_parallel(part, range(0, len(by_line), size), threads=threads)
     lengths = np.array([len(code) for code in parts[:-1]], "<u4")
     return b"".join([lengths.tobytes(), *parts])
-
-
-def in_parallel(part: Callable[..., T], *arguments: Sequence[object], threads: int) -> list[T]:
-    """The results of `part`, in order. The coder lets other threads run."""
-    workers = min(threads, len(arguments[0]))
-    if workers <= 1:
-        return list(map(part, *arguments))
-    with ThreadPoolExecutor(workers) as pool:
-        return list(pool.map(part, *arguments))

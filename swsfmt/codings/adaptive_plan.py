@@ -17,7 +17,8 @@ import numpy.typing as npt
 from ..codebook import Codebook
 from ..cursor import varint
 from ..entropy.adaptive import MAX_LINE, MAX_LINES
-from .adaptive import Params, Symbols, encode, in_parallel, write
+from ..parallel import in_parallel
+from .adaptive import Params, Symbols, encode, write
 from .common import TensorInfo
 from .sparse import Scan
 from .sparse_matrix import matrix_shape

@@ -36,7 +36,7 @@ from .common import (
     symbol_bits,
     width_of,
 )
-from .sparse_entries import Positions, read_entries, steps, whole_chunks
+from .sparse_entries import Positions, line_counts, read_entries, steps, whole_chunks
 from .sparse_matrix import CompactMatrix, matrix_shape, skips_and_gaps
 
 ID = 4
@@ -225,11 +225,11 @@ def decode(params: Params, tensor: TensorInfo, payload: Payload, threads: int = 
         if reader.position > start:
             spans.append(Span(section, start, reader.position))
 
-    line_counts = None
+    in_lines = None
     if p.line_ends:
-        line_counts = reader.fields(p.matrix.lines(p.scan), p.line_width, "line counts")
-        if int(line_counts.sum()) != params.entries:
-            raise PayloadError(f"the line counts sum up to {int(line_counts.sum())}, not {params.entries}")
+        in_lines = reader.fields(p.matrix.lines(p.scan), p.line_width, "line counts")
+        if int(in_lines.sum()) != params.entries:
+            raise PayloadError(f"the line counts sum up to {int(in_lines.sum())}, not {params.entries}")
         span(Section.ROW_ENDS, 0)
     start = reader.position
     told = read_chunk_table(reader, params.entries, p) if p.chunks.code else None
@@ -249,17 +249,20 @@ def decode(params: Params, tensor: TensorInfo, payload: Payload, threads: int = 
     span(Section.COLUMN_INDICES, start)
     start = reader.position
     out = _zeros(tensor, out)
-    cursor = Positions(p.matrix.size, p.pbits, line_counts, p.matrix.line_length(p.scan))
+    cursor = Positions(p.matrix, p.scan, p.pbits, in_lines)
     found = []
     for gaps in blocks:
         count = int(np.count_nonzero(gaps != (1 << p.pbits) - 1))
         values, reader.position = kernels.decode_symbols(reader.bits, reader.position, count, p.values.code)
         if told is not None:
             found.append(chunk_table(gaps, values, p))
+        elements = p.codebook.values[values]
+        if cursor.scatter(gaps, elements, out):
+            continue
         done = 0
         for positions in cursor.after(gaps):
             flat = p.matrix.flat_indices(positions, p.scan)
-            out[flat] = p.codebook.values[values[done : done + len(flat)]]
+            out[flat] = elements[done : done + len(flat)]
             done += len(flat)
     span(Section.VALUES, start)
     if told is not None:
@@ -352,18 +355,16 @@ def encode(params: Params, symbols: npt.NDArray[np.uint16], threads: int = 1) ->
     p = params.coded
     if p is None:
         return params, b""
-    line_counts = np.zeros(p.matrix.lines(p.scan) if p.line_ends else 0, np.int64)
     table, gap_bits, value_bits = [], bitarray(endian="little"), bitarray(endian="little")
-    for lines, gaps, values in whole_chunks(read_entries(symbols, p.matrix, p.scan, p.line_ends), p.chunks.size):
-        if p.line_ends:
-            line_counts += np.bincount(lines, minlength=len(line_counts))
+    for gaps, values in whole_chunks(read_entries(symbols, p.matrix, p.scan, p.line_ends), p.chunks.size):
         gap_symbols = skips_and_gaps(gaps, p.pbits)
         if p.chunks.code:
             table.append(chunk_table(gap_symbols, values, p))
         gap_bits.extend(kernels.encode_symbols(gap_symbols, p.gaps.code, threads))
         value_bits.extend(kernels.encode_symbols(values, p.values.code, threads))
     writer = BitWriter()
-    writer.fields(line_counts, p.line_width)
+    if p.line_ends:
+        writer.fields(line_counts(symbols, p.matrix, p.scan), p.line_width)
     if table:
         rows = np.concatenate(table)
         has_column = (True, p.values.kind != StreamKind.FIXED, True)

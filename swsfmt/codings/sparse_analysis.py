@@ -14,11 +14,12 @@ import numpy.typing as npt
 
 from ..entropy.bitmap import Live
 from ..limits import DEFAULT_LIMITS
+from ..parallel import in_parallel
 from .choose import chunks_for
 from .common import width_of
 from .sparse import Scan
-from .sparse_entries import entries
-from .sparse_matrix import CompactMatrix, Indices, index_type, stable_order
+from .sparse_entries import line_counts, read_entries
+from .sparse_matrix import CompactMatrix, Indices
 
 # Gaps up to this are counted in an array, which is faster than a sort; of longer ones there are few.
 _COUNTABLE = 1 << 16
@@ -57,7 +58,9 @@ class Analysis:
     geometries: list[Geometry]
 
 
-def analyse(symbols: npt.NDArray[np.uint16], counts: npt.NDArray[np.int64], freedom: Freedom) -> Analysis:
+def analyse(
+    symbols: npt.NDArray[np.uint16], counts: npt.NDArray[np.int64], freedom: Freedom, threads: int = 1
+) -> Analysis:
     """Count the gaps of a matrix of symbols, shape (rows, columns).
 
     counts : how often each symbol occurs, zero first; int64 of shape (count of the codebook + 1,).
@@ -66,22 +69,22 @@ def analyse(symbols: npt.NDArray[np.uint16], counts: npt.NDArray[np.int64], free
     if total == 0:
         return Analysis(0, counts[1:], [])
     scans = list(Scan) if freedom.scan is None else [freedom.scan]
+    # Where there are chunks there are no line ends. Without chunks it is done before threads have started.
+    chunked = chunks_for(total).code > 0
     matrices = _compactions(symbols, freedom.compact)
-    flat = [(_Rows(matrix), _Columns(matrix)) for matrix in matrices]
-    compactions = [matrix.compaction() for matrix in matrices]
-    for row, column in entries(symbols):
-        for compact, counters in zip(compactions, flat, strict=True):
-            live_row, live_column = compact(row, column)
-            for scan in scans:
-                counters[scan].add(live_row, live_column)
-    few = list(entries(symbols)) if not chunks_for(total).code else []
-    geometries = []
-    for matrix, counters in zip(matrices, flat, strict=True):
-        for scan in scans:
-            geometries.append(Geometry(matrix, scan, 0, *counters[scan].gaps()))
-            if few:
-                row, column = (np.concatenate(parts) for parts in zip(*few, strict=True))
-                geometries.append(_with_line_ends(matrix, row, column, scan))
+    choices = product(matrices, scans, [False] if chunked else [False, True])
+    # The last one has all live rows and columns that any of them has; there may be as many as elements.
+    rows, columns = matrices[-1].ranks()
+
+    def geometry(matrix: CompactMatrix, scan: Scan, line_ends: bool) -> Geometry:
+        found = _Counts()
+        ranks = None if matrix.live_rows is None else rows, None if matrix.live_columns is None else columns
+        for gaps, _ in read_entries(symbols, matrix, scan, line_ends, ranks):
+            found.add(gaps)
+        line_width = width_of(line_counts(symbols, matrix, scan)) if line_ends else 0
+        return Geometry(matrix, scan, line_width, *found.gaps())
+
+    geometries = in_parallel(geometry, *zip(*choices, strict=True), threads=threads if chunked else 1)
     return Analysis(total, counts[1:], geometries)
 
 
@@ -97,13 +100,6 @@ def _compactions(symbols: npt.NDArray[np.uint16], compact: bool) -> list[Compact
             choices[axis].append(live)
     rows, columns = symbols.shape
     return [CompactMatrix(rows, columns, live_rows, live_columns) for live_rows, live_columns in product(*choices)]
-
-
-def _with_line_ends(matrix: CompactMatrix, row: Indices, column: Indices, scan: Scan) -> Geometry:
-    positions, _ = matrix.positions(row, column, scan)
-    line_width = width_of(np.bincount(positions // matrix.line_length(scan)))
-    gaps = matrix.gaps(positions, scan, line_ends=True)
-    return Geometry(matrix, scan, line_width, *np.unique(gaps, return_counts=True))
 
 
 class _Counts:
@@ -128,52 +124,3 @@ class _Counts:
             return short, self._counts[short]
         long, counts = np.unique(np.concatenate(self._long), return_counts=True)
         return np.concatenate([short, long]), np.concatenate([self._counts[short], counts])
-
-
-class _Rows:
-    """The gaps of a matrix that is read row by row, from its entries in this order, block after block."""
-
-    def __init__(self, matrix: CompactMatrix) -> None:
-        self._columns = matrix.line_length(Scan.ROWS)
-        self._last = -1
-        self._counts = _Counts()
-
-    def add(self, row: Indices, column: Indices) -> None:
-        positions = row * self._columns + column
-        self._counts.add(np.diff(positions, prepend=self._last) - 1)
-        self._last = int(positions[-1])
-
-    def gaps(self) -> tuple[Indices, Indices]:
-        return self._counts.gaps()
-
-
-class _Columns:
-    """The gaps of a matrix that is read column by column, from its entries row by row, block after block.
-
-    Within a column a gap is known when its second entry comes; those that lead from column to column come at the end.
-    """
-
-    def __init__(self, matrix: CompactMatrix) -> None:
-        self._rows, columns = matrix.line_length(Scan.COLUMNS), matrix.lines(Scan.COLUMNS)
-        # Rows of the first and of the last entry of each column, -1 where there is none yet.
-        self._first = np.full(columns, -1, index_type(self._rows))
-        self._last = self._first.copy()
-        self._counts = _Counts()
-
-    def add(self, row: Indices, column: Indices) -> None:
-        order = stable_order(column, len(self._first))
-        row, column = row[order], column[order]
-        starts = np.flatnonzero(np.diff(column, prepend=-1))
-        before = np.concatenate([row[:1], row[:-1]])
-        before[starts] = self._last[column[starts]]
-        new = starts[before[starts] < 0]
-        self._first[column[new]] = row[new]
-        ends = np.append(starts[1:], len(row)) - 1
-        self._last[column[ends]] = row[ends]
-        self._counts.add(np.delete(row - before - 1, new))
-
-    def gaps(self) -> tuple[Indices, Indices]:
-        used = np.flatnonzero(self._first >= 0)
-        first, last = used * self._rows + self._first[used], used * self._rows + self._last[used]
-        self._counts.add(first - np.concatenate([[-1], last[:-1]]) - 1)
-        return self._counts.gaps()

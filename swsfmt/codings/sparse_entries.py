@@ -11,58 +11,73 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from ..dtypes import Bits
+from ..entropy import kernels
 from ..errors import PayloadError
-from .sparse_matrix import CompactMatrix, Indices
+from .sparse_matrix import CompactMatrix, Indices, Ranks
 
 # Elements that are looked at in one go.
 _BLOCK = 1 << 18
-# Rows of a transposed matrix that are copied in one go, at least: so many elements share a line of the cache.
+# Lines of a transposed matrix that are copied in one go, at least: so many elements share a line of the cache.
 _STRIP = 32
 
 
 class Entries(NamedTuple):
-    """Entries that follow each other: the line of each, the gap before it, and its value."""
+    """Entries that follow each other: the gap before each, and its value."""
 
-    lines: Indices
     gaps: Indices
     values: npt.NDArray[np.uint16]
 
     def part(self, which: slice) -> Entries:
-        return Entries(self.lines[which], self.gaps[which], self.values[which])
-
-
-def entries(symbols: npt.NDArray[np.uint16]) -> Iterator[tuple[Indices, Indices]]:
-    """Rows and columns of the symbols that are not zero, row by row, in blocks of at least one entry."""
-    rows, columns = symbols.shape
-    # A transposed matrix is copied, a few rows at a time.
-    strip = rows if symbols.flags.c_contiguous else max(_STRIP, _BLOCK // columns)
-    for top in range(0, rows, strip):
-        flat = np.ascontiguousarray(symbols[top : top + strip]).reshape(-1)
-        for start in range(0, len(flat), _BLOCK):
-            places = start + np.flatnonzero(flat[start : start + _BLOCK] != 0)
-            if len(places):
-                row = places // columns
-                yield top + row, places - row * columns
+        return Entries(self.gaps[which], self.values[which])
 
 
 def read_entries(
-    symbols: npt.NDArray[np.uint16], matrix: CompactMatrix, scan: int, line_ends: bool
+    symbols: npt.NDArray[np.uint16],
+    matrix: CompactMatrix,
+    scan: int,
+    line_ends: bool,
+    ranks: tuple[Ranks | None, Ranks | None] | None = None,
 ) -> Iterator[Entries]:
-    """The entries of a matrix of codebook symbols, shape (rows, columns)."""
-    compact, length, last = matrix.compaction(), matrix.line_length(scan), -1
-    # By columns it is the transposed matrix that is read row by row.
-    symbols = symbols if scan == 0 else symbols.T
-    for first, second in entries(symbols):
-        row, column = (first, second) if scan == 0 else (second, first)
-        live_row, live_column = compact(row, column)
-        line, place = (live_row, live_column) if scan == 0 else (live_column, live_row)
-        positions = line * length + place
-        gaps = np.diff(positions, prepend=last) - 1
-        if line_ends:
-            starts = np.diff(line, prepend=last // length) > 0
-            gaps[starts] = place[starts]
-        last = int(positions[-1])
-        yield Entries(line, gaps, symbols[first, second] - np.uint16(1))
+    """The entries of a matrix of codebook symbols, shape (rows, columns).
+
+    ranks : of the matrix, where they are known
+    """
+    length, last = matrix.line_length(scan), -1
+    line_numbers, place_numbers = (matrix.ranks() if ranks is None else ranks)[:: -1 if scan else 1]
+    for top, left, strip in _strips(symbols if scan == 0 else symbols.T):
+        lines, places = slice(top, top + strip.shape[0]), slice(left, left + strip.shape[1])
+        starts = length * (np.arange(*lines.indices(lines.stop)) if line_numbers is None else line_numbers[lines])
+        numbers = None if place_numbers is None else place_numbers[places].astype(np.int64)
+        if numbers is None:
+            starts = starts + left
+        gaps, values, last = kernels.line_entries(
+            strip, starts.astype(np.int64), numbers, last, line_ends and left == 0
+        )
+        if len(gaps):
+            yield Entries(gaps, values)
+
+
+def _strips(matrix: npt.NDArray[np.uint16]) -> Iterator[tuple[int, int, npt.NDArray[np.uint16]]]:
+    """The matrix in parts of some whole lines, or of a part of one line: its first line and place, and the part."""
+    lines, places = matrix.shape
+    # A transposed matrix is copied, a few lines at a time.
+    height = max(1 if matrix.flags.c_contiguous else _STRIP, _BLOCK // places)
+    for top in range(0, lines, height):
+        strip = np.ascontiguousarray(matrix[top : top + height])
+        if places <= _BLOCK:
+            yield top, 0, strip
+            continue
+        for line in range(len(strip)):
+            for left in range(0, places, _BLOCK):
+                yield top + line, left, strip[line : line + 1, left : left + _BLOCK]
+
+
+def line_counts(symbols: npt.NDArray[np.uint16], matrix: CompactMatrix, scan: int) -> npt.NDArray[np.int64]:
+    """How many entries each live line of a matrix of codebook symbols has."""
+    counts: npt.NDArray[np.int64] = np.count_nonzero(symbols, axis=1 - scan)
+    live = (matrix.live_rows, matrix.live_columns)[scan]
+    return counts if live is None else counts[live]
 
 
 def whole_chunks(blocks: Iterator[Entries], chunk: int) -> Iterator[Entries]:
@@ -84,8 +99,10 @@ def whole_chunks(blocks: Iterator[Entries], chunk: int) -> Iterator[Entries]:
 
 
 def _joined(blocks: list[Entries]) -> Entries:
-    lines, gaps, values = zip(*blocks, strict=True)
-    return Entries(np.concatenate(lines), np.concatenate(gaps), np.concatenate(values))
+    if len(blocks) == 1:
+        return blocks[0]
+    gaps, values = zip(*blocks, strict=True)
+    return Entries(np.concatenate(gaps), np.concatenate(values))
 
 
 def steps(gaps: npt.NDArray[np.uint16], pbits: int) -> npt.NDArray[np.int64]:
@@ -102,17 +119,27 @@ def flat_positions(gaps: npt.NDArray[np.uint16], pbits: int) -> npt.NDArray[np.i
 
 
 class Positions:
-    """Turns gap symbols, which are given block after block, into positions in a matrix.
+    """Turns gap symbols, which are given block after block, into positions in a matrix that is read by `scan`.
 
-    size : of the matrix without dead rows and columns.
-    line_counts : entries of each line, None where gaps run on from line to line. line_length : positions in a line.
+    line_counts : entries of each line, None where gaps run on from line to line
     """
 
-    def __init__(self, size: int, pbits: int, line_counts: npt.NDArray[np.int64] | None, line_length: int) -> None:
-        self._size = size
+    def __init__(self, matrix: CompactMatrix, scan: int, pbits: int, line_counts: Indices | None) -> None:
+        self._matrix, self._scan = matrix, scan
         self._pbits = pbits
-        self._lines = None if line_counts is None else _Lines(line_counts, line_length)
+        self._lines = None if line_counts is None else _Lines(line_counts, matrix.line_length(scan))
         self._cursor = self._entries = 0
+
+    def scatter(self, gaps: npt.NDArray[np.uint16], elements: Bits, out: Bits) -> bool:
+        """Put the elements where the gaps lead, all at once; whether that could be done. If not, nothing changes."""
+        if self._lines is not None:
+            return False
+        lines, length = self._matrix.lines(self._scan), self._matrix.line_length(self._scan)
+        skip, offsets = (1 << self._pbits) - 1, self._matrix.offsets(self._scan)
+        after = kernels.scatter(gaps, skip, elements, self._cursor, lines, length, offsets, out)
+        if after is not None:
+            self._cursor = after
+        return after is not None
 
     def after(self, gaps: npt.NDArray[np.uint16]) -> Iterator[npt.NDArray[np.int64]]:
         """The positions of the entries that come next. Raises `PayloadError` outside of the matrix or of a line."""
@@ -122,8 +149,8 @@ class Positions:
             self._cursor += int(steps(block, self._pbits).sum())
             if self._lines is not None:
                 yield self._lines.positions(after, self._entries)
-            elif len(after) and int(after[-1]) > self._size:
-                raise PayloadError(f"an entry at position {int(after[-1]) - 1} of {self._size}")
+            elif len(after) and int(after[-1]) > self._matrix.size:
+                raise PayloadError(f"an entry at position {int(after[-1]) - 1} of {self._matrix.size}")
             else:
                 yield after - 1
             self._entries += len(after)

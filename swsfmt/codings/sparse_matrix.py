@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -13,6 +12,7 @@ import numpy.typing as npt
 from ..entropy.bitmap import Live
 
 Indices = npt.NDArray[np.int64]
+Ranks = npt.NDArray[np.signedinteger]
 
 
 def matrix_shape(shape: tuple[int, ...]) -> tuple[int, int]:
@@ -22,22 +22,12 @@ def matrix_shape(shape: tuple[int, ...]) -> tuple[int, int]:
     return shape[0], math.prod(shape[1:])
 
 
-def _ranks(live: Live) -> npt.NDArray[np.signedinteger]:
-    """How many live lines come before each live one."""
-    ranks = live.astype(index_type(len(live)))
+def _ranks(live: Live) -> Ranks:
+    """How many live lines come before each live one, in four bytes if they fit."""
+    ranks: Ranks = live.astype(np.int32 if len(live) < 1 << 31 else np.int64)
     np.cumsum(ranks, out=ranks)
     ranks -= 1
     return ranks
-
-
-def index_type(count: int) -> type[np.signedinteger]:
-    """A type for numbers from -1 to `count`, in four bytes if they fit: a vector has as many lines as elements."""
-    return np.int32 if count < 1 << 31 else np.int64
-
-
-def stable_order(line: Indices, lines: int) -> Indices:
-    """The order in which lines ascend; for 16 bits it is a radix sort."""
-    return np.argsort(line.astype(np.uint16) if lines <= 1 << 16 else line, kind="stable")
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,38 +80,10 @@ class CompactMatrix:
         column = np.arange(self.columns) if self.live_columns is None else np.flatnonzero(self.live_columns)
         return (row * self.columns, column) if scan == 0 else (column, row * self.columns)
 
-    def compaction(self) -> Callable[[Indices, Indices], tuple[Indices, Indices]]:
-        """A function from the numbers of rows and columns, which are live, to their numbers among the live ones."""
+    def ranks(self) -> tuple[Ranks | None, Ranks | None]:
+        """How many live ones come before each row and each column; None where all live."""
         rows, columns = (None if live is None else _ranks(live) for live in (self.live_rows, self.live_columns))
-
-        def compact(row: Indices, column: Indices) -> tuple[Indices, Indices]:
-            return (
-                row if rows is None else rows[row].astype(np.int64),
-                column if columns is None else columns[column].astype(np.int64),
-            )
-
-        return compact
-
-    def positions(self, row: Indices, column: Indices, scan: int) -> tuple[Indices, Indices]:
-        """Positions of the entries at these coordinates, given row by row, and the order that makes them ascend."""
-        row, column = self.compaction()(row, column)
-        line, place = (row, column) if scan == 0 else (column, row)
-        positions = line * self.line_length(scan) + place
-        if scan == 0:
-            return positions, np.arange(len(positions))
-        # Entries come row by row: a stable sort by column is all that is needed.
-        order = stable_order(line, self.lines(scan))
-        return positions[order], order
-
-    def gaps(self, positions: Indices, scan: int, line_ends: bool) -> Indices:
-        """Dead positions between each entry and the one before it, or its line's start."""
-        gaps = np.diff(positions, prepend=-1) - 1
-        if line_ends:
-            length = self.line_length(scan)
-            line = positions // length
-            first = np.diff(line, prepend=-1) > 0
-            gaps[first] = positions[first] - line[first] * length
-        return gaps
+        return rows, columns
 
 
 def skips_and_gaps(gaps: Indices, pbits: int) -> npt.NDArray[np.uint16]:

@@ -62,6 +62,30 @@ def symbols_of(
     return symbols, counts
 
 
+def line_entries(
+    symbols: npt.NDArray[np.uint16],
+    starts: npt.NDArray[np.int64],
+    numbers: npt.NDArray[np.int64] | None,
+    last: int,
+    fresh: bool,
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint16], int]:
+    flat = symbols.reshape(-1)
+    found = np.flatnonzero(flat != 0)
+    line = found // symbols.shape[1]
+    place = found - line * symbols.shape[1]
+    if numbers is not None:
+        place = numbers[place]
+    positions = starts[line] + place
+    gaps = np.diff(positions, prepend=last) - 1
+    if fresh:
+        first = np.diff(line, prepend=-1) > 0
+        gaps[first] = place[first]
+        last = int(starts[-1]) - 1
+    if len(positions):
+        last = max(last, int(positions[-1]))
+    return gaps, flat[found] - np.uint16(1), last
+
+
 def chunk_bits(symbols: npt.NDArray[np.uint16], code: PrefixCode, chunk: int) -> npt.NDArray[np.int64]:
     return np.add.reduceat(code.lengths[symbols], np.arange(0, len(symbols), chunk), dtype=np.int64)
 

@@ -647,6 +647,96 @@ static int symbols_by_size(const Hash *h, const uint8_t *data, size_t n, uint16_
     }
 }
 
+/* ---- matrices to gaps and values --------------------------------------------------------------------------------- */
+
+/* Lines of symbols, with the position of each line's first place and, or NULL, the numbers of the places. */
+typedef struct {
+    const uint16_t *symbols;
+    size_t lines, places;
+    const int64_t *starts, *numbers;
+} Strip;
+
+static size_t count_entries(const Strip *s)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < s->lines * s->places; i++)
+        count += s->symbols[i] != 0;
+    return count;
+}
+
+/* The gap before each entry and its value; there is room for one entry more than there are. Returns the last position.
+ * fresh: the gap before the first entry of a line counts from the start of the line, not from the entry before. */
+static int64_t line_entries(const Strip *s, int64_t last, int fresh, int64_t *gaps, uint16_t *values)
+{
+    for (size_t l = 0; l < s->lines; l++) {
+        const uint16_t *line = s->symbols + l * s->places;
+        int64_t start = s->starts[l];
+        if (fresh)
+            last = start - 1;
+        for (size_t p = 0; p < s->places;) {
+            uint64_t four = 1;
+            if (s->places - p >= 4)
+                memcpy(&four, line + p, 8);
+            if (four == 0) {
+                p += 4;
+                continue;
+            }
+            size_t stop = s->places - p >= 4 ? p + 4 : s->places;
+            for (; p < stop; p++) {
+                /* Written in any case, and kept where it is an entry: no branch to guess. */
+                int64_t position = start + (s->numbers ? s->numbers[p] : (int64_t)p);
+                int is_entry = line[p] != 0;
+                *gaps = position - last - 1;
+                *values = (uint16_t)(line[p] - 1);
+                gaps += is_entry, values += is_entry;
+                last = is_entry ? position : last;
+            }
+        }
+    }
+    return last;
+}
+
+/* ---- code lengths ------------------------------------------------------------------------------------------------ */
+
+/* Package-merge (see huffman.py) for `n` >= 2 counts in ascending order, lengths of at most `limit`. Returns 0 where there is no memory. */
+static int package_merge(const int64_t *counts, size_t n, int limit, uint8_t *lengths)
+{
+    int64_t *items = malloc(3 * n * sizeof *items), *packages = items + 2 * n;
+    uint8_t *is_package = malloc((size_t)limit * 2 * n);
+    size_t made = 0;
+    if (items == NULL || is_package == NULL) {
+        free(items);
+        free(is_package);
+        return 0;
+    }
+    for (int level = 0; level < limit; level++) {
+        uint8_t *kinds = is_package + (size_t)level * 2 * n;
+        size_t leaf = 0, package = 0, total = n + made;
+        for (size_t i = 0; i < total; i++) {
+            kinds[i] = leaf == n || (package < made && packages[package] < counts[leaf]);
+            items[i] = kinds[i] ? packages[package++] : counts[leaf++];
+        }
+        made = total / 2;
+        for (size_t i = 0; i < made; i++)
+            packages[i] = items[2 * i] + items[2 * i + 1];
+    }
+    /* The first 2n - 2 items of the last list are the solution; a leaf among them adds one to its length. */
+    memset(lengths, 0, n);
+    size_t taken = 2 * n - 2;
+    for (int level = limit - 1; level >= 0; level--) {
+        const uint8_t *kinds = is_package + (size_t)level * 2 * n;
+        size_t in_packages = 0;
+        for (size_t i = 0; i < taken; i++)
+            in_packages += kinds[i];
+        for (size_t i = 0; i < taken - in_packages; i++)
+            lengths[i]++;
+        taken = 2 * in_packages;
+    }
+    free(items);
+    free(is_package);
+    return 1;
+}
+
 /* ---- Python ------------------------------------------------------------------------------------------------------ */
 
 typedef struct {
@@ -792,6 +882,55 @@ static PyObject *py_decode_sparse(PyObject *self, PyObject *args)
     PyBuffer_Release(&data);
     PyBuffer_Release(&elements);
     PyBuffer_Release(&starts);
+    PyBuffer_Release(&line_offsets);
+    PyBuffer_Release(&place_offsets);
+    PyBuffer_Release(&out);
+    return result;
+}
+
+/* scatter(gaps, skip, elements, bytes, position, lines, line_length, line_offsets, place_offsets, out)
+ * -> the position after all gaps, or None where they leave the matrix or are not those of as many elements.
+ * line_offsets is empty where positions are elements. `out` is written only where the gaps fit. */
+static PyObject *py_scatter(PyObject *self, PyObject *args)
+{
+    (void)self;
+    Py_buffer gaps, elements, line_offsets, place_offsets, out;
+    Py_ssize_t position, lines, line_length;
+    int bytes, skip;
+    if (!PyArg_ParseTuple(args, "y*iy*innny*y*w*", &gaps, &skip, &elements, &bytes, &position, &lines, &line_length,
+                          &line_offsets, &place_offsets, &out))
+        return NULL;
+    PyObject *result = NULL;
+    int mapped = line_offsets.len > 0;
+    int sound = (bytes == 1 || bytes == 2 || bytes == 4) && position >= 0 && lines > 0 && line_length > 0 &&
+                lines <= PY_SSIZE_T_MAX / line_length &&
+                (mapped ? line_offsets.len == (Py_ssize_t)sizeof(int64_t) * lines &&
+                              place_offsets.len == (Py_ssize_t)sizeof(int64_t) * line_length
+                        : out.len / bytes / line_length >= lines);
+    if (sound) {
+        const uint16_t *symbols = gaps.buf;
+        size_t n = (size_t)gaps.len / 2;
+        uint64_t found = 0, sum = 0, size = (uint64_t)lines * (uint64_t)line_length;
+        for (size_t i = 0; i < n; i++) {
+            found += symbols[i] != skip;
+            sum += symbols[i];
+        }
+        if (found == (uint64_t)(elements.len / bytes) && (uint64_t)position <= size &&
+            sum + found <= size - (uint64_t)position) {
+            Geometry g = {mapped ? line_offsets.buf : NULL, mapped ? place_offsets.buf : NULL, (uint64_t)line_length,
+                          0};
+            Py_BEGIN_ALLOW_THREADS
+            scatter(&g, (uint64_t)position, symbols, n, (uint16_t)skip, elements.buf, out.buf, bytes);
+            Py_END_ALLOW_THREADS
+            result = PyLong_FromUnsignedLongLong((unsigned long long)position + sum + found);
+        } else {
+            result = Py_NewRef(Py_None);
+        }
+    } else {
+        PyErr_SetString(PyExc_ValueError, "scatter: sizes do not fit");
+    }
+    PyBuffer_Release(&gaps);
+    PyBuffer_Release(&elements);
     PyBuffer_Release(&line_offsets);
     PyBuffer_Release(&place_offsets);
     PyBuffer_Release(&out);
@@ -982,10 +1121,79 @@ static PyObject *py_symbols(PyObject *self, PyObject *args)
     return result;
 }
 
+/* line_entries(symbols, starts, numbers, last, fresh) -> (gaps: bytes of int64, values: bytes of uint16, last), each
+ * with one element more than there are entries.
+ * symbols: uint16, as many equal lines as there are starts. numbers: int64, one for each place, or empty. */
+static PyObject *py_line_entries(PyObject *self, PyObject *args)
+{
+    (void)self;
+    Py_buffer symbols, starts, numbers;
+    long long last;
+    int fresh;
+    if (!PyArg_ParseTuple(args, "y*y*y*Lp", &symbols, &starts, &numbers, &last, &fresh))
+        return NULL;
+    PyObject *result = NULL;
+    size_t lines = (size_t)starts.len / sizeof(int64_t), size = (size_t)symbols.len / 2;
+    Strip strip = {symbols.buf, lines, lines > 0 ? size / lines : 0, starts.buf, numbers.len > 0 ? numbers.buf : NULL};
+    if (strip.lines * strip.places == size &&
+        (numbers.len == 0 || (size_t)numbers.len == strip.places * sizeof(int64_t))) {
+        size_t count;
+        Py_BEGIN_ALLOW_THREADS
+        count = count_entries(&strip);
+        Py_END_ALLOW_THREADS
+        PyObject *gaps = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)((count + 1) * sizeof(int64_t)));
+        PyObject *values = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)((count + 1) * sizeof(uint16_t)));
+        if (gaps != NULL && values != NULL) {
+            int64_t *to = (int64_t *)(void *)PyBytes_AsString(gaps);
+            uint16_t *to_values = (uint16_t *)(void *)PyBytes_AsString(values);
+            Py_BEGIN_ALLOW_THREADS
+            to[count] = 0, to_values[count] = 0;
+            last = line_entries(&strip, last, fresh, to, to_values);
+            Py_END_ALLOW_THREADS
+            result = Py_BuildValue("OOL", gaps, values, last);
+        }
+        Py_XDECREF(gaps);
+        Py_XDECREF(values);
+    } else {
+        PyErr_SetString(PyExc_ValueError, "line_entries: sizes do not fit");
+    }
+    PyBuffer_Release(&symbols);
+    PyBuffer_Release(&starts);
+    PyBuffer_Release(&numbers);
+    return result;
+}
+
+/* code_lengths(counts, limit) -> bytes: the length of each codeword, at most `limit` <= 12 bits
+ * counts: int64, ascending, 2 to 2**limit of them */
+static PyObject *py_code_lengths(PyObject *self, PyObject *args)
+{
+    (void)self;
+    Py_buffer counts;
+    int limit;
+    if (!PyArg_ParseTuple(args, "y*i", &counts, &limit))
+        return NULL;
+    PyObject *result = NULL;
+    size_t n = (size_t)counts.len / sizeof(int64_t);
+    uint8_t lengths[PATTERNS];
+    if (limit >= 1 && limit <= MAX_LENGTH && n >= 2 && n <= (size_t)1 << limit) {
+        if (package_merge(counts.buf, n, limit, lengths))
+            result = Py_BuildValue("y#", (const char *)lengths, (Py_ssize_t)n);
+        else
+            PyErr_NoMemory();
+    } else {
+        PyErr_SetString(PyExc_ValueError, "code_lengths: sizes do not fit");
+    }
+    PyBuffer_Release(&counts);
+    return result;
+}
+
 static PyMethodDef methods[] = {
     {"decode_dense", py_decode_dense, METH_VARARGS, NULL},
     {"decode_sparse", py_decode_sparse, METH_VARARGS, NULL},
     {"decode_gaps", py_decode_gaps, METH_VARARGS, NULL},
+    {"scatter", py_scatter, METH_VARARGS, NULL},
+    {"line_entries", py_line_entries, METH_VARARGS, NULL},
+    {"code_lengths", py_code_lengths, METH_VARARGS, NULL},
     {"encode_symbols", py_encode_symbols, METH_VARARGS, NULL},
     {"chunk_bits", py_chunk_bits, METH_VARARGS, NULL},
     {"distinct", py_distinct, METH_VARARGS, NULL},

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from ..errors import PayloadError
 from . import _adaptive_fallback
-from .kernels import load
+from .native import load
 
 Symbols = npt.NDArray[np.uint16]
 

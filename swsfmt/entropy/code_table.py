@@ -6,6 +6,8 @@ that is shorter by more. `cheapest_code` tries a few and takes the smallest sum.
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import numpy.typing as npt
 
@@ -13,6 +15,10 @@ from .bits import BitReader, BitWriter, gamma_bits
 from .huffman import KRAFT_ONE, MAX_LENGTH, code_lengths
 from .prefix_code import PrefixCode, field_width
 
+# Bits of the token of a used symbol, by how far its length is from the one before it: 0, 1, more.
+_STEP_BITS = np.array([1, 3, 7])
+# Bits of the token of so many unused symbols.
+_HOLE_BITS = np.array([0] + [3 + gamma_bits(hole) for hole in range(1, KRAFT_ONE)])
 # Half-widths of the smoothing window, in 64ths of the symbol's own number.
 _WINDOWS = (1, 4, 12, 25)
 
@@ -35,10 +41,11 @@ def table_bits(code: PrefixCode) -> int:
     if code.single is not None:
         return 1 + field_width(code.alphabet)
     used = np.flatnonzero(code.lengths)
-    steps = np.abs(np.diff(code.lengths[used].astype(np.int64)))
-    holes = np.diff(used, prepend=-1) - 1
-    size = 1 + 4 + 1 + int(np.select([steps == 0, steps == 1], [1, 3], 7).sum())
-    return size + sum(3 + gamma_bits(hole) for hole in holes[holes > 0].tolist())
+    lengths = code.lengths[used].astype(np.int64)
+    steps = np.abs(lengths[1:] - lengths[:-1])
+    holes = used[1:] - used[:-1] - 1
+    tokens = _STEP_BITS[np.minimum(steps, 2)].sum() + _HOLE_BITS[holes].sum() + _HOLE_BITS[used[0]]
+    return 1 + 4 + 1 + int(tokens)
 
 
 def write_table(writer: BitWriter, code: PrefixCode) -> None:
@@ -104,15 +111,19 @@ def _check_length(reader: BitReader, length: int) -> int:
 
 def _smoothed(counts: npt.NDArray[np.int64], window: int) -> npt.NDArray[np.int64]:
     """Moving average of the counts, window growing with the symbol; the last symbol (the skip) keeps its own."""
-    body = counts[:-1]
-    n = len(body)
-    index = np.arange(n)
+    low, high = _bounds(len(counts) - 1, window)
+    total = np.concatenate([[0], np.cumsum(counts)])
+    smooth = counts * 256
+    smooth[:-1] = np.maximum((total[high] - total[low]) * 256 // (high - low), counts[:-1] > 0)
+    return smooth
+
+
+@cache
+def _bounds(count: int, window: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Where the window of each of `count` symbols begins and ends."""
+    index = np.arange(count)
     half = index * window // 64
-    low, high = np.maximum(index - half, 0), np.minimum(index + half + 1, n)
-    total = np.concatenate([[0], np.cumsum(body)])
-    mean = (total[high] - total[low]) * 256 // (high - low)
-    mean[body > 0] = np.maximum(mean[body > 0], 1)
-    return np.append(mean, counts[-1] * 256)
+    return np.maximum(index - half, 0), np.minimum(index + half + 1, count)
 
 
 def cheapest_code(counts: npt.NDArray[np.int64], smooth: bool = False) -> tuple[PrefixCode, int]:

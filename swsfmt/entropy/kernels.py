@@ -1,23 +1,23 @@
 """Symbols <-> bits, and from bits straight into the elements of a tensor: the only part where speed matters.
 
 Each function has an implementation in C (`_native.c`) and one on top of bitarray (`_fallback.py`), same results.
-The C one is used where it was built; the environment variable SWS_KERNELS=bitarray or =native insists on one of them.
+The C one is used where it was built (see `native`).
 They trust their `code`, which was checked when its table was read, and nothing else. Where the C one meets something
 wrong it gives up, and the other one finds out what it is: errors come from one place.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
-from importlib import import_module
 from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 from bitarray import bitarray
 
+from ..parallel import in_parallel
 from . import _fallback
+from .native import load
 from .prefix_code import PrefixCode
 
 Symbols = npt.NDArray[np.uint16]
@@ -29,19 +29,6 @@ MAX_FUSED_CHUNK = 1 << 16
 # What a thread must have to do, or it is not worth its start: chunks to decode, elements to encode.
 _CHUNKS = 4
 _PART = 1 << 18
-
-
-def load(name: str) -> Any:
-    """The C module of that name, or None."""
-    wish = os.environ.get("SWS_KERNELS", "")
-    if wish == "bitarray":
-        return None
-    try:
-        return import_module(name)
-    except ImportError:
-        if wish == "native":
-            raise
-        return None
 
 
 _native = load("swsfmt.entropy._native")
@@ -81,6 +68,29 @@ def symbols_of(elements: Elements, values: Elements, threads: int = 1) -> tuple[
         return counts
 
     return symbols, np.sum(_in_parts(part, len(data), threads, _PART), axis=0)
+
+
+def line_entries(
+    symbols: Symbols,
+    starts: npt.NDArray[np.int64],
+    numbers: npt.NDArray[np.int64] | None,
+    last: int,
+    fresh: bool,
+) -> tuple[npt.NDArray[np.int64], Symbols, int]:
+    """The entries of some lines of a matrix, the symbols that are not zero: the gap before each, and its value.
+
+    symbols : of shape (lines, places), contiguous
+    starts : the position of the first place of each line, ascending
+    numbers : of the places, which are added to the start; None where they are 0, 1, 2 and so on
+    last : the position of the entry before, or -1. The one of the last entry comes back.
+    fresh : the gap before the first entry of a line counts from the start of that line
+    A value is the symbol less one, a gap the number of positions that are passed over.
+    """
+    if _native is None:
+        return _fallback.line_entries(symbols, starts, numbers, last, fresh)
+    places = np.zeros(0, np.int64) if numbers is None else numbers
+    gaps, values, last = _native.line_entries(symbols, starts, places, last, fresh)
+    return np.frombuffer(gaps, np.int64)[:-1], np.frombuffer(values, np.uint16)[:-1], last
 
 
 def chunk_bits(symbols: Symbols, code: PrefixCode, chunk: int, threads: int = 1) -> npt.NDArray[np.int64]:
@@ -142,6 +152,31 @@ def decode_gaps(bits: bitarray, position: int, entries: int, code: PrefixCode) -
     if found is None:
         return _fallback.decode_gaps(bits, position, entries, code)
     return np.frombuffer(found[0], np.uint16), found[1]
+
+
+def scatter(
+    gaps: Symbols,
+    skip: int,
+    elements: Elements,
+    position: int,
+    lines: int,
+    line_length: int,
+    offsets: tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]] | None,
+    out: Elements,
+) -> int | None:
+    """Put each of `elements` where its gap symbol leads from `position` on, into zeros, and return the position after.
+
+    offsets : as for `decode_sparse`
+    Returns None, and writes nothing, where the gaps leave the matrix or this takes the C kernels and they are missing.
+    """
+    if _native is None or elements.itemsize > 4:
+        return None
+    line_offsets, place_offsets = offsets if offsets is not None else (np.zeros(0, np.int64),) * 2
+    symbols = np.ascontiguousarray(gaps)
+    after: int | None = _native.scatter(
+        symbols, skip, elements, elements.itemsize, position, lines, line_length, line_offsets, place_offsets, out
+    )
+    return after
 
 
 def can_fuse(itemsize: int, *codes: PrefixCode) -> bool:
@@ -246,12 +281,8 @@ def _in_parts(part: Callable[[int, int], T], count: int, threads: int, least: in
 
     The results are in order.
     """
-    threads = max(1, min(threads, count // least))
-    if threads == 1:
+    threads = min(threads, count // least)
+    if threads <= 1:
         return [part(0, count)]
-    # Not at the top: small files are decoded before this would be imported.
-    from concurrent.futures import ThreadPoolExecutor
-
     cuts = np.linspace(0, count, min(count, 4 * threads) + 1).astype(int).tolist()
-    with ThreadPoolExecutor(threads) as pool:
-        return list(pool.map(part, cuts[:-1], cuts[1:]))
+    return in_parallel(part, cuts[:-1], cuts[1:], threads=threads)
