@@ -20,6 +20,8 @@ from .sparse_matrix import CompactMatrix, Indices, Ranks
 _BLOCK = 1 << 18
 # Lines of a transposed matrix that are copied in one go, at least: so many elements share a line of the cache.
 _STRIP = 32
+# Elements that are copied to their place in one go.
+_TILE = 1 << 14
 
 
 class Entries(NamedTuple):
@@ -59,12 +61,22 @@ def read_entries(
 
 
 def _strips(matrix: npt.NDArray[np.uint16]) -> Iterator[tuple[int, int, npt.NDArray[np.uint16]]]:
-    """The matrix in parts of some whole lines, or of a part of one line: its first line and place, and the part."""
+    """The matrix in parts of some whole lines, or of a part of one line: its first line and place, and the part, which
+    stays only until the next one comes.
+    """
     lines, places = matrix.shape
-    # A transposed matrix is copied, a few lines at a time.
-    height = max(1 if matrix.flags.c_contiguous else _STRIP, _BLOCK // places)
+    contiguous = matrix.flags.c_contiguous
+    height = min(lines, max(1 if contiguous else _STRIP, _BLOCK // places))
+    # A transposed matrix is copied, a few lines at a time, in tiles that stay in the cache.
+    buffer = np.empty((0 if contiguous else height, places), np.uint16)
+    tile = max(1, _TILE // height)
     for top in range(0, lines, height):
-        strip = np.ascontiguousarray(matrix[top : top + height])
+        strip = matrix[top : top + height]
+        if not contiguous:
+            copied = buffer[: len(strip)]
+            for left in range(0, places, tile):
+                copied[:, left : left + tile] = strip[:, left : left + tile]
+            strip = copied
         if places <= _BLOCK:
             yield top, 0, strip
             continue
