@@ -5,9 +5,10 @@
 Every figure is a ratio of times inside this run: the contestants of a size take turns, and the median of the rounds
 counts. Each runs twice in its turn and the second time counts, so that none pays for memory that another gave back.
 
-A "copy" is numpy.copy of the dense float32 tensor, in one thread. "per weight" is the time for one weight over that of
-the smallest size, "speed-up" the time of one thread over this one. What the machine has to give at the moment shows in
-"CRC": checksums of the same bytes by one thread and by several, which share nothing.
+A "copy" is numpy.copy of the dense float32 tensor, in one thread if nothing else is said. "per weight" is the time for
+one weight over that of the smallest size, "speed-up" the time of one thread over this one. What the machine has to give
+at the moment shows in "CRC": checksums of the same bytes by one thread and by several, which share nothing; and what
+its memory has to give in copies by several threads.
 """
 
 from __future__ import annotations
@@ -73,6 +74,14 @@ def checksums(dense: npt.NDArray[np.float32], threads: int) -> None:
         list(pool.map(lambda own: [zlib.crc32(piece) for piece in own], [pieces[i::threads] for i in range(threads)]))
 
 
+def copy(dense: npt.NDArray[np.float32], threads: int) -> None:
+    """Into new memory, a part of the rows by each thread."""
+    out = np.empty_like(dense)
+    parts = np.array_split(np.arange(len(dense)), threads)
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(lambda part: np.copyto(out[part[0] : part[-1] + 1], dense[part[0] : part[-1] + 1]), parts))
+
+
 def ratio(times: list[float], others: list[float]) -> float:
     return statistics.median(a / b for a, b in zip(times, others, strict=True))
 
@@ -84,6 +93,8 @@ def measure(case: str, sizes: list[int], threads: list[int], rounds: int) -> lis
         data = swsfmt.save({"w": dense})
         contestants: dict[tuple[str, int], Run] = {("copy", 1): partial(np.copy, dense)}
         for n in threads:
+            if n > 1:
+                contestants["copy", n] = partial(copy, dense, n)
             contestants["CRC", n] = partial(checksums, dense, n)
             contestants["decode", n] = partial(swsfmt.load, data, threads=n)
             contestants["encode", n] = partial(swsfmt.save, {"w": dense}, threads=n)
@@ -135,7 +146,7 @@ def draw(figures: list[Figure], path: Path) -> None:
     for axes, case in zip(panels, CASES, strict=True):
         for work, threads in dict.fromkeys((f.work, f.threads) for f in figures):
             line = [f for f in figures if (f.case, f.work, f.threads) == (case, work, threads)]
-            label = work if work == "copy" else f"{work}, {threads} thread{'s' if threads > 1 else ''}"
+            label = f"{work}, {threads} thread{'s' if threads > 1 else ''}"
             axes.plot([f.weights for f in line], [f.nanoseconds for f in line], marker="o", label=label)
         axes.set(title=case, xlabel="weights", ylabel="ns for each weight", xscale="log", yscale="log")
         axes.spines[["top", "right"]].set_visible(False)
