@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from itertools import pairwise
 from typing import Any
 
 from swsfmt import InputError
@@ -24,7 +23,7 @@ def sorted_neurons(model: Checkpoint, layers: list[str], coding: Mapping[str, An
     """
     require_torch()
     import swsfmt.torch
-    from sws.neurons import order_neurons
+    from sws.neurons import check_chain, order_neurons
     from swsfmt.torch import _converter
 
     names = [f"{layer}.{kind}" for layer in layers for kind in ("weight", "bias")]
@@ -35,9 +34,10 @@ def sorted_neurons(model: Checkpoint, layers: list[str], coding: Mapping[str, An
             raise InputError(f"--sort-neurons cannot move the neurons of {name!r}, which is tied to another tensor")
     convert = _converter("cpu")
     state = {name: convert(model.elements(name)) for name in names}
-    for first, second in pairwise(layers):
-        outputs, shape = len(state[f"{first}.bias"]), tuple(state[f"{second}.weight"].shape)
-        if len(shape) < 2 or not outputs or shape[1] % outputs or len(state[f"{first}.weight"]) != outputs:
-            raise InputError(f"--sort-neurons: {second!r} of shape {shape} does not read the {outputs} of {first!r}")
+    for layer in layers:
+        weight, bias = state[f"{layer}.weight"], state[f"{layer}.bias"]
+        if weight.dim() < 2 or bias.shape != weight.shape[:1]:
+            raise InputError(f"--sort-neurons: {layer!r} has no weight matrix with a bias for each row")
+    check_chain(state, layers)
     best = order_neurons(state, layers, lambda found: len(swsfmt.torch.save(found, **coding)))
     return replace(model, tensors={**model.tensors, **swsfmt.torch.to_elements(best)})

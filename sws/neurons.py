@@ -19,18 +19,21 @@ State = dict[str, Tensor]
 
 
 def layers_of(model: nn.Module) -> list[str]:
-    """The names of the weight layers of a plain feed-forward network, in order.
+    """The names of the weight layers of a plain feed-forward network, in order. Raises as `check_chain` does."""
+    names = [name for name, m in model.named_modules() if isinstance(m, nn.Conv2d | nn.Linear)]
+    check_chain(model.state_dict(), names)
+    return names
 
-    Raises `InputError` where the sizes say that they do not follow each other, as in a residual network.
-    """
-    found = [(name, m) for name, m in model.named_modules() if isinstance(m, nn.Conv2d | nn.Linear)]
-    for (first, one), (second, two) in pairwise(found):
-        outputs, inputs = one.weight.shape[0], two.weight.shape[1]
-        if inputs % outputs or (isinstance(two, nn.Conv2d) and (inputs != outputs or two.groups != 1)):
+
+def check_chain(state: Mapping[str, Tensor], layers: Sequence[str]) -> None:
+    """Raises `InputError` where the shapes say that a layer does not read the one before, as in a residual network."""
+    for first, second in pairwise(layers):
+        outputs, shape = len(state[f"{first}.weight"]), tuple(state[f"{second}.weight"].shape)
+        reads_it = shape[1] == outputs if len(shape) > 2 else len(shape) == 2 and outputs and shape[1] % outputs == 0
+        if not reads_it:
             raise InputError(
-                f"{second} reads {inputs} inputs, {first} has {outputs} outputs: this is not a plain chain"
+                f"{second!r} of shape {shape} does not read the {outputs} of {first!r}: this is not a plain chain"
             )
-    return [name for name, _ in found]
 
 
 def remove_dead_neurons(state: Mapping[str, Tensor], layers: Sequence[str]) -> State:

@@ -87,6 +87,14 @@ def test_layers_that_do_not_fit(layers: str, message: str, network: Network, tmp
     assert not (tmp_path / "model.sws").exists()
 
 
+@pytest.mark.parametrize(("weight", "bias"), [((), ()), ((3,), (3,)), ((3, 2), (2,)), ((3, 2), ())])
+def test_tensors_that_are_no_layer(weight: tuple[int, ...], bias: tuple[int, ...], tmp_path: Path) -> None:
+    torch.save({"a.weight": torch.zeros(weight), "a.bias": torch.zeros(bias)}, tmp_path / "model.pt")
+    result = run("encode", tmp_path / "model.pt", "--sort-neurons", "a,a")
+    assert result.exit_code == 1
+    assert "'a' has no weight matrix" in result.stderr
+
+
 def test_tied_layers_are_refused(network: Network, tmp_path: Path) -> None:
     state = network.state_dict()
     torch.save({"first.weight": state["fc2.weight"], **state}, tmp_path / "model.pt")
