@@ -31,6 +31,12 @@ PAPERS = {
         "MIRACLE, larger": (0.69, 555),
     },
 }
+# Where a label would otherwise lie on our points or our line.
+BESIDE: dict[str, dict[str, Any]] = {
+    "MIRACLE, larger": {"xytext": (-6, 5), "ha": "right"},
+    "Bayesian compression": {"xytext": (6, -7)},
+    "entropy-penalised": {"xytext": (6, -7)},
+}
 TITLES = {"lenet_300_100": "LeNet-300-100", "lenet5": "LeNet-5-Caffe"}
 OURS, THEIRS = "#0072B2", "#D55E00"
 
@@ -52,9 +58,7 @@ def main() -> None:
     for axes, (model, papers) in zip(panels, PAPERS.items(), strict=True):
         for label, (error, ratio) in papers.items():
             axes.plot(error, ratio, "D", color=THEIRS, markersize=6)
-            # To the left where ours would lie below the label.
-            left = label == "MIRACLE, larger"
-            side: dict[str, Any] = {"xytext": (-6, 5), "ha": "right"} if left else {"xytext": (6, 5)}
+            side = BESIDE.get(label, {"xytext": (6, 5)})
             axes.annotate(label, (error, ratio), textcoords="offset points", fontsize=9, color=THEIRS, **side)
         ours = points[model].values()
         if ours:

@@ -28,7 +28,7 @@ Small networks as `.sws` files: everything that the network needs is in the file
 *ratio*: bytes of the dense float32 state_dict, biases and all, over the size of the file. *error*: of the decoded file
 on the test set, used once at the end of the run; `sws eval zoo/lenet5.sws --dataset mnist` measures it again.
 The hyper-parameters were chosen on 5,000 held-out training images; for lenet5_smallest only which ingredients it has.
-The times in the recipes are of one core of an idle machine; where others shared it, runs took up to three times as long.
+The times in the recipes are of one core of an idle machine; where it was shared, runs took up to three times as long.
 
 All seeds:
 
