@@ -144,9 +144,10 @@ class Positions:
 
     def scatter(self, gaps: npt.NDArray[np.uint16], elements: Bits, out: Bits) -> bool:
         """Put the elements where the gaps lead, all at once; whether that could be done. If not, nothing changes."""
-        if self._lines is not None:
-            return False
         lines, length = self._matrix.lines(self._scan), self._matrix.line_length(self._scan)
+        # Offsets of more lines and places than there are entries would cost more than they save, in memory too.
+        if self._lines is not None or lines + length > len(gaps):
+            return False
         skip, offsets = (1 << self._pbits) - 1, self._matrix.offsets(self._scan)
         after = kernels.scatter(gaps, skip, elements, self._cursor, lines, length, offsets, out)
         if after is not None:
