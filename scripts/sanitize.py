@@ -17,19 +17,22 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-KERNELS = ("_native", "_adaptive_native")
+KERNELS = {
+    "_native": ("_native", "_native_decoding", "_native_encoding"),
+    "_adaptive_native": ("_adaptive_native",),
+}
 
 
 def build(folder: Path) -> None:
     """A copy of the package in `folder`, with sanitized kernels."""
     shutil.copytree(ROOT / "swsfmt", folder / "swsfmt", ignore=shutil.ignore_patterns("*.so", "*.pyd", "__pycache__"))
-    for name in KERNELS:
-        source = ROOT / "swsfmt" / "entropy" / f"{name}.c"
+    for name, parts in KERNELS.items():
+        sources = [ROOT / "swsfmt" / "entropy" / f"{part}.c" for part in parts]
         target = folder / "swsfmt" / "entropy" / f"{name}.abi3.so"
         flags = ["-std=c99", "-Wall", "-Wextra", "-Werror", "-O1", "-g", "-fPIC", "-shared", "-fno-omit-frame-pointer"]
         flags += ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
         include = sysconfig.get_path("include")
-        subprocess.run([os.environ.get("CC", "cc"), *flags, f"-I{include}", source, "-o", target], check=True)
+        subprocess.run([os.environ.get("CC", "cc"), *flags, f"-I{include}", *sources, "-o", target], check=True)
 
 
 def library(name: str) -> str:

@@ -1,6 +1,6 @@
 """Symbols <-> bits, and from bits straight into the elements of a tensor: the only part where speed matters.
 
-Each function has an implementation in C (`_native.c`) and one on top of bitarray (`_fallback.py`), same results.
+Each function has an implementation in C (`_native_*.c`) and one on top of bitarray (`_fallback.py`), same results.
 The C one is used where it was built (see `native`).
 They trust their `code`, which was checked when its table was read, and nothing else. Where the C one meets something
 wrong it gives up, and the other one finds out what it is: errors come from one place.
