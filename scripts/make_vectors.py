@@ -24,9 +24,10 @@ from swsfmt.codings import adaptive, alias, dense, narrow, raw, sparse
 from swsfmt.codings.common import Chunks, Stream, StreamKind, TensorInfo
 from swsfmt.codings.sparse import Scan
 from swsfmt.codings.sparse_entries import read_entries
-from swsfmt.codings.sparse_matrix import CompactMatrix, matrix_shape, skips_and_gaps
+from swsfmt.codings.sparse_matrix import CompactMatrix, matrix_shape
 from swsfmt.cursor import varint
 from swsfmt.dtypes import DType
+from swsfmt.entropy import kernels
 from swsfmt.entropy.bitmap import Form, Kind
 from swsfmt.entropy.prefix_code import PrefixCode
 from swsfmt.layout import Draft
@@ -117,7 +118,7 @@ class Builder:
         live_columns = np.isin(np.arange(symbols.shape[1]), column) if columns.kind else None
         matrix = CompactMatrix(*symbols.shape, live_rows, live_columns)
         ((found, ids),) = read_entries(symbols, matrix, scan, line_width > 0)
-        stream = skips_and_gaps(found, pbits)
+        stream = kernels.gap_symbols(found, pbits)
         coded = sparse.Coded(
             book,
             self.codebooks[book],

@@ -2,19 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
 T = TypeVar("T")
 
 
-def in_parallel(function: Callable[..., T], *arguments: Sequence[Any], threads: int) -> list[T]:
-    """`map` with at most `threads` threads; the results are in order."""
-    workers = min(threads, len(arguments[0]))
-    if workers <= 1:
-        return list(map(function, *arguments))
+def in_order(function: Callable[..., T], *arguments: Iterable[Any], threads: int) -> Iterator[T]:
+    """`map` with at most `threads` threads; no more than two calls for each thread are under way or done ahead."""
+    if threads <= 1:
+        yield from map(function, *arguments)
+        return
     # Not at the top: small files are decoded before this would be imported.
     from concurrent.futures import ThreadPoolExecutor
 
-    with ThreadPoolExecutor(workers) as pool:
-        return list(pool.map(function, *arguments))
+    with ThreadPoolExecutor(threads) as pool:
+        waiting = deque[Any]()
+        try:
+            for argument in zip(*arguments, strict=True):
+                waiting.append(pool.submit(function, *argument))
+                if len(waiting) >= 2 * threads:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+def in_parallel(function: Callable[..., T], *arguments: Sequence[Any], threads: int) -> list[T]:
+    """All results of `in_order`, in no more threads than there are arguments."""
+    return list(in_order(function, *arguments, threads=min(threads, len(arguments[0]))))

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 import swsfmt
-from swsfmt.codings import dense, sparse, sparse_entries
+from swsfmt.codings import dense, sparse, sparse_analysis, sparse_entries
+from swsfmt.codings.sparse_analysis import Freedom, analyse
+from swsfmt.codings.sparse_entries import read_entries
 from swsfmt.reader import Reader
 
 pytestmark = pytest.mark.usefixtures("each_kernel")
@@ -36,9 +38,11 @@ def case(request: pytest.FixtureRequest) -> tuple[np.ndarray[Any, Any], str]:
 
 
 def small_blocks(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
-    for module in (dense, sparse, sparse_entries):
+    for module in (dense, sparse, sparse_analysis, sparse_entries):
         monkeypatch.setattr(module, "_BLOCK", size)
     monkeypatch.setattr(sparse_entries, "_STRIP", 7)
+    monkeypatch.setattr(sparse_entries, "_ENTRIES", size)
+    monkeypatch.setattr(sparse_analysis, "_COLUMNS", 9)
 
 
 @pytest.mark.parametrize("size", [1000, 1 << 14])
@@ -47,7 +51,8 @@ def test_blocks(case: tuple[np.ndarray[Any, Any], str], size: int, monkeypatch: 
     data = swsfmt.save({"a": array}, scan=scan, threads=1)
     assert swsfmt.verify(data).tensors[0].coding == ("dense" if array.all() else "sparse")
     small_blocks(monkeypatch, size)
-    assert swsfmt.save({"a": array}, scan=scan, threads=1) == data
+    for threads in (1, 3):
+        assert swsfmt.save({"a": array}, scan=scan, threads=threads) == data
     found = swsfmt.load(data)["a"]
     assert found.dtype == array.dtype
     assert np.array_equal(found, array)
@@ -68,3 +73,24 @@ def test_a_tensor_without_chunks(line_ends: bool, monkeypatch: pytest.MonkeyPatc
     small_blocks(monkeypatch, 11)
     assert swsfmt.save({"a": array}, scan="rows", compact="off") == data
     assert np.array_equal(swsfmt.load(data)["a"], array)
+
+
+@pytest.mark.parametrize("entries", [4000, 40_000])
+@pytest.mark.parametrize("dead", [(), (0,), (1,), (0, 1)], ids=str)
+def test_gaps_of_every_geometry(dead: tuple[int, ...], entries: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are counted without the entries being put in order; here they are. Above 32768 there are no line ends."""
+    random = np.random.default_rng(entries)
+    symbols = np.zeros((300, 200), np.uint16)
+    symbols.flat[random.permutation(symbols.size)[:entries]] = 3
+    for axis in dead:
+        np.moveaxis(symbols, axis, 0)[[0, 7, 50, 51, -1]] = 0
+    counts = np.bincount(symbols.ravel(), minlength=5)
+    small_blocks(monkeypatch, 700)
+    geometries = analyse(symbols, counts, Freedom(), threads=2).geometries
+    forms = [(g.matrix.live_rows is None, g.matrix.live_columns is None, g.scan, g.line_width > 0) for g in geometries]
+    assert len(set(forms)) == len(forms) == 2 ** len(dead) * 2 * (2 if entries == 4000 else 1)
+    for g in geometries:
+        blocks = read_entries(symbols, g.matrix, g.scan, g.line_width > 0)
+        gaps, times = np.unique(np.concatenate([block.gaps for block in blocks]), return_counts=True)
+        assert g.gaps.tolist() == gaps.tolist()
+        assert g.counts.tolist() == times.tolist()

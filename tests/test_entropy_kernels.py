@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from unittest.mock import patch
+
 import numpy as np
 import pytest
 from bitarray import bitarray
@@ -195,15 +197,75 @@ def test_entries_of_lines(lines: int, places: int, seed: int, density: float, co
     random = np.random.default_rng(seed)
     symbols = (random.integers(1, 4097, (lines, places)) * (random.random((lines, places)) < density)).astype(np.uint16)
     starts = 40 * np.arange(2, 2 + lines)
-    numbers = np.sort(random.permutation(40)[:places]) if compact else None
+    numbers = np.sort(random.permutation(40)[:places]).astype(np.int32) if compact else None
     gaps, values, last = kernels.line_entries(symbols, starts, numbers, 71, fresh)
     wanted = entries_by_hand(symbols, starts.tolist(), list(range(places) if numbers is None else numbers), 71, fresh)
     assert (gaps.tolist(), values.tolist(), last) == wanted
     assert (gaps.dtype, values.dtype) == (np.int64, np.uint16)
 
 
+@given(
+    st.tuples(st.integers(1, 9), st.integers(1, 40)),
+    st.integers(0, 2**32),
+    st.sampled_from([0.0, 0.1, 0.9]),
+    st.booleans(),
+    st.booleans(),
+)
+@settings(deadline=None)
+def test_gaps_of_lines(shape: tuple[int, int], seed: int, density: float, by_columns: bool, compact: bool) -> None:
+    """Of a part of a matrix; gaps from 8 on are listed."""
+    random = np.random.default_rng(seed)
+    symbols = (random.integers(1, 4097, shape) * (random.random(shape) < density)).astype(np.uint16)
+    (top, bottom), (left, right) = (np.sort(random.integers(0, size + 1, 2)).tolist() for size in shape)
+    window = kernels.Window(top, bottom, left, right)
+    # As the places are numbered when those without entries are left out.
+    numbers = np.cumsum(symbols.any(axis=1 if by_columns else 0), dtype=np.int32) - 1 if compact else None
+    inside = symbols[top:bottom, left:right]
+    counts, others, lines = [0] * 8, [], []
+    for line in inside.T if by_columns else inside:
+        places = np.flatnonzero(line) + (top if by_columns else left)
+        places = places if numbers is None else numbers[places]
+        for gap in (np.diff(places) - 1).tolist():
+            if gap < 8:
+                counts[gap] += 1
+            else:
+                others.append(gap)
+        lines.append((places[0], places[-1], len(places)) if len(places) else (-1, -1, 0))
+    with patch.object(kernels, "COUNTABLE", 8):
+        found = kernels.line_gaps(symbols, window, by_columns, numbers)
+    assert sorted(found.others.tolist()) == sorted(others)
+    assert found.counts.tolist() == counts[: len(found.counts)]
+    assert not any(counts[len(found.counts) :])
+    assert found.lines.T.tolist() == [list(line) for line in lines]
+
+
+@given(st.lists(st.integers(0, 40)), st.integers(1, 12))
+def test_gap_symbols(gaps: list[int], pbits: int) -> None:
+    skip = 2**pbits - 1
+    wanted = [symbol for gap in gaps for symbol in [skip] * (gap // skip) + [gap % skip]]
+    found = kernels.gap_symbols(np.array(gaps, np.int64), pbits)
+    assert (found.tolist(), found.dtype) == (wanted, np.uint16)
+
+
+@given(st.lists(st.integers(0, 2)), st.integers(1, 5))
+def test_chunks_of_gaps(gaps: list[int], chunk: int) -> None:
+    """Symbols 0 and 1 are gaps, 2 is the skip; they take 1, 2 and 2 bits."""
+    symbols = [*gaps, 1]
+    rows, entries, bits, advance = [], 0, 0, 0
+    for symbol in symbols:
+        entries, bits = entries + (symbol != 2), bits + (1, 2, 2)[symbol]
+        advance += symbol + (symbol != 2)
+        if symbol != 2 and entries % chunk == 0:
+            rows.append([bits, advance])
+            bits = advance = 0
+    wanted = [*rows, [bits, advance]] if bits else rows
+    assert kernels.gap_chunks(symbols_of(*symbols), canonical(1, 2, 2), chunk).tolist() == wanted
+
+
 # A matrix of 2 x 3 live positions in a tensor of 3 x 4.
 LIVE = np.array([4, 8]), np.array([0, 1, 3])
+# Of `line_gaps`: one count, no room for longer gaps, two lines.
+BUFFERS = bytearray(8), bytearray(0), bytearray(48)
 native = pytest.mark.skipif(kernels.active() == "bitarray", reason="the extension is not built")
 
 
@@ -252,7 +314,27 @@ def test_scatter_refuses(gaps: list[int], elements: list[int], position: int) ->
         ("code_lengths", (np.ones(3, np.int64), 13)),
         ("line_entries", (np.zeros(5, np.uint16), np.zeros(2, np.int64), b"", 0, False)),
         ("line_entries", (np.zeros(5, np.uint16), b"", b"", 0, False)),
-        ("line_entries", (np.zeros(6, np.uint16), np.zeros(2, np.int64), np.zeros(2, np.int64), 0, False)),
+        ("line_entries", (np.zeros(6, np.uint16), np.zeros(2, np.int64), np.zeros(2, np.int32), 0, False)),
+        *(
+            ("line_gaps", (np.zeros(6, np.uint16), *changed))
+            for changed in (
+                (0, (0, 0, 0, 0), False, b"", *BUFFERS[:2], bytearray(0)),
+                (3, (0, 3, 0, 3), False, b"", *BUFFERS[:2], bytearray(72)),
+                (3, (1, 0, 0, 3), False, b"", *BUFFERS[:2], bytearray(0)),
+                (3, (0, 2, 0, 4), True, b"", *BUFFERS[:2], bytearray(96)),
+                (3, (0, 2, -1, 3), False, b"", *BUFFERS),
+                (3, (0, 2, 0, 3), True, b"", *BUFFERS),
+                (3, (0, 2, 0, 3), False, np.zeros(2, np.int32), *BUFFERS),
+            )
+        ),
+        # A gap for which there is no room.
+        ("line_gaps", (np.array([1, 0, 1], np.uint16), 3, (0, 1, 0, 3), False, b"", *BUFFERS[:2], np.full(3, -1))),
+        ("gap_symbols", (np.array([-1]), 3)),
+        ("gap_symbols", (np.array([1]), 0)),
+        ("gap_symbols", (np.array([1]), 13)),
+        ("gap_chunks", (symbols_of(1), 3, bytes(4), 0)),
+        ("gap_chunks", (symbols_of(1), -1, bytes(4), 1)),
+        ("gap_chunks", (symbols_of(4), 3, bytes(4), 1)),
         ("scatter", (b"", 3, b"", 3, 0, 2, 3, b"", b"", bytearray(24))),
         ("scatter", (b"", 3, b"", 4, -1, 2, 3, b"", b"", bytearray(24))),
         ("scatter", (b"", 3, b"", 4, 0, 0, 3, b"", b"", bytearray(24))),

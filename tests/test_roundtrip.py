@@ -21,8 +21,9 @@ from swsfmt.codings import dense, sparse
 from swsfmt.codings.common import Chunks, Stream, StreamKind, TensorInfo
 from swsfmt.codings.sparse import Coded, Scan
 from swsfmt.codings.sparse_entries import read_entries
-from swsfmt.codings.sparse_matrix import CompactMatrix, skips_and_gaps
+from swsfmt.codings.sparse_matrix import CompactMatrix
 from swsfmt.dtypes import BY_NAME
+from swsfmt.entropy import kernels
 from swsfmt.entropy.bitmap import Form, Kind
 from swsfmt.entropy.huffman import code_lengths
 from swsfmt.entropy.prefix_code import PrefixCode
@@ -286,7 +287,7 @@ GAP_TABLE, VALUE_TABLE = full_code(1 << PBITS), full_code(BOOK.count)
 def coded_draft(name: str, symbols: np.ndarray[Any, Any], coded: Coded) -> Draft:
     """A sparse draft of these symbols in the form `coded`, whose streams are made here."""
     ((found, ids),) = read_entries(symbols, coded.matrix, coded.scan, coded.line_ends)
-    gaps = skips_and_gaps(found, coded.pbits)
+    gaps = kernels.gap_symbols(found, coded.pbits)
     made = []
     for (kind, early), used, number in zip(
         ((coded.gaps.kind, GAP_TABLE), (coded.values.kind, VALUE_TABLE)), (gaps, ids), (0, 1), strict=True
@@ -372,7 +373,7 @@ def test_every_chunked_sparse_form(pbits: int) -> None:
     kinds = StreamKind.FIXED, StreamKind.NEW_TABLE
     for chunk, gap_kind, value_kind, scan in itertools.product((1, 2, 3), kinds, kinds, Scan):
         ((found, ids),) = read_entries(symbols, matrix, scan, False)
-        gaps = skips_and_gaps(found, pbits)
+        gaps = kernels.gap_symbols(found, pbits)
         streams = []
         for kind, used, alphabet in ((gap_kind, gaps, 1 << pbits), (value_kind, ids, BOOK.count)):
             counts = np.bincount(used, minlength=alphabet)

@@ -188,11 +188,6 @@ def width_of(values: npt.NDArray[np.int64]) -> int:
     return max(1, int(values.max()).bit_length()) if len(values) else 1
 
 
-def symbol_bits(code: PrefixCode, symbols: npt.NDArray[np.uint16]) -> npt.NDArray[np.int64]:
-    """Bits of each symbol."""
-    return code.lengths[symbols].astype(np.int64)
-
-
 def same(found: npt.NDArray[np.int64], told: npt.NDArray[np.int64], what: str) -> None:
     """A chunk table must agree with the streams."""
     wrong = np.flatnonzero(found != told)

@@ -17,6 +17,7 @@ from ..entropy.bitmap import Form, Kind, Live
 from ..entropy.bits import BitReader, BitWriter
 from ..entropy.code_table import write_table
 from ..errors import PayloadError
+from ..parallel import in_order
 from ..sections import Section, Span
 from .common import (
     NO_CHUNKS,
@@ -33,11 +34,10 @@ from .common import (
     parse_stream_kind,
     read_stream,
     same,
-    symbol_bits,
     width_of,
 )
-from .sparse_entries import Positions, line_counts, read_entries, steps, whole_chunks
-from .sparse_matrix import CompactMatrix, matrix_shape, skips_and_gaps
+from .sparse_entries import Entries, Positions, line_counts, read_entries, whole_chunks
+from .sparse_matrix import CompactMatrix, matrix_shape
 
 ID = 4
 NAME = "sparse"
@@ -340,14 +340,8 @@ def chunk_starts(told: npt.NDArray[np.int64], position: int) -> npt.NDArray[np.i
 
 def chunk_table(gaps: npt.NDArray[np.uint16], values: npt.NDArray[np.uint16], p: Coded) -> npt.NDArray[np.int64]:
     """int64 of shape (chunks, 3): bits of the gaps, bits of the values and advance of each chunk."""
-    starts = p.chunks.starts(len(values))
-    ends = np.append(starts[1:], len(values)) - 1
-    last_symbols = np.flatnonzero(gaps != (1 << p.pbits) - 1)[ends]
-    columns = []
-    for amounts in (symbol_bits(p.gaps.code, gaps), steps(gaps, p.pbits)):
-        columns.append(np.diff(np.cumsum(amounts)[last_symbols], prepend=0))
-    value_bits = kernels.chunk_bits(values, p.values.code, p.chunks.size)
-    return np.stack([columns[0], value_bits, columns[1]], axis=1)
+    of_gaps = kernels.gap_chunks(gaps, p.gaps.code, p.chunks.size)
+    return np.insert(of_gaps, 1, kernels.chunk_bits(values, p.values.code, p.chunks.size), axis=1)
 
 
 def encode(params: Params, symbols: npt.NDArray[np.uint16], threads: int = 1) -> tuple[Params, bytes]:
@@ -355,21 +349,28 @@ def encode(params: Params, symbols: npt.NDArray[np.uint16], threads: int = 1) ->
     p = params.coded
     if p is None:
         return params, b""
+
+    def streams(block: Entries) -> tuple[npt.NDArray[np.int64] | None, bitarray, bitarray]:
+        gaps = kernels.gap_symbols(block.gaps, p.pbits)
+        rows = chunk_table(gaps, block.values, p) if p.chunks.code else None
+        return rows, kernels.encode_symbols(gaps, p.gaps.code), kernels.encode_symbols(block.values, p.values.code)
+
     table, gap_bits, value_bits = [], bitarray(endian="little"), bitarray(endian="little")
-    for gaps, values in whole_chunks(read_entries(symbols, p.matrix, p.scan, p.line_ends), p.chunks.size):
-        gap_symbols = skips_and_gaps(gaps, p.pbits)
-        if p.chunks.code:
-            table.append(chunk_table(gap_symbols, values, p))
-        gap_bits.extend(kernels.encode_symbols(gap_symbols, p.gaps.code, threads))
-        value_bits.extend(kernels.encode_symbols(values, p.values.code, threads))
+    blocks = whole_chunks(read_entries(symbols, p.matrix, p.scan, p.line_ends, threads), p.chunks.size)
+    for rows, gaps, values in in_order(streams, blocks, threads=threads if p.chunks.code else 1):
+        if rows is not None:
+            table.append(rows)
+        gap_bits.extend(gaps)
+        value_bits.extend(values)
     writer = BitWriter()
     if p.line_ends:
         writer.fields(line_counts(symbols, p.matrix, p.scan), p.line_width)
+    chunks = p.chunks
     if table:
         rows = np.concatenate(table)
         has_column = (True, p.values.kind != StreamKind.FIXED, True)
         widths = tuple(width_of(rows[:, i]) if has else 0 for i, has in enumerate(has_column))
-        p = replace(p, chunks=replace(p.chunks, widths=widths))
+        chunks = replace(chunks, widths=widths)
         for fields in rows.tolist():
             for value, width in zip(fields, widths, strict=True):
                 writer.field(value if width else 0, width)
@@ -377,4 +378,4 @@ def encode(params: Params, symbols: npt.NDArray[np.uint16], threads: int = 1) ->
     del gap_bits
     writer.bits.extend(value_bits)
     del value_bits
-    return replace(params, coded=p), writer.to_bytes()
+    return replace(params, coded=replace(p, chunks=chunks)), writer.to_bytes()

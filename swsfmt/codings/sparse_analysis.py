@@ -2,27 +2,35 @@
 
 This is the costly part, and it depends on the tensor and its codebook alone: tensors can be analysed anywhere, in any
 order. `sparse_plan` then chooses from the counts.
+
+Gaps within lines are the same with and without line ends, with and without dead lines; so a matrix is read once by rows
+and once by columns, and each once more where places are dead. What differs is the gap before the first entry of a line.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
 import numpy.typing as npt
 
+from ..entropy import kernels
 from ..entropy.bitmap import Live
+from ..entropy.kernels import Window
 from ..limits import DEFAULT_LIMITS
-from ..parallel import in_parallel
+from ..parallel import in_order
 from .choose import chunks_for
 from .common import width_of
 from .sparse import Scan
-from .sparse_entries import line_counts, read_entries
-from .sparse_matrix import CompactMatrix, Indices
+from .sparse_matrix import CompactMatrix, Indices, Ranks, ranks_of
 
-# Gaps up to this are counted in an array, which is faster than a sort; of longer ones there are few.
-_COUNTABLE = 1 << 16
+# Elements that are looked at in one go; lines, at most, since a line takes more memory than an element; and columns, at
+# least, where there are so many.
+_BLOCK = 1 << 20
+_LINES = 1 << 15
+_COLUMNS = 1 << 12
 
 
 @dataclass(frozen=True)
@@ -68,38 +76,104 @@ def analyse(
     total = int(counts[1:].sum())
     if total == 0:
         return Analysis(0, counts[1:], [])
-    scans = list(Scan) if freedom.scan is None else [freedom.scan]
     # Where there are chunks there are no line ends. Without chunks it is done before threads have started.
     chunked = chunks_for(total).code > 0
-    matrices = _compactions(symbols, freedom.compact)
-    choices = product(matrices, scans, [False] if chunked else [False, True])
-    # The last one has all live rows and columns that any of them has; there may be as many as elements.
-    rows, columns = matrices[-1].ranks()
-
-    def geometry(matrix: CompactMatrix, scan: Scan, line_ends: bool) -> Geometry:
-        found = _Counts()
-        ranks = None if matrix.live_rows is None else rows, None if matrix.live_columns is None else columns
-        for gaps, _ in read_entries(symbols, matrix, scan, line_ends, ranks):
-            found.add(gaps)
-        line_width = width_of(line_counts(symbols, matrix, scan)) if line_ends else 0
-        return Geometry(matrix, scan, line_width, *found.gaps())
-
-    geometries = in_parallel(geometry, *zip(*choices, strict=True), threads=threads if chunked else 1)
+    threads = threads if chunked else 1
+    as_it_is = {scan: _Lines(symbols, scan, None, threads) for scan in Scan}
+    live_rows, live_columns = (_dead(as_it_is[scan].live, freedom.compact) for scan in Scan)
+    without_dead = {
+        scan: as_it_is[scan] if live is None else _Lines(symbols, scan, ranks_of(live), threads)
+        for scan, live in ((Scan.ROWS, live_columns), (Scan.COLUMNS, live_rows))
+        if freedom.scan in (None, scan)
+    }
+    geometries = []
+    for rows, columns in product(*([None] if live is None else [None, live] for live in (live_rows, live_columns))):
+        matrix = CompactMatrix(symbols.shape[0], symbols.shape[1], rows, columns)
+        for scan in without_dead:
+            of_lines, of_places = (rows, columns) if scan == Scan.ROWS else (columns, rows)
+            lines = (as_it_is if of_places is None else without_dead)[scan]
+            for line_ends in [False] if chunked else [False, True]:
+                width = width_of(lines.most) if line_ends else 0
+                geometries.append(Geometry(matrix, scan, width, *lines.gaps(of_lines is not None, line_ends)))
     return Analysis(total, counts[1:], geometries)
 
 
-def _compactions(symbols: npt.NDArray[np.uint16], compact: bool) -> list[CompactMatrix]:
-    """The matrix as it is; without its dead rows, its dead columns, and both, where there are any."""
-    choices: list[list[Live | None]] = [[None], [None]]
-    for axis in (0, 1) if compact else ():
-        # No reader would take a longer bitmap.
-        if symbols.shape[axis] > DEFAULT_LIMITS.max_bitmap_bits:
-            continue
-        live: Live = np.any(symbols, axis=1 - axis)
-        if not live.all():
-            choices[axis].append(live)
-    rows, columns = symbols.shape
-    return [CompactMatrix(rows, columns, live_rows, live_columns) for live_rows, live_columns in product(*choices)]
+def _dead(live: Live, compact: bool) -> Live | None:
+    """None where all live, or where the others stay. No reader would take a longer bitmap."""
+    return None if live.all() or not compact or len(live) > DEFAULT_LIMITS.max_bitmap_bits else live
+
+
+class _Lines:
+    """The gaps of a matrix that is read by `scan`, counted.
+
+    ranks : of the places that live, None to count them all
+    live : whether each line has an entry
+    most : the most entries of a line
+    """
+
+    def __init__(self, symbols: npt.NDArray[np.uint16], scan: Scan, ranks: Ranks | None, threads: int) -> None:
+        length = symbols.shape[1 - scan] if ranks is None else int(ranks[-1]) + 1
+        self.live = np.zeros(symbols.shape[scan], np.bool_)
+        self.most = np.zeros(1, np.int64)
+        self._within = _Counts()
+        # The gaps before the first entries of lines: with line ends, from the last entry, and that without dead lines.
+        self._fresh, self._all, self._living = _Counts(), _Counts(), _Counts()
+        self._length, self._rank, self._cursors = length, 0, [0, 0]
+
+        def count(window: Window) -> kernels.LineGaps:
+            return kernels.line_gaps(symbols, window, scan == Scan.COLUMNS, ranks)
+
+        windows = list(_windows(symbols.shape, scan))
+        lines = np.zeros((3, 0), np.int64)
+        for window, found in zip(windows, in_order(count, windows, threads=min(threads, len(windows))), strict=True):
+            self._within.add_counts(found.counts, found.others)
+            if scan == Scan.ROWS:
+                self._close(window.top, found.lines)
+                continue
+            lines = found.lines if window.top == 0 else self._continued(lines, found.lines)
+            if window.bottom == symbols.shape[0]:
+                self._close(window.left, lines)
+
+    def _continued(self, lines: Indices, found: Indices) -> Indices:
+        """The lines of one window and of the one below it as one."""
+        has, more = lines[2] > 0, found[2] > 0
+        both = has & more
+        self._within.add((found[0] - lines[1])[both] - 1)
+        return np.stack([np.where(has, lines[0], found[0]), np.where(more, found[1], lines[1]), lines[2] + found[2]])
+
+    def _close(self, start: int, lines: Indices) -> None:
+        """Add the gaps before the first entries of whole lines, the first of which has the number `start`."""
+        line = np.flatnonzero(lines[2])
+        if len(line) == 0:
+            return
+        firsts, lasts, entries = lines[:, line]
+        self.live[start + line] = True
+        self.most = np.maximum(self.most, entries.max())
+        self._fresh.add(firsts)
+        numbers = start + line, self._rank + np.arange(len(line))
+        for i, (counts, number) in enumerate(zip((self._all, self._living), numbers, strict=True)):
+            ends = number * self._length + lasts + 1
+            counts.add(number * self._length + firsts - np.concatenate([[self._cursors[i]], ends[:-1]]))
+            self._cursors[i] = int(ends[-1])
+        self._rank += len(line)
+
+    def gaps(self, without_dead: bool, line_ends: bool) -> tuple[Indices, Indices]:
+        """All gaps that occur, ascending, and how often each of them does."""
+        heads = self._fresh if line_ends else self._living if without_dead else self._all
+        return self._within.together(heads)
+
+
+def _windows(shape: tuple[int, ...], scan: Scan) -> Iterator[Window]:
+    """Whole rows; or some columns, from top to bottom, window by window."""
+    rows, columns = shape
+    if scan == Scan.ROWS:
+        width, height = columns, min(rows, max(1, _BLOCK // columns), _LINES)
+    else:
+        width = min(columns, max(_COLUMNS, _BLOCK // rows), _LINES)
+        height = min(rows, max(1, _BLOCK // width))
+    for left in range(0, columns, width):
+        for top in range(0, rows, height):
+            yield Window(top, min(top + height, rows), left, min(left + width, columns))
 
 
 class _Counts:
@@ -107,20 +181,29 @@ class _Counts:
 
     def __init__(self) -> None:
         self._counts = np.zeros(1, np.int64)
-        self._long: list[Indices] = []
+        self._others: list[Indices] = []
 
     def add(self, gaps: Indices) -> None:
-        if len(gaps) and int(gaps.max()) >= _COUNTABLE:
-            self._long.append(gaps[gaps >= _COUNTABLE])
-            gaps = gaps[gaps < _COUNTABLE]
-        counts = np.bincount(gaps, minlength=len(self._counts))
-        counts[: len(self._counts)] += self._counts
-        self._counts = counts
+        is_long = gaps >= kernels.COUNTABLE
+        self.add_counts(np.bincount(gaps[~is_long]), gaps[is_long])
 
-    def gaps(self) -> tuple[Indices, Indices]:
-        """The gaps, ascending, and how often each of them occurs."""
-        short = np.flatnonzero(self._counts)
-        if not self._long:
-            return short, self._counts[short]
-        long, counts = np.unique(np.concatenate(self._long), return_counts=True)
-        return np.concatenate([short, long]), np.concatenate([self._counts[short], counts])
+    def add_counts(self, counts: Indices, others: Indices) -> None:
+        """counts : of the gaps from 0 on. others : long gaps, one by one."""
+        self._counts = _sum(self._counts, counts)
+        if len(others):
+            self._others.append(others)
+
+    def together(self, other: _Counts) -> tuple[Indices, Indices]:
+        """The gaps of both, ascending, and how often each of them occurs."""
+        sums = _sum(self._counts, other._counts)
+        short = np.flatnonzero(sums)
+        long, counts = np.unique(np.concatenate([short[:0], *self._others, *other._others]), return_counts=True)
+        return np.concatenate([short, long]), np.concatenate([sums[short], counts])
+
+
+def _sum(one: Indices, other: Indices) -> Indices:
+    """Of two lists of counts, which may be of different lengths."""
+    short, long = sorted((one, other), key=len)
+    out = long.copy()
+    out[: len(short)] += short
+    return out

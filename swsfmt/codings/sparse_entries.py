@@ -14,10 +14,12 @@ import numpy.typing as npt
 from ..dtypes import Bits
 from ..entropy import kernels
 from ..errors import PayloadError
-from .sparse_matrix import CompactMatrix, Indices, Ranks
+from ..parallel import in_order
+from .sparse_matrix import CompactMatrix, Indices
 
-# Elements that are looked at in one go.
+# Elements that are looked at in one go, and entries that are.
 _BLOCK = 1 << 18
+_ENTRIES = 1 << 16
 # Lines of a transposed matrix that are copied in one go, at least: so many elements share a line of the cache.
 _STRIP = 32
 # Elements that are copied to their place in one go.
@@ -34,55 +36,66 @@ class Entries(NamedTuple):
         return Entries(self.gaps[which], self.values[which])
 
 
+class _Strip(NamedTuple):
+    """Some whole lines of a matrix, or a part of one line: its first line and place, and the symbols."""
+
+    top: int
+    left: int
+    symbols: npt.NDArray[np.uint16]
+
+
 def read_entries(
-    symbols: npt.NDArray[np.uint16],
-    matrix: CompactMatrix,
-    scan: int,
-    line_ends: bool,
-    ranks: tuple[Ranks | None, Ranks | None] | None = None,
+    symbols: npt.NDArray[np.uint16], matrix: CompactMatrix, scan: int, line_ends: bool, threads: int = 1
 ) -> Iterator[Entries]:
-    """The entries of a matrix of codebook symbols, shape (rows, columns).
+    """The entries of a matrix of codebook symbols, shape (rows, columns)."""
+    length = matrix.line_length(scan)
+    line_numbers, place_numbers = matrix.ranks()[:: -1 if scan else 1]
 
-    ranks : of the matrix, where they are known
-    """
-    length, last = matrix.line_length(scan), -1
-    line_numbers, place_numbers = (matrix.ranks() if ranks is None else ranks)[:: -1 if scan else 1]
-    for top, left, strip in _strips(symbols if scan == 0 else symbols.T):
-        lines, places = slice(top, top + strip.shape[0]), slice(left, left + strip.shape[1])
-        starts = length * (np.arange(*lines.indices(lines.stop)) if line_numbers is None else line_numbers[lines])
-        numbers = None if place_numbers is None else place_numbers[places].astype(np.int64)
-        if numbers is None:
-            starts = starts + left
-        gaps, values, last = kernels.line_entries(
-            strip, starts.astype(np.int64), numbers, last, line_ends and left == 0
+    def entries(strip: _Strip) -> tuple[Entries, int, bool]:
+        lines, places = (slice(at, at + size) for at, size in zip(strip[:2], strip.symbols.shape, strict=True))
+        starts = (np.arange(lines.start, lines.stop) if line_numbers is None else line_numbers[lines]) * np.int64(
+            length
         )
-        if len(gaps):
-            yield Entries(gaps, values)
+        numbers = None if place_numbers is None else place_numbers[places]
+        if numbers is None:
+            starts += places.start
+        fresh = line_ends and places.start == 0
+        gaps, values, last = kernels.line_entries(_contiguous(strip.symbols), starts, numbers, -1, fresh)
+        return Entries(gaps, values), last, fresh
+
+    last, strips = -1, _strips(symbols if scan == 0 else symbols.T)
+    for found, own_last, fresh in in_order(entries, strips, threads=min(threads, 1 + symbols.size // _BLOCK)):
+        if len(found.gaps) and not fresh:
+            # A strip does not know where the entry before it is.
+            found.gaps[0] -= last + 1
+        if len(found.gaps) or fresh:
+            last = own_last
+        if len(found.gaps):
+            yield found
 
 
-def _strips(matrix: npt.NDArray[np.uint16]) -> Iterator[tuple[int, int, npt.NDArray[np.uint16]]]:
-    """The matrix in parts of some whole lines, or of a part of one line: its first line and place, and the part, which
-    stays only until the next one comes.
-    """
+def _strips(matrix: npt.NDArray[np.uint16]) -> Iterator[_Strip]:
     lines, places = matrix.shape
-    contiguous = matrix.flags.c_contiguous
-    height = min(lines, max(1 if contiguous else _STRIP, _BLOCK // places))
-    # A transposed matrix is copied, a few lines at a time, in tiles that stay in the cache.
-    buffer = np.empty((0 if contiguous else height, places), np.uint16)
-    tile = max(1, _TILE // height)
+    height = min(lines, max(1 if matrix.flags.c_contiguous else _STRIP, _BLOCK // places))
     for top in range(0, lines, height):
         strip = matrix[top : top + height]
-        if not contiguous:
-            copied = buffer[: len(strip)]
-            for left in range(0, places, tile):
-                copied[:, left : left + tile] = strip[:, left : left + tile]
-            strip = copied
         if places <= _BLOCK:
-            yield top, 0, strip
+            yield _Strip(top, 0, strip)
             continue
         for line in range(len(strip)):
             for left in range(0, places, _BLOCK):
-                yield top + line, left, strip[line : line + 1, left : left + _BLOCK]
+                yield _Strip(top + line, left, strip[line : line + 1, left : left + _BLOCK])
+
+
+def _contiguous(strip: npt.NDArray[np.uint16]) -> npt.NDArray[np.uint16]:
+    """The strip, or of a transposed one a copy, made in tiles that stay in the cache."""
+    if strip.flags.c_contiguous:
+        return strip
+    copied = np.empty(strip.shape, np.uint16)
+    tile = max(1, _TILE // len(strip))
+    for left in range(0, strip.shape[1], tile):
+        copied[:, left : left + tile] = strip[:, left : left + tile]
+    return copied
 
 
 def line_counts(symbols: npt.NDArray[np.uint16], matrix: CompactMatrix, scan: int) -> npt.NDArray[np.int64]:
@@ -93,13 +106,13 @@ def line_counts(symbols: npt.NDArray[np.uint16], matrix: CompactMatrix, scan: in
 
 
 def whole_chunks(blocks: Iterator[Entries], chunk: int) -> Iterator[Entries]:
-    """The same entries in blocks that are multiples of `chunk` long, but for the last one."""
+    """The same entries in blocks that are multiples of `chunk` long, and not short, but for the last one."""
     rest: list[Entries] = []
-    count = 0
+    count, least = 0, max(chunk, _ENTRIES)
     for block in blocks:
         rest.append(block)
         count += len(block.gaps)
-        if count < chunk:
+        if count < least:
             continue
         joined = _joined(rest)
         count %= chunk

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from ..entropy.bitmap import Live
 
 Indices = npt.NDArray[np.int64]
-Ranks = npt.NDArray[np.signedinteger]
+Ranks = npt.NDArray[np.int32]
 
 
 def matrix_shape(shape: tuple[int, ...]) -> tuple[int, int]:
@@ -22,9 +22,9 @@ def matrix_shape(shape: tuple[int, ...]) -> tuple[int, int]:
     return shape[0], math.prod(shape[1:])
 
 
-def _ranks(live: Live) -> Ranks:
-    """How many live lines come before each live one, in four bytes if they fit."""
-    ranks: Ranks = live.astype(np.int32 if len(live) < 1 << 31 else np.int64)
+def ranks_of(live: Live) -> Ranks:
+    """How many live lines come before each live one. No writer has a bitmap that is too long for four bytes."""
+    ranks = live.astype(np.int32)
     np.cumsum(ranks, out=ranks)
     ranks -= 1
     return ranks
@@ -82,21 +82,5 @@ class CompactMatrix:
 
     def ranks(self) -> tuple[Ranks | None, Ranks | None]:
         """How many live ones come before each row and each column; None where all live."""
-        rows, columns = (None if live is None else _ranks(live) for live in (self.live_rows, self.live_columns))
+        rows, columns = (None if live is None else ranks_of(live) for live in (self.live_rows, self.live_columns))
         return rows, columns
-
-
-def skips_and_gaps(gaps: Indices, pbits: int) -> npt.NDArray[np.uint16]:
-    """Gap symbols, each after the skips that it needs."""
-    skip = (1 << pbits) - 1
-    long = np.flatnonzero(gaps >= skip)
-    if len(long) == 0:
-        return gaps.astype(np.uint16)
-    rest = gaps.copy()
-    skips, rest[long] = np.divmod(gaps[long], skip)
-    symbols = np.full(int(skips.sum()) + len(gaps), skip, np.uint16)
-    places = np.arange(len(gaps))
-    shift = np.zeros(len(gaps), np.int64)
-    shift[long] = skips
-    symbols[places + np.cumsum(shift)] = rest
-    return symbols

@@ -15,6 +15,8 @@ from .prefix_code import PrefixCode
 
 _BLOCK = 1 << 20
 _SAMPLE = 1 << 14
+# Elements whose gaps are looked at in one go; an index takes 8 bytes.
+_GAPS = 1 << 18
 
 
 def _codeword(code: PrefixCode, symbol: int) -> bitarray:
@@ -65,7 +67,7 @@ def symbols_of(
 def line_entries(
     symbols: npt.NDArray[np.uint16],
     starts: npt.NDArray[np.int64],
-    numbers: npt.NDArray[np.int64] | None,
+    numbers: npt.NDArray[np.int32] | None,
     last: int,
     fresh: bool,
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint16], int]:
@@ -84,6 +86,54 @@ def line_entries(
     if len(positions):
         last = max(last, int(positions[-1]))
     return gaps, flat[found] - np.uint16(1), last
+
+
+def line_gaps(
+    lines: npt.NDArray[np.uint16],
+    first: int,
+    numbers: npt.NDArray[np.int32] | None,
+    counts: npt.NDArray[np.int64],
+    of_lines: npt.NDArray[np.int64],
+) -> npt.NDArray[np.int64]:
+    """lines : part of a matrix, of shape (lines, places), from place `first` on. Returns the gaps not counted."""
+    firsts, lasts, entries = of_lines
+    long = [np.zeros(0, np.int64)]
+    width = max(1, _GAPS // len(lines)) if len(lines) else 1
+    for left in range(0, lines.shape[1], width):
+        line, place = np.nonzero(lines[:, left : left + width])
+        if len(line) == 0:
+            continue
+        place += first + left
+        if numbers is not None:
+            place = numbers[place].astype(np.int64)
+        heads = np.flatnonzero(np.diff(line, prepend=-1))
+        before = np.concatenate([[-1], place[:-1]])
+        before[heads] = lasts[line[heads]]
+        new = before < 0
+        firsts[line[new]] = place[new]
+        tails = np.append(heads[1:], len(line)) - 1
+        lasts[line[tails]] = place[tails]
+        entries += np.bincount(line, minlength=len(lines))
+        gaps = (place - before - 1)[~new]
+        counts += np.bincount(gaps[gaps < len(counts)], minlength=len(counts))
+        long.append(gaps[gaps >= len(counts)])
+    return np.concatenate(long)
+
+
+def gap_symbols(gaps: npt.NDArray[np.int64], pbits: int) -> npt.NDArray[np.uint16]:
+    skip = (1 << pbits) - 1
+    skips, rest = np.divmod(gaps, skip)
+    symbols = np.full(int(skips.sum()) + len(gaps), skip, np.uint16)
+    symbols[np.arange(len(gaps)) + np.cumsum(skips)] = rest
+    return symbols
+
+
+def gap_chunks(symbols: npt.NDArray[np.uint16], code: PrefixCode, chunk: int) -> npt.NDArray[np.int64]:
+    is_entry = symbols != code.alphabet - 1
+    found = np.flatnonzero(is_entry)
+    last = found[np.minimum(np.arange(chunk, len(found) + chunk, chunk), len(found)) - 1]
+    bits, steps = code.lengths[symbols].astype(np.int64), symbols.astype(np.int64) + is_entry
+    return np.stack([np.diff(np.cumsum(amounts)[last], prepend=0) for amounts in (bits, steps)], axis=1)
 
 
 def chunk_bits(symbols: npt.NDArray[np.uint16], code: PrefixCode, chunk: int) -> npt.NDArray[np.int64]:

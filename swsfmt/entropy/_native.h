@@ -53,6 +53,9 @@ PyObject *py_chunk_bits(PyObject *self, PyObject *args);
 PyObject *py_distinct(PyObject *self, PyObject *args);
 PyObject *py_symbols(PyObject *self, PyObject *args);
 PyObject *py_line_entries(PyObject *self, PyObject *args);
+PyObject *py_line_gaps(PyObject *self, PyObject *args);
+PyObject *py_gap_symbols(PyObject *self, PyObject *args);
+PyObject *py_gap_chunks(PyObject *self, PyObject *args);
 PyObject *py_code_lengths(PyObject *self, PyObject *args);
 
 #endif

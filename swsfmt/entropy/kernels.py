@@ -9,7 +9,7 @@ wrong it gives up, and the other one finds out what it is: errors come from one 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -26,10 +26,12 @@ T = TypeVar("T")
 
 # Chunks of the sparse coding are decoded into buffers of this many entries.
 MAX_FUSED_CHUNK = 1 << 16
+# Gaps up to this are counted in an array, which is faster than a sort; of longer ones there are few.
+COUNTABLE = 1 << 16
 # What a thread must have to do, or it is not worth its start: chunks to decode, elements to encode.
 _CHUNKS = 4
 _PART = 1 << 18
-
+_NONE = np.zeros(0, np.int32)
 
 _native = load("swsfmt.entropy._native")
 
@@ -73,7 +75,7 @@ def symbols_of(elements: Elements, values: Elements, threads: int = 1) -> tuple[
 def line_entries(
     symbols: Symbols,
     starts: npt.NDArray[np.int64],
-    numbers: npt.NDArray[np.int64] | None,
+    numbers: npt.NDArray[np.int32] | None,
     last: int,
     fresh: bool,
 ) -> tuple[npt.NDArray[np.int64], Symbols, int]:
@@ -84,13 +86,84 @@ def line_entries(
     numbers : of the places, which are added to the start; None where they are 0, 1, 2 and so on
     last : the position of the entry before, or -1. The one of the last entry comes back.
     fresh : the gap before the first entry of a line counts from the start of that line
-    A value is the symbol less one, a gap the number of positions that are passed over.
+    A value is the symbol less one, a gap the number of positions that are passed over. Gaps can be written to.
     """
     if _native is None:
         return _fallback.line_entries(symbols, starts, numbers, last, fresh)
-    places = np.zeros(0, np.int64) if numbers is None else numbers
-    gaps, values, last = _native.line_entries(symbols, starts, places, last, fresh)
-    return np.frombuffer(gaps, np.int64)[:-1], np.frombuffer(values, np.uint16)[:-1], last
+    gaps, values, last = _native.line_entries(symbols, starts, _NONE if numbers is None else numbers, last, fresh)
+    return np.frombuffer(gaps, np.int64), np.frombuffer(values, np.uint16), last
+
+
+class Window(NamedTuple):
+    """Rows top to bottom - 1 and columns left to right - 1 of a matrix."""
+
+    top: int
+    bottom: int
+    left: int
+    right: int
+
+
+class LineGaps(NamedTuple):
+    """The gaps between entries of the same line.
+
+    counts : how often each gap below `COUNTABLE` occurs; int64
+    others : the gaps that are longer; int64
+    lines : int64 of shape (3, lines): the first and the last place of each line that is an entry, or -1, and how many
+        entries the line has
+    """
+
+    counts: npt.NDArray[np.int64]
+    others: npt.NDArray[np.int64]
+    lines: npt.NDArray[np.int64]
+
+
+def line_gaps(
+    matrix: Symbols, window: Window, lines_are_columns: bool, numbers: npt.NDArray[np.int32] | None
+) -> LineGaps:
+    """Count the gaps within the rows, or the columns, of a part of a contiguous matrix of symbols.
+
+    numbers : of the places of a whole line; None where they are 0, 1, 2 and so on
+    """
+    top, bottom, left, right = window
+    places, lines = bottom - top, right - left
+    if not lines_are_columns:
+        places, lines = lines, places
+    found = LineGaps(
+        np.zeros(min(places, COUNTABLE), np.int64),
+        np.zeros(lines * (places // COUNTABLE), np.int64),
+        np.repeat(np.array([[-1], [-1], [0]]), lines, axis=1),
+    )
+    if _native is None:
+        part = matrix[top:bottom, left:right]
+        others = _fallback.line_gaps(
+            part.T if lines_are_columns else part,
+            top if lines_are_columns else left,
+            numbers,
+            found.counts,
+            found.lines,
+        )
+        return found._replace(others=others)
+    given = _NONE if numbers is None else numbers
+    listed = _native.line_gaps(matrix, matrix.shape[1], window, lines_are_columns, given, *found)
+    return found._replace(others=found.others[:listed])
+
+
+def gap_symbols(gaps: npt.NDArray[np.int64], pbits: int) -> Symbols:
+    """Gap symbols of `pbits` bits, each after the skips that it needs. A skip is the largest symbol (spec 5.5)."""
+    if _native is None:
+        return _fallback.gap_symbols(gaps, pbits)
+    return np.frombuffer(_native.gap_symbols(gaps, pbits), np.uint16)
+
+
+def gap_chunks(symbols: Symbols, code: PrefixCode, chunk: int) -> npt.NDArray[np.int64]:
+    """For each `chunk` entries the bits of their gap symbols, and how far these lead: int64 of shape (chunks, 2).
+
+    Skips go with the entry behind them.
+    """
+    if _native is None:
+        return _fallback.gap_chunks(symbols, code, chunk)
+    rows = _native.gap_chunks(np.ascontiguousarray(symbols), code.alphabet - 1, code.lengths, chunk)
+    return np.frombuffer(rows, np.int64).reshape(-1, 2)
 
 
 def chunk_bits(symbols: Symbols, code: PrefixCode, chunk: int, threads: int = 1) -> npt.NDArray[np.int64]:
