@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from . import codings
 from .checksum import crc32
@@ -16,10 +17,13 @@ from .elements import Elements
 from .errors import ChecksumError, InputError, SwsError, TensorNotFoundError, TruncatedError, UnknownCodingError
 from .layout import MAX_HEADER, Layout, Record, parse_prefix, prefix_length
 from .limits import DEFAULT_LIMITS, Limits
+from .parallel import in_parallel
 from .sections import Section, Span
 from .source import File, Source, open_source
 
 _FIRST_READ = 1 << 16
+# A shorter payload has its checksum before a thread has started.
+_MUCH = 1 << 20
 
 
 class Reader:
@@ -121,9 +125,18 @@ class Reader:
         """Decode a record that is not an alias, maybe to `out`; its spans are in bits of the file."""
         if record.params is None or record.info is None:
             raise self._unknown(record)
-        payload = self.payload(record)
+        data = self._read(record)
+
+        def decoded() -> Any:
+            return codings.BY_ID[record.coding].decode(record.params, record.info, data, threads, out)
+
+        # In threads the checksum is made while the payload is decoded: a decoder has to withstand any payload anyway.
+        # It comes first all the same: no other error is told of a payload that is damaged.
+        jobs: tuple[Callable[[], Any], ...] = (lambda: self._check(record, data), decoded)
         try:
-            found: Decoded = codings.BY_ID[record.coding].decode(record.params, record.info, payload, threads, out)
+            found: Decoded = in_parallel(lambda job: job(), jobs, threads=threads if len(data) >= _MUCH else 1)[1]
+        except ChecksumError:
+            raise
         except SwsError as error:
             error.locate(file=self.source.name, tensor=record.name)
             if error.offset is not None:
@@ -135,19 +148,24 @@ class Reader:
 
     def payload(self, record: Record) -> Payload:
         """The bytes of a payload, its CRC-32 checked."""
+        data = self._read(record)
+        self._check(record, data)
+        return data
+
+    def _read(self, record: Record) -> Payload:
         if self._closed:
             raise InputError("this file has been closed; read it inside of the with statement", file=self.source.name)
-        if record.inline is not None:
-            return record.inline
-        data = self.source.read_at(record.offset, record.payload_length)
-        if crc32(data) != record.crc:
+        return self.source.read_at(record.offset, record.payload_length) if record.inline is None else record.inline
+
+    def _check(self, record: Record, data: Payload) -> None:
+        """Inline payloads have the CRC-32 of the index."""
+        if record.inline is None and crc32(data) != record.crc:
             raise ChecksumError(
                 "the CRC-32 of the payload does not match: the file is damaged",
                 file=self.source.name,
                 tensor=record.name,
                 offset=record.offset,
             )
-        return data
 
     def opaque(self, record: Record) -> list[Span]:
         """The span of a payload that cannot be decoded."""

@@ -9,6 +9,8 @@ from types import ModuleType
 import numpy as np
 import pytest
 
+import swsfmt
+from swsfmt import reader
 from swsfmt.checksum import crc32
 
 MUCH = np.random.default_rng(0).bytes((1 << 20) + 13)
@@ -48,3 +50,17 @@ def test_much_goes_to_isal_where_it_is_installed(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setitem(sys.modules, "isal.isal_zlib", fake)
     assert crc32(MUCH) == 42
     assert crc32(MUCH[: 1 << 10]) == zlib.crc32(MUCH[: 1 << 10])
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_damage_is_told_before_what_it_leads_to(threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Decoding runs beside the checksum where there are threads; here every bit of the payload is wrong."""
+    monkeypatch.setattr(reader, "_MUCH", 1)
+    array = np.random.default_rng(0).integers(0, 3, (100, 100)).astype(np.float32)
+    data = swsfmt.save({"a": array})
+    with reader.Reader.open(data) as file:
+        start = file.records[0].offset
+    damaged = data[:start] + bytes(255 - byte for byte in data[start:])
+    with pytest.raises(swsfmt.ChecksumError, match=f"tensor 'a', byte {start}: the CRC-32 of the payload"):
+        swsfmt.load(damaged, threads=threads)
+    assert np.array_equal(swsfmt.load(data, threads=threads)["a"], array)
