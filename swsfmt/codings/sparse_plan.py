@@ -56,14 +56,18 @@ def plan(
     huffman = freedom.huffman and resources.has_room(table_symbols=2 << MAX_PBITS)
     values, value_bits = cheapest_stream(analysis.value_counts, resources.tables, huffman)
     candidates = _candidates(analysis, resources, freedom)
-    candidates.sort(key=lambda candidate: candidate.estimate)
     chunks = chunks_for(entries)
+
+    def rank_of(candidate: _Candidate, size: int) -> int:
+        by_columns = chunks.code and candidate.geometry.scan == Scan.COLUMNS
+        return size + (size >> _COLUMNS_SHIFT) if by_columns else size
+
+    candidates.sort(key=lambda candidate: rank_of(candidate, candidate.estimate))
     best: tuple[int, int, _Candidate, Stream] | None = None
     for candidate in candidates[:_FINALISTS]:
         stream, gap_bits = cheapest_stream(candidate.counts, resources.tables, huffman, smooth=True)
         size = candidate.side_bits + gap_bits
-        by_columns = chunks.code and candidate.geometry.scan == Scan.COLUMNS
-        rank = size + (size >> _COLUMNS_SHIFT) if by_columns else size
+        rank = rank_of(candidate, size)
         if best is None or rank < best[0]:
             best = (rank, size, candidate, stream)
     assert best is not None
