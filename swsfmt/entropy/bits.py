@@ -123,12 +123,20 @@ class BitReader:
 
     def gamma(self, what: str) -> int:
         """A number n >= 1 in Elias gamma (spec 6.2)."""
-        one = self.bits.find(1, self.position, min(len(self.bits), self.position + MAX_GAMMA_ZEROS + 1))
-        if one < 0:
+        zeros = self.zeros(MAX_GAMMA_ZEROS + 1)
+        if zeros > MAX_GAMMA_ZEROS or not self.remaining:
+            self.position -= zeros
             raise self.fail(f"{what}: gamma code has no one bit among its first {MAX_GAMMA_ZEROS + 1}")
-        zeros = one - self.position
-        self.position = one + 1
+        self.position += 1
         return 1 << zeros | self.field(zeros, what)
+
+    def zeros(self, most: int) -> int:
+        """Pass over zero bits, at most so many, and say how many they were."""
+        start = self.position
+        end = min(len(self.bits), start + most)
+        one = self.bits.find(1, start, end)
+        self.position = one if one >= 0 else end
+        return self.position - start
 
     def align(self, what: str) -> None:
         """Go on to the next byte; the bits passed over must be zero."""

@@ -84,17 +84,24 @@ def read_table(reader: BitReader, alphabet: int) -> PrefixCode:
     previous = _check_length(reader, reader.field(4, "code table"))
     symbol = kraft = 0
     while kraft < KRAFT_ONE:
-        if reader.field(1, "code table"):
-            if not reader.field(1, "code table"):
-                step = -1 if reader.field(1, "code table") else 1
-                previous = _check_length(reader, previous + step)
-            elif not reader.field(1, "code table"):
-                symbol += reader.gamma("code table")
-                continue
-            else:
-                previous = _check_length(reader, reader.field(4, "code table"))
+        # Each zero bit is a symbol with the length of the one before: until the sum is 1 or above, or the symbols end.
+        missing = (KRAFT_ONE - kraft - 1 >> MAX_LENGTH - previous) + 1
+        run = reader.zeros(max(0, min(missing, alphabet - symbol)))
+        lengths[symbol : symbol + run] = previous
+        symbol += run
+        kraft += run << MAX_LENGTH - previous
+        if kraft >= KRAFT_ONE:
+            break
         if symbol >= alphabet:
             raise reader.fail(f"code table: the Kraft sum is below 1 after all {alphabet} symbols")
+        token = reader.field(3, "code table")
+        if token == 0b011:
+            symbol += reader.gamma("code table")
+            continue
+        if token == 0b111:
+            previous = _check_length(reader, reader.field(4, "code table"))
+        else:
+            previous = _check_length(reader, previous + (1 if token == 0b001 else -1))
         lengths[symbol] = previous
         symbol += 1
         kraft += 1 << (MAX_LENGTH - previous)
