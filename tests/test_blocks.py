@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import swsfmt
-from swsfmt.codings import dense, sparse, sparse_analysis, sparse_entries
+from swsfmt.codings import dense, sparse, sparse_analysis, sparse_entries, sparse_matrix
 from swsfmt.codings.sparse_analysis import Freedom, analyse
 from swsfmt.codings.sparse_entries import read_entries
 from swsfmt.reader import Reader
@@ -94,3 +94,15 @@ def test_gaps_of_every_geometry(dead: tuple[int, ...], entries: int, monkeypatch
         gaps, times = np.unique(np.concatenate([block.gaps for block in blocks]), return_counts=True)
         assert g.gaps.tolist() == gaps.tolist()
         assert g.counts.tolist() == times.tolist()
+
+
+@pytest.mark.parametrize("scan", [0, 1])
+def test_live_lines_are_found_in_parts_of_their_bitmaps(scan: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sparse_matrix, "_SELECT", 8)
+    random = np.random.default_rng(scan)
+    rows, columns = random.random(61) < 0.4, random.random(90) < 0.7
+    matrix = sparse_matrix.CompactMatrix(61, 90, rows, columns)
+    elements = np.arange(61 * 90).reshape(61, 90)[rows][:, columns]
+    wanted = (elements.T if scan else elements).ravel()
+    for first, last in ((0, 0), (0, matrix.size), (70, 71), (500, 900), (matrix.size - 1, matrix.size)):
+        assert np.array_equal(matrix.flat_indices(np.arange(first, last), scan), wanted[first:last])

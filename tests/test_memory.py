@@ -130,6 +130,19 @@ def test_torch_leaves_nothing_in_memory_that_goes_to_a_device(encoded: tuple[Pat
     assert peak <= 2 * TENSOR + SLACK < COUNT * TENSOR
 
 
+def test_loading_a_tensor_with_as_many_rows_as_elements(tmp_path: Path) -> None:
+    """Half of them are dead, and the others are found without an index for each of them."""
+    count, path = 1 << 24, tmp_path / "a.sws"
+    array = np.random.default_rng(0).integers(1, 4, count).astype(np.float32)
+    array.reshape(-1, 64)[::2] = 0
+    swsfmt.save_file({"a": array}, path)
+    assert swsfmt.inspect(path).tensors[0].sections["row_bitmaps"] > 0
+    dense = 4 * count
+    peak = peak_of("kept = swsfmt.load_file(sys.argv[1], threads=1); kept['a'].sum()", path)
+    assert 0.9 * dense <= peak <= dense + path.stat().st_size + SLACK
+    np.testing.assert_array_equal(swsfmt.load_file(path)["a"], array)
+
+
 @pytest.mark.parametrize(("dtype", "kernels"), [("int64", ""), ("float32", "bitarray")])
 @pytest.mark.parametrize("density", [1.0, 0.2])
 def test_loading_without_fused_kernels(dtype: str, kernels: str, density: float, tmp_path: Path) -> None:

@@ -288,8 +288,10 @@ def _decode_fused(
     threads: int,
     out: Bits | None,
 ) -> Decoded | None:
-    """Decode chunk by chunk, straight into the elements. None where the chunk table does not fit the streams."""
-    if p.chunks.size > kernels.MAX_FUSED_CHUNK:
+    """Decode chunk by chunk, straight into the elements. None where that takes too much memory, or the chunk table does
+    not fit the streams.
+    """
+    if p.chunks.size > kernels.MAX_FUSED_CHUNK or p.matrix.has_many_offsets(p.scan):
         return None
     starts = chunk_starts(told, reader.position)
     gap_end, value_end, last = (int(x) for x in starts[-1])

@@ -159,7 +159,9 @@ class Positions:
         """Put the elements where the gaps lead, all at once; whether that could be done. If not, nothing changes."""
         lines, length = self._matrix.lines(self._scan), self._matrix.line_length(self._scan)
         # Offsets of more lines and places than there are entries would cost more than they save, in memory too.
-        if self._lines is not None or lines + length > len(gaps):
+        if self._lines is not None:
+            return False
+        if not self._matrix.is_elements(self._scan) and lines + length > len(gaps):
             return False
         skip, offsets = (1 << self._pbits) - 1, self._matrix.offsets(self._scan)
         after = kernels.scatter(gaps, skip, elements, self._cursor, lines, length, offsets, out)

@@ -14,6 +14,11 @@ from ..entropy.bitmap import Live
 Indices = npt.NDArray[np.int64]
 Ranks = npt.NDArray[np.int32]
 
+# Bits of a bitmap that are counted together.
+_SELECT = 1 << 16
+# Lines and places of a matrix, together; each takes 8 bytes, and 8 more for a moment.
+_MOST_OFFSETS = 1 << 21
+
 
 def matrix_shape(shape: tuple[int, ...]) -> tuple[int, int]:
     """The shape of a tensor as a matrix: dimension 0 by all others."""
@@ -28,6 +33,24 @@ def ranks_of(live: Live) -> Ranks:
     np.cumsum(ranks, out=ranks)
     ranks -= 1
     return ranks
+
+
+class _Select:
+    """Finds live lines by their rank, without an index for each of them: 8 bytes times lines could be much."""
+
+    def __init__(self, live: Live) -> None:
+        self._live = live
+        counts = [np.count_nonzero(live[start : start + _SELECT]) for start in range(0, len(live), _SELECT)]
+        self._before = np.concatenate([[0], np.cumsum(counts)])
+
+    def __call__(self, ranks: Indices) -> Indices:
+        """The lines of these ranks; only the part of the bitmap from the first to the last of them is looked at."""
+        if len(ranks) == 0:
+            return ranks
+        first, last = np.searchsorted(self._before, [ranks.min(), ranks.max()], "right") - 1
+        lines = first * _SELECT + np.flatnonzero(self._live[first * _SELECT : (last + 1) * _SELECT])
+        found: Indices = lines[ranks - self._before[first]]
+        return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,19 +85,37 @@ class CompactMatrix:
 
     def flat_indices(self, positions: Indices, scan: int) -> Indices:
         """Where these positions lie in the whole tensor."""
-        if scan == 0 and self.live_rows is None and self.live_columns is None:
+        if self.is_elements(scan):
             return positions
         line, place = np.divmod(positions, self.line_length(scan))
         row, column = (line, place) if scan == 0 else (place, line)
         if self.live_rows is not None:
-            row = np.flatnonzero(self.live_rows)[row]
+            row = self._select_row(row)
         if self.live_columns is not None:
-            column = np.flatnonzero(self.live_columns)[column]
+            column = self._select_column(column)
         return row * self.columns + column
+
+    @cached_property
+    def _select_row(self) -> _Select:
+        assert self.live_rows is not None
+        return _Select(self.live_rows)
+
+    @cached_property
+    def _select_column(self) -> _Select:
+        assert self.live_columns is not None
+        return _Select(self.live_columns)
+
+    def is_elements(self, scan: int) -> bool:
+        """Whether a position is the element itself."""
+        return scan == 0 and self.live_rows is None and self.live_columns is None
+
+    def has_many_offsets(self, scan: int) -> bool:
+        """Whether `offsets` would take more memory than a reader may."""
+        return not self.is_elements(scan) and sum(self._counts) > _MOST_OFFSETS
 
     def offsets(self, scan: int) -> tuple[Indices, Indices] | None:
         """Offsets in the whole tensor: that of a position is offset[line] + offset[place]. None: position itself."""
-        if scan == 0 and self.live_rows is None and self.live_columns is None:
+        if self.is_elements(scan):
             return None
         row = np.arange(self.rows) if self.live_rows is None else np.flatnonzero(self.live_rows)
         column = np.arange(self.columns) if self.live_columns is None else np.flatnonzero(self.live_columns)
