@@ -317,13 +317,6 @@ typedef struct {
     int clear; /* set to zero what lies between; only where positions are elements */
 } Geometry;
 
-#if defined(__GNUC__)
-#define PREFETCH(ADDRESS) __builtin_prefetch(ADDRESS, 1)
-#else
-#define PREFETCH(ADDRESS) (void)(ADDRESS)
-#endif
-enum { AHEAD = 32 };
-
 /* Put the elements of `n` gap symbols; the caller has checked that all positions lie in the matrix. */
 #define SCATTER(TYPE)                                                                                                  \
     static size_t scatter_##TYPE(const Geometry *g, uint64_t position, const uint16_t *gaps, size_t n, uint16_t skip,  \
@@ -340,23 +333,14 @@ enum { AHEAD = 32 };
             return (size_t)(from - start);                                                                             \
         }                                                                                                              \
         uint64_t line = position / g->line_length, place = position % g->line_length;                                  \
-        for (size_t i = 0; i < n;) {                                                                                   \
-            TYPE *where[AHEAD];                                                                                        \
-            size_t found = 0;                                                                                          \
-            for (size_t stop = n - i < AHEAD ? n : i + AHEAD; i < stop; i++) {                                         \
-                place += gaps[i];                                                                                      \
-                while (place >= g->line_length) {                                                                      \
-                    place -= g->line_length;                                                                           \
-                    line++;                                                                                            \
-                }                                                                                                      \
-                if (gaps[i] != skip) {                                                                                 \
-                    where[found] = to + g->line_offsets[line] + g->place_offsets[place++];                             \
-                    PREFETCH(where[found]);                                                                            \
-                    found++;                                                                                           \
-                }                                                                                                      \
+        for (size_t i = 0; i < n; i++) {                                                                               \
+            place += gaps[i];                                                                                          \
+            while (place >= g->line_length) {                                                                          \
+                place -= g->line_length;                                                                               \
+                line++;                                                                                                \
             }                                                                                                          \
-            for (size_t k = 0; k < found; k++)                                                                         \
-                *where[k] = *from++;                                                                                   \
+            if (gaps[i] != skip)                                                                                       \
+                to[g->line_offsets[line] + g->place_offsets[place++]] = *from++;                                       \
         }                                                                                                              \
         return (size_t)(from - start);                                                                                 \
     }
