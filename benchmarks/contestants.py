@@ -49,19 +49,21 @@ class Contestant:
 
 
 class Ids:
-    """The places of all quantised weights of a network among the sorted values of their matrix.
+    """The places of all quantised weights of a network among the sorted values of their matrix, zero first.
 
-    all : uint8, flat. layers : the matrices, signed, zero for the value zero (or the first one), as NNC has them.
+    matrices : uint8. all : the same, flat, one after the other.
+    layers : the matrices, signed, zero for the value zero (or the first one), as NNC has them.
     """
 
     def __init__(self, work: Workload) -> None:
-        flat, self.layers = [], {}
+        self.matrices, self.layers = {}, {}
         for name, array in work.quantised.items():
             values, ids = np.unique(array, return_inverse=True)
             zero = int(np.searchsorted(values, 0)) if 0 in values else 0
             self.layers[name] = (ids.reshape(len(array), -1) - zero).astype(np.int32)
-            flat.append(ids.ravel().astype(np.uint8))
-        self.all = np.concatenate(flat)
+            places = np.concatenate([np.arange(1, zero + 1), [0], np.arange(zero + 1, len(values))])
+            self.matrices[name] = places.astype(np.uint8)[ids].reshape(len(array), -1)
+        self.all = np.concatenate([matrix.ravel() for matrix in self.matrices.values()])
         self.share = self.all.size / sum(a.size for a in work.tensors.values())
 
     def first(self, part: float) -> tuple[npt.NDArray[np.uint8], float]:
@@ -108,6 +110,7 @@ def coders(ids: Ids) -> Iterator[tuple[Contestant, Contestant | None]]:
     flat, share = ids.first(1)
     counts = np.bincount(flat)
     yield from _own(flat, share, counts)
+    yield from _own_files(ids)
     yield from _compressors(ids)
     yield _constriction(*ids.first(1 / 10), counts)
     yield from _bitarray(*ids.first(1 / 50), counts)
@@ -169,6 +172,21 @@ def _own(
         Contestant("swsfmt, ids to Huffman codes", encode, share),
     )
     yield Contestant("swsfmt, Huffman codes to ids, out=", decode_there, share), None
+
+
+def _own_files(ids: Ids) -> Iterator[tuple[Contestant, Contestant | None]]:
+    """Whole files that hold the ids as they are, checksum and all, in the coding that is smallest for them."""
+    data = swsfmt.save(ids.matrices)
+    there = {name: np.empty_like(matrix) for name, matrix in ids.matrices.items()}
+    swsfmt.load(data, out=there)
+    assert all(np.array_equal(there[name], matrix) for name, matrix in ids.matrices.items())
+    yield Contestant("swsfmt.load, file of ids", lambda: swsfmt.load(data, threads=1), ids.share, len(data)), None
+    yield (
+        Contestant(
+            "swsfmt.load, file of ids, out=", lambda: swsfmt.load(data, threads=1, out=there), ids.share, len(data)
+        ),
+        Contestant("swsfmt.save, file of ids", lambda: swsfmt.save(ids.matrices, threads=1), ids.share),
+    )
 
 
 def _constriction(flat: npt.NDArray[np.uint8], share: float, counts: npt.NDArray[np.int64]) -> Pair:

@@ -40,6 +40,19 @@ from swsfmt.entropy import kernels
 # Short turns are repeated until they last this long.
 TURN = 0.02
 MALLOC = "MALLOC_MMAP_THRESHOLD_"
+IDS, IDS_THERE = "swsfmt, Huffman codes to ids", "swsfmt, Huffman codes to ids, out="
+# Who gives the same as whom.
+LIKE = (
+    ("bitarray to float32", "swsfmt.load"),
+    ("bitarray to a list of ids", IDS),
+    ("NNCodec", IDS),
+    ("NNCodec", "swsfmt.load, file of ids"),
+    ("NNCodec", "swsfmt.load"),
+    ("zstd -3", IDS),
+    ("zstd -3, out=", IDS_THERE),
+    ("zstd -3", "swsfmt.load, file of ids"),
+    ("zstd -3, out=", "swsfmt.load, file of ids, out="),
+)
 
 
 @dataclass(frozen=True)
@@ -149,7 +162,7 @@ def main(count: int, files: tuple[Path, ...], rounds: int, json_file: Path | Non
             figures += found
             chunks, size = chunk_tables(work)
             tables.add_row(work.name, f"{chunks:,}", f"{size:,}", f"{chunks / size:.3%}".rstrip("%"))
-    console.print(tables)
+    console.print(like_for_like(figures), tables, sep="\n")
     small, ratio = start_up(4 * rounds)
     console.print(f"sws decode of a file of {small:,} bytes: {ratio:.2f} times `python -c 'import numpy'`")
     if json_file:
@@ -171,6 +184,18 @@ def tables_of(figures: list[Figure]) -> Iterator[Table]:
                 ratios = f"{figure.over_copy:.2f}", f"{figure.over_swsfmt:.2f}", f"{figure.gigabytes:.2f}"
                 table.add_row(figure.contestant, *ratios, f"{figure.part:.0%}", size)
         yield table
+
+
+def like_for_like(figures: list[Figure]) -> Table:
+    """How many times as fast as another decoder, into the same kind of memory; NNCodec always gives ids."""
+    over_copy = {(f.case, f.contestant): f.over_copy for f in figures}
+    table = Table("case", title="times as fast", show_lines=True)
+    for other, own in LIKE:
+        table.add_column(f"{other} over {own}", justify="right")
+    for case in dict.fromkeys(figure.case for figure in figures if figure.case.startswith("decode")):
+        ratios = (over_copy.get((case, other), 0) / over_copy[case, own] for other, own in LIKE)
+        table.add_row(case.removeprefix("decode: "), *(f"{ratio:.1f}" if ratio else "" for ratio in ratios))
+    return table
 
 
 def draw(figures: list[Figure], path: Path) -> None:

@@ -14,7 +14,7 @@ import swsfmt
 
 pytest.importorskip("pty", reason="no pseudo-terminals here")
 
-# Every payload and record takes a while, and the bar comes at once, or never.
+# Every tensor and record takes a while, and the bar comes at once, or never.
 SLOW = """
 import sys, time
 import sws.cli
@@ -25,7 +25,7 @@ def slowly(function):
         time.sleep(0.3)
         return function(*args, **kwargs)
     return slow
-swsfmt.reader.Reader.payload = slowly(swsfmt.reader.Reader.payload)
+swsfmt.reader.Reader.decode = slowly(swsfmt.reader.Reader.decode)
 swsfmt.stages.write = slowly(swsfmt.stages.write)
 sws.cli.checkpoints.Input.read = slowly(sws.cli.checkpoints.Input.read)
 try:
