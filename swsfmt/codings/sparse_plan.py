@@ -42,6 +42,10 @@ class _Candidate:
     side_bits: int
     estimate: int
 
+    def is_wider_than_needed(self) -> bool:
+        """Whether one bit less has no skips either, so that its symbols are the same."""
+        return int(self.geometry.gaps[-1]) < (1 << self.pbits - 1) - 1
+
 
 def plan(
     analysis: Analysis, number: int, codebook: Codebook, resources: Resources, freedom: Freedom
@@ -65,6 +69,8 @@ def plan(
     candidates.sort(key=lambda candidate: rank_of(candidate, candidate.estimate))
     best: tuple[int, int, _Candidate, Stream] | None = None
     for candidate in candidates[:_FINALISTS]:
+        if freedom.pbits is None and candidate.is_wider_than_needed():
+            continue
         stream, gap_bits = cheapest_stream(candidate.counts, resources.tables, huffman, smooth=True)
         size = candidate.side_bits + gap_bits
         rank = rank_of(candidate, size)
