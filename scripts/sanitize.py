@@ -18,7 +18,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 KERNELS = {
-    "_native": ("_native", "_native_decoding", "_native_encoding"),
+    "_native": ("_native", "_native_dense", "_native_encoding", "_native_gaps", "_native_sparse"),
     "_adaptive_native": ("_adaptive_native",),
 }
 

@@ -1,7 +1,6 @@
 /* Kernels of swsfmt in C99: symbols <-> bits, and from bits straight into the elements of a tensor.
  *
- * `kernels.py` says what each function does; `_fallback.py` has the same results in Python. Files are decoded in
- * `_native_decoding.c` and encoded in `_native_encoding.c`; `_native.c` is the module.
+ * `kernels.py` says what each function does; `_fallback.py` has the same results in Python. `_native.c` is the module.
  *
  * Bit order (spec 6.1): bytes fill from the least significant bit; codewords come with their first bit lowest.
  */
@@ -41,21 +40,25 @@ static inline void put64(uint8_t *p, uint64_t word)
     memcpy(p, &word, 8);
 }
 
-/* _native_decoding.c */
+/* _native_dense.c */
 PyObject *py_decode_dense(PyObject *self, PyObject *args);
+
+/* _native_sparse.c */
 PyObject *py_decode_sparse(PyObject *self, PyObject *args);
-PyObject *py_scatter(PyObject *self, PyObject *args);
 PyObject *py_decode_gaps(PyObject *self, PyObject *args);
+PyObject *py_scatter(PyObject *self, PyObject *args);
 
 /* _native_encoding.c */
-PyObject *py_encode_symbols(PyObject *self, PyObject *args);
-PyObject *py_chunk_bits(PyObject *self, PyObject *args);
 PyObject *py_distinct(PyObject *self, PyObject *args);
 PyObject *py_symbols(PyObject *self, PyObject *args);
+PyObject *py_code_lengths(PyObject *self, PyObject *args);
+PyObject *py_encode_symbols(PyObject *self, PyObject *args);
+PyObject *py_chunk_bits(PyObject *self, PyObject *args);
+
+/* _native_gaps.c */
 PyObject *py_line_entries(PyObject *self, PyObject *args);
 PyObject *py_line_gaps(PyObject *self, PyObject *args);
 PyObject *py_gap_symbols(PyObject *self, PyObject *args);
 PyObject *py_gap_chunks(PyObject *self, PyObject *args);
-PyObject *py_code_lengths(PyObject *self, PyObject *args);
 
 #endif
