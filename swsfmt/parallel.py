@@ -33,4 +33,5 @@ def in_order(function: Callable[..., T], *arguments: Iterable[Any], threads: int
 
 def in_parallel(function: Callable[..., T], *arguments: Sequence[Any], threads: int) -> list[T]:
     """All results of `in_order`, in no more threads than there are arguments."""
-    return list(in_order(function, *arguments, threads=min(threads, len(arguments[0]))))
+    threads = min(threads, len(arguments[0]))
+    return list(in_order(function, *arguments, threads=threads) if threads > 1 else map(function, *arguments))
