@@ -41,7 +41,7 @@ from swsfmt.entropy import kernels
 TURN = 0.02
 MALLOC = "MALLOC_MMAP_THRESHOLD_"
 IDS, IDS_THERE = "swsfmt, Huffman codes to ids", "swsfmt, Huffman codes to ids, out="
-# Who gives the same as whom.
+# Who is compared with whom: of those who give ids, NNCodec also with what gives floats.
 LIKE = (
     ("bitarray to float32", "swsfmt.load"),
     ("bitarray to a list of ids", IDS),

@@ -11,6 +11,7 @@ import swsfmt
 from swsfmt.codings import dense, sparse, sparse_analysis, sparse_entries, sparse_matrix
 from swsfmt.codings.sparse_analysis import Freedom, analyse
 from swsfmt.codings.sparse_entries import read_entries
+from swsfmt.entropy import kernels
 from swsfmt.reader import Reader
 
 pytestmark = pytest.mark.usefixtures("each_kernel")
@@ -41,6 +42,7 @@ def small_blocks(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
     for module in (dense, sparse, sparse_analysis, sparse_entries):
         monkeypatch.setattr(module, "_BLOCK", size)
     monkeypatch.setattr(sparse_entries, "_STRIP", 7)
+    monkeypatch.setattr(sparse_entries, "_FEW", 3)
     monkeypatch.setattr(sparse_entries, "_ENTRIES", size)
     monkeypatch.setattr(sparse_analysis, "_COLUMNS", 9)
 
@@ -86,6 +88,8 @@ def test_gaps_of_every_geometry(dead: tuple[int, ...], entries: int, monkeypatch
         np.moveaxis(symbols, axis, 0)[[0, 7, 50, 51, -1]] = 0
     counts = np.bincount(symbols.ravel(), minlength=5)
     small_blocks(monkeypatch, 700)
+    # Longer gaps are listed, not counted.
+    monkeypatch.setattr(kernels, "COUNTABLE", 5)
     geometries = analyse(symbols, counts, Freedom(), threads=2).geometries
     forms = [(g.matrix.live_rows is None, g.matrix.live_columns is None, g.scan, g.line_width > 0) for g in geometries]
     assert len(set(forms)) == len(forms) == 2 ** len(dead) * 2 * (2 if entries == 4000 else 1)

@@ -17,6 +17,7 @@ from swsfmt.entropy.prefix_code import PrefixCode, field_width
 from swsfmt.errors import PayloadError
 
 pytestmark = pytest.mark.usefixtures("each_kernel")
+native = pytest.mark.skipif(kernels.active() == "bitarray", reason="the extension is not built")
 
 
 def symbols_of(*values: int) -> np.ndarray:
@@ -198,8 +199,8 @@ def test_entries_of_lines(lines: int, places: int, seed: int, density: float, co
     symbols = (random.integers(1, 4097, (lines, places)) * (random.random((lines, places)) < density)).astype(np.uint16)
     starts = 40 * np.arange(2, 2 + lines)
     numbers = np.sort(random.permutation(40)[:places]).astype(np.int32) if compact else None
-    gaps, values, last = kernels.line_entries(symbols, starts, numbers, 71, fresh)
-    wanted = entries_by_hand(symbols, starts.tolist(), list(range(places) if numbers is None else numbers), 71, fresh)
+    gaps, values, last = kernels.line_entries(symbols, starts, numbers, fresh)
+    wanted = entries_by_hand(symbols, starts.tolist(), list(range(places) if numbers is None else numbers), -1, fresh)
     assert (gaps.tolist(), values.tolist(), last) == wanted
     assert (gaps.dtype, values.dtype) == (np.int64, np.uint16)
 
@@ -247,12 +248,20 @@ def test_gap_symbols(gaps: list[int], pbits: int) -> None:
     assert (found.tolist(), found.dtype) == (wanted, np.uint16)
 
 
+@native
+def test_too_many_gap_symbols() -> None:
+    """As many as no memory holds, and more than 64 bits count."""
+    for count in (1, 4):
+        with pytest.raises(MemoryError):
+            load("swsfmt.entropy._native").gap_symbols(np.full(count, 2**63 - 1), 1)
+
+
 @given(st.lists(st.integers(0, 2)), st.integers(1, 5))
-def test_chunks_of_gaps(gaps: list[int], chunk: int) -> None:
-    """Symbols 0 and 1 are gaps, 2 is the skip; they take 1, 2 and 2 bits."""
-    symbols = [*gaps, 1]
+def test_chunks_of_gaps(symbols: list[int], chunk: int) -> None:
+    """Symbols 0 and 1 are gaps, 2 is the skip; they take 1, 2 and 2 bits. The last skips belong to no chunk."""
     rows, entries, bits, advance = [], 0, 0, 0
-    for symbol in symbols:
+    left = max((i + 1 for i, symbol in enumerate(symbols) if symbol != 2), default=0)
+    for symbol in symbols[:left]:
         entries, bits = entries + (symbol != 2), bits + (1, 2, 2)[symbol]
         advance += symbol + (symbol != 2)
         if symbol != 2 and entries % chunk == 0:
@@ -266,7 +275,6 @@ def test_chunks_of_gaps(gaps: list[int], chunk: int) -> None:
 LIVE = np.array([4, 8]), np.array([0, 1, 3])
 # Of `line_gaps`: one count, no room for longer gaps, two lines.
 BUFFERS = bytearray(8), bytearray(0), bytearray(48)
-native = pytest.mark.skipif(kernels.active() == "bitarray", reason="the extension is not built")
 
 
 @native
@@ -312,9 +320,9 @@ def test_scatter_refuses(gaps: list[int], elements: list[int], position: int) ->
         ("code_lengths", (np.array([1]), 12)),
         ("code_lengths", (np.ones(3, np.int64), 1)),
         ("code_lengths", (np.ones(3, np.int64), 13)),
-        ("line_entries", (np.zeros(5, np.uint16), np.zeros(2, np.int64), b"", 0, False)),
-        ("line_entries", (np.zeros(5, np.uint16), b"", b"", 0, False)),
-        ("line_entries", (np.zeros(6, np.uint16), np.zeros(2, np.int64), np.zeros(2, np.int32), 0, False)),
+        ("line_entries", (np.zeros(5, np.uint16), np.zeros(2, np.int64), b"", False)),
+        ("line_entries", (np.zeros(5, np.uint16), b"", b"", False)),
+        ("line_entries", (np.zeros(6, np.uint16), np.zeros(2, np.int64), np.zeros(2, np.int32), False)),
         *(
             ("line_gaps", (np.zeros(6, np.uint16), *changed))
             for changed in (

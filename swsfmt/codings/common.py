@@ -162,9 +162,6 @@ class Chunks:
     def count(self, symbols: int) -> int:
         return -(-symbols // self.size) if self.code else 0
 
-    def starts(self, symbols: int) -> npt.NDArray[np.int64]:
-        return np.arange(0, symbols, self.size, dtype=np.int64)
-
 
 NO_CHUNKS = Chunks()
 

@@ -36,7 +36,7 @@ from .common import (
     same,
     width_of,
 )
-from .sparse_entries import Entries, Positions, line_counts, read_entries, whole_chunks
+from .sparse_entries import MOST_THREADS, Entries, Positions, line_counts, read_entries, whole_chunks
 from .sparse_matrix import CompactMatrix, matrix_shape
 
 ID = 4
@@ -359,7 +359,7 @@ def encode(params: Params, symbols: npt.NDArray[np.uint16], threads: int = 1) ->
 
     table, gap_bits, value_bits = [], bitarray(endian="little"), bitarray(endian="little")
     blocks = whole_chunks(read_entries(symbols, p.matrix, p.scan, p.line_ends, threads), p.chunks.size)
-    for rows, gaps, values in in_order(streams, blocks, threads=threads if p.chunks.code else 1):
+    for rows, gaps, values in in_order(streams, blocks, threads=min(threads, MOST_THREADS) if p.chunks.code else 1):
         if rows is not None:
             table.append(rows)
         gap_bits.extend(gaps)

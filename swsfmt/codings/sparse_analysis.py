@@ -24,6 +24,7 @@ from ..parallel import in_order
 from .choose import chunks_for
 from .common import width_of
 from .sparse import Scan
+from .sparse_entries import MOST_THREADS
 from .sparse_matrix import CompactMatrix, Indices, Ranks, ranks_of
 
 # Elements that are looked at in one go; lines, at most, since a line takes more memory than an element; and columns, at
@@ -78,7 +79,7 @@ def analyse(
         return Analysis(0, counts[1:], [])
     # Where there are chunks there are no line ends. Without chunks it is done before threads have started.
     chunked = chunks_for(total).code > 0
-    threads = threads if chunked else 1
+    threads = min(threads, MOST_THREADS) if chunked else 1
     as_it_is = {scan: _Lines(symbols, scan, None, threads) for scan in Scan}
     live_rows, live_columns = (_dead(as_it_is[scan].live, freedom.compact) for scan in Scan)
     without_dead = {

@@ -20,8 +20,14 @@ from .sparse_matrix import CompactMatrix, Indices
 # Elements that are looked at in one go, and entries that are.
 _BLOCK = 1 << 18
 _ENTRIES = 1 << 16
-# Lines of a transposed matrix that are copied in one go, at least: so many elements share a line of the cache.
+# More would take more memory than they save time.
+MOST_THREADS = 16
+# Lines of a transposed matrix that are copied in one go, at least: so many elements share a line of the cache. And of
+# one with lines of more than a block, to save memory.
 _STRIP = 32
+_FEW = 8
+# Elements of all strips that are worked on, or whose entries wait for those before them: an entry takes 10 bytes.
+_IN_FLIGHT = 1 << 22
 # Elements that are copied to their place in one go.
 _TILE = 1 << 14
 
@@ -60,11 +66,13 @@ def read_entries(
         if numbers is None:
             starts += places.start
         fresh = line_ends and places.start == 0
-        gaps, values, last = kernels.line_entries(_contiguous(strip.symbols), starts, numbers, -1, fresh)
+        gaps, values, last = kernels.line_entries(_contiguous(strip.symbols), starts, numbers, fresh)
         return Entries(gaps, values), last, fresh
 
-    last, strips = -1, _strips(symbols if scan == 0 else symbols.T)
-    for found, own_last, fresh in in_order(entries, strips, threads=min(threads, 1 + symbols.size // _BLOCK)):
+    last, matrix_by_lines = -1, symbols if scan == 0 else symbols.T
+    size = _height(matrix_by_lines) * min(matrix_by_lines.shape[1], _BLOCK)
+    threads = min(threads, -(-symbols.size // size), max(1, _IN_FLIGHT // (2 * size)))
+    for found, own_last, fresh in in_order(entries, _strips(matrix_by_lines), threads=threads):
         if len(found.gaps) and not fresh:
             # A strip does not know where the entry before it is.
             found.gaps[0] -= last + 1
@@ -76,15 +84,24 @@ def read_entries(
 
 def _strips(matrix: npt.NDArray[np.uint16]) -> Iterator[_Strip]:
     lines, places = matrix.shape
-    height = min(lines, max(1 if matrix.flags.c_contiguous else _STRIP, _BLOCK // places))
+    height = _height(matrix)
     for top in range(0, lines, height):
         strip = matrix[top : top + height]
         if places <= _BLOCK:
             yield _Strip(top, 0, strip)
             continue
+        strip = _contiguous(strip)
         for line in range(len(strip)):
             for left in range(0, places, _BLOCK):
                 yield _Strip(top + line, left, strip[line : line + 1, left : left + _BLOCK])
+
+
+def _height(matrix: npt.NDArray[np.uint16]) -> int:
+    """Lines of a strip."""
+    lines, places = matrix.shape
+    least = 1 if matrix.flags.c_contiguous else _STRIP if places <= _BLOCK else _FEW
+    height: int = min(lines, max(least, _BLOCK // places))
+    return height
 
 
 def _contiguous(strip: npt.NDArray[np.uint16]) -> npt.NDArray[np.uint16]:
@@ -152,7 +169,7 @@ class Positions:
     def __init__(self, matrix: CompactMatrix, scan: int, pbits: int, line_counts: Indices | None) -> None:
         self._matrix, self._scan = matrix, scan
         self._pbits = pbits
-        self._lines = None if line_counts is None else _Lines(line_counts, matrix.line_length(scan))
+        self._lines = None if line_counts is None else _LineCursors(line_counts, matrix.line_length(scan))
         self._cursor = self._entries = 0
 
     def scatter(self, gaps: npt.NDArray[np.uint16], elements: Bits, out: Bits) -> bool:
@@ -184,7 +201,7 @@ class Positions:
             self._entries += len(after)
 
 
-class _Lines:
+class _LineCursors:
     """Turns cursors that run on from line to line into positions where every line starts anew."""
 
     def __init__(self, counts: npt.NDArray[np.int64], length: int) -> None:

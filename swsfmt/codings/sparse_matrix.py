@@ -44,12 +44,15 @@ class _Select:
         self._before = np.concatenate([[0], np.cumsum(counts)])
 
     def __call__(self, ranks: Indices) -> Indices:
-        """The lines of these ranks; only the part of the bitmap from the first to the last of them is looked at."""
-        if len(ranks) == 0:
-            return ranks
-        first, last = np.searchsorted(self._before, [ranks.min(), ranks.max()], "right") - 1
-        lines = first * _SELECT + np.flatnonzero(self._live[first * _SELECT : (last + 1) * _SELECT])
-        found: Indices = lines[ranks - self._before[first]]
+        """The lines of these ranks, from part to part of the bitmap."""
+        part = np.searchsorted(self._before, ranks, "right") - 1
+        order = np.argsort(part, kind="stable")
+        parts, starts = np.unique(part[order], return_index=True)
+        found = np.empty_like(ranks)
+        for number, which in zip(parts.tolist(), np.split(order, starts[1:]), strict=False):
+            start = number * _SELECT
+            lines = start + np.flatnonzero(self._live[start : start + _SELECT])
+            found[which] = lines[ranks[which] - self._before[number]]
         return found
 
 

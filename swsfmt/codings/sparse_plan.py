@@ -43,7 +43,10 @@ class _Candidate:
     estimate: int
 
     def is_wider_than_needed(self) -> bool:
-        """Whether one bit less has no skips either, so that its symbols are the same."""
+        """Whether one bit less has no skips either, so that its symbols are the same.
+
+        Only a file that has a table of this very alphabet could gain by it.
+        """
         return int(self.geometry.gaps[-1]) < (1 << self.pbits - 1) - 1
 
 

@@ -68,7 +68,6 @@ def line_entries(
     symbols: npt.NDArray[np.uint16],
     starts: npt.NDArray[np.int64],
     numbers: npt.NDArray[np.int32] | None,
-    last: int,
     fresh: bool,
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint16], int]:
     flat = symbols.reshape(-1)
@@ -78,6 +77,7 @@ def line_entries(
     if numbers is not None:
         place = numbers[place]
     positions = starts[line] + place
+    last = -1
     gaps = np.diff(positions, prepend=last) - 1
     if fresh:
         first = np.diff(line, prepend=-1) > 0

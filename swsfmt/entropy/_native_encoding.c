@@ -33,8 +33,8 @@ static void encode(const uint16_t *symbols, size_t n, const uint16_t *codewords,
 /* ---- elements to symbols ----------------------------------------------------------------------------------------- */
 
 /* An open hash table of up to 4096 elements, so large that nearly all of them are found in their first slot.
- * A slot with number 0 is free, others have a symbol + 1. The key of a free slot is that of no element that belongs
- * there: 0, but for slot 0. So a first slot with the right key is never free. */
+ * A slot with number 0 is free, others have a symbol + 1. The key of a free slot never equals an element whose first
+ * slot it is: 0 belongs to slot 0, where the key is 1. So a first slot with the right key is not free. */
 enum { HASH_BITS = 14, SLOTS = 1 << HASH_BITS, MAX_VALUES = 4096 };
 
 typedef struct {
@@ -166,7 +166,8 @@ static int symbols_by_size(Hash *h, const uint8_t *data, size_t n, uint16_t *out
 
 /* ---- code lengths ------------------------------------------------------------------------------------------------ */
 
-/* Package-merge (see huffman.py) for `n` >= 2 counts in ascending order, lengths of at most `limit`. Returns 0 where there is no memory. */
+/* Package-merge (see huffman.py) for `n` >= 2 counts in ascending order, lengths of at most `limit`.
+ * Returns 0 where there is no memory. */
 static int package_merge(const int64_t *counts, size_t n, int limit, uint8_t *lengths)
 {
     int64_t *items = malloc(3 * n * sizeof *items), *packages = items + 2 * n;
@@ -258,8 +259,10 @@ PyObject *py_chunk_bits(PyObject *self, PyObject *args)
     const uint8_t *bits = lengths.buf;
     size_t n = (size_t)symbols.len / 2, count = chunk > 0 ? (n + (size_t)chunk - 1) / (size_t)chunk : 0;
     uint16_t most = 0;
+    Py_BEGIN_ALLOW_THREADS
     for (size_t i = 0; i < n; i++)
         most = ids[i] > most ? ids[i] : most;
+    Py_END_ALLOW_THREADS
     int64_t *sums = calloc(count + 1, sizeof *sums);
     if (chunk <= 0 || (n > 0 && most >= lengths.len)) {
         PyErr_SetString(PyExc_ValueError, "chunk_bits: a symbol is outside of the alphabet");

@@ -41,11 +41,12 @@ typedef struct {
     const int32_t *numbers;
 } Strip;
 
-/* The gap before each entry and its value. Returns the last position.
+/* The gap before each entry, from position -1 on, and its value. Returns the last position.
  * fresh: the gap before the first entry of a line counts from the start of the line, not from the entry before. */
-static int64_t line_entries(const Strip *s, int64_t last, int fresh, int64_t *gaps, uint16_t *values)
+static int64_t line_entries(const Strip *s, int fresh, int64_t *gaps, uint16_t *values)
 {
     uint32_t where[SEGMENT + 1];
+    int64_t last = -1;
     for (size_t l = 0; l < s->lines; l++) {
         const uint16_t *line = s->symbols + l * s->places;
         int64_t start = s->starts[l];
@@ -145,11 +146,11 @@ static int line_gaps(const Window *w, LineGaps *g)
     return 1;
 }
 
-/* How many symbols the gaps make with their skips; `skip` is the largest symbol. */
-static uint64_t count_gap_symbols(const int64_t *gaps, size_t n, uint64_t skip)
+/* How many symbols the gaps make with their skips, or more than `most`; `skip` is the largest symbol. */
+static uint64_t count_gap_symbols(const int64_t *gaps, size_t n, uint64_t skip, uint64_t most)
 {
     uint64_t count = n;
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n && count <= most; i++)
         if ((uint64_t)gaps[i] >= skip)
             count += (uint64_t)gaps[i] / skip;
     return count;
@@ -166,36 +167,33 @@ static void gap_symbols(const int64_t *gaps, size_t n, uint64_t skip, uint16_t *
 }
 
 /* Of each `chunk` entries: the bits of their gap symbols, and how far these lead. Skips go with the entry behind them.
- * `rows` has room for two numbers for each chunk begun. */
-static void gap_chunks(const uint16_t *symbols, size_t n, uint16_t skip, const uint8_t *lengths, size_t chunk,
+ * `rows` has room for two numbers for each chunk begun; there are so many `entries`. */
+static void gap_chunks(const uint16_t *symbols, size_t entries, uint16_t skip, const uint8_t *lengths, size_t chunk,
                        int64_t *rows)
 {
-    size_t entries = 0;
     int64_t bits = 0, advance = 0;
-    for (size_t i = 0; i < n; i++) {
-        bits += lengths[symbols[i]];
-        advance += symbols[i];
-        if (symbols[i] == skip)
+    for (size_t found = 0; found < entries; symbols++) {
+        bits += lengths[*symbols];
+        advance += *symbols;
+        if (*symbols == skip)
             continue;
         advance++;
-        if (++entries == chunk) {
+        if (++found % chunk == 0 || found == entries) {
             *rows++ = bits, *rows++ = advance;
-            entries = 0, bits = 0, advance = 0;
+            bits = 0, advance = 0;
         }
     }
-    if (entries > 0)
-        *rows++ = bits, *rows++ = advance;
 }
 
-/* line_entries(symbols, starts, numbers, last, fresh) -> (gaps: bytearray of int64, values: bytes of uint16, last)
+/* line_entries(symbols, starts, numbers, fresh) -> (gaps: bytearray of int64, values: bytes of uint16, last)
  * symbols: uint16, as many equal lines as there are starts. numbers: int32, one for each place, or empty. */
 PyObject *py_line_entries(PyObject *self, PyObject *args)
 {
     (void)self;
     Py_buffer symbols, starts, numbers;
-    long long last;
+    int64_t last;
     int fresh;
-    if (!PyArg_ParseTuple(args, "y*y*y*Lp", &symbols, &starts, &numbers, &last, &fresh))
+    if (!PyArg_ParseTuple(args, "y*y*y*p", &symbols, &starts, &numbers, &fresh))
         return NULL;
     PyObject *result = NULL;
     size_t lines = (size_t)starts.len / sizeof(int64_t), size = (size_t)symbols.len / 2;
@@ -212,9 +210,9 @@ PyObject *py_line_entries(PyObject *self, PyObject *args)
             int64_t *to = (int64_t *)(void *)PyByteArray_AsString(gaps);
             uint16_t *to_values = (uint16_t *)(void *)PyBytes_AsString(values);
             Py_BEGIN_ALLOW_THREADS
-            last = line_entries(&strip, last, fresh, to, to_values);
+            last = line_entries(&strip, fresh, to, to_values);
             Py_END_ALLOW_THREADS
-            result = Py_BuildValue("OOL", gaps, values, last);
+            result = Py_BuildValue("OOL", gaps, values, (long long)last);
         }
         Py_XDECREF(gaps);
         Py_XDECREF(values);
@@ -281,17 +279,22 @@ PyObject *py_gap_symbols(PyObject *self, PyObject *args)
         return NULL;
     PyObject *result = NULL;
     size_t n = (size_t)gaps.len / sizeof(int64_t);
-    uint64_t skip = pbits >= 1 && pbits <= MAX_LENGTH ? ((uint64_t)1 << pbits) - 1 : 0, most = PY_SSIZE_T_MAX / 4, count;
+    const int64_t *of_gaps = gaps.buf;
+    uint64_t skip = pbits >= 1 && pbits <= MAX_LENGTH ? ((uint64_t)1 << pbits) - 1 : 0, most = PY_SSIZE_T_MAX / 4;
+    uint64_t count = 0;
     int64_t least = 0;
+    Py_BEGIN_ALLOW_THREADS
     for (size_t i = 0; i < n; i++)
-        least = ((const int64_t *)gaps.buf)[i] < least ? ((const int64_t *)gaps.buf)[i] : least;
+        least = of_gaps[i] < least ? of_gaps[i] : least;
+    if (skip > 0 && least == 0)
+        count = count_gap_symbols(of_gaps, n, skip, most);
+    Py_END_ALLOW_THREADS
     if (skip > 0 && least == 0) {
-        count = count_gap_symbols(gaps.buf, n, skip);
         result = count > most ? PyErr_NoMemory() : PyBytes_FromStringAndSize(NULL, (Py_ssize_t)(2 * count));
         if (result != NULL) {
             uint16_t *out = (uint16_t *)(void *)PyBytes_AsString(result);
             Py_BEGIN_ALLOW_THREADS
-            gap_symbols(gaps.buf, n, skip, out);
+            gap_symbols(of_gaps, n, skip, out);
             Py_END_ALLOW_THREADS
         }
     } else {
@@ -326,7 +329,7 @@ PyObject *py_gap_chunks(PyObject *self, PyObject *args)
         if (result != NULL) {
             int64_t *rows = (int64_t *)(void *)PyBytes_AsString(result);
             Py_BEGIN_ALLOW_THREADS
-            gap_chunks(ids, n, (uint16_t)skip, lengths.buf, (size_t)chunk, rows);
+            gap_chunks(ids, entries, (uint16_t)skip, lengths.buf, (size_t)chunk, rows);
             Py_END_ALLOW_THREADS
         }
     } else {

@@ -83,8 +83,8 @@ static int place(Chunk *c, const Geometry *g, uint16_t skip, int bytes, uint8_t 
     return 1;
 }
 
-/* Chunks first to last - 1, into zeros or memory that is to be cleared. starts: rows of (gap bit, value bit, position), one more than there are chunks.
- * Every chunk must end exactly where the next one starts. Returns FINE or the chunk that does not; adds to *symbols the
+/* Chunks first to last - 1, into zeros or memory that is to be cleared.
+ * starts: rows of (gap bit, value bit, position), one more than there are chunks. Every chunk must end exactly where the next one starts. Returns FINE or the chunk that does not; adds to *symbols the
  * number of gap symbols. */
 static long decode_sparse(Bits b, const Table *gap_table, const Table *value_table, const int64_t *starts, size_t chunk,
                           size_t entries, size_t first, size_t last, const Geometry *g, uint8_t *out,

@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 # Chunks of the sparse coding are decoded into buffers of this many entries.
 MAX_FUSED_CHUNK = 1 << 16
-# Gaps up to this are counted in an array, which is faster than a sort; of longer ones there are few.
+# Gaps below this are counted in an array, which is faster than a sort; of longer ones there are few.
 COUNTABLE = 1 << 16
 # What a thread must have to do, or it is not worth its start: chunks to decode, elements to encode.
 _CHUNKS = 4
@@ -76,7 +76,6 @@ def line_entries(
     symbols: Symbols,
     starts: npt.NDArray[np.int64],
     numbers: npt.NDArray[np.int32] | None,
-    last: int,
     fresh: bool,
 ) -> tuple[npt.NDArray[np.int64], Symbols, int]:
     """The entries of some lines of a matrix, the symbols that are not zero: the gap before each, and its value.
@@ -84,13 +83,13 @@ def line_entries(
     symbols : of shape (lines, places), contiguous
     starts : the position of the first place of each line, ascending
     numbers : of the places, which are added to the start; None where they are 0, 1, 2 and so on
-    last : the position of the entry before, or -1. The one of the last entry comes back.
     fresh : the gap before the first entry of a line counts from the start of that line
-    A value is the symbol less one, a gap the number of positions that are passed over. Gaps can be written to.
+    A value is the symbol less one, a gap the number of positions that are passed over, from position 0 on. Gaps can be
+    written to. Returned with them: the position of the last entry, or -1 (of the place before the last line, if fresh).
     """
     if _native is None:
-        return _fallback.line_entries(symbols, starts, numbers, last, fresh)
-    gaps, values, last = _native.line_entries(symbols, starts, _NONE if numbers is None else numbers, last, fresh)
+        return _fallback.line_entries(symbols, starts, numbers, fresh)
+    gaps, values, last = _native.line_entries(symbols, starts, _NONE if numbers is None else numbers, fresh)
     return np.frombuffer(gaps, np.int64), np.frombuffer(values, np.uint16), last
 
 
@@ -107,7 +106,7 @@ class LineGaps(NamedTuple):
     """The gaps between entries of the same line.
 
     counts : how often each gap below `COUNTABLE` occurs; int64
-    others : the gaps that are longer; int64
+    others : all other gaps, one by one; int64
     lines : int64 of shape (3, lines): the first and the last place of each line that is an entry, or -1, and how many
         entries the line has
     """
@@ -131,7 +130,7 @@ def line_gaps(
     found = LineGaps(
         np.zeros(min(places, COUNTABLE), np.int64),
         np.zeros(lines * (places // COUNTABLE), np.int64),
-        np.repeat(np.array([[-1], [-1], [0]]), lines, axis=1),
+        np.repeat(np.array([[-1], [-1], [0]], np.int64), lines, axis=1),
     )
     if _native is None:
         part = matrix[top:bottom, left:right]
