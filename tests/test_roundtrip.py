@@ -474,3 +474,30 @@ def test_no_warnings(value: float) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         check({"a": np.array([value, 2.0, 0.1] * 100), "b": np.array([value])})
+
+
+@pytest.mark.usefixtures("each_kernel")
+@pytest.mark.parametrize("dtype", ["F16", "F32", "F64"])
+@pytest.mark.parametrize("symbol", [0, 5000, 8191, 8192, 29_999])
+@pytest.mark.parametrize("threads", [1, 3])
+def test_fixed_width_pattern_without_a_symbol(dtype: str, symbol: int, threads: int) -> None:
+    """18 symbols of 5 bits leave 14 patterns, wherever they are met; without them the same payload is fine."""
+    info = TensorInfo(BY_NAME[dtype], (30_000,))
+    book = Codebook.of(info.dtype, np.arange(1, 18).astype(f"f{info.dtype.itemsize}").view(info.dtype.bits))
+    params = dense.Params(0, book, Stream(StreamKind.FIXED, PrefixCode.fixed(18)))
+    symbols = np.random.default_rng(symbol).integers(0, 18, info.numel).astype(np.uint16)
+    params, payload = dense.encode(params, symbols)
+
+    def file(payload: bytes) -> bytes:
+        return layout.build({}, [book], [Draft("a", dense.ID, info, params, payload)]) + payload
+
+    found = swsfmt.load(file(payload), threads=threads)["a"]
+    np.testing.assert_array_equal(found.view(info.dtype.bits), book.symbols[symbols])
+    bits = int.from_bytes(payload, "little") | 0b11111 << 5 * symbol
+    damaged = bits.to_bytes(len(payload), "little")
+    with pytest.raises(swsfmt.PayloadError, match="symbol 31 is outside of the alphabet of 18"):
+        swsfmt.load(file(damaged), threads=threads)
+    with swsfmt.safe_open(file(damaged)) as f, pytest.raises(swsfmt.PayloadError):
+        f.get_slice("a")[symbol]
+    with swsfmt.safe_open(file(payload)) as f:
+        assert np.array_equal(f.get_slice("a")[symbol : symbol + 9], found[symbol : symbol + 9])

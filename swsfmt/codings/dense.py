@@ -39,6 +39,8 @@ NAME = "dense"
 
 # What a row of the chunk table takes, about.
 _CHUNK_BITS = 15
+# Fixed-width symbols that are decoded as a chunk; they need no restart points.
+_FIXED_CHUNK = 8192
 # NumPy makes 8 bytes of every index: in blocks, to save memory.
 _BLOCK = 1 << 18
 
@@ -90,23 +92,35 @@ def write(params: Params) -> bytes:
     return out + packed.to_bytes()
 
 
+def chunk_starts(params: Params, numel: int, reader: BitReader) -> tuple[int, npt.NDArray[np.int64]] | None:
+    """How many symbols a chunk has, and the bit where each starts and the last one ends: int64 of shape (chunks + 1,).
+
+    The chunk table, where there is one, is read. Without one, chunks of fixed-width symbols start where they must; None
+    for other streams.
+    """
+    if params.chunks.code:
+        told = reader.fields(params.chunks.count(numel), params.chunks.widths[0], "chunk table")
+        return params.chunks.size, reader.position + np.concatenate([[0], np.cumsum(told)])
+    if params.stream.kind == StreamKind.FIXED:
+        symbols = np.append(np.arange(0, numel, _FIXED_CHUNK), numel)
+        return _FIXED_CHUNK, reader.position + symbols * params.stream.code.max_length
+    return None
+
+
 def decode(params: Params, tensor: TensorInfo, payload: Payload, threads: int = 1, out: Bits | None = None) -> Decoded:
     """Decode and check the payload, to `out` if there is one. Raises `PayloadError`."""
     reader = BitReader(payload, PayloadError)
-    count = params.chunks.count(tensor.numel)
-    told = reader.fields(count, params.chunks.widths[0], "chunk table") if count else None
+    found = chunk_starts(params, tensor.numel, reader)
     start = reader.position
     code, elements, bits = params.stream.code, params.codebook.symbols, None
-    if told is not None and kernels.can_fuse(tensor.dtype.itemsize, code):
-        starts = start + np.concatenate([[0], np.cumsum(told)])
+    if found is not None and kernels.can_fuse(tensor.dtype.itemsize):
+        size, starts = found
         if starts[-1] <= len(reader.bits):
-            bits = kernels.decode_dense(
-                reader.bits, starts, params.chunks.size, tensor.numel, code, elements, threads, out
-            )
+            bits = kernels.decode_dense(reader.bits, starts, size, tensor.numel, code, elements, threads, out)
             reader.position = int(starts[-1])
     if bits is None:
         bits = np.empty(tensor.numel, tensor.dtype.bits) if out is None else out
-        found = []
+        sizes = []
         reader.position = start
         # Blocks of whole chunks.
         block = max(_BLOCK, params.chunks.size)
@@ -114,10 +128,10 @@ def decode(params: Params, tensor: TensorInfo, payload: Payload, threads: int = 
             count = min(block, tensor.numel - first)
             symbols, reader.position = kernels.decode_symbols(reader.bits, reader.position, count, code)
             bits[first : first + count] = elements[symbols]
-            if told is not None:
-                found.append(kernels.chunk_bits(symbols, code, params.chunks.size))
-        if told is not None:
-            same(np.concatenate(found), told, "the size in bits")
+            if params.chunks.code:
+                sizes.append(kernels.chunk_bits(symbols, code, params.chunks.size))
+        if found is not None and params.chunks.code:
+            same(np.concatenate(sizes), np.diff(found[1]), "the size in bits")
     reader.finish("payload")
     spans = [Span(Section.CHUNK_TABLES, 0, start), Span(Section.VALUES, start, reader.position)]
     return Decoded(bits, [span for span in spans if span.bits])

@@ -30,8 +30,11 @@ def decode_range(coding: int, params: Any, tensor: TensorInfo, payload: Payload,
     if isinstance(params, narrow.Params):
         stored = np.frombuffer(payload, params.storage.bits)[first:last]
         return dtypes.widen(stored, params.storage, tensor.dtype)
-    if isinstance(params, dense.Params) and params.chunks.code and last > first:
-        return _dense(params, tensor, payload, first, last)
+    if isinstance(params, dense.Params) and last > first:
+        reader = BitReader(payload, PayloadError)
+        chunks = dense.chunk_starts(params, tensor.numel, reader)
+        if chunks is not None:
+            return _dense(params, tensor, reader, *chunks, first, last)
     if isinstance(params, sparse.Params) and params.coded is not None and last > first:
         coded = params.coded
         if coded.chunks.code and coded.scan == sparse.Scan.ROWS:
@@ -42,11 +45,15 @@ def decode_range(coding: int, params: Any, tensor: TensorInfo, payload: Payload,
     return bits
 
 
-def _dense(params: dense.Params, tensor: TensorInfo, payload: Payload, first: int, last: int) -> Bits:
-    reader = BitReader(payload, PayloadError)
-    size, count = params.chunks.size, params.chunks.count(tensor.numel)
-    told = reader.fields(count, params.chunks.widths[0], "chunk table")
-    starts = reader.position + np.concatenate([[0], np.cumsum(told)])
+def _dense(
+    params: dense.Params,
+    tensor: TensorInfo,
+    reader: BitReader,
+    size: int,
+    starts: npt.NDArray[np.int64],
+    first: int,
+    last: int,
+) -> Bits:
     begin, end = first // size, -(-last // size)
     total = min(end * size, tensor.numel) - begin * size
     symbols = _symbols(reader, starts[begin], starts[end], total, params.stream.code)

@@ -234,7 +234,7 @@ def decode(params: Params, tensor: TensorInfo, payload: Payload, threads: int = 
     start = reader.position
     told = read_chunk_table(reader, params.entries, p) if p.chunks.code else None
     span(Section.CHUNK_TABLES, start)
-    if told is not None and kernels.can_fuse(tensor.dtype.itemsize, p.gaps.code, p.values.code):
+    if told is not None and kernels.can_fuse(tensor.dtype.itemsize):
         decoded = _decode_fused(params.entries, p, tensor, reader, told, threads, out)
         if decoded is not None:
             return decoded._replace(spans=spans + decoded.spans)

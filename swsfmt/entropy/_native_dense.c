@@ -63,6 +63,8 @@ PyObject *py_decode_dense(PyObject *self, PyObject *args)
             long bad = NO_MEMORY;
             Py_BEGIN_ALLOW_THREADS
             Table *table = make_table(&code, elements.buf, bytes);
+            if (table != NULL && exact)
+                table->has_holes = 0;
             Bits bits = {data.buf, (size_t)data.len};
             if (table != NULL)
                 bad = decode_dense(bits, table, s, (size_t)chunk, (size_t)total, (size_t)first, (size_t)last, exact,

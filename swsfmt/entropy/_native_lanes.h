@@ -29,7 +29,8 @@ typedef struct {
     int width;     /* of a pattern in bits; small tables stay in the first-level cache */
     int bytes;     /* of an element: 1, 2 or 4 */
     int single;    /* the symbol of a code without bits, or -1 */
-    int has_holes; /* patterns without a codeword exist (only in a fixed-width code); their symbol is `alphabet` */
+    int has_holes; /* patterns without a codeword exist (only in a fixed-width code), whose symbol is `alphabet`, and
+                      whoever decodes does not check where each chunk ends */
     uint32_t alphabet;
     const uint8_t *elements; /* of all symbols, or NULL where a symbol stands for itself */
     uint16_t symbol[PATTERNS];
@@ -87,13 +88,19 @@ static void build(Table *t, const uint16_t *codewords, const uint8_t *lengths, s
         uint64_t packed = 0;
         int used = 0, count = 0;
         while (count < room && used + t->length[i >> used] <= t->width) {
+            /* A hole takes no bits: whoever meets it stays there, and does not end where the chunk does. */
+            int is_hole = t->symbol[i >> used] >= t->alphabet;
+            if (is_hole && count > 0)
+                break;
             uint32_t element = element_of(t, t->symbol[i >> used]);
-            used += t->length[i >> used];
+            used += is_hole ? 0 : t->length[i >> used];
             if (bytes == 4)
                 wide.element[count] = element;
             else
                 packed |= (uint64_t)element << (16 + count * 8 * bytes);
             count++;
+            if (is_hole)
+                break;
         }
         wide.bits = (uint16_t)used, wide.size = (uint16_t)(4 * count);
         if (bytes == 4)

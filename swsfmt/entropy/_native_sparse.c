@@ -223,6 +223,8 @@ PyObject *py_decode_sparse(PyObject *self, PyObject *args)
                 Py_BEGIN_ALLOW_THREADS
                 Table *gap_table = make_table(&gap_code, NULL, 2);
                 Table *value_table = make_table(&value_code, elements.buf, bytes);
+                if (value_table != NULL)
+                    value_table->has_holes = 0;
                 Bits bits = {data.buf, (size_t)data.len};
                 Geometry g = {mapped ? line_offsets.buf : NULL, mapped ? place_offsets.buf : NULL,
                               (uint64_t)line_length, clear && !mapped};

@@ -251,9 +251,9 @@ def scatter(
     return after
 
 
-def can_fuse(itemsize: int, *codes: PrefixCode) -> bool:
-    """Whether `decode_dense` and `decode_sparse` can be used: elements of 1, 2 or 4 bytes, no unused fixed patterns."""
-    return _native is not None and itemsize in (1, 2, 4) and all(code.is_complete for code in codes)
+def can_fuse(itemsize: int) -> bool:
+    """Whether `decode_dense` and `decode_sparse` can be used: elements of 1, 2 or 4 bytes."""
+    return _native is not None and itemsize in (1, 2, 4)
 
 
 def decode_dense(

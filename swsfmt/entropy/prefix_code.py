@@ -84,10 +84,5 @@ class PrefixCode:
         return _FIELDS[: self.alphabet] if self.is_fixed else huffman.canonical_codewords(self.lengths)
 
     @cached_property
-    def is_complete(self) -> bool:
-        """Whether every pattern of bits has a codeword; only a fixed-width code may leave some out."""
-        return self.single is not None or huffman.kraft_sum(self.lengths) == huffman.KRAFT_ONE
-
-    @cached_property
     def max_length(self) -> int:
         return int(self.lengths.max())
