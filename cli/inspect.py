@@ -13,9 +13,10 @@ from .errors import about
 
 @click.command()
 @click.argument("file", metavar="FILE.sws")
+@options.threads
 @options.limits
 @options.as_json
-def inspect(file: str, limits: Limits, as_json: bool) -> None:
+def inspect(file: str, threads: int | None, limits: Limits, as_json: bool) -> None:
     """Show what FILE.sws holds.
 
     Every tensor, and where every byte of the file went. FILE.sws may be - for stdin.
@@ -26,7 +27,7 @@ def inspect(file: str, limits: Limits, as_json: bool) -> None:
         progress.bar("inspecting", as_json=as_json) as step,
         progress.open_reader(source, limits, step) as reader,
     ):
-        found = report(reader)
+        found = report(reader, threads=threads)
     if as_json:
         console.json_object({**found.to_json(), "file": file})
         return

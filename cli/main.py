@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TextIO, cast
 
 import click
+from click.utils import PacifyFlushWrapper
 
 import swsfmt
-from swsfmt.entropy import kernels
+from swsfmt.entropy import adaptive, kernels
 
 from . import console, errors
 from .decode import decode
@@ -43,9 +43,12 @@ class Sws(click.Group):
             console.line("sws: interrupted", err=True)
             sys.exit(errors.INTERRUPTED)
         except Exception as error:
-            # click has dealt with broken pipes before; here the message itself may find nobody who reads it.
-            with contextlib.suppress(BrokenPipeError):
+            try:
                 _tell(error, as_json="--json" in args)
+            except BrokenPipeError:
+                # click has dealt with broken pipes before; here nobody reads the message itself. As click does, so that
+                # Python does not fail once more when it flushes its streams at the end.
+                sys.stdout, sys.stderr = (cast(TextIO, PacifyFlushWrapper(s)) for s in (sys.stdout, sys.stderr))
             sys.exit(errors.exit_code(error))
         # `ctx.exit()`, as of `--version`, comes back as a number.
         sys.exit(code if isinstance(code, int) else errors.OK)
@@ -68,7 +71,10 @@ def _tell(error: Exception, as_json: bool) -> None:
 
 def _version(ctx: click.Context, _param: click.Parameter, wanted: bool) -> None:
     if wanted and not ctx.resilient_parsing:
-        console.line(f"sws {swsfmt.__version__} (kernels: {kernels.active()})")
+        active = kernels.active()
+        if (adaptive.active() == "native") != (active == "native"):
+            active += f"; of the adaptive coding: {adaptive.active()}"
+        console.line(f"sws {swsfmt.__version__} (kernels: {active})")
         ctx.exit()
 
 

@@ -21,9 +21,10 @@ from .errors import about
 @click.argument("file", metavar="FILE.sws")
 @click.option("--against", metavar="ORIGINAL", help="A checkpoint that must hold the same tensors, bit for bit.")
 @options.key
+@options.threads
 @options.limits
 @options.as_json
-def verify(file: str, against: str | None, key: str | None, limits: Limits, as_json: bool) -> None:
+def verify(file: str, against: str | None, key: str | None, threads: int | None, limits: Limits, as_json: bool) -> None:
     """Check that FILE.sws is whole.
 
     Every checksum and every rule of the format, and with --against every bit of every tensor. FILE.sws or ORIGINAL
@@ -41,7 +42,7 @@ def verify(file: str, against: str | None, key: str | None, limits: Limits, as_j
     ):
         if against is not None:
             reader.total += len(reader.records)
-        found = _verified(reader)
+        found = _verified(reader, threads)
         size = os.stat(source).st_size if isinstance(source, str) and os.path.exists(source) else found.file_bytes
         if size != found.file_bytes:
             raise InputError("the file changed while it was read", file=file)
@@ -61,12 +62,12 @@ def verify(file: str, against: str | None, key: str | None, limits: Limits, as_j
     console.line(", ".join(parts))
 
 
-def _verified(reader: Reader) -> Report:
+def _verified(reader: Reader, threads: int | None) -> Report:
     """What `swsfmt.verify` does, with a reader that is open. Raises `FormatError`, `UnknownCodingError`."""
     for record in reader.records:
         if record.params is None:
             reader.decode(record)
-    return report(reader)
+    return report(reader, threads=threads)
 
 
 def _compare(reader: Reader, original: Checkpoint, file: str, against: str) -> None:

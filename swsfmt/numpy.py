@@ -114,7 +114,7 @@ def load(
 
     out : arrays to decode into, where a tensor has their name; that saves the time to get new memory. `InputError` is
         raised where dtype or shape differ. After another error they may hold anything.
-    threads : for decoding the chunks of large tensors; None for as many as there are processors.
+    threads : for decoding small tensors, and the chunks of large ones; None for as many as there are processors.
     """
     with Reader(BytesSource(data), limits) as reader:
         return load_all(reader, to_array, threads, out, _memory)
@@ -133,24 +133,30 @@ def load_file(
 
 
 def safe_open(
-    filename: File, framework: str = "np", device: str | int = "cpu", *, limits: Limits = DEFAULT_LIMITS
+    filename: File,
+    framework: str = "np",
+    device: str | int = "cpu",
+    *,
+    threads: int | None = None,
+    limits: Limits = DEFAULT_LIMITS,
 ) -> Handle[Any]:
     """Open a path, a URL that fsspec knows, or a file in memory, to list it and to decode single tensors.
 
     framework : "np" or "numpy" for arrays, "pt", "torch" or "pytorch" for tensors of torch
     device : where tensors of torch go
+    threads : as for `load`
     Raises `FormatError`, `LimitError`, `OSError`; `InputError` for another framework.
     """
     if framework in ("np", "numpy"):
         if device != "cpu":
             raise InputError(f"NumPy arrays cannot be on device {device!r}")
-        return Handle(filename, to_array, limits)
+        return Handle(filename, to_array, limits, threads)
     if framework not in ("pt", "torch", "pytorch"):
         raise InputError(f"framework {framework!r} is not known; use 'np' or 'pt'")
     # Not at the top: torch is slow to import, and may not be installed.
     from .torch import safe_open
 
-    return safe_open(filename, framework, device, limits=limits)
+    return safe_open(filename, framework, device, threads=threads, limits=limits)
 
 
 def to_array(elements: Elements) -> Array:

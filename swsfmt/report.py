@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
@@ -93,25 +94,27 @@ class Report:
         return out
 
 
-def inspect(file: File, *, limits: Limits = DEFAULT_LIMITS) -> Report:
+def inspect(file: File, *, threads: int | None = None, limits: Limits = DEFAULT_LIMITS) -> Report:
     """Account for every byte of a file. Decodes every tensor to do so, one at a time.
 
+    threads : for decoding the chunks of large tensors; None for as many as there are processors.
     Raises `FormatError` for a damaged file. A tensor with an unknown coding is listed, its payload counted as raw.
     """
     with Reader.open(file, limits) as reader:
-        return report(reader)
+        return report(reader, threads=threads)
 
 
-def verify(file: File, *, limits: Limits = DEFAULT_LIMITS) -> Report:
+def verify(file: File, *, threads: int | None = None, limits: Limits = DEFAULT_LIMITS) -> Report:
     """Check every checksum and decode everything; return the same report as `inspect`.
 
+    threads : as for `inspect`
     Raises `FormatError` for a damaged file and `UnknownCodingError` for a tensor that cannot be checked.
     """
     with Reader.open(file, limits) as reader:
         for record in reader.records:
             if record.params is None:
                 reader.decode(record)
-        return report(reader)
+        return report(reader, threads=threads)
 
 
 class Account(NamedTuple):
@@ -138,15 +141,16 @@ def account(record: Record, decoded: Decoded) -> Account:
     return Account(_count_nonzero(decoded.bits, record), decoded.gap_symbols, decoded.spans, saved)
 
 
-def report(reader: Reader, known: Mapping[str, Account] | None = None) -> Report:
+def report(reader: Reader, known: Mapping[str, Account] | None = None, threads: int | None = None) -> Report:
     """The report on an open file. known : the accounts of tensors that need not be decoded again, by name."""
+    threads = threads if threads is not None else os.cpu_count() or 1
     spans = [span for span in reader.layout.spans if span.section != Section.RAW]
     facts: dict[int, Account] = {}
     for number, record in enumerate(reader.records):
         if record.coding == alias.ID:
             continue
         try:
-            found = (known or {}).get(record.name) or account(record, reader.decode(record))
+            found = (known or {}).get(record.name) or account(record, reader.decode(record, threads))
         except UnknownCodingError:
             own = reader.opaque(record)
         else:

@@ -121,7 +121,7 @@ def load(
     out : tensors to decode into where one has the name, e.g. the `state_dict` of a model; that saves the time to get
         new memory. They may lie on any device. `InputError` is raised where dtype or shape differ. After another error
         they may hold anything.
-    threads : for decoding the chunks of large tensors; None for as many as there are processors.
+    threads : for decoding small tensors, and the chunks of large ones; None for as many as there are processors.
     """
     with Reader(BytesSource(data), limits) as reader:
         return load_all(reader, _converter(device, dtype), threads, _detached(out), _elements_of)
@@ -146,15 +146,17 @@ def safe_open(
     framework: str = "pt",
     device: str | torch.device | int = "cpu",
     *,
+    threads: int | None = None,
     limits: Limits = DEFAULT_LIMITS,
 ) -> Handle[torch.Tensor]:
     """Open a path, a URL that fsspec knows, or a file in memory, to list it and to decode single tensors.
 
+    threads : as for `load`
     Raises `FormatError`, `LimitError`, `OSError`; `InputError` for a framework other than torch.
     """
     if framework not in ("pt", "torch", "pytorch"):
         raise InputError(f"framework {framework!r}: this function gives tensors of torch; use swsfmt.safe_open")
-    return Handle(filename, _converter(device), limits)
+    return Handle(filename, _converter(device), limits, threads)
 
 
 def save_model(
@@ -176,13 +178,16 @@ def load_model(
     strict: bool = True,
     device: str | torch.device | int = "cpu",
     *,
+    threads: int | None = None,
     limits: Limits = DEFAULT_LIMITS,
 ) -> tuple[list[str], list[str]]:
     """Load a file into a model and return the missing and the unexpected names.
 
     strict : names that are missing or unexpected raise `RuntimeError`, as `Module.load_state_dict` does.
     """
-    missing, unexpected = model.load_state_dict(load_file(filename, device, limits=limits), strict=strict)
+    missing, unexpected = model.load_state_dict(
+        load_file(filename, device, threads=threads, limits=limits), strict=strict
+    )
     return list(missing), list(unexpected)
 
 

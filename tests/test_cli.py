@@ -17,7 +17,7 @@ from click.testing import CliRunner, Result
 from sws.cli import main
 
 import swsfmt
-from swsfmt.entropy import kernels
+from swsfmt.entropy import adaptive, kernels
 
 COMMANDS = ("encode", "decode", "inspect", "verify")
 
@@ -72,7 +72,7 @@ def test_help_of_each_command(command: str) -> None:
     assert result.exit_code == 0
     assert "--json" in result.stdout
     assert ("--limit" in result.stdout) == (command != "encode")
-    assert ("--threads" in result.stdout) == (command in ("encode", "decode"))
+    assert ("--threads" in result.stdout) == (command in ("encode", "decode", "inspect", "verify"))
     assert ("--force" in result.stdout) == (command in ("encode", "decode"))
 
 
@@ -231,6 +231,13 @@ def test_file_name_that_is_not_utf8(tmp_path: Path) -> None:
     assert b"Traceback" not in done.stderr
 
 
+@pytest.fixture(params=["", "1"], ids=["buffered", "unbuffered"])
+def buffering(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is in a buffer meets the closed pipe once more when Python ends."""
+    monkeypatch.setenv("PYTHONUNBUFFERED", request.param)
+
+
+@pytest.mark.usefixtures("buffering")
 @pytest.mark.parametrize("args", [("inspect",), ("inspect", "--json"), ("verify",)])
 def test_closed_pipe_is_quiet(args: tuple[str, ...], sws: Path) -> None:
     read, write = os.pipe()
@@ -242,6 +249,7 @@ def test_closed_pipe_is_quiet(args: tuple[str, ...], sws: Path) -> None:
     assert done.stderr == b""
 
 
+@pytest.mark.usefixtures("buffering")
 def test_closed_pipe_after_an_error(tmp_path: Path) -> None:
     read, write = os.pipe()
     os.close(read)
@@ -286,6 +294,14 @@ for args in (
     done = process("-c", code, sws)
     assert done.returncode == 0, done.stderr
     assert sws.with_suffix(".safetensors").exists()
+
+
+@pytest.mark.skipif(adaptive.active() != "native", reason="the extension is not built")
+def test_version_tells_where_only_one_extension_is_there() -> None:
+    code = "import sys; sys.modules['swsfmt.entropy._adaptive_native'] = None; from sws.cli import main; main()"
+    done = process("-c", code, "--version", env={k: v for k, v in os.environ.items() if k != "SWS_KERNELS"})
+    assert done.returncode == 0
+    assert done.stdout.decode().endswith(" (kernels: native; of the adaptive coding: python)\n")
 
 
 # As if the C extension had not been built.

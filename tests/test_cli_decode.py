@@ -20,6 +20,7 @@ from sws.cli import main
 import swsfmt
 import swsfmt.dtypes
 import swsfmt.torch
+from swsfmt import handle
 from swsfmt.codings import alias
 from swsfmt.codings.common import Decoded
 from swsfmt.dtypes import Bits
@@ -312,6 +313,8 @@ def test_threads(args: tuple[str, ...], expected: int, suffix: str, sws: Path, m
         return decode(reader, record, threads, out)
 
     monkeypatch.setattr(Reader, "decode", watched)
+    # No tensor is a small one, of which many are decoded side by side, each in one thread.
+    monkeypatch.setattr(handle, "_SMALL", -1)
     assert run("decode", sws, "-o", sws.with_suffix(suffix), *args).exit_code == 0
     assert seen == {expected}
 

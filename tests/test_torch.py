@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 import warnings
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
@@ -18,6 +19,8 @@ from torch import nn
 import swsfmt
 import swsfmt.torch as sws
 from swsfmt import InputError
+from swsfmt.layout import Record
+from swsfmt.reader import Reader
 
 pytestmark = pytest.mark.filterwarnings("ignore:ComplexHalf support is experimental")
 Tensors = Mapping[str, torch.Tensor]
@@ -358,6 +361,30 @@ def test_threads_give_the_same_tensors(threads: int | None, tmp_path: Path) -> N
     assert torch.equal(found["dense"], dense)
     assert torch.equal(found["sparse"], sparse)
     assert torch.equal(found["columns"], sparse.t())
+
+
+def test_small_tensors_are_decoded_side_by_side(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first two wait for each other, so one after the other they would wait forever; some are tied, some large."""
+    tensors = {f"{number}": torch.full((300, 200), float(number)) for number in range(30)}
+    tensors |= {"large": torch.randn(600, 700), "tied": tensors["3"], "last": torch.arange(5)}
+    path = tmp_path / "a.sws"
+    sws.save_file(tensors, path)
+    both, decode = threading.Barrier(2, timeout=60), Reader.decode
+
+    def watched(reader: Reader, record: Record, threads: int = 1, out: Any = None) -> Any:
+        if record.name in ("0", "1"):
+            both.wait()
+        assert threads == (2 if record.name == "large" else 1)
+        return decode(reader, record, threads, out)
+
+    monkeypatch.setattr(Reader, "decode", watched)
+    places = {name: torch.empty_like(tensors[name]) for name in ("1", "large")}
+    for out in (None, places):
+        found = sws.load_file(path, threads=2, out=out)
+        assert list(found) == list(tensors)
+        assert all(torch.equal(found[name], tensor) for name, tensor in tensors.items())
+        assert found["tied"] is found["3"]
+    assert found["1"].data_ptr() == places["1"].data_ptr()
 
 
 def test_tensors_without_plain_elements_are_refused() -> None:

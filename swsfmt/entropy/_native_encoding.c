@@ -370,7 +370,11 @@ PyObject *py_code_lengths(PyObject *self, PyObject *args)
     size_t n = (size_t)counts.len / sizeof(int64_t);
     uint8_t lengths[PATTERNS];
     if (limit >= 1 && limit <= MAX_LENGTH && n >= 2 && n <= (size_t)1 << limit) {
-        if (package_merge(counts.buf, n, limit, lengths))
+        int fine;
+        Py_BEGIN_ALLOW_THREADS
+        fine = package_merge(counts.buf, n, limit, lengths);
+        Py_END_ALLOW_THREADS
+        if (fine)
             result = Py_BuildValue("y#", (const char *)lengths, (Py_ssize_t)n);
         else
             PyErr_NoMemory();

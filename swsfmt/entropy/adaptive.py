@@ -25,6 +25,11 @@ MAX_STRIDE = 1 << 16
 _native: Any = load("swsfmt.entropy._adaptive_native")
 
 
+def active() -> str:
+    """Which implementation runs: "native" or "python"."""
+    return "python" if _native is None else "native"
+
+
 @dataclass(frozen=True)
 class Model:
     """How a matrix of symbols is coded.
