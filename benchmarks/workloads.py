@@ -47,6 +47,12 @@ def weights(count: int, density: float, seed: int = 0) -> tuple[Array, npt.NDArr
     return values[ids], ids
 
 
+def uniform(count: int, seed: int = 0) -> Array:
+    """A matrix of 256 values that are equally frequent, so that no code is shorter than 8 bits."""
+    ids = np.random.default_rng(seed).integers(-128, 128, count // 1000 * 1000)
+    return ids.reshape(-1, 1000).astype(np.float32)
+
+
 def clustered(array: Array, percent: int) -> Array:
     """The smallest weights zero, the others one of 16 values: Lloyd's algorithm on a sample, from quantiles."""
     flat = array.ravel()
@@ -70,6 +76,7 @@ def checkpoints() -> list[Path]:
 def synthetic(count: int) -> Iterator[Workload]:
     for case, density in (("dense, 16 values", 1.0), ("sparse, 8 %", 0.08), ("sparse, 1 %", 0.01)):
         yield Workload(case, {"w": weights(count, density)[0]})
+    yield Workload("dense, 256 values, uniform", {"w": uniform(count)})
 
 
 def networks(paths: list[Path]) -> Iterator[Workload]:
