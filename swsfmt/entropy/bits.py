@@ -12,6 +12,7 @@ from bitarray.util import int2ba
 from ..errors import FormatError
 
 MAX_GAMMA_ZEROS = 32
+_GAMMA_BYTES = (2 * MAX_GAMMA_ZEROS + 1 + 7 + 7) // 8
 
 
 def gamma_bits(n: int) -> int:
@@ -123,12 +124,17 @@ class BitReader:
 
     def gamma(self, what: str) -> int:
         """A number n >= 1 in Elias gamma (spec 6.2)."""
-        zeros = self.zeros(MAX_GAMMA_ZEROS + 1)
-        if zeros > MAX_GAMMA_ZEROS or not self.remaining:
-            self.position -= zeros
+        start = self.position
+        # The longest code, from any bit of the first byte on.
+        word = int.from_bytes(self._bytes[start >> 3 : (start >> 3) + _GAMMA_BYTES], "little") >> (start & 7)
+        zeros = (word & -word).bit_length() - 1
+        if not 0 <= zeros <= MAX_GAMMA_ZEROS:
             raise self.fail(f"{what}: gamma code has no one bit among its first {MAX_GAMMA_ZEROS + 1}")
-        self.position += 1
-        return 1 << zeros | self.field(zeros, what)
+        end = start + 2 * zeros + 1
+        if end > len(self.bits):
+            self._need(2 * zeros + 1, what)
+        self.position = end
+        return 1 << zeros | word >> zeros + 1 & (1 << zeros) - 1
 
     def zeros(self, most: int) -> int:
         """Pass over zero bits, at most so many, and say how many they were."""
