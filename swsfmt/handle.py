@@ -142,6 +142,8 @@ def load_all(
             tensors[name] = given[name]
             continue
         found = tensors[reader.resolve(record).name] if elements is None else convert(elements)
+        # What has been converted goes before the next tensor is decoded.
+        del elements
         if name in given:
             given[name][...] = found
         tensors[name] = given.get(name, found)

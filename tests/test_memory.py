@@ -120,7 +120,8 @@ def test_torch_converts_one_tensor_at_a_time(encoded: tuple[Path, int]) -> None:
     work = "kept = swsfmt.torch.load_file(sys.argv[1], dtype=torch.float16); [t.sum() for t in kept.values()]"
     peak = peak_of(work, out)
     half = COUNT * TENSOR // 2
-    assert 0.9 * half <= peak <= half + 2 * TENSOR + SLACK < COUNT * TENSOR
+    # Two at once would be above that.
+    assert 0.9 * half <= peak <= half + TENSOR + SLACK // 4 < COUNT * TENSOR
 
 
 def test_torch_leaves_nothing_in_memory_that_goes_to_a_device(encoded: tuple[Path, int]) -> None:
