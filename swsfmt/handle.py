@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Mapping
 from itertools import groupby
 from types import TracebackType
@@ -14,7 +13,7 @@ from .elements import Elements
 from .errors import SwsError
 from .layout import Record
 from .limits import DEFAULT_LIMITS, Limits
-from .parallel import in_order
+from .parallel import MOST_THREADS, in_order, thread_count
 from .reader import Reader
 from .source import File
 
@@ -22,8 +21,6 @@ T = TypeVar("T")
 
 # Decoded bytes of tensors that are decoded side by side; larger ones have their chunks decoded so.
 _SMALL = 1 << 20
-# More would hold many tensors that wait for the one before them.
-_MOST_THREADS = 16
 
 
 class Handle(Generic[T]):
@@ -43,7 +40,7 @@ class Handle(Generic[T]):
     ) -> None:
         self._reader = Reader.open(file, limits)
         self._convert = convert
-        self._threads = threads if threads is not None else os.cpu_count() or 1
+        self._threads = thread_count(threads)
 
     def keys(self) -> list[str]:
         """Names in the order of the file."""
@@ -131,7 +128,7 @@ def load_all(
     out : tensors that take the place of new ones where they have the name.
     memory : the elements of such a tensor, flat, where it is contiguous; raises `InputError` where it does not fit.
     """
-    threads = threads if threads is not None else os.cpu_count() or 1
+    threads = thread_count(threads)
     given: Mapping[str, Any] = out or {}
     # All are looked at before the first is changed.
     places = {name: _place(given[name], reader, name, memory) for name in reader.keys() if name in given}  # noqa: SIM118
@@ -169,7 +166,7 @@ def _decoded(
             yield from ((record, decode(record, threads)) for record in records)
             continue
         much = sum(record.info.nbytes for record in records if record.info) > _SMALL
-        found = in_order(decode, records, threads=min(threads, _MOST_THREADS) if much else 1)
+        found = in_order(decode, records, threads=min(threads, MOST_THREADS) if much else 1)
         yield from zip(records, found, strict=True)
 
 

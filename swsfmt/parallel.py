@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+
+# For work whose results wait in memory for those before them: more threads would hold more than they save time.
+MOST_THREADS = 16
+
+
+def thread_count(threads: int | None) -> int:
+    """`threads`, or as many as there are processors."""
+    return threads if threads is not None else os.cpu_count() or 1
 
 
 def in_order(function: Callable[..., T], *arguments: Iterable[Any], threads: int) -> Iterator[T]:

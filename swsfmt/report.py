@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
@@ -17,6 +16,7 @@ from .elements import Elements
 from .errors import UnknownCodingError
 from .layout import Record
 from .limits import DEFAULT_LIMITS, Limits
+from .parallel import thread_count
 from .reader import Reader
 from .sections import Section, Span
 from .source import File
@@ -143,7 +143,7 @@ def account(record: Record, decoded: Decoded) -> Account:
 
 def report(reader: Reader, known: Mapping[str, Account] | None = None, threads: int | None = None) -> Report:
     """The report on an open file. known : the accounts of tensors that need not be decoded again, by name."""
-    threads = threads if threads is not None else os.cpu_count() or 1
+    threads = thread_count(threads)
     spans = [span for span in reader.layout.spans if span.section != Section.RAW]
     facts: dict[int, Account] = {}
     for number, record in enumerate(reader.records):

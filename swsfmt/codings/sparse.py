@@ -17,7 +17,7 @@ from ..entropy.bitmap import Form, Kind, Live
 from ..entropy.bits import BitReader, BitWriter
 from ..entropy.code_table import write_table
 from ..errors import PayloadError
-from ..parallel import in_order
+from ..parallel import MOST_THREADS, in_order
 from ..sections import Section, Span
 from .common import (
     NO_CHUNKS,
@@ -36,7 +36,7 @@ from .common import (
     same,
     width_of,
 )
-from .sparse_entries import MOST_THREADS, Entries, Positions, line_counts, read_entries, whole_chunks
+from .sparse_entries import Entries, Positions, line_counts, read_entries, whole_chunks
 from .sparse_matrix import CompactMatrix, matrix_shape
 
 ID = 4

@@ -20,11 +20,10 @@ from ..entropy import kernels
 from ..entropy.bitmap import Live
 from ..entropy.kernels import Window
 from ..limits import DEFAULT_LIMITS
-from ..parallel import in_order
+from ..parallel import MOST_THREADS, in_order
 from .choose import chunks_for
 from .common import width_of
 from .sparse import Scan
-from .sparse_entries import MOST_THREADS
 from .sparse_matrix import CompactMatrix, Indices, Ranks, ranks_of
 
 # Elements that are looked at in one go; lines, at most, since a line takes more memory than an element; and columns, at

@@ -20,8 +20,6 @@ from .sparse_matrix import CompactMatrix, Indices
 # Elements that are looked at in one go, and entries that are.
 _BLOCK = 1 << 18
 _ENTRIES = 1 << 16
-# More would take more memory than they save time.
-MOST_THREADS = 16
 # Lines of a transposed matrix that are copied in one go, at least: so many elements share a line of the cache. And of
 # one with lines of more than a block, to save memory.
 _STRIP = 32
