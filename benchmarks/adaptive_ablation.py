@@ -19,11 +19,11 @@ from unittest.mock import patch
 import torch
 
 import swsfmt.torch
-from swsfmt.codings import adaptive
-from swsfmt.codings.sparse_matrix import matrix_shape
+from swsfmt.codings.adaptive import params as adaptive
+from swsfmt.codings.sparse.matrix import matrix_shape
 from swsfmt.entropy import _adaptive_fallback as coder
 from swsfmt.entropy.adaptive import Model, Symbols
-from swsfmt.reader import Reader
+from swsfmt.read.reader import Reader
 
 ZERO = (
     "elements to the left and a stride before",

@@ -23,16 +23,17 @@ from pathlib import Path
 import numpy as np
 from workloads import checkpoints, networks
 
-from swsfmt.codebook import Codebook
-from swsfmt.codings import adaptive, adaptive_plan
+from swsfmt.codings.adaptive import params as adaptive
+from swsfmt.codings.adaptive import plan as adaptive_plan
 from swsfmt.codings.common import Resources
-from swsfmt.codings.sparse_matrix import matrix_shape
-from swsfmt.elements import Elements
+from swsfmt.codings.sparse.matrix import matrix_shape
 from swsfmt.entropy import adaptive as coder
+from swsfmt.format.codebook import Codebook
 from swsfmt.numpy import from_array
-from swsfmt.sharing import distinct_values
-from swsfmt.stages import survey
-from swsfmt.writer import DEFAULT_OPTIONS, cheapest_huffman
+from swsfmt.tensor import Elements
+from swsfmt.write.codebook_groups import distinct_values
+from swsfmt.write.examine import survey
+from swsfmt.write.file import DEFAULT_OPTIONS, cheapest_huffman
 
 
 @dataclass(frozen=True)

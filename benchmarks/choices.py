@@ -19,9 +19,14 @@ import numpy as np
 import torch
 
 import swsfmt.torch
-from swsfmt import dtypes, layout, names, sharing
-from swsfmt.codings import choose, sparse_plan
+import swsfmt.write.file
+from swsfmt import dtypes
+from swsfmt.codings import choose
+from swsfmt.codings.sparse import plan as sparse_plan
 from swsfmt.entropy import bitmap, code_table, huffman
+from swsfmt.format import index as layout
+from swsfmt.format import names
+from swsfmt.write import codebook_groups as sharing
 
 
 def _only_own_codebooks(distinct: Any, founders: Any) -> Any:
@@ -48,7 +53,7 @@ VARIANTS: dict[str, tuple[dict[str, Any], list[tuple[Any, str, Any]]]] = {
         {},
         [(sparse_plan, "cheapest_stream", lambda c, tables, h, smooth=False: _STREAM(c, (), h, smooth))],
     ),
-    "codebooks: not shared": ({}, [(swsfmt.writer, "share", _only_own_codebooks)]),
+    "codebooks: not shared": ({}, [(swsfmt.write.file, "share", _only_own_codebooks)]),
     "storage: never narrower": ({}, [(dtypes, "narrower", lambda dtype: [])]),
     "no inline payloads": ({}, [(layout, "MAX_INLINE", 0)]),
     "names: whole": ({}, [(names, "_shared", lambda a, b: 0)]),

@@ -10,8 +10,8 @@ from enum import Enum
 from pathlib import Path
 
 from swsfmt import InputError
-from swsfmt.elements import Elements, Loadable, Tied
-from swsfmt.layout import SIGNATURE
+from swsfmt.format.index import SIGNATURE
+from swsfmt.tensor import Elements, Loadable, Tied
 
 from . import safetensors_files, torch_files
 from .errors import about

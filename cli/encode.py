@@ -8,12 +8,12 @@ from typing import Any
 import click
 
 from swsfmt import Limits
-from swsfmt.codings.sparse import MAX_PBITS
-from swsfmt.layout import parse_prefix
+from swsfmt.codings.sparse.params import MAX_PBITS
+from swsfmt.format.index import parse_prefix
 from swsfmt.limits import DEFAULT_LIMITS
-from swsfmt.options import Options
-from swsfmt.report import report
-from swsfmt.writer import EncodedFile, encode_file
+from swsfmt.read.report import report
+from swsfmt.write.file import EncodedFile, encode_file
+from swsfmt.write.options import Options
 
 from . import cluster, console, files, options, progress
 from .checkpoints import Checkpoint, Input, Kind

@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from swsfmt import InputError
-from swsfmt.atomic import write_atomically
+from swsfmt.write.atomic import write_atomically
 
 from . import console
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from swsfmt import InputError
-from swsfmt.elements import Tied
+from swsfmt.tensor import Tied
 
 from .checkpoints import Checkpoint
 from .torch_files import require_torch

@@ -12,11 +12,11 @@ from swsfmt import Limits
 from swsfmt.codings import alias
 from swsfmt.codings.common import Decoded
 from swsfmt.dtypes import Bits
-from swsfmt.layout import Record
-from swsfmt.reader import Reader
-from swsfmt.report import Account, account
-from swsfmt.source import Source, open_source
-from swsfmt.writer import Step
+from swsfmt.format.index import Record
+from swsfmt.read.reader import Reader
+from swsfmt.read.report import Account, account
+from swsfmt.read.source import Source, open_source
+from swsfmt.write.file import Step
 
 _DELAY = 1.0
 

@@ -13,10 +13,9 @@ from typing import Any
 import numpy as np
 
 from swsfmt import InputError
-from swsfmt.codings.common import TensorInfo
 from swsfmt.dtypes import BY_NAME
-from swsfmt.elements import Elements, Loadable, check_shape
-from swsfmt.reader import Reader
+from swsfmt.read.reader import Reader
+from swsfmt.tensor import Elements, Loadable, TensorInfo, check_shape
 
 from .errors import about
 

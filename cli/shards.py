@@ -12,8 +12,8 @@ from typing import Any
 
 import click
 
-from swsfmt.atomic import write_atomically
-from swsfmt.reader import Reader
+from swsfmt.read.reader import Reader
+from swsfmt.write.atomic import write_atomically
 
 from . import safetensors_files
 

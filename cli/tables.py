@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from swsfmt import Report, TensorReport
-from swsfmt.sections import Section
+from swsfmt.format.sections import Section
 
 from . import console
 

@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from swsfmt import InputError
-from swsfmt.atomic import replacement
-from swsfmt.elements import Elements, Tied
-from swsfmt.handle import load_all
-from swsfmt.reader import Reader
+from swsfmt.read.reader import Reader
+from swsfmt.read.tensors import load_all
+from swsfmt.tensor import Elements, Tied
+from swsfmt.write.atomic import replacement
 
 _RESAVE = "save the tensors alone: torch.save(model.state_dict(), 'weights.pt')"
 

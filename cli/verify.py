@@ -8,9 +8,9 @@ import click
 import numpy as np
 
 from swsfmt import InputError, Limits, MismatchError
-from swsfmt.elements import Elements
-from swsfmt.reader import Reader
-from swsfmt.report import Report, report
+from swsfmt.read.reader import Reader
+from swsfmt.read.report import Report, report
+from swsfmt.tensor import Elements
 
 from . import checkpoints, console, files, options, progress
 from .checkpoints import Checkpoint

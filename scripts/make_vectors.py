@@ -18,21 +18,25 @@ from typing import Any
 
 import numpy as np
 
-from swsfmt import dtypes, layout
-from swsfmt.codebook import Codebook
-from swsfmt.codings import adaptive, alias, dense, narrow, raw, sparse
-from swsfmt.codings.common import Chunks, Stream, StreamKind, TensorInfo
-from swsfmt.codings.sparse import Scan
-from swsfmt.codings.sparse_entries import read_entries
-from swsfmt.codings.sparse_matrix import CompactMatrix, matrix_shape
-from swsfmt.cursor import varint
+from swsfmt import dtypes
+from swsfmt.codings import alias, dense, narrow, raw
+from swsfmt.codings.adaptive import params as adaptive
+from swsfmt.codings.common import Chunks, Stream, StreamKind
+from swsfmt.codings.sparse import params as sparse
+from swsfmt.codings.sparse.entries import read_entries
+from swsfmt.codings.sparse.matrix import CompactMatrix, matrix_shape
+from swsfmt.codings.sparse.params import Scan
 from swsfmt.dtypes import DType
 from swsfmt.entropy import kernels
 from swsfmt.entropy.bitmap import Form, Kind
 from swsfmt.entropy.prefix_code import PrefixCode
-from swsfmt.layout import Draft
+from swsfmt.format import index as layout
+from swsfmt.format.codebook import Codebook
+from swsfmt.format.cursor import varint
+from swsfmt.format.index import Draft
 from swsfmt.numpy import from_array
-from swsfmt.reader import Reader
+from swsfmt.read.reader import Reader
+from swsfmt.tensor import TensorInfo
 
 HERE = Path(__file__).resolve().parent.parent / "spec" / "vectors"
 ALL_LIVE = Form(Kind.ALL_LIVE)

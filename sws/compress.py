@@ -11,7 +11,7 @@ from torch import Tensor, nn
 import swsfmt
 import swsfmt.torch
 from swsfmt import TensorReport
-from swsfmt.sections import Section
+from swsfmt.format.sections import Section
 
 from .estimate import customary_estimate
 from .prior import MixturePrior

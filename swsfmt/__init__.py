@@ -21,7 +21,7 @@ from .errors import (
 )
 from .limits import Limits
 from .numpy import load, load_file, safe_open, save, save_file
-from .report import Report, TensorReport, inspect, verify
+from .read.report import Report, TensorReport, inspect, verify
 
 __all__ = [
     "ChecksumError",

@@ -13,17 +13,17 @@ import numpy as np
 import numpy.typing as npt
 
 from . import dtypes
-from .atomic import write_atomically
-from .codings.common import TensorInfo
 from .dtypes import Bits, DType
-from .elements import Elements, Tied
 from .errors import InputError
-from .handle import Handle, load_all
 from .limits import DEFAULT_LIMITS, Limits
-from .options import Options
-from .reader import Reader
-from .source import BytesSource, File, open_path
-from .writer import encode, encode_file
+from .read.reader import Reader
+from .read.source import BytesSource, File, open_path
+from .read.tensors import load_all
+from .safe_open import Handle
+from .tensor import Elements, TensorInfo, Tied
+from .write.atomic import write_atomically
+from .write.file import encode, encode_file
+from .write.options import Options
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor

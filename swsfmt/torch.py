@@ -12,19 +12,19 @@ from typing import TYPE_CHECKING, Any, Unpack
 import torch
 
 from . import dtypes
-from .atomic import write_atomically
-from .codings.common import TensorInfo
 from .dtypes import Bits
-from .elements import Elements, Tied
 from .errors import InputError, SwsError
-from .handle import Handle, load_all
 from .limits import DEFAULT_LIMITS, Limits
 from .numpy import EncodingOptions
-from .options import Options
-from .reader import Reader
-from .report import inspect, verify
-from .source import BytesSource, File, open_path
-from .writer import encode, encode_file
+from .read.reader import Reader
+from .read.report import inspect, verify
+from .read.source import BytesSource, File, open_path
+from .read.tensors import load_all
+from .safe_open import Handle
+from .tensor import Elements, TensorInfo, Tied
+from .write.atomic import write_atomically
+from .write.file import encode, encode_file
+from .write.options import Options
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import swsfmt
-from swsfmt.atomic import write_atomically
+from swsfmt.write.atomic import write_atomically
 
 OLD = {"a": np.arange(3, dtype=np.float32)}
 NEW = {"a": np.arange(1000, dtype=np.float32)}

@@ -8,11 +8,15 @@ import numpy as np
 import pytest
 
 import swsfmt
-from swsfmt.codings import dense, sparse, sparse_analysis, sparse_entries, sparse_matrix
-from swsfmt.codings.sparse_analysis import Freedom, analyse
-from swsfmt.codings.sparse_entries import read_entries
+from swsfmt.codings import dense
+from swsfmt.codings.sparse import analysis as sparse_analysis
+from swsfmt.codings.sparse import entries as sparse_entries
+from swsfmt.codings.sparse import matrix as sparse_matrix
+from swsfmt.codings.sparse import params as sparse
+from swsfmt.codings.sparse.analysis import Freedom, analyse
+from swsfmt.codings.sparse.entries import read_entries
 from swsfmt.entropy import kernels
-from swsfmt.reader import Reader
+from swsfmt.read.reader import Reader
 
 pytestmark = pytest.mark.usefixtures("each_kernel")
 

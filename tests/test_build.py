@@ -57,7 +57,7 @@ def test_build(compiler: bool, tmp_path: Path) -> None:
     program = """
 import hashlib, json, sys
 from swsfmt.entropy import adaptive, kernels
-from swsfmt.reader import Reader
+from swsfmt.read.reader import Reader
 out = {}
 for path in sys.argv[1:]:
     with Reader.open(path) as reader:

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 import swsfmt
-from swsfmt import reader
-from swsfmt.checksum import crc32
+from swsfmt.format.checksum import crc32
+from swsfmt.read import reader
 
 MUCH = np.random.default_rng(0).bytes((1 << 20) + 13)
 

@@ -20,12 +20,12 @@ from sws.cli import main
 import swsfmt
 import swsfmt.dtypes
 import swsfmt.torch
-from swsfmt import handle
 from swsfmt.codings import alias
 from swsfmt.codings.common import Decoded
 from swsfmt.dtypes import Bits
-from swsfmt.layout import Record
-from swsfmt.reader import Reader
+from swsfmt.format.index import Record
+from swsfmt.read import tensors as handle
+from swsfmt.read.reader import Reader
 
 Tensors = dict[str, torch.Tensor]
 METADATA = {"format": "pt", "note": "é\n", "a": "", "z": "4", "m": "5"}

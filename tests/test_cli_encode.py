@@ -18,7 +18,7 @@ from sws.cli import main
 
 import swsfmt
 import swsfmt.torch
-import swsfmt.writer
+import swsfmt.write.file
 
 Tensors = dict[str, torch.Tensor]
 

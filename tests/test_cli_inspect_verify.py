@@ -19,7 +19,7 @@ from sws.cli.console import escape
 
 import swsfmt
 import swsfmt.torch
-from swsfmt.sections import Section
+from swsfmt.format.sections import Section
 
 HOSTILE = "evil\x1b[2J\r\n[red]x[/red]\x9b\u202e\u200b"
 ESCAPED = "evil\\x1b[2J\\r\\n[red]x[/red]\\x9b\\u202e\\u200b"

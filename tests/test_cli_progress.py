@@ -18,15 +18,15 @@ pytest.importorskip("pty", reason="no pseudo-terminals here")
 SLOW = """
 import sys, time
 import sws.cli
-import sws.cli.progress, swsfmt.reader, swsfmt.stages, sws.cli.checkpoints
+import sws.cli.progress, swsfmt.read.reader, swsfmt.write.examine, sws.cli.checkpoints
 sws.cli.progress._DELAY = {delay}
 def slowly(function):
     def slow(*args, **kwargs):
         time.sleep(0.3)
         return function(*args, **kwargs)
     return slow
-swsfmt.reader.Reader.decode = slowly(swsfmt.reader.Reader.decode)
-swsfmt.stages.write = slowly(swsfmt.stages.write)
+swsfmt.read.reader.Reader.decode = slowly(swsfmt.read.reader.Reader.decode)
+swsfmt.write.examine.write = slowly(swsfmt.write.examine.write)
 sws.cli.checkpoints.Input.read = slowly(sws.cli.checkpoints.Input.read)
 try:
     sws.cli.main(sys.argv[1:])

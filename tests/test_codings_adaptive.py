@@ -12,11 +12,13 @@ import torch
 import swsfmt
 import swsfmt.torch
 from swsfmt import InputError, codings
-from swsfmt.codings import adaptive, adaptive_plan, dense
-from swsfmt.codings.sparse import Scan
+from swsfmt.codings import dense
+from swsfmt.codings.adaptive import params as adaptive
+from swsfmt.codings.adaptive import plan as adaptive_plan
+from swsfmt.codings.sparse.params import Scan
 from swsfmt.numpy import from_array
-from swsfmt.reader import Reader
-from swsfmt.writer import encode as encode_file
+from swsfmt.read.reader import Reader
+from swsfmt.write.file import encode as encode_file
 
 VALUES = np.array([-0.5, -0.25, 0.25, 0.5, 1.0], np.float32)
 
@@ -111,7 +113,7 @@ def test_chunks_and_threads(scan: Scan, monkeypatch: pytest.MonkeyPatch) -> None
     array = np.concatenate([pattern((300, 100), 0.1), pattern((300, 100), 0.3, 1)])
     array = array if scan == Scan.ROWS else np.ascontiguousarray(array.T)
     elements = {"a": from_array(array)}
-    options = swsfmt.options.Options(profile="small")
+    options = swsfmt.write.options.Options(profile="small")
     data = encode_file(elements, options=options, threads=1)
     assert data == encode_file(elements, options=options, threads=4)
     with Reader.open(data) as reader:

@@ -18,7 +18,7 @@ from click.testing import CliRunner
 from sws.cli import checkpoints, main
 
 import swsfmt
-from swsfmt.writer import encode_file
+from swsfmt.write.file import encode_file
 
 dask = pytest.importorskip("dask", reason="dask is not installed")
 distributed = pytest.importorskip("distributed", reason="distributed is not installed")

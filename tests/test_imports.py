@@ -14,13 +14,11 @@ ROOT = Path(swsfmt.__file__).resolve().parent
 # From the top to the bottom; a module imports from its own layer and from those below.
 LAYERS = [
     ("swsfmt",),
-    ("torch", "numpy", "handle", "report"),
-    ("reader", "writer", "stages", "sharing", "executors", "options"),
-    ("layout",),
-    ("codings", "elements", "names", "source", "atomic"),
-    ("cursor", "codebook"),
-    ("entropy",),
-    ("checksum", "dtypes", "limits", "sections", "parallel", "foreign", "errors", "_version"),
+    ("torch", "numpy", "safe_open"),
+    ("read", "write"),
+    ("codings", "format"),
+    ("entropy", "tensor"),
+    ("dtypes", "limits", "parallel", "errors", "_version"),
 ]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 MODULES = sorted(ROOT.rglob("*.py"))

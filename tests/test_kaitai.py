@@ -21,11 +21,13 @@ from craft import sparse as sparse_record
 import swsfmt.numpy
 import swsfmt.torch
 from swsfmt import SwsError
-from swsfmt.codings import adaptive, alias, dense, narrow, raw, sparse
+from swsfmt.codings import alias, dense, narrow, raw
+from swsfmt.codings.adaptive import params as adaptive
 from swsfmt.codings.common import Stream, StreamKind
+from swsfmt.codings.sparse import params as sparse
 from swsfmt.entropy.bitmap import Form, Live
-from swsfmt.layout import Layout, parse_header
-from swsfmt.reader import Reader
+from swsfmt.format.index import Layout, parse_header
+from swsfmt.read.reader import Reader
 
 ROOT = Path(__file__).resolve().parent.parent
 VECTORS = sorted((ROOT / "spec" / "vectors" / "valid").glob("*.sws"))

@@ -33,15 +33,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import swsfmt
-from swsfmt import IndexRuleError, Limits, cursor, layout
+from swsfmt import IndexRuleError, Limits
 from swsfmt.codings import raw
-from swsfmt.codings.common import TensorInfo
-from swsfmt.cursor import Cursor
 from swsfmt.dtypes import BY_ID, BY_NAME, narrower
-from swsfmt.layout import Draft
-from swsfmt.names import NameParser, NameWriter
-from swsfmt.reader import Reader
-from swsfmt.sections import Section, Span, fill
+from swsfmt.format import cursor
+from swsfmt.format import index as layout
+from swsfmt.format.cursor import Cursor
+from swsfmt.format.index import Draft
+from swsfmt.format.names import NameParser, NameWriter
+from swsfmt.format.sections import Section, Span, fill
+from swsfmt.read.reader import Reader
+from swsfmt.tensor import TensorInfo
 
 SPEC = Path(__file__).resolve().parent.parent / "spec" / "sws-1.0.md"
 
@@ -323,7 +325,7 @@ def test_a_writer_keeps_the_limits_of_the_specification(monkeypatch: pytest.Monk
     tensors = {name: np.zeros(3) for name in "abcd"}
     swsfmt.save(tensors)
     for limits, message in ((Limits(max_tensors=3), "4 tensors"), (Limits(max_index_bytes=20), "the index would have")):
-        monkeypatch.setattr("swsfmt.layout.DEFAULT_LIMITS", limits)
+        monkeypatch.setattr("swsfmt.format.index.DEFAULT_LIMITS", limits)
         with pytest.raises(swsfmt.InputError, match=message):
             swsfmt.save(tensors)
 

@@ -13,7 +13,7 @@ import torch
 import swsfmt
 import swsfmt.torch
 from swsfmt.errors import ChecksumError, InputError
-from swsfmt.reader import Reader
+from swsfmt.read.reader import Reader
 
 pytestmark = pytest.mark.usefixtures("each_kernel")
 

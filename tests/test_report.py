@@ -11,7 +11,7 @@ from craft import ALIAS, BOOK, dense, file_, floats, no_entries, record, sparse
 
 import swsfmt
 from swsfmt import UnknownCodingError
-from swsfmt.sections import Section
+from swsfmt.format.sections import Section
 
 VALUES = np.array([-1, -0.5, 0.25, 0.5, 2], np.float32)
 

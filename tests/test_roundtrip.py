@@ -15,20 +15,22 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import swsfmt
-from swsfmt import layout
-from swsfmt.codebook import Codebook
-from swsfmt.codings import dense, sparse
-from swsfmt.codings.common import Chunks, Stream, StreamKind, TensorInfo
-from swsfmt.codings.sparse import Coded, Scan
-from swsfmt.codings.sparse_entries import read_entries
-from swsfmt.codings.sparse_matrix import CompactMatrix
+from swsfmt.codings import dense
+from swsfmt.codings.common import Chunks, Stream, StreamKind
+from swsfmt.codings.sparse import params as sparse
+from swsfmt.codings.sparse.entries import read_entries
+from swsfmt.codings.sparse.matrix import CompactMatrix
+from swsfmt.codings.sparse.params import Coded, Scan
 from swsfmt.dtypes import BY_NAME
 from swsfmt.entropy import kernels
 from swsfmt.entropy.bitmap import Form, Kind
 from swsfmt.entropy.huffman import code_lengths
 from swsfmt.entropy.prefix_code import PrefixCode
-from swsfmt.layout import Draft
-from swsfmt.reader import Reader
+from swsfmt.format import index as layout
+from swsfmt.format.codebook import Codebook
+from swsfmt.format.index import Draft
+from swsfmt.read.reader import Reader
+from swsfmt.tensor import TensorInfo
 
 Arrays = Mapping[str, np.ndarray[Any, Any]]
 ML = [

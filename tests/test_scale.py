@@ -21,12 +21,11 @@ from sws.cli import checkpoints, main, safetensors_files
 
 import swsfmt
 import swsfmt.torch
-from swsfmt import executors
-from swsfmt.codings.common import TensorInfo
 from swsfmt.dtypes import F32
-from swsfmt.elements import Elements, Tied
 from swsfmt.entropy import kernels
-from swsfmt.writer import encode, encode_file
+from swsfmt.tensor import Elements, TensorInfo, Tied
+from swsfmt.write import executors
+from swsfmt.write.file import encode, encode_file
 
 Arrays = dict[str, np.ndarray[Any, Any]]
 

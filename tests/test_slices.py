@@ -10,7 +10,7 @@ import pytest
 import swsfmt
 from swsfmt.entropy import kernels
 from swsfmt.errors import PayloadError
-from swsfmt.reader import Reader
+from swsfmt.read.reader import Reader
 
 pytestmark = pytest.mark.usefixtures("each_kernel")
 

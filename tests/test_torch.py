@@ -19,8 +19,8 @@ from torch import nn
 import swsfmt
 import swsfmt.torch as sws
 from swsfmt import InputError
-from swsfmt.layout import Record
-from swsfmt.reader import Reader
+from swsfmt.format.index import Record
+from swsfmt.read.reader import Reader
 
 pytestmark = pytest.mark.filterwarnings("ignore:ComplexHalf support is experimental")
 Tensors = Mapping[str, torch.Tensor]
@@ -335,7 +335,7 @@ def test_narrow_floats_with_flushed_denormals() -> None:
     same(loaded["codebook"], brain)
 
 
-@pytest.mark.parametrize("module", ["swsfmt", "swsfmt.reader", "swsfmt.report", "swsfmt.numpy"])
+@pytest.mark.parametrize("module", ["swsfmt", "swsfmt.read.reader", "swsfmt.read.report", "swsfmt.numpy"])
 def test_import_without_torch(module: str) -> None:
     code = f"import sys, {module}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -14,7 +14,7 @@ import pytest
 
 import swsfmt
 from swsfmt.errors import SwsError
-from swsfmt.reader import Reader
+from swsfmt.read.reader import Reader
 
 pytestmark = pytest.mark.usefixtures("each_kernel")
 

@@ -7,7 +7,7 @@ import os
 from matplotlib.figure import Figure
 
 from swsfmt import Report
-from swsfmt.sections import Section
+from swsfmt.format.sections import Section
 
 from .figures import BLUE, DARK, GREEN, ORANGE, PURPLE, SKY, deliver, new_figure
 

@@ -14,7 +14,9 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from . import adaptive, alias, dense, narrow, raw, sparse
+from . import alias, dense, narrow, raw
+from .adaptive import params as adaptive
+from .sparse import params as sparse
 
 BY_ID: dict[int, ModuleType] = {module.ID: module for module in (raw, narrow, alias, dense, sparse, adaptive)}
 

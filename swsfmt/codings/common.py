@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import NamedTuple, TypeAlias
@@ -10,37 +9,21 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from ..codebook import Codebook
-from ..cursor import Cursor
 from ..dtypes import Bits, DType
 from ..entropy.bitmap import Live
 from ..entropy.bits import BitReader
 from ..entropy.code_table import read_table
 from ..entropy.prefix_code import PrefixCode
 from ..errors import PayloadError
+from ..format.codebook import Codebook
+from ..format.cursor import Cursor
+from ..format.sections import Section, Span
 from ..limits import DEFAULT_LIMITS, Limits
-from ..sections import Section, Span
 
 Payload: TypeAlias = bytes | memoryview
 
 FIRST_CHUNK_BITS = 9
 MAX_FIELD_WIDTH = 32
-
-
-class TensorInfo(NamedTuple):
-    """dtype and shape of a tensor."""
-
-    dtype: DType
-    shape: tuple[int, ...]
-
-    @property
-    def numel(self) -> int:
-        return math.prod(self.shape)
-
-    @property
-    def nbytes(self) -> int:
-        """Decoded size in bytes."""
-        return self.numel * self.dtype.itemsize
 
 
 class Decoded(NamedTuple):

@@ -7,14 +7,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from ..codebook import Codebook
-from ..cursor import Cursor, varint
 from ..dtypes import Bits
 from ..entropy import kernels
 from ..entropy.bits import BitReader, BitWriter
 from ..entropy.code_table import write_table
 from ..errors import PayloadError
-from ..sections import Section, Span
+from ..format.codebook import Codebook
+from ..format.cursor import Cursor, varint
+from ..format.sections import Section, Span
+from ..tensor import TensorInfo
 from .choose import cheapest_stream, chunks_for
 from .common import (
     NO_CHUNKS,
@@ -24,7 +25,6 @@ from .common import (
     Resources,
     Stream,
     StreamKind,
-    TensorInfo,
     check_width,
     parse_chunks,
     parse_earlier,

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from .. import dtypes
-from ..codebook import parse_dtype
-from ..cursor import Cursor
 from ..dtypes import Bits, DType
-from ..sections import Section, Span
-from .common import Decoded, Payload, Resources, TensorInfo
+from ..format.codebook import parse_dtype
+from ..format.cursor import Cursor
+from ..format.sections import Section, Span
+from ..tensor import TensorInfo
+from .common import Decoded, Payload, Resources
 
 ID = 1
 NAME = "narrow"

@@ -16,10 +16,13 @@ from ..dtypes import Bits
 from ..entropy import kernels
 from ..entropy.bits import BitReader
 from ..errors import PayloadError
-from . import BY_ID, adaptive, dense, narrow, raw, sparse
-from .common import Payload, TensorInfo
-from .sparse_entries import flat_positions
-from .sparse_matrix import matrix_shape
+from ..tensor import TensorInfo
+from . import BY_ID, dense, narrow, raw
+from .adaptive import params as adaptive
+from .common import Payload
+from .sparse import params as sparse
+from .sparse.entries import flat_positions
+from .sparse.matrix import matrix_shape
 
 
 def decode_range(coding: int, params: Any, tensor: TensorInfo, payload: Payload, first: int, last: int) -> Bits:

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..cursor import Cursor
 from ..dtypes import Bits
 from ..errors import PayloadError
-from ..sections import Section, Span
-from .common import Decoded, Payload, Resources, TensorInfo
+from ..format.cursor import Cursor
+from ..format.sections import Section, Span
+from ..tensor import TensorInfo
+from .common import Decoded, Payload, Resources
 
 ID = 0
 NAME = "raw"

@@ -20,9 +20,11 @@ from unittest.mock import patch
 
 import click
 
-from swsfmt import Limits, SwsError, layout, reader
+from swsfmt import Limits, SwsError
 from swsfmt.entropy import adaptive, kernels
-from swsfmt.reader import Reader
+from swsfmt.format import index as layout
+from swsfmt.read import reader
+from swsfmt.read.reader import Reader
 
 VECTORS = Path(__file__).resolve().parents[2] / "spec" / "vectors"
 LIMITS = Limits(max_decoded_bytes=1 << 17, max_tensors=64, max_index_bytes=1 << 16, max_bitmap_bits=1 << 14)

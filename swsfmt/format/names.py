@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
+from ..limits import Limits
 from .cursor import Cursor, varint
-from .limits import Limits
 
 
 class NameParser:

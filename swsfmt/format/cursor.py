@@ -8,8 +8,8 @@ from functools import cached_property
 
 from bitarray import bitarray
 
-from .entropy.bits import BitReader
-from .errors import IndexRuleError
+from ..entropy.bits import BitReader
+from ..errors import IndexRuleError
 
 MAX_VARINT_BYTES = 9
 

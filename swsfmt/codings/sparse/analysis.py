@@ -16,15 +16,15 @@ from itertools import product
 import numpy as np
 import numpy.typing as npt
 
-from ..entropy import kernels
-from ..entropy.bitmap import Live
-from ..entropy.kernels import Window
-from ..limits import DEFAULT_LIMITS
-from ..parallel import MOST_THREADS, in_order
-from .choose import chunks_for
-from .common import width_of
-from .sparse import Scan
-from .sparse_matrix import CompactMatrix, Indices, Ranks, ranks_of
+from ...entropy import kernels
+from ...entropy.bitmap import Live
+from ...entropy.kernels import Window
+from ...limits import DEFAULT_LIMITS
+from ...parallel import MOST_THREADS, in_order
+from ..choose import chunks_for
+from ..common import width_of
+from .matrix import CompactMatrix, Indices, Ranks, ranks_of
+from .params import Scan
 
 # Elements that are looked at in one go; lines, at most, since a line takes more memory than an element; and columns, at
 # least, where there are so many.

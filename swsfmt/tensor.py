@@ -4,12 +4,27 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
-from .codings.common import TensorInfo
-from .dtypes import Bits
+from .dtypes import Bits, DType
 from .errors import InputError
 from .limits import MAX_RANK
+
+
+class TensorInfo(NamedTuple):
+    """dtype and shape of a tensor."""
+
+    dtype: DType
+    shape: tuple[int, ...]
+
+    @property
+    def numel(self) -> int:
+        return math.prod(self.shape)
+
+    @property
+    def nbytes(self) -> int:
+        """Decoded size in bytes."""
+        return self.numel * self.dtype.itemsize
 
 
 def check_shape(info: TensorInfo) -> None:

@@ -10,17 +10,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from . import codings, dtypes
+from .. import codings, dtypes
+from ..codings import alias, dense, narrow, raw
+from ..codings.adaptive import params as adaptive
+from ..codings.common import Resources
+from ..codings.sparse import params as sparse
+from ..entropy.bitmap import Live
+from ..errors import ChecksumError, FormatError, InputError, SwsError, TruncatedError, VersionError
+from ..limits import DEFAULT_LIMITS, MAX_RANK, Limits
+from ..tensor import TensorInfo
 from .checksum import crc32
 from .codebook import Codebook, parse_codebook
-from .codings import adaptive, alias, dense, narrow, raw, sparse
-from .codings.common import Resources, TensorInfo
 from .cursor import MAX_VARINT_BYTES, Cursor, string, varint
-from .entropy.bitmap import Live
-from .errors import ChecksumError, FormatError, InputError, SwsError, TruncatedError, VersionError
-from .foreign import not_sws
-from .limits import DEFAULT_LIMITS, MAX_RANK, Limits
 from .names import NameParser, NameWriter
+from .not_sws import not_sws
 from .sections import Section, Span, fill
 
 SIGNATURE = b"\x89SWS\r\n\x1a\n"

@@ -13,17 +13,20 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from . import dtypes
-from .checksum import crc32
-from .codebook import Codebook
-from .codings import adaptive, adaptive_plan, alias, dense, narrow, raw, sparse
-from .codings.sparse_analysis import Analysis, analyse
-from .codings.sparse_matrix import matrix_shape
-from .dtypes import Bits, DType
-from .elements import Elements, Loadable
-from .layout import MAX_INLINE, Draft, Summary
+from .. import dtypes
+from ..codings import alias, dense, narrow, raw
+from ..codings.adaptive import params as adaptive
+from ..codings.adaptive import plan as adaptive_plan
+from ..codings.sparse import params as sparse
+from ..codings.sparse.analysis import Analysis, analyse
+from ..codings.sparse.matrix import matrix_shape
+from ..dtypes import Bits, DType
+from ..format.checksum import crc32
+from ..format.codebook import Codebook
+from ..format.index import MAX_INLINE, Draft, Summary
+from ..tensor import Elements, Loadable
+from .codebook_groups import distinct_values, pays_alone
 from .options import Options
-from .sharing import distinct_values, pays_alone
 
 Params: TypeAlias = adaptive.Params | alias.Params | dense.Params | narrow.Params | raw.Params | sparse.Params
 

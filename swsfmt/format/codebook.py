@@ -8,11 +8,11 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from . import dtypes
+from .. import dtypes
+from ..dtypes import Bits, DType
+from ..entropy import kernels
+from ..errors import PayloadError
 from .cursor import Cursor, varint
-from .dtypes import Bits, DType
-from .entropy import kernels
-from .errors import PayloadError
 
 MAX_VALUES = 4095
 

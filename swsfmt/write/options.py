@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from operator import index
 
-from .codings.sparse import MAX_PBITS, Scan
-from .codings.sparse_analysis import Freedom
-from .errors import InputError
+from ..codings.sparse.analysis import Freedom
+from ..codings.sparse.params import MAX_PBITS, Scan
+from ..errors import InputError
 
 
 @dataclass(frozen=True)

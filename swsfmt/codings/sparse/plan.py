@@ -10,14 +10,14 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ..codebook import Codebook
-from ..cursor import varint
-from ..entropy.bitmap import Form, Kind, Live, cheapest_form
-from .choose import cheapest_stream, chunks_for
-from .common import Chunks, Resources, Stream
-from .sparse import CHUNKABLE_ENTRIES, MAX_PBITS, Coded, Params, Scan
-from .sparse_analysis import Analysis, Freedom, Geometry
-from .sparse_matrix import CompactMatrix, Indices
+from ...entropy.bitmap import Form, Kind, Live, cheapest_form
+from ...format.codebook import Codebook
+from ...format.cursor import varint
+from ..choose import cheapest_stream, chunks_for
+from ..common import Chunks, Resources, Stream
+from .analysis import Analysis, Freedom, Geometry
+from .matrix import CompactMatrix, Indices
+from .params import CHUNKABLE_ENTRIES, MAX_PBITS, Coded, Params, Scan
 
 _FINALISTS = 24
 # What a used symbol takes in a code table, about.

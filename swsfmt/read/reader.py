@@ -7,18 +7,18 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
 
-from . import codings
-from .checksum import crc32
-from .codings import alias
-from .codings.common import Decoded, Payload, TensorInfo
-from .codings.partial import decode_range
-from .dtypes import Bits
-from .elements import Elements
-from .errors import ChecksumError, InputError, SwsError, TensorNotFoundError, TruncatedError, UnknownCodingError
-from .layout import MAX_HEADER, Layout, Record, parse_prefix, prefix_length
-from .limits import DEFAULT_LIMITS, Limits
-from .parallel import in_parallel
-from .sections import Section, Span
+from .. import codings
+from ..codings import alias
+from ..codings.common import Decoded, Payload
+from ..codings.partial import decode_range
+from ..dtypes import Bits
+from ..errors import ChecksumError, InputError, SwsError, TensorNotFoundError, TruncatedError, UnknownCodingError
+from ..format.checksum import crc32
+from ..format.index import MAX_HEADER, Layout, Record, parse_prefix, prefix_length
+from ..format.sections import Section, Span
+from ..limits import DEFAULT_LIMITS, Limits
+from ..parallel import in_parallel
+from ..tensor import Elements, TensorInfo
 from .source import File, Source, open_source
 
 _FIRST_READ = 1 << 16

@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from ..entropy.bitmap import Live
+from ...entropy.bitmap import Live
 
 Indices = npt.NDArray[np.int64]
 Ranks = npt.NDArray[np.int32]

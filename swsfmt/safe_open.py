@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from itertools import groupby
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
-from .codings.common import TensorInfo
-from .dtypes import Bits
-from .elements import Elements
-from .errors import SwsError
-from .layout import Record
 from .limits import DEFAULT_LIMITS, Limits
-from .parallel import MOST_THREADS, in_order, thread_count
-from .reader import Reader
-from .source import File
+from .parallel import thread_count
+from .read.reader import Reader
+from .read.source import File
+from .read.tensors import load_all
+from .tensor import Elements
 
 T = TypeVar("T")
-
-# Decoded bytes of tensors that are decoded side by side; larger ones have their chunks decoded so.
-_SMALL = 1 << 20
 
 
 class Handle(Generic[T]):
@@ -112,67 +105,3 @@ class Slice(Generic[T]):
         ends = (min(rows), max(rows) + 1) if rows else (0, 0)
         part = self._convert(self._reader.read_rows(self._name, *ends))
         return part[(slice(None, None, rows.step), *rest)]
-
-
-def load_all(
-    reader: Reader,
-    convert: Callable[[Elements], T],
-    threads: int | None = None,
-    out: Mapping[str, T] | None = None,
-    memory: Callable[[T, TensorInfo], Bits | None] = lambda tensor, info: None,
-) -> dict[str, T]:
-    """Every tensor of an open file in its order; tied names get the same object.
-
-    threads : for the chunks of large tensors, one tensor at a time, and for small ones side by side; None for as many
-        as there are processors.
-    out : tensors that take the place of new ones where they have the name.
-    memory : the elements of such a tensor, flat, where it is contiguous; raises `InputError` where it does not fit.
-    """
-    threads = thread_count(threads)
-    given: Mapping[str, Any] = out or {}
-    # All are looked at before the first is changed.
-    places = {name: _place(given[name], reader, name, memory) for name in reader.keys() if name in given}  # noqa: SIM118
-    tensors: dict[str, T] = {}
-    for record, elements in _decoded(reader, places, threads):
-        name = record.name
-        if elements is not None and places.get(name) is not None:
-            tensors[name] = given[name]
-            continue
-        found = tensors[reader.resolve(record).name] if elements is None else convert(elements)
-        # What has been converted goes before the next tensor is decoded.
-        del elements
-        if name in given:
-            given[name][...] = found
-        tensors[name] = given.get(name, found)
-    return tensors
-
-
-def _decoded(
-    reader: Reader, places: Mapping[str, Bits | None], threads: int
-) -> Iterator[tuple[Record, Elements | None]]:
-    """All records in order, with their elements, which may be in their `places` already; None for one that is tied."""
-
-    def is_small(record: Record) -> bool:
-        return record.info is None or record.info.nbytes <= _SMALL
-
-    def decode(record: Record, threads: int = 1) -> Elements | None:
-        if reader.resolve(record) is not record:
-            return None
-        return reader.read(record.name, threads, places.get(record.name))
-
-    for small, group in groupby(reader.records, is_small):
-        records = list(group)
-        if not small:
-            yield from ((record, decode(record, threads)) for record in records)
-            continue
-        much = sum(record.info.nbytes for record in records if record.info) > _SMALL
-        found = in_order(decode, records, threads=min(threads, MOST_THREADS) if much else 1)
-        yield from zip(records, found, strict=True)
-
-
-def _place(tensor: T, reader: Reader, name: str, memory: Callable[[T, TensorInfo], Bits | None]) -> Bits | None:
-    try:
-        return memory(tensor, reader.info(name))
-    except SwsError as error:
-        error.locate(file=reader.source.name, tensor=name)
-        raise

@@ -9,7 +9,7 @@ from typing import Protocol, TypeAlias
 
 import numpy as np
 
-from .errors import InputError, TruncatedError
+from ..errors import InputError, TruncatedError
 
 File: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview
 """A path, a URL (anything with ://), or a file that is in memory."""

@@ -11,11 +11,11 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ..dtypes import Bits
-from ..entropy import kernels
-from ..errors import PayloadError
-from ..parallel import in_order
-from .sparse_matrix import CompactMatrix, Indices
+from ...dtypes import Bits
+from ...entropy import kernels
+from ...errors import PayloadError
+from ...parallel import in_order
+from .matrix import CompactMatrix, Indices
 
 # Elements that are looked at in one go, and entries that are.
 _BLOCK = 1 << 18

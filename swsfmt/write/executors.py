@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from .elements import Elements, Loadable
+from ..tensor import Elements, Loadable
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor, Future

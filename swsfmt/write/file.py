@@ -12,20 +12,22 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from . import layout, stages
-from .codebook import Codebook
-from .codings import alias, dense, narrow, raw, sparse
-from .codings.common import Resources, StreamKind, TensorInfo
-from .codings.sparse_plan import plan as plan_sparse
-from .dtypes import DType
-from .elements import Loadable, Tied
-from .errors import InputError
+from ..codings import alias, dense, narrow, raw
+from ..codings.common import Resources, StreamKind
+from ..codings.sparse import params as sparse
+from ..codings.sparse.plan import plan as plan_sparse
+from ..dtypes import DType
+from ..errors import InputError
+from ..format import index as layout
+from ..format.codebook import Codebook
+from ..format.index import MAX_INLINE, Draft, Summary
+from ..limits import DEFAULT_LIMITS
+from ..tensor import Loadable, TensorInfo, Tied
+from . import examine as stages
+from .codebook_groups import share
+from .examine import Choice, Findings, Survey
 from .executors import Workers
-from .layout import MAX_INLINE, Draft, Summary
-from .limits import DEFAULT_LIMITS
 from .options import Options
-from .sharing import share
-from .stages import Choice, Findings, Survey
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor

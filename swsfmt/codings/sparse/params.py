@@ -9,17 +9,18 @@ import numpy as np
 import numpy.typing as npt
 from bitarray import bitarray
 
-from ..codebook import Codebook
-from ..cursor import Cursor, varint
-from ..dtypes import Bits
-from ..entropy import bitmap, kernels
-from ..entropy.bitmap import Form, Kind, Live
-from ..entropy.bits import BitReader, BitWriter
-from ..entropy.code_table import write_table
-from ..errors import PayloadError
-from ..parallel import MOST_THREADS, in_order
-from ..sections import Section, Span
-from .common import (
+from ...dtypes import Bits
+from ...entropy import bitmap, kernels
+from ...entropy.bitmap import Form, Kind, Live
+from ...entropy.bits import BitReader, BitWriter
+from ...entropy.code_table import write_table
+from ...errors import PayloadError
+from ...format.codebook import Codebook
+from ...format.cursor import Cursor, varint
+from ...format.sections import Section, Span
+from ...parallel import MOST_THREADS, in_order
+from ...tensor import TensorInfo
+from ..common import (
     NO_CHUNKS,
     Chunks,
     Decoded,
@@ -27,7 +28,6 @@ from .common import (
     Resources,
     Stream,
     StreamKind,
-    TensorInfo,
     check_width,
     parse_chunks,
     parse_earlier,
@@ -36,8 +36,8 @@ from .common import (
     same,
     width_of,
 )
-from .sparse_entries import Entries, Positions, line_counts, read_entries, whole_chunks
-from .sparse_matrix import CompactMatrix, matrix_shape
+from .entries import Entries, Positions, line_counts, read_entries, whole_chunks
+from .matrix import CompactMatrix, matrix_shape
 
 ID = 4
 NAME = "sparse"

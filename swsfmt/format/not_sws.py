@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .errors import NotSwsError
+from ..errors import NotSwsError
 
 
 def not_sws(data: bytes, signature: bytes) -> NotSwsError:

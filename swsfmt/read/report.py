@@ -9,19 +9,21 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from . import codings
-from .codings import adaptive, alias, sparse
-from .codings.common import Decoded, Resources
-from .elements import Elements
-from .errors import UnknownCodingError
-from .layout import Record
-from .limits import DEFAULT_LIMITS, Limits
-from .parallel import thread_count
+from .. import codings
+from ..codings import alias
+from ..codings.adaptive import params as adaptive
+from ..codings.common import Decoded, Resources
+from ..codings.sparse import params as sparse
+from ..errors import UnknownCodingError
+from ..format.index import Record
+from ..format.sections import Section, Span
+from ..limits import DEFAULT_LIMITS, Limits
+from ..parallel import thread_count
+from ..tensor import Elements
+from ..write.examine import survey
+from ..write.file import DEFAULT_OPTIONS, cheapest_huffman
 from .reader import Reader
-from .sections import Section, Span
 from .source import File
-from .stages import survey
-from .writer import DEFAULT_OPTIONS, cheapest_huffman
 
 
 @dataclass(frozen=True)

@@ -9,17 +9,18 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from ..codebook import Codebook
-from ..cursor import Cursor, varint
-from ..dtypes import Bits
-from ..entropy import adaptive
-from ..entropy.adaptive import MAX_LINE, MAX_LINES, MAX_STRIDE, Model
-from ..errors import PayloadError
-from ..parallel import in_parallel
-from ..sections import Section, Span
-from .common import Decoded, Payload, Resources, TensorInfo
-from .sparse import Scan
-from .sparse_matrix import matrix_shape
+from ...dtypes import Bits
+from ...entropy import adaptive
+from ...entropy.adaptive import MAX_LINE, MAX_LINES, MAX_STRIDE, Model
+from ...errors import PayloadError
+from ...format.codebook import Codebook
+from ...format.cursor import Cursor, varint
+from ...format.sections import Section, Span
+from ...parallel import in_parallel
+from ...tensor import TensorInfo
+from ..common import Decoded, Payload, Resources
+from ..sparse.matrix import matrix_shape
+from ..sparse.params import Scan
 
 ID = 5
 NAME = "adaptive"

@@ -14,14 +14,14 @@ from itertools import product
 import numpy as np
 import numpy.typing as npt
 
-from ..codebook import Codebook
-from ..cursor import varint
-from ..entropy.adaptive import MAX_LINE, MAX_LINES
-from ..parallel import in_parallel
-from .adaptive import Params, Symbols, encode, write
-from .common import TensorInfo
-from .sparse import Scan
-from .sparse_matrix import matrix_shape
+from ...entropy.adaptive import MAX_LINE, MAX_LINES
+from ...format.codebook import Codebook
+from ...format.cursor import varint
+from ...parallel import in_parallel
+from ...tensor import TensorInfo
+from ..sparse.matrix import matrix_shape
+from ..sparse.params import Scan
+from .params import Params, Symbols, encode, write
 
 # Neighbours of pixels in images of 28 and 32 columns, and of channels behind convolutions and poolings.
 _STRIDES = (4, 5, 7, 16, 25, 28, 32, 49)

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .codebook import MAX_VALUES, Codebook
-from .dtypes import Bits, DType
-from .elements import Elements
-from .entropy import kernels
+from ..dtypes import Bits, DType
+from ..entropy import kernels
+from ..format.codebook import MAX_VALUES, Codebook
+from ..tensor import Elements
 
 # What one more unused symbol costs in a code table, in bits, about.
 _UNUSED_BITS = 2

@@ -1,0 +1,7 @@
+"""The reading wing: from a file to elements. It never imports `swsfmt.write`.
+
+source    where bytes come from: a path, a URL, memory
+reader    an open file: its index, single tensors, rows of them
+tensors   all tensors of an open file
+report    where every byte went
+"""
