@@ -19,8 +19,7 @@ from unittest.mock import patch
 import torch
 
 import swsfmt.torch
-from swsfmt.codings.adaptive import params as adaptive
-from swsfmt.codings.sparse.matrix import matrix_shape
+from swsfmt.codings.matrix import matrix_shape
 from swsfmt.entropy import _adaptive_fallback as coder
 from swsfmt.entropy.adaptive import Model, Symbols
 from swsfmt.read.reader import Reader
@@ -124,7 +123,7 @@ def layers(path: Path) -> list[Layer]:
     out = []
     with Reader.open(swsfmt.torch.save(state.get("state_dict", state), profile="small", contexts="full")) as reader:
         for record in reader.records:
-            if record.coding != adaptive.ID or record.info is None or len(record.info.shape) < 2:
+            if record.coding.name != "adaptive" or record.info is None or len(record.info.shape) < 2:
                 continue
             bits = reader.decode(record).bits
             symbols = record.params.codebook.symbols_of(bits)[0].reshape(matrix_shape(record.info.shape))

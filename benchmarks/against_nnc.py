@@ -23,17 +23,20 @@ from pathlib import Path
 import numpy as np
 from workloads import checkpoints, networks
 
+from swsfmt.codings import codings_of
 from swsfmt.codings.adaptive import params as adaptive
 from swsfmt.codings.adaptive import plan as adaptive_plan
-from swsfmt.codings.common import Resources
-from swsfmt.codings.sparse.matrix import matrix_shape
+from swsfmt.codings.adaptive.chunks import encode
+from swsfmt.codings.base import SymbolMatrix
+from swsfmt.codings.matrix import matrix_shape
 from swsfmt.entropy import adaptive as coder
 from swsfmt.format.codebook import Codebook
+from swsfmt.format.resources import Resources
 from swsfmt.numpy import from_array
 from swsfmt.tensor import Elements
 from swsfmt.write.codebook_groups import distinct_values
 from swsfmt.write.examine import survey
-from swsfmt.write.file import DEFAULT_OPTIONS, cheapest_huffman
+from swsfmt.write.file import DEFAULT_OPTIONS, propose
 
 
 @dataclass(frozen=True)
@@ -60,16 +63,17 @@ def measure(name: str, tensors: list[Elements], nnc: str) -> Row:
         values = distinct_values(tensor)
         assert values is not None
         book = Codebook.of(tensor.info.dtype, values)
-        found = survey(tensor, 0, book, DEFAULT_OPTIONS, small=False)
-        huffman += cheapest_huffman(tensor.info, found, 0, Resources(codebooks=[book]), DEFAULT_OPTIONS)[1] // 8
+        freedom = DEFAULT_OPTIONS.freedom(len(tensor.info.shape))
+        surveys = survey(tensor, 0, book, codings_of("fast"), freedom)
+        huffman += propose(tensor.info, surveys, 0, Resources(codebooks=[book]), freedom).bits // 8
         flat, counts = book.symbols_of(tensor.bits)
         symbols = flat.reshape(matrix_shape(tensor.info.shape))
-        planned = adaptive_plan.plan(symbols, counts, tensor.info, 0, book, light=False)
+        planned = adaptive_plan.plan(SymbolMatrix(tensor.info, 0, book, symbols, counts), light=False)
         assert planned is not None
         for is_light in (False, True):
             params = replace(planned[0], light=is_light, chunk_lines=0)
             start = time.thread_time()
-            payload = adaptive.encode(params, symbols)
+            payload = encode(params, symbols)
             encoding += 0 if is_light else time.thread_time() - start
             lines = symbols if params.scan == 0 else symbols.T
             spent = []

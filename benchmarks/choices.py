@@ -21,11 +21,11 @@ import torch
 import swsfmt.torch
 import swsfmt.write.file
 from swsfmt import dtypes
-from swsfmt.codings import choose
+from swsfmt.codings import chunks, streams
 from swsfmt.codings.sparse import plan as sparse_plan
 from swsfmt.entropy import bitmap, code_table, huffman
 from swsfmt.format import index as layout
-from swsfmt.format import names
+from swsfmt.format import names, records
 from swsfmt.write import codebook_groups as sharing
 
 
@@ -35,7 +35,7 @@ def _only_own_codebooks(distinct: Any, founders: Any) -> Any:
     return books, {number: i for i, number in enumerate(numbers)}
 
 
-_FORM, _STREAM = bitmap.cheapest_form, choose.cheapest_stream
+_FORM, _STREAM = bitmap.cheapest_form, streams.cheapest_stream
 _OPTIMAL = huffman.code_lengths
 
 # name -> (keyword options, patches of (object, attribute, value))
@@ -55,9 +55,9 @@ VARIANTS: dict[str, tuple[dict[str, Any], list[tuple[Any, str, Any]]]] = {
     ),
     "codebooks: not shared": ({}, [(swsfmt.write.file, "share", _only_own_codebooks)]),
     "storage: never narrower": ({}, [(dtypes, "narrower", lambda dtype: [])]),
-    "no inline payloads": ({}, [(layout, "MAX_INLINE", 0)]),
+    "no inline payloads": ({}, [(records, "MAX_INLINE", 0), (layout, "MAX_INLINE", 0)]),
     "names: whole": ({}, [(names, "_shared", lambda a, b: 0)]),
-    "no chunk tables": ({}, [(choose, "_CHUNKED_SYMBOLS", 1 << 62)]),
+    "no chunk tables": ({}, [(chunks, "_CHUNKED_SYMBOLS", 1 << 62)]),
 }
 
 

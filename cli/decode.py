@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from swsfmt import Limits
-from swsfmt.read.report import report
+from swsfmt.inspection import report
 
 from . import console, files, options, progress, safetensors_files, shards, torch_files
 from .errors import about

@@ -8,11 +8,8 @@ from typing import Any
 import click
 
 from swsfmt import Limits
-from swsfmt.codings.sparse.params import MAX_PBITS
-from swsfmt.format.index import parse_prefix
-from swsfmt.limits import DEFAULT_LIMITS
-from swsfmt.read.report import report
-from swsfmt.write.file import EncodedFile, encode_file
+from swsfmt.inspection import report
+from swsfmt.write.file import encode_file
 from swsfmt.write.options import Options
 
 from . import cluster, console, files, options, progress
@@ -21,27 +18,12 @@ from .errors import about
 from .neurons import sorted_neurons
 
 _INDEX_SUFFIX = ".safetensors.index.json"
-_WIDTH = click.IntRange(1, MAX_PBITS)
 
 
 @click.command()
 @click.argument("checkpoint", metavar="INPUT")
 @click.option("-o", "--output", metavar="OUT.sws", help="Default: INPUT with the suffix .sws; - is stdout.")
-@click.option("--pbits", type=_WIDTH, help="Width of relative column indices.  [default: the cheapest]")
-@click.option("--pbits-fc", type=_WIDTH, help="The same for tensors of rank 2 or less.")
-@click.option("--pbits-conv", type=_WIDTH, help="The same for tensors of rank 3 or more.")
-@click.option("--huffman/--no-huffman", default=True, help="Huffman codes, or fields of fixed width.")
-@click.option("--scan", type=click.Choice(["auto", "rows", "columns"]), default="auto", help="How tensors are read.")
-@click.option(
-    "--profile", type=click.Choice(["fast", "small"]), default="fast", help="small: adaptive coding where it pays."
-)
-@click.option(
-    "--contexts",
-    type=click.Choice(["auto", "full", "light"]),
-    default="auto",
-    help="Of the adaptive coding: light is faster.",
-)
-@click.option("--compact", type=click.Choice(["auto", "off"]), default="auto", help="Leave out dead rows and columns.")
+@options.encoding
 @click.option(
     "--sort-neurons",
     "layers",
@@ -87,7 +69,7 @@ def encode(
             )
             size = files.write(target, encoded.pieces())
     name = files.shown(target, "stdout")
-    needed = _needed_limits(encoded)
+    needed = encoded.needed_limits()
     if needed:
         settings = " ".join(f"--limit {limit}={value}" for limit, value in needed.items())
         console.line(f"sws: warning: {name} is larger than readers accept; they need {settings}", err=True)
@@ -115,22 +97,3 @@ def _report(file: str) -> dict[str, Any]:
     largest = Limits(**{field.name: 1 << 62 for field in dataclasses.fields(Limits)})
     with progress.bar("inspecting", as_json=True) as step, progress.open_reader(file, largest, step) as reader:
         return report(reader).to_json()
-
-
-class _Measure(Limits):
-    """Accepts everything, and notes what is asked about."""
-
-    def __init__(self, found: dict[str, int]) -> None:
-        super().__init__()
-        object.__setattr__(self, "_found", found)
-
-    def check(self, name: str, value: int, what: str) -> None:
-        found: dict[str, int] = self.__dict__["_found"]
-        found[name] = max(value, found.get(name, 0))
-
-
-def _needed_limits(encoded: EncodedFile) -> dict[str, int]:
-    """The limits that a reader of this file must raise, and to what."""
-    found: dict[str, int] = {}
-    parse_prefix(encoded.prefix, encoded.size, _Measure(found))
-    return {name: value for name, value in found.items() if value > getattr(DEFAULT_LIMITS, name)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from swsfmt import Limits
-from swsfmt.read.report import report
+from swsfmt.inspection import report
 
 from . import console, files, options, progress
 from .errors import about

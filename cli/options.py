@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
+from typing import Any
 
 import click
 
 from swsfmt import Limits
+from swsfmt.codings.sparse.params import MAX_PBITS
+from swsfmt.write.options import SETTINGS, Setting
 
 _LIMITS = [field.name for field in dataclasses.fields(Limits)]
 
@@ -37,3 +41,18 @@ limits = click.option(
     callback=_limits,
     help=f"Raise or lower what is accepted: {', '.join(_LIMITS)}. Repeatable.",
 )
+
+
+def encoding(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options of the encoder, as keyword arguments of `swsfmt.write.options.Options`."""
+    for name, setting in reversed(SETTINGS.items()):
+        command = _encoding_option(name, setting)(command)
+    return command
+
+
+def _encoding_option(name: str, setting: Setting) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    flag = "--" + name.replace("_", "-")
+    if setting.is_flag:
+        return click.option(f"{flag}/--no-{flag[2:]}", default=setting.default, help=setting.help)
+    kind = click.Choice(setting.choices) if setting.choices else click.IntRange(1, MAX_PBITS)
+    return click.option(flag, type=kind, default=setting.default, help=setting.help)

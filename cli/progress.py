@@ -9,11 +9,10 @@ from contextlib import contextmanager
 from typing import Any
 
 from swsfmt import Limits
-from swsfmt.codings import alias
-from swsfmt.codings.common import Decoded
+from swsfmt.codings.base import Decoded
 from swsfmt.dtypes import Bits
-from swsfmt.format.index import Record
-from swsfmt.read.reader import Reader
+from swsfmt.inspection import saved_bytes
+from swsfmt.read.reader import Reader, Record
 from swsfmt.read.report import Account, account
 from swsfmt.read.source import Source, open_source
 from swsfmt.write.file import Step
@@ -91,7 +90,7 @@ class WatchedReader(Reader):
 
     def __init__(self, source: Source, limits: Limits, step: Step, keep: bool) -> None:
         super().__init__(source, limits)
-        self.total = sum(record.coding != alias.ID for record in self.records)
+        self.total = sum(record.target is None for record in self.records)
         self._step = step
         self._done = 0
         self.accounts: dict[str, Account] | None = {} if keep else None
@@ -99,7 +98,7 @@ class WatchedReader(Reader):
     def decode(self, record: Record, threads: int = 1, out: Bits | None = None) -> Decoded:
         decoded = super().decode(record, threads, out)
         if self.accounts is not None:
-            self.accounts[record.name] = account(record, decoded)
+            self.accounts[record.name] = account(record, decoded, saved_bytes)
         self._done += 1
         # A tied tensor may be decoded more than once.
         self._step(self._done, max(self._done, self.total))

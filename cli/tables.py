@@ -22,20 +22,6 @@ _LONGEST = 200
 # Wide enough for any line, so that nothing is cut or folded where no terminal is.
 _PIPE_WIDTH = 1 << 16
 
-_SECTIONS = {
-    Section.HEADER_AND_INDEX: "header and index",
-    Section.ROW_BITMAPS: "row bitmaps",
-    Section.COLUMN_BITMAPS: "column bitmaps",
-    Section.ROW_ENDS: "row ends",
-    Section.COLUMN_INDICES: "column indices",
-    Section.VALUES: "values (codebook ids)",
-    Section.CODE_TABLES: "code tables",
-    Section.ADAPTIVE_CODES: "adaptive codes",
-    Section.CODEBOOKS: "codebooks",
-    Section.CHUNK_TABLES: "chunk tables",
-    Section.RAW: "raw elements",
-}
-
 
 def render(name: str, report: Report) -> str:
     """Everything that `sws inspect` shows, ready for the terminal or pipe that stdout is."""
@@ -118,9 +104,9 @@ def _section_table(report: Report) -> Table:
     table.add_column("where the bytes went", footer="total, size on disk")
     table.add_column("bytes", justify="right", no_wrap=True, footer=f"{report.file_bytes:,}")
     table.add_column("percent", justify="right", no_wrap=True, footer="100.0%")
-    for section in Section:
+    for section in Section.all():
         count = report.sections[section]
-        table.add_row(_SECTIONS[section], f"{count:,}", f"{count / report.file_bytes:.1%}")
+        table.add_row(section.label, f"{count:,}", f"{count / report.file_bytes:.1%}")
     return table
 
 

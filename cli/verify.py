@@ -8,8 +8,8 @@ import click
 import numpy as np
 
 from swsfmt import InputError, Limits, MismatchError
+from swsfmt.inspection import verified
 from swsfmt.read.reader import Reader
-from swsfmt.read.report import Report, report
 from swsfmt.tensor import Elements
 
 from . import checkpoints, console, files, options, progress
@@ -42,7 +42,7 @@ def verify(file: str, against: str | None, key: str | None, threads: int | None,
     ):
         if against is not None:
             reader.total += len(reader.records)
-        found = _verified(reader, threads)
+        found = verified(reader, threads=threads)
         size = os.stat(source).st_size if isinstance(source, str) and os.path.exists(source) else found.file_bytes
         if size != found.file_bytes:
             raise InputError("the file changed while it was read", file=file)
@@ -60,14 +60,6 @@ def verify(file: str, against: str | None, key: str | None, threads: int | None,
         *([f"bit-identical to {files.shown(against)}"] if against is not None else []),
     ]
     console.line(", ".join(parts))
-
-
-def _verified(reader: Reader, threads: int | None) -> Report:
-    """What `swsfmt.verify` does, with a reader that is open. Raises `FormatError`, `UnknownCodingError`."""
-    for record in reader.records:
-        if record.params is None:
-            reader.decode(record)
-    return report(reader, threads=threads)
 
 
 def _compare(reader: Reader, original: Checkpoint, file: str, against: str) -> None:

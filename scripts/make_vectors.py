@@ -19,13 +19,21 @@ from typing import Any
 import numpy as np
 
 from swsfmt import dtypes
-from swsfmt.codings import alias, dense, narrow, raw
+from swsfmt.codings import dense, narrow
+from swsfmt.codings.adaptive import ADAPTIVE
 from swsfmt.codings.adaptive import params as adaptive
-from swsfmt.codings.common import Chunks, Stream, StreamKind
+from swsfmt.codings.adaptive.chunks import encode as encode_adaptive
+from swsfmt.codings.alias import ALIAS
+from swsfmt.codings.base import Coding, Scan
+from swsfmt.codings.chunks import Chunks
+from swsfmt.codings.matrix import matrix_shape
+from swsfmt.codings.raw import RAW
+from swsfmt.codings.sparse import SPARSE
 from swsfmt.codings.sparse import params as sparse
+from swsfmt.codings.sparse.compact_matrix import CompactMatrix
+from swsfmt.codings.sparse.encode import encode as encode_sparse
 from swsfmt.codings.sparse.entries import read_entries
-from swsfmt.codings.sparse.matrix import CompactMatrix, matrix_shape
-from swsfmt.codings.sparse.params import Scan
+from swsfmt.codings.streams import Stream, StreamKind
 from swsfmt.dtypes import DType
 from swsfmt.entropy import kernels
 from swsfmt.entropy.bitmap import Form, Kind
@@ -49,7 +57,7 @@ class Builder:
     metadata: dict[str, str] = field(default_factory=dict)
     codebooks: list[Codebook] = field(default_factory=list)
     tables: list[PrefixCode] = field(default_factory=list)
-    drafts: list[Draft] = field(default_factory=list)
+    drafts: list[Draft[Coding[Any]]] = field(default_factory=list)
 
     def codebook(self, values: Sequence[float], dtype: str = "F32", storage: str | None = None) -> int:
         bits = from_array(np.array(sorted(values), _NUMPY[dtype])).bits
@@ -62,20 +70,20 @@ class Builder:
 
     def raw(self, name: str, array: np.ndarray[Any, Any]) -> None:
         elements = from_array(array)
-        self.drafts.append(Draft(name, raw.ID, elements.info, raw.Params(), elements.bits.tobytes()))
+        self.drafts.append(Draft(name, RAW, elements.info, None, elements.bits.tobytes()))
 
     def raw_bytes(self, name: str, dtype: DType, shape: tuple[int, ...], data: bytes) -> None:
-        self.drafts.append(Draft(name, raw.ID, TensorInfo(dtype, shape), raw.Params(), data))
+        self.drafts.append(Draft(name, RAW, TensorInfo(dtype, shape), None, data))
 
     def narrow(self, name: str, array: np.ndarray[Any, Any], storage: str) -> None:
         elements = from_array(array)
         kind = dtypes.BY_NAME[storage]
         stored = dtypes._narrow(elements.bits, elements.info.dtype, kind)
         assert stored is not None
-        self.drafts.append(Draft(name, narrow.ID, elements.info, narrow.Params(kind), stored.tobytes()))
+        self.drafts.append(Draft(name, narrow.NARROW, elements.info, narrow.Params(kind), stored.tobytes()))
 
     def alias(self, name: str, target: int) -> None:
-        self.drafts.append(Draft(name, alias.ID, None, alias.Params(target)))
+        self.drafts.append(Draft(name, ALIAS, None, None, target=target))
 
     def _stream(self, kind: StreamKind, counts: np.ndarray[Any, Any]) -> Stream:
         if kind == StreamKind.FIXED:
@@ -95,7 +103,7 @@ class Builder:
         symbols, _ = codebook.symbols_of(elements.bits)
         stream = self._stream(StreamKind(kind), np.bincount(symbols, minlength=codebook.count + 1))
         params, payload = dense.encode(dense.Params(book, codebook, stream, Chunks(chunk)), symbols)
-        self.drafts.append(Draft(name, dense.ID, elements.info, params, payload))
+        self.drafts.append(Draft(name, dense.DENSE, elements.info, params, payload))
 
     def sparse(
         self,
@@ -116,7 +124,7 @@ class Builder:
         symbols = self.codebooks[book].symbols_of(elements.bits)[0].reshape(matrix_shape(array.shape))
         row, column = np.nonzero(symbols)
         if len(row) == 0:
-            self.drafts.append(Draft(name, sparse.ID, elements.info, sparse.Params(0)))
+            self.drafts.append(Draft(name, SPARSE, elements.info, sparse.Params(0)))
             return
         live_rows = np.isin(np.arange(symbols.shape[0]), row) if rows.kind else None
         live_columns = np.isin(np.arange(symbols.shape[1]), column) if columns.kind else None
@@ -136,15 +144,15 @@ class Builder:
             line_width,
             Chunks(chunk),
         )
-        params, payload = sparse.encode(sparse.Params(len(row), coded), symbols)
-        self.drafts.append(Draft(name, sparse.ID, elements.info, params, payload))
+        params, payload = encode_sparse(sparse.Params(len(row), coded), symbols)
+        self.drafts.append(Draft(name, SPARSE, elements.info, params, payload))
 
     def adaptive(self, name: str, array: np.ndarray[Any, Any], book: int = 0, **form: Any) -> None:
         elements = from_array(array)
         symbols = self.codebooks[book].symbols_of(elements.bits)[0].reshape(matrix_shape(array.shape))
         params = adaptive.Params(book, self.codebooks[book], zeros=bool((symbols == 0).any()), **form)
-        payload = adaptive.encode(params, symbols)
-        self.drafts.append(Draft(name, adaptive.ID, elements.info, params, payload))
+        payload = encode_adaptive(params, symbols)
+        self.drafts.append(Draft(name, ADAPTIVE, elements.info, params, payload))
 
     def file(self) -> bytes:
         prefix = layout.build(self.metadata, self.codebooks, self.drafts)
@@ -389,10 +397,10 @@ def content(data: bytes) -> dict[str, Any]:
         tensors = []
         for record in reader.records:
             target = reader.resolve(record)
-            entry: dict[str, Any] = {"name": record.name, "coding": record.coding}
+            entry: dict[str, Any] = {"name": record.name, "coding": record.coding.id}
             if record is not target:
                 entry["alias_of"] = target.name
-            elif record.params is None:
+            elif not record.coding.is_known:
                 entry["unknown"] = True
             else:
                 assert record.info is not None

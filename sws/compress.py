@@ -11,19 +11,19 @@ from torch import Tensor, nn
 import swsfmt
 import swsfmt.torch
 from swsfmt import TensorReport
-from swsfmt.format.sections import Section
+from swsfmt.format.sections import Role, Section
 
 from .estimate import customary_estimate
 from .prior import MixturePrior
 from .utils import weight_layers
 
-# What of a tensor's record and payload counts with which key of the tutorial.
+# What a section is in a compressed sparse matrix -> the key of the tutorial that its bits count with.
 _KEYS = {
-    "bits_IR": (Section.ROW_BITMAPS, Section.COLUMN_BITMAPS, Section.ROW_ENDS),
-    "bits_IC": (Section.COLUMN_INDICES,),
-    "bits_A": (Section.VALUES, Section.RAW),
-    "bits_codebook": (Section.CODE_TABLES, Section.CODEBOOKS),
-    "bits_record": (Section.HEADER_AND_INDEX, Section.CHUNK_TABLES),
+    Role.ROWS: "bits_IR",
+    Role.INDICES: "bits_IC",
+    Role.VALUES: "bits_A",
+    Role.CODES: "bits_codebook",
+    Role.RECORD: "bits_record",
 }
 _FLOAT = 32
 
@@ -87,7 +87,9 @@ def compression_report(
 
 
 def _entry(tensor: TensorReport, values: Tensor, skipped: set[str]) -> dict[str, Any]:
-    bits = {key: sum(tensor.section_bits[section] for section in sections) for key, sections in _KEYS.items()}
+    bits = dict.fromkeys(_KEYS.values(), 0)
+    for section in Section.all():
+        bits[_KEYS[section.role]] += tensor.section_bits[section]
     return {
         "layer": tensor.name.removesuffix(".weight"),
         "shape": tuple(tensor.shape),
@@ -99,7 +101,7 @@ def _entry(tensor: TensorReport, values: Tensor, skipped: set[str]) -> dict[str,
 
 
 def _bits(entry: dict[str, Any]) -> int:
-    return sum(entry[key] for key in _KEYS)
+    return sum(entry[key] for key in _KEYS.values())
 
 
 def _estimate(weight: Tensor, pbits: int, huffman: bool) -> int:

@@ -19,9 +19,10 @@ from .errors import (
     UnknownCodingError,
     VersionError,
 )
+from .inspection import inspect, verify
 from .limits import Limits
 from .numpy import load, load_file, safe_open, save, save_file
-from .read.report import Report, TensorReport, inspect, verify
+from .read.report import Report, TensorReport
 
 __all__ = [
     "ChecksumError",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 import numpy.typing as npt
@@ -21,12 +21,11 @@ from .read.source import BytesSource, File, open_path
 from .read.tensors import load_all
 from .safe_open import Handle
 from .tensor import Elements, TensorInfo, Tied
-from .write.atomic import write_atomically
-from .write.file import encode, encode_file
-from .write.options import Options
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
+
+    from .write.options import EncodingOptions
 
 __all__ = ["load", "load_file", "safe_open", "save", "save_file"]
 
@@ -60,17 +59,6 @@ _NAMES = {
 _NUMPY = {key: name for name, key in _NAMES.items()}
 
 
-class EncodingOptions(TypedDict, total=False):
-    """Keyword arguments of every save function, see `Options`."""
-
-    pbits: int | None
-    pbits_fc: int | None
-    pbits_conv: int | None
-    huffman: bool
-    scan: str
-    compact: str
-
-
 def save(
     tensors: Mapping[str, Array],
     metadata: Mapping[str, str] | None = None,
@@ -86,6 +74,10 @@ def save(
     executor : encodes instead, e.g. one of processes; whatever has the interface of `concurrent.futures.Executor`.
     Raises `InputError` for a dtype that the format does not have.
     """
+    # Not at the top: who only loads has no need of what plans and encodes.
+    from .write.file import encode
+    from .write.options import Options
+
     return encode(_elements(tensors), metadata, Options(**options), threads=threads, executor=executor)
 
 
@@ -99,6 +91,10 @@ def save_file(
     **options: Unpack[EncodingOptions],
 ) -> None:
     """Write the file of these arrays; atomically: `filename` holds what it held before or the whole new file."""
+    from .write.atomic import write_atomically
+    from .write.file import encode_file
+    from .write.options import Options
+
     encoded = encode_file(_elements(tensors), metadata, Options(**options), threads=threads, executor=executor)
     write_atomically(filename, encoded.pieces())
 

@@ -14,20 +14,18 @@ import torch
 from . import dtypes
 from .dtypes import Bits
 from .errors import InputError, SwsError
+from .inspection import inspect, verify
 from .limits import DEFAULT_LIMITS, Limits
-from .numpy import EncodingOptions
 from .read.reader import Reader
-from .read.report import inspect, verify
 from .read.source import BytesSource, File, open_path
 from .read.tensors import load_all
 from .safe_open import Handle
 from .tensor import Elements, TensorInfo, Tied
-from .write.atomic import write_atomically
-from .write.file import encode, encode_file
-from .write.options import Options
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
+
+    from .write.options import EncodingOptions
 
 __all__ = [
     "inspect",
@@ -88,6 +86,10 @@ def save(
     executor : encodes instead, e.g. one of processes; whatever has the interface of `concurrent.futures.Executor`.
     Raises `InputError` for what is not a dense tensor or has a dtype that the format does not have.
     """
+    # Not at the top: who only loads has no need of what plans and encodes.
+    from .write.file import encode
+    from .write.options import Options
+
     return encode(to_elements(tensors), metadata, Options(**options), threads=threads, executor=executor)
 
 
@@ -101,6 +103,10 @@ def save_file(
     **options: Unpack[EncodingOptions],
 ) -> None:
     """Write the file of these tensors; atomically: `filename` holds what it held before or the whole new file."""
+    from .write.atomic import write_atomically
+    from .write.file import encode_file
+    from .write.options import Options
+
     encoded = encode_file(to_elements(tensors), metadata, Options(**options), threads=threads, executor=executor)
     write_atomically(filename, encoded.pieces())
 

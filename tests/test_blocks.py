@@ -9,11 +9,11 @@ import pytest
 
 import swsfmt
 from swsfmt.codings import dense
+from swsfmt.codings.base import Freedom
 from swsfmt.codings.sparse import analysis as sparse_analysis
+from swsfmt.codings.sparse import compact_matrix, decode, positions
 from swsfmt.codings.sparse import entries as sparse_entries
-from swsfmt.codings.sparse import matrix as sparse_matrix
-from swsfmt.codings.sparse import params as sparse
-from swsfmt.codings.sparse.analysis import Freedom, analyse
+from swsfmt.codings.sparse.analysis import analyse
 from swsfmt.codings.sparse.entries import read_entries
 from swsfmt.entropy import kernels
 from swsfmt.read.reader import Reader
@@ -43,7 +43,7 @@ def case(request: pytest.FixtureRequest) -> tuple[np.ndarray[Any, Any], str]:
 
 
 def small_blocks(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
-    for module in (dense, sparse, sparse_analysis, sparse_entries):
+    for module in (dense, decode, positions, sparse_analysis, sparse_entries):
         monkeypatch.setattr(module, "_BLOCK", size)
     monkeypatch.setattr(sparse_entries, "_STRIP", 7)
     monkeypatch.setattr(sparse_entries, "_FEW", 3)
@@ -106,10 +106,10 @@ def test_gaps_of_every_geometry(dead: tuple[int, ...], entries: int, monkeypatch
 
 @pytest.mark.parametrize("scan", [0, 1])
 def test_live_lines_are_found_in_parts_of_their_bitmaps(scan: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sparse_matrix, "_SELECT", 8)
+    monkeypatch.setattr(compact_matrix, "_SELECT", 8)
     random = np.random.default_rng(scan)
     rows, columns = random.random(61) < 0.4, random.random(90) < 0.7
-    matrix = sparse_matrix.CompactMatrix(61, 90, rows, columns)
+    matrix = compact_matrix.CompactMatrix(61, 90, rows, columns)
     elements = np.arange(61 * 90).reshape(61, 90)[rows][:, columns]
     wanted = (elements.T if scan else elements).ravel()
     for first, last in ((0, 0), (0, matrix.size), (70, 71), (500, 900), (matrix.size - 1, matrix.size)):

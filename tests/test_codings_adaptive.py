@@ -11,11 +11,11 @@ import torch
 
 import swsfmt
 import swsfmt.torch
-from swsfmt import InputError, codings
-from swsfmt.codings import dense
-from swsfmt.codings.adaptive import params as adaptive
+from swsfmt import InputError
 from swsfmt.codings.adaptive import plan as adaptive_plan
+from swsfmt.codings.adaptive.chunks import chunk_starts
 from swsfmt.codings.sparse.params import Scan
+from swsfmt.format.resources import Resources
 from swsfmt.numpy import from_array
 from swsfmt.read.reader import Reader
 from swsfmt.write.file import encode as encode_file
@@ -55,7 +55,7 @@ def test_small_is_smaller_and_comes_back() -> None:
     fast, small = swsfmt.save(state), swsfmt.save(state, profile="small")
     assert len(small) < 0.97 * len(fast)
     with Reader.open(small) as reader:
-        assert [record.coding for record in reader.records] == [adaptive.ID, 0]
+        assert [record.coding.id for record in reader.records] == [5, 0]
         params = reader.records[0].params
         assert (params.scan, params.stride, params.light, params.zeros) == (Scan.ROWS, 28, False, True)
     for name, array in swsfmt.load(small).items():
@@ -65,7 +65,7 @@ def test_small_is_smaller_and_comes_back() -> None:
 def test_profile_of_single_tensors() -> None:
     state = {"a": columns_of_an_image(1), "b": columns_of_an_image(2)}
     with Reader.open(swsfmt.save(state, profile={"b": "small"})) as reader:
-        assert [record.coding for record in reader.records] == [4, adaptive.ID]
+        assert [record.coding.id for record in reader.records] == [4, 5]
 
 
 def test_never_where_it_is_not_smaller() -> None:
@@ -90,7 +90,7 @@ def test_dtypes(dtype: str) -> None:
     state = {"a": (columns_of_an_image()[:, 180:500] * 4).astype(dtype)}
     data = swsfmt.save(state, profile="small")
     with Reader.open(data) as reader:
-        assert reader.records[0].coding == adaptive.ID
+        assert reader.records[0].coding.id == 5
     assert swsfmt.load(data)["a"].tobytes() == state["a"].tobytes()
 
 
@@ -119,7 +119,7 @@ def test_chunks_and_threads(scan: Scan, monkeypatch: pytest.MonkeyPatch) -> None
     with Reader.open(data) as reader:
         record = reader.records[0]
         assert record.params.scan == scan
-        assert 1 < len(adaptive.chunk_starts(record.params, record.info)) < 10
+        assert 1 < len(chunk_starts(record.params, record.info)) < 10
         for threads in (1, 3):
             assert reader.read("a", threads).bits.tobytes() == array.tobytes()
         for first, last in ((0, 0), (0, 1), (5, 7), (len(array) - 1, len(array)), (0, len(array))):
@@ -133,7 +133,7 @@ def test_no_chunks_where_they_cost_much(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(adaptive_plan, "_SAMPLE", 1 << 12)
     monkeypatch.setattr(adaptive_plan, "_CHUNK_BYTES", 1 << 9)
     with Reader.open(swsfmt.save({"a": columns_of_an_image()}, profile="small")) as reader:
-        assert reader.records[0].coding == adaptive.ID
+        assert reader.records[0].coding.id == 5
         assert reader.records[0].params.chunk_lines == 0
 
 
@@ -172,8 +172,8 @@ def test_checkpoint(checkpoint_path: Path) -> None:
         assert torch.equal(tensor, state[name])
     if checkpoint_path.stem in LIMITS:
         with Reader.open(small) as reader:
-            weights = [r for r in reader.records if r.info is not None and len(r.info.shape) > 1 and r.coding > 1]
+            weights = [r for r in reader.records if r.info is not None and len(r.info.shape) > 1 and r.coding.id > 1]
             assert weights
-            assert {r.coding for r in weights} <= {dense.ID, adaptive.ID}
-            coded = sum(r.payload_length + len(codings.BY_ID[r.coding].write(r.params)) for r in weights)
+            assert {r.coding.id for r in weights} <= {3, 5}
+            coded = sum(r.payload_length + len(r.coding.write(r.params, Resources())) for r in weights)
         assert coded <= LIMITS[checkpoint_path.stem]

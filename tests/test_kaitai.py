@@ -21,10 +21,11 @@ from craft import sparse as sparse_record
 import swsfmt.numpy
 import swsfmt.torch
 from swsfmt import SwsError
-from swsfmt.codings import alias, dense, narrow, raw
+from swsfmt.codings import dense, narrow
 from swsfmt.codings.adaptive import params as adaptive
-from swsfmt.codings.common import Stream, StreamKind
+from swsfmt.codings.base import Scan
 from swsfmt.codings.sparse import params as sparse
+from swsfmt.codings.streams import Stream, StreamKind
 from swsfmt.entropy.bitmap import Form, Live
 from swsfmt.format.index import Layout, parse_header
 from swsfmt.read.reader import Reader
@@ -106,7 +107,7 @@ def same_sparse(found: Any, params: sparse.Params) -> None:
     if body is None or coded is None:
         return
     assert body.codebook.value == coded.number
-    assert body.scan_columns == (coded.scan == sparse.Scan.COLUMNS)
+    assert body.scan_columns == (coded.scan == Scan.COLUMNS)
     assert body.pbits == coded.pbits
     assert body.line_ends == coded.line_ends
     assert getattr(body, "line_width", 0) == coded.line_width
@@ -124,7 +125,7 @@ def same_sparse(found: Any, params: sparse.Params) -> None:
 
 def same_adaptive(found: Any, params: adaptive.Params) -> None:
     assert found.codebook.value == params.number
-    assert found.by_columns == (params.scan == sparse.Scan.COLUMNS)
+    assert found.by_columns == (params.scan == Scan.COLUMNS)
     assert (found.light, found.no_zeros) == (params.light, not params.zeros)
     assert (found.stride.value if found.has_stride else 1) == params.stride
     assert (found.chunk_lines.value if found.has_chunks else 0) == params.chunk_lines
@@ -142,7 +143,7 @@ def same_layout(tree: Any, layout: Layout) -> None:
     assert len(tree.payloads) == len(layout.records)
     for found, payload, record in zip(tree.index.records, tree.payloads, layout.records, strict=True):
         same_name(found.name, record.name)
-        assert found.coding_id == record.coding
+        assert found.coding_id == record.coding.id
         assert found.len_payload == record.payload_length
         assert getattr(found, "crc", None) == record.crc
         inline = getattr(found, "inline", None)
@@ -156,12 +157,8 @@ def same_layout(tree: Any, layout: Layout) -> None:
             assert found.dtype_id == record.info.dtype.id
             assert tuple(dimension.value for dimension in found.dimensions) == record.info.shape
         match record.params:
-            case raw.Params():
-                assert not hasattr(found, "params")
             case narrow.Params():
                 assert found.params.storage == record.params.storage.id
-            case alias.Params():
-                assert found.params.target.value == record.params.target
             case dense.Params():
                 same_dense(found.params, record.params)
             case sparse.Params():
@@ -170,8 +167,14 @@ def same_layout(tree: Any, layout: Layout) -> None:
                 same_adaptive(found.params, record.params)
             case other:
                 assert other is None
-                assert record.coding > adaptive.ID
-                assert found.params.len_data.value == len(found.params.data)
+                if record.target is not None:
+                    assert found.params.target.value == record.target
+                elif record.coding.is_known:
+                    assert record.coding.name == "raw"
+                    assert not hasattr(found, "params")
+                else:
+                    assert record.coding.id > 5
+                    assert found.params.len_data.value == len(found.params.data)
 
 
 def check(parse: Parse, data: bytes) -> None:

@@ -34,7 +34,7 @@ from hypothesis import strategies as st
 
 import swsfmt
 from swsfmt import IndexRuleError, Limits
-from swsfmt.codings import raw
+from swsfmt.codings import coding_of
 from swsfmt.dtypes import BY_ID, BY_NAME, narrower
 from swsfmt.format import cursor
 from swsfmt.format import index as layout
@@ -230,7 +230,7 @@ def test_records_of_a_parsed_file() -> None:
     )
     with Reader.open(data) as reader:
         found = reader.layout
-        sizes = {record.name: (record.coding, record.payload_length) for record in reader.records}
+        sizes = {record.name: (record.coding.id, record.payload_length) for record in reader.records}
         assert sizes == {"d": (DENSE, 2), "z": (4, 0), "big": (0, 280), "tied": (2, 0), "future": (9, 300)}
         assert reader.record("tied").name == "big"
         assert reader.record("big").offset == len(data) - 580
@@ -244,12 +244,12 @@ def test_records_of_a_parsed_file() -> None:
 def test_build_and_parse_are_inverse(sizes: list[int], dtype_id: int) -> None:
     dtype = BY_ID[dtype_id]
     drafts = [
-        Draft(f"t{i}", raw.ID, TensorInfo(dtype, (size,)), raw.Params(), bytes(size * dtype.itemsize))
+        Draft(f"t{i}", coding_of(0), TensorInfo(dtype, (size,)), None, bytes(size * dtype.itemsize))
         for i, size in enumerate(sizes)
     ]
     prefix = layout.build({"a": "b"}, [], drafts)
     behind = b"".join(d.payload for d in drafts if len(d.payload) > layout.MAX_INLINE)
-    found = layout.parse_prefix(prefix, len(prefix) + len(behind))
+    found = layout.parse_prefix(prefix, len(prefix) + len(behind), coding_of)
     assert [(r.name, r.info, r.payload_length) for r in found.records] == [
         (d.name, d.info, len(d.payload)) for d in drafts
     ]
@@ -296,7 +296,7 @@ def test_bytes_of_spans_sum_up(sizes: list[int]) -> None:
 
 def test_fill() -> None:
     spans = fill([Span(Section.RAW, 20, 30), Span(Section.VALUES, 5, 10)], 0, 40, 7)
-    assert [(s.section.value, s.start, s.end) for s in spans] == [
+    assert [(s.section, s.start, s.end) for s in spans] == [
         ("header_and_index", 0, 5),
         ("values", 5, 10),
         ("header_and_index", 10, 20),

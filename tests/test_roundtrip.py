@@ -16,11 +16,14 @@ from hypothesis import strategies as st
 
 import swsfmt
 from swsfmt.codings import dense
-from swsfmt.codings.common import Chunks, Stream, StreamKind
-from swsfmt.codings.sparse import params as sparse
+from swsfmt.codings.base import Scan
+from swsfmt.codings.chunks import Chunks
+from swsfmt.codings.sparse import SPARSE
+from swsfmt.codings.sparse.compact_matrix import CompactMatrix
+from swsfmt.codings.sparse.encode import encode as encode_sparse
 from swsfmt.codings.sparse.entries import read_entries
-from swsfmt.codings.sparse.matrix import CompactMatrix
-from swsfmt.codings.sparse.params import Coded, Scan
+from swsfmt.codings.sparse.params import Coded, Params
+from swsfmt.codings.streams import Stream, StreamKind
 from swsfmt.dtypes import BY_NAME
 from swsfmt.entropy import kernels
 from swsfmt.entropy.bitmap import Form, Kind
@@ -300,8 +303,8 @@ def coded_draft(name: str, symbols: np.ndarray[Any, Any], coded: Coded) -> Draft
     if name == "early":
         made = [Stream(StreamKind.NEW_TABLE, GAP_TABLE), Stream(StreamKind.NEW_TABLE, VALUE_TABLE)]
     coded = replace(coded, gaps=made[0], values=made[1])
-    params, payload = sparse.encode(sparse.Params(len(ids), coded), symbols)
-    return Draft(name, sparse.ID, TensorInfo(F32, symbols.shape), params, payload)
+    params, payload = encode_sparse(Params(len(ids), coded), symbols)
+    return Draft(name, SPARSE, TensorInfo(F32, symbols.shape), params, payload)
 
 
 def form_of(kind: int, number: int) -> Form:
@@ -382,8 +385,8 @@ def test_every_chunked_sparse_form(pbits: int) -> None:
             code = PrefixCode.fixed(alphabet) if kind == StreamKind.FIXED else PrefixCode.optimal(counts)
             streams.append(Stream(StreamKind(kind), code))
         coded = Coded(0, BOOK, scan, pbits, *streams, live, live, matrix, 0, Chunks(chunk))
-        params, payload = sparse.encode(sparse.Params(len(ids), coded), symbols)
-        data = build_file([Draft("a", sparse.ID, TensorInfo(F32, symbols.shape), params, payload)])
+        params, payload = encode_sparse(Params(len(ids), coded), symbols)
+        data = build_file([Draft("a", SPARSE, TensorInfo(F32, symbols.shape), params, payload)])
         swsfmt.verify(data)
         np.testing.assert_array_equal(swsfmt.load(data)["a"].view("<u4"), BOOK.symbols[symbols])
 
@@ -402,7 +405,7 @@ def test_every_dense_form(kind: StreamKind, chunk: int) -> None:
     for name, used in (("early", StreamKind.NEW_TABLE), ("a", kind)):
         own = code if name == "a" else full_code(BOOK.count + 1)
         params, payload = dense.encode(dense.Params(0, BOOK, Stream(used, own, 0), Chunks(chunk)), symbols)
-        drafts.append(Draft(name, dense.ID, TensorInfo(F32, (50, 100)), params, payload))
+        drafts.append(Draft(name, dense.DENSE, TensorInfo(F32, (50, 100)), params, payload))
     data = build_file(drafts)
     swsfmt.verify(data)
     for array in swsfmt.load(data).values():
@@ -491,7 +494,7 @@ def test_fixed_width_pattern_without_a_symbol(dtype: str, symbol: int, threads: 
     params, payload = dense.encode(params, symbols)
 
     def file(payload: bytes) -> bytes:
-        return layout.build({}, [book], [Draft("a", dense.ID, info, params, payload)]) + payload
+        return layout.build({}, [book], [Draft("a", dense.DENSE, info, params, payload)]) + payload
 
     found = swsfmt.load(file(payload), threads=threads)["a"]
     np.testing.assert_array_equal(found.view(info.dtype.bits), book.symbols[symbols])

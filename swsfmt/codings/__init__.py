@@ -1,26 +1,15 @@
-"""One module per coding id of spec/registry.md. Each has
+"""The codings of spec/registry.md, each an object of its own (see `base`), in a module or package of its name.
 
-ID, NAME     as in the registry
-Params       what its record holds besides name, dtype and shape
-parse        index bytes -> Params
-write        Params -> index bytes
-decode       Params and payload -> elements
+base      what a coding is
+registry  the codings by id
+streams, chunks, matrix, plain   what several of them have in common
+unknown   what stands for codings of later versions
 
-and those that choose among forms have a `plan` that finds the cheapest one and an `encode` that writes its payload.
-Raw, narrow and alias have nothing to choose.
+To add one, write it here and name it below.
 """
 
-from __future__ import annotations
+from . import adaptive, alias, dense, narrow, raw, sparse  # noqa: F401  (importing them registers them)
+from .base import Coding
+from .registry import coding_of, codings_of, register, unregister
 
-from types import ModuleType
-
-from . import alias, dense, narrow, raw
-from .adaptive import params as adaptive
-from .sparse import params as sparse
-
-BY_ID: dict[int, ModuleType] = {module.ID: module for module in (raw, narrow, alias, dense, sparse, adaptive)}
-
-
-def name(coding: int) -> str:
-    """The registered name of a coding id."""
-    return str(BY_ID[coding].NAME) if coding in BY_ID else f"unknown ({coding})"
+__all__ = ["Coding", "coding_of", "codings_of", "register", "unregister"]

@@ -1,15 +1,18 @@
-"""Coding 2: a tensor that is another one, same memory (spec 5.3)."""
+"""Coding 2: a tensor that is another one, same memory (spec 5.3). The index itself holds the number of the other."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-ID = 2
-NAME = "alias"
+from .base import Placeholder
+from .registry import register
 
 
-@dataclass(frozen=True)
-class Params:
-    """target : number of an earlier record that is not an alias."""
+class AliasCoding(Placeholder):
+    """Its records are references."""
 
-    target: int
+    id = 2
+    name = "alias"
+    is_reference = True
+
+
+ALIAS = AliasCoding()
+register(ALIAS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,38 +11,63 @@ from .. import dtypes
 from ..dtypes import Bits, DType
 from ..format.codebook import parse_dtype
 from ..format.cursor import Cursor
+from ..format.records import Summary
+from ..format.resources import Resources
 from ..format.sections import Section, Span
-from ..tensor import TensorInfo
-from .common import Decoded, Payload, Resources
-
-ID = 1
-NAME = "narrow"
+from ..tensor import Elements, Loadable, TensorInfo
+from . import plain
+from .base import Coding, Decoded, Payload, Proposal
+from .registry import register
 
 
 @dataclass(frozen=True)
 class Params:
+    """storage : the narrower type."""
+
     storage: DType
 
-    def payload_length(self, tensor: TensorInfo) -> int:
-        """Size of the payload in bytes, which the record does not hold."""
-        return tensor.numel * self.storage.itemsize
+
+class NarrowCoding(Coding[Params]):
+    """Only for types that have narrower ones."""
+
+    id = 1
+    name = "narrow"
+
+    def parse(self, cursor: Cursor, tensor: TensorInfo, resources: Resources) -> Params:
+        storage = parse_dtype(cursor, "storage")
+        if storage not in dtypes.narrower(tensor.dtype):
+            raise cursor.error(f"{tensor.dtype.name} cannot be stored as {storage.name}")
+        if tensor.numel == 0:
+            raise cursor.error("a tensor without elements must be raw")
+        return Params(storage)
+
+    def payload_length(self, params: Params, tensor: TensorInfo) -> int:
+        return tensor.numel * params.storage.itemsize
+
+    def decode(
+        self, params: Params, tensor: TensorInfo, payload: Payload, threads: int = 1, out: Bits | None = None
+    ) -> Decoded:
+        bits = self.decode_rows(params, tensor, payload, 0, tensor.numel)
+        return Decoded(bits, [Span(Section.RAW, 0, 8 * len(payload))])
+
+    def decode_rows(self, params: Params, tensor: TensorInfo, payload: Payload, first: int, last: int) -> Bits:
+        stored = np.frombuffer(payload, params.storage.bits)[first:last]
+        return dtypes.widen(stored, params.storage, tensor.dtype)
+
+    def propose_plain(self, elements: Elements, values: Bits | None) -> Proposal | None:
+        info = elements.info
+        storage = dtypes.storage_for(elements.bits, info.dtype) if info.numel else info.dtype
+        return None if storage == info.dtype else Proposal(self, Params(storage), plain.size_bits(elements, storage))
+
+    def encode(self, params: Params, tensor: Loadable, threads: int = 1) -> tuple[Params, bytes | Summary]:
+        return params, plain.encode(tensor, params.storage)
+
+    def pieces(self, params: Params, tensor: Loadable) -> Iterator[memoryview]:
+        return plain.pieces(tensor, params.storage)
+
+    def write(self, params: Params, resources: Resources) -> bytes:
+        return bytes([params.storage.id])
 
 
-def parse(cursor: Cursor, tensor: TensorInfo, resources: Resources) -> Params:
-    storage = parse_dtype(cursor, "storage")
-    if storage not in dtypes.narrower(tensor.dtype):
-        raise cursor.error(f"{tensor.dtype.name} cannot be stored as {storage.name}")
-    if tensor.numel == 0:
-        raise cursor.error("a tensor without elements must be raw")
-    return Params(storage)
-
-
-def write(params: Params) -> bytes:
-    return bytes([params.storage.id])
-
-
-def decode(params: Params, tensor: TensorInfo, payload: Payload, threads: int = 1, out: Bits | None = None) -> Decoded:
-    """Decode and check the payload; `out` is left alone. Raises `PayloadError`."""
-    stored = np.frombuffer(payload, params.storage.bits)
-    bits = dtypes.widen(stored, params.storage, tensor.dtype)
-    return Decoded(bits, [Span(Section.RAW, 0, 8 * len(payload))])
+NARROW = NarrowCoding()
+register(NARROW)

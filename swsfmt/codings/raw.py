@@ -2,39 +2,58 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
 
 import numpy as np
 
 from ..dtypes import Bits
 from ..errors import PayloadError
 from ..format.cursor import Cursor
+from ..format.records import Summary
+from ..format.resources import Resources
 from ..format.sections import Section, Span
-from ..tensor import TensorInfo
-from .common import Decoded, Payload, Resources
+from ..tensor import Elements, Loadable, TensorInfo
+from . import plain
+from .base import Coding, Decoded, Payload, Proposal
+from .registry import register
 
-ID = 0
-NAME = "raw"
 
+class RawCoding(Coding[None]):
+    """It has no parameters."""
 
-@dataclass(frozen=True)
-class Params:
-    def payload_length(self, tensor: TensorInfo) -> int:
-        """Size of the payload in bytes, which the record does not hold."""
+    id = 0
+    name = "raw"
+
+    def parse(self, cursor: Cursor, tensor: TensorInfo, resources: Resources) -> None:
+        return None
+
+    def payload_length(self, params: None, tensor: TensorInfo) -> int:
         return tensor.nbytes
 
+    def decode(
+        self, params: None, tensor: TensorInfo, payload: Payload, threads: int = 1, out: Bits | None = None
+    ) -> Decoded:
+        bits = np.frombuffer(payload, tensor.dtype.bits)
+        if tensor.dtype.name == "BOOL" and bool((bits > 1).any()):
+            raise PayloadError("a byte of a BOOL tensor is neither 0 nor 1")
+        return Decoded(bits, [Span(Section.RAW, 0, 8 * len(payload))] if payload else [])
 
-def parse(cursor: Cursor, tensor: TensorInfo, resources: Resources) -> Params:
-    return Params()
+    def decode_rows(self, params: None, tensor: TensorInfo, payload: Payload, first: int, last: int) -> Bits:
+        part = payload[first * tensor.dtype.itemsize : last * tensor.dtype.itemsize]
+        return self.decode(None, TensorInfo(tensor.dtype, (last - first,)), part).bits
+
+    def propose_plain(self, elements: Elements, values: Bits | None) -> Proposal:
+        return Proposal(self, None, plain.size_bits(elements, elements.info.dtype))
+
+    def encode(self, params: None, tensor: Loadable, threads: int = 1) -> tuple[None, bytes | Summary]:
+        return None, plain.encode(tensor, tensor.info.dtype)
+
+    def pieces(self, params: None, tensor: Loadable) -> Iterator[memoryview]:
+        return plain.pieces(tensor, tensor.info.dtype)
+
+    def write(self, params: None, resources: Resources) -> bytes:
+        return b""
 
 
-def write(params: Params) -> bytes:
-    return b""
-
-
-def decode(params: Params, tensor: TensorInfo, payload: Payload, threads: int = 1, out: Bits | None = None) -> Decoded:
-    """Decode and check the payload; `out` is left alone. Raises `PayloadError`."""
-    bits = np.frombuffer(payload, tensor.dtype.bits)
-    if tensor.dtype.name == "BOOL" and bool((bits > 1).any()):
-        raise PayloadError("a byte of a BOOL tensor is neither 0 nor 1")
-    return Decoded(bits, [Span(Section.RAW, 0, 8 * len(payload))] if payload else [])
+RAW = RawCoding()
+register(RAW)

@@ -1,21 +1,16 @@
 """Header and index: bytes <-> dataclasses, pure, no I/O (spec sections 2 to 4).
 
-`parse_prefix` checks every rule that does not need a payload; `build` is its inverse.
+`parse_prefix` checks every rule that does not need a payload; `build` is its inverse. Both are told of codings, and
+know none.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from .. import codings, dtypes
-from ..codings import alias, dense, narrow, raw
-from ..codings.adaptive import params as adaptive
-from ..codings.common import Resources
-from ..codings.sparse import params as sparse
-from ..entropy.bitmap import Live
+from .. import dtypes
 from ..errors import ChecksumError, FormatError, InputError, SwsError, TruncatedError, VersionError
 from ..limits import DEFAULT_LIMITS, MAX_RANK, Limits
 from ..tensor import TensorInfo
@@ -24,75 +19,17 @@ from .codebook import Codebook, parse_codebook
 from .cursor import MAX_VARINT_BYTES, Cursor, string, varint
 from .names import NameParser, NameWriter
 from .not_sws import not_sws
+from .records import MAX_INLINE, C, Draft, Layout, Record, Summary
+from .resources import Resources
 from .sections import Section, Span, fill
 
 SIGNATURE = b"\x89SWS\r\n\x1a\n"
 MAJOR, MINOR = 1, 0
-MAX_INLINE = 255
 # Signature, version and the longest index length.
 MAX_HEADER = len(SIGNATURE) + 2 + MAX_VARINT_BYTES
 _MAX_BYTES = 1 << 63
-
-
-@dataclass(frozen=True, eq=False)
-class Record:
-    """One tensor of the index.
-
-    name : str
-    coding : int, its id in the registry
-    info : TensorInfo or None (None for an alias)
-    params : the coding's Params; None for an unknown coding
-    payload_length : int, in bytes
-    offset : int, of the payload in the file
-    crc : int or None (None where the payload lies in the index or is empty)
-    inline : bytes or None, the payload where it lies in the index
-    """
-
-    name: str
-    coding: int
-    info: TensorInfo | None
-    params: Any
-    payload_length: int = 0
-    offset: int = 0
-    crc: int | None = None
-    inline: bytes | None = None
-
-
-@dataclass(frozen=True, eq=False)
-class Layout:
-    """All that the prefix says. spans: where the bits of the prefix go."""
-
-    version: tuple[int, int]
-    metadata: dict[str, str]
-    codebooks: list[Codebook]
-    records: list[Record]
-    prefix_length: int
-    file_length: int
-    spans: list[Span] = field(repr=False)
-
-
-@dataclass(frozen=True)
-class Summary:
-    """What the index says of a payload above `MAX_INLINE`: its length in bytes and its CRC-32."""
-
-    length: int
-    crc: int
-
-
-@dataclass(frozen=True, eq=False)
-class Draft:
-    """A record to be written: what `Record` has, with its payload, or the summary of one that is kept elsewhere."""
-
-    name: str
-    coding: int
-    info: TensorInfo | None
-    params: Any
-    payload: bytes | Summary = b""
-
-    @property
-    def payload_length(self) -> int:
-        """In bytes."""
-        return self.payload.length if isinstance(self.payload, Summary) else len(self.payload)
+# Ids from here on follow the head.
+_LONG_FORM = 15
 
 
 # ---- reading ---------------------------------------------------------------------------------------------------------
@@ -127,11 +64,21 @@ def prefix_length(data: bytes, limits: Limits = DEFAULT_LIMITS) -> int:
     return header + length + 4
 
 
-def parse_prefix(data: bytes, file_length: int, limits: Limits = DEFAULT_LIMITS) -> Layout:
+def parse_prefix(
+    data: bytes,
+    file_length: int,
+    coding_of: Callable[[int], C],
+    limits: Limits = DEFAULT_LIMITS,
+    *,
+    with_spans: bool = False,
+) -> Layout[C]:
     """Read header and index.
 
     data : bytes, the whole prefix
     file_length : int, size of the whole file in bytes, checked against what the index says
+    coding_of : the coding of an id; for an id that is not registered one that is not known
+    with_spans : whether to say where the bits of the prefix go
+    Raises `FormatError`, `LimitError`.
     """
     version, header, length = parse_header(data)
     end = header + length
@@ -139,24 +86,25 @@ def parse_prefix(data: bytes, file_length: int, limits: Limits = DEFAULT_LIMITS)
         raise TruncatedError(f"the file ends within its index, {end + 4} bytes are needed", offset=len(data))
     if crc32(data[:end]) != int.from_bytes(data[end : end + 4], "little"):
         raise ChecksumError("the CRC-32 of header and index does not match: the file is damaged", offset=end)
-    resources = Resources(limits=limits)
+    spans: list[Span] | None = [] if with_spans else None
+    resources = Resources(limits=limits, spans=spans)
     cursor = Cursor(data[header:end], header)
     metadata = _parse_metadata(cursor)
     for _ in range(cursor.count("number of codebooks", 4)):
         start = cursor.offset
         resources.codebooks.append(parse_codebook(cursor))
         resources.span(Section.CODEBOOKS, 8 * start, 8 * cursor.offset)
-    spans = fill(resources.spans, 8 * 0, 8 * cursor.offset)
-    records, record_spans = _parse_records(cursor, resources)
+    if spans is not None:
+        spans = fill(spans, 0, 8 * cursor.offset)
+    records = _parse_records(cursor, coding_of, resources, spans)
     if cursor.remaining:
         raise cursor.error(f"{cursor.remaining} bytes are left after the last record of the index")
-    spans += record_spans
-    spans = fill(spans, 0, 8 * (end + 4))
-    placed, total = _place(records, end + 4)
+    total = _place(records, end + 4)
     if total != file_length:
         what = "ends early" if file_length < total else "goes on after its end"
         raise TruncatedError(f"the file {what}: it has {file_length} bytes, its index says {total}")
-    return Layout(version, metadata, resources.codebooks, placed, end + 4, total, spans)
+    spans = fill(spans, 0, 8 * (end + 4)) if spans is not None else []
+    return Layout(version, metadata, resources.codebooks, records, end + 4, total, spans)
 
 
 def _parse_metadata(cursor: Cursor) -> dict[str, str]:
@@ -171,70 +119,73 @@ def _parse_metadata(cursor: Cursor) -> dict[str, str]:
     return metadata
 
 
-def _parse_records(cursor: Cursor, resources: Resources) -> tuple[list[Record], list[Span]]:
+def _parse_records(
+    cursor: Cursor, coding_of: Callable[[int], C], resources: Resources, spans: list[Span] | None
+) -> list[Record[C]]:
+    """All records, without the offsets of their payloads. spans : where those of the records are added."""
     limits = resources.limits
     count = cursor.count("number of tensors", 3)
     limits.check("max_tensors", count, "the number of tensors")
-    records: list[Record] = []
-    spans: list[Span] = []
+    records: list[Record[C]] = []
     names = NameParser(limits)
     dtype_id = dtypes.F32.id
     decoded = 0
     for number in range(count):
-        start, resources.spans = cursor.offset, []
+        start = cursor.offset
+        if spans is not None:
+            resources.spans = []
         name = names.parse(cursor)
         try:
-            record, dtype_id = _parse_record(cursor, name, dtype_id, records, resources)
-            if record.info is not None and record.params is not None:
+            record, dtype_id = _parse_record(cursor, name, dtype_id, coding_of, records, resources)
+            if record.info is not None and record.coding.is_known:
                 decoded += record.info.nbytes
                 limits.check("max_decoded_bytes", decoded, "the decoded size")
         except SwsError as error:
             error.locate(tensor=name)
             raise
         records.append(record)
-        found = fill(resources.spans, 8 * start, 8 * cursor.offset, number)
-        spans += [Span(span.section, span.start, span.end, number) for span in found]
-    return records, spans
+        if spans is not None and resources.spans is not None:
+            own = fill(resources.spans, 8 * start, 8 * cursor.offset)
+            spans += [Span(span.section, span.start, span.end, number) for span in own]
+    return records
 
 
 def _parse_record(
-    cursor: Cursor, name: str, dtype_id: int, records: Sequence[Record], resources: Resources
-) -> tuple[Record, int]:
+    cursor: Cursor,
+    name: str,
+    dtype_id: int,
+    coding_of: Callable[[int], C],
+    records: Sequence[Record[C]],
+    resources: Resources,
+) -> tuple[Record[C], int]:
     head = cursor.u8("head")
-    coding = head & 15
-    if coding == 15:
-        coding = cursor.varint("coding")
-        if coding < 15:
-            raise cursor.error(f"coding {coding} must be written in the head")
-    if coding == alias.ID:
-        if head >> 4:
-            raise cursor.error("an alias has no dtype and no shape of its own")
-        target = cursor.varint("alias target")
-        if target >= len(records) or records[target].coding == alias.ID:
-            raise cursor.error(f"alias of record {target}, which is not an earlier tensor")
-        return Record(name, coding, None, alias.Params(target)), dtype_id
+    number = head & 15
+    if number == _LONG_FORM:
+        number = cursor.varint("coding")
+        if number < _LONG_FORM:
+            raise cursor.error(f"coding {number} must be written in the head")
+    coding = coding_of(number)
+    if coding.is_reference:
+        return Record(name, coding, None, None, target=_parse_target(cursor, head, records)), dtype_id
     if head >> 7:
         dtype_id = cursor.u8("dtype")
     shape = _parse_shape(cursor, head >> 4 & 7)
-    module = codings.BY_ID.get(coding)
-    if dtype_id not in dtypes.BY_ID:
-        if module is not None:
-            raise cursor.error(f"unknown dtype {dtype_id}")
-        info = None
-    else:
+    info: TensorInfo | None = None
+    if dtype_id in dtypes.BY_ID:
         info = TensorInfo(dtypes.BY_ID[dtype_id], shape)
         if _addressable(shape) * info.dtype.itemsize >= _MAX_BYTES:
             raise cursor.error(f"shape {shape} is too large to address")
     length: int | None = None
     params: Any = None
-    if module is None:
+    if not coding.is_known:
         cursor.take(cursor.varint("parameters length"), "parameters")
+    elif info is None:
+        raise cursor.error(f"unknown dtype {dtype_id}")
     else:
         # The decoded size is checked before bitmaps of that size are made.
-        assert info is not None
         resources.limits.check("max_decoded_bytes", info.nbytes, "the decoded size")
-        params = module.parse(cursor, info, resources)
-        length = params.payload_length(info)
+        params = coding.parse(cursor, info, resources)
+        length = coding.payload_length(params, info)
     if length is None:
         length = cursor.varint("payload length")
     if length > MAX_INLINE:
@@ -244,6 +195,16 @@ def _parse_record(
     if length:
         resources.span(Section.RAW, 8 * offset, 8 * cursor.offset)
     return Record(name, coding, info, params, length, offset, inline=inline), dtype_id
+
+
+def _parse_target(cursor: Cursor, head: int, records: Sequence[Record[C]]) -> int:
+    """The number of an earlier record, which is no reference itself (spec 5.3)."""
+    if head >> 4:
+        raise cursor.error("an alias has no dtype and no shape of its own")
+    target = cursor.varint("alias target")
+    if target >= len(records) or records[target].target is not None:
+        raise cursor.error(f"alias of record {target}, which is not an earlier tensor")
+    return target
 
 
 def _parse_shape(cursor: Cursor, rank: int) -> tuple[int, ...]:
@@ -261,23 +222,23 @@ def _addressable(shape: tuple[int, ...]) -> int:
     return math.prod(dimension for dimension in shape if dimension)
 
 
-def _place(records: Sequence[Record], offset: int) -> tuple[list[Record], int]:
-    """Give every payload that is not inline its offset; also the size of the whole file."""
-    placed = []
+def _place(records: Sequence[Record[C]], offset: int) -> int:
+    """Give every payload that is not inline its offset; return the size of the whole file."""
     for record in records:
-        if record.crc is None:
-            placed.append(record)
-            continue
-        placed.append(replace(record, offset=offset))
-        offset += record.payload_length
-    return placed, offset
+        if record.crc is not None:
+            record.offset = offset
+            offset += record.payload_length
+    return offset
 
 
 # ---- writing ---------------------------------------------------------------------------------------------------------
 
 
-def build(metadata: Mapping[str, str], codebooks: Sequence[Codebook], drafts: Sequence[Draft]) -> bytes:
-    """The prefix of a file with these tensors; the payloads longer than `MAX_INLINE` follow it in order."""
+def build(metadata: Mapping[str, str], codebooks: Sequence[Codebook], drafts: Sequence[Draft[C]]) -> bytes:
+    """The prefix of a file with these tensors; the payloads longer than `MAX_INLINE` follow it in order.
+
+    Raises `InputError` where the format has no room for so much.
+    """
     index = bytearray(varint(len(metadata)))
     for key in sorted(metadata, key=lambda key: key.encode("utf-8")):
         index += string(key) + string(metadata[key])
@@ -287,16 +248,17 @@ def build(metadata: Mapping[str, str], codebooks: Sequence[Codebook], drafts: Se
     index += varint(len(drafts))
     names = NameWriter()
     dtype_id = dtypes.F32.id
-    bitmaps: list[Live] = []
+    resources = Resources(codebooks=list(codebooks))
     for draft in drafts:
         index += names.write(draft.name)
-        if draft.info is None:
-            index += bytes([draft.coding]) + varint(draft.params.target)
+        if draft.target is not None:
+            index += bytes([draft.coding.id]) + varint(draft.target)
             continue
-        index += _head(draft.coding, draft.info, dtype_id)
+        assert draft.info is not None
+        index += _head(draft.coding.id, draft.info, dtype_id)
         dtype_id = draft.info.dtype.id
-        index += _write_params(draft, bitmaps)
-        if draft.params.payload_length(draft.info) is None:
+        index += draft.coding.write(draft.params, resources)
+        if draft.coding.payload_length(draft.params, draft.info) is None:
             index += varint(draft.payload_length)
         if isinstance(draft.payload, Summary):
             index += draft.payload.crc.to_bytes(4, "little")
@@ -315,24 +277,11 @@ def build(metadata: Mapping[str, str], codebooks: Sequence[Codebook], drafts: Se
 def _head(coding: int, info: TensorInfo, dtype_id: int) -> bytes:
     rank = len(info.shape)
     changed = info.dtype.id != dtype_id
-    out = bytes([coding | min(rank, 7) << 4 | changed << 7])
+    out = bytes([min(coding, _LONG_FORM) | min(rank, 7) << 4 | changed << 7])
+    if coding >= _LONG_FORM:
+        out += varint(coding)
     if changed:
         out += bytes([info.dtype.id])
     if rank >= 7:
         out += varint(rank)
     return out + b"".join(varint(dimension) for dimension in info.shape)
-
-
-def _write_params(draft: Draft, bitmaps: list[Live]) -> bytes:
-    match draft.coding:
-        case raw.ID:
-            return raw.write(draft.params)
-        case narrow.ID:
-            return narrow.write(draft.params)
-        case dense.ID:
-            return dense.write(draft.params)
-        case sparse.ID:
-            return sparse.write(draft.params, bitmaps)
-        case adaptive.ID:
-            return adaptive.write(draft.params)
-    raise NotImplementedError(f"coding {draft.coding}")

@@ -2,25 +2,79 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from enum import StrEnum
+from enum import Enum
+from typing import ClassVar
 
 
-class Section(StrEnum):
-    """Keys of `sections` in `sws inspect --json`."""
+class Role(Enum):
+    """What a section is in a compressed sparse matrix, as the literature counts its parts."""
 
-    HEADER_AND_INDEX = "header_and_index"
-    ROW_BITMAPS = "row_bitmaps"
-    COLUMN_BITMAPS = "column_bitmaps"
-    ROW_ENDS = "row_ends"
-    COLUMN_INDICES = "column_indices"
+    ROWS = "which rows and columns live, and where rows end"
+    INDICES = "relative column indices"
     VALUES = "values"
-    CODE_TABLES = "code_tables"
-    ADAPTIVE_CODES = "adaptive_codes"
-    CODEBOOKS = "codebooks"
-    CHUNK_TABLES = "chunk_tables"
-    RAW = "raw"
+    CODES = "code tables and codebooks"
+    RECORD = "name, shape, checksum and the like"
+
+
+class Section(str):
+    """The key of a section in `sections` of `sws inspect --json`; a string, with what else is to be said of it.
+
+    label : for people
+    role : what it is in a compressed sparse matrix
+
+    A coding whose payload is like nothing here makes a `Section` of its own.
+    """
+
+    label: str
+    role: Role
+    _all: ClassVar[list[Section]] = []
+
+    HEADER_AND_INDEX: ClassVar[Section]
+    ROW_BITMAPS: ClassVar[Section]
+    COLUMN_BITMAPS: ClassVar[Section]
+    ROW_ENDS: ClassVar[Section]
+    COLUMN_INDICES: ClassVar[Section]
+    VALUES: ClassVar[Section]
+    CODE_TABLES: ClassVar[Section]
+    CODEBOOKS: ClassVar[Section]
+    CHUNK_TABLES: ClassVar[Section]
+    RAW: ClassVar[Section]
+
+    __slots__ = ("label", "role")
+
+    def __new__(cls, key: str, label: str, role: Role, *, before: Section | None = None) -> Section:
+        """before : the section in front of which it stands in reports; None for the end."""
+        section = super().__new__(cls, key)
+        section.label, section.role = label, role
+        cls._all.insert(len(cls._all) if before is None else cls._all.index(before), section)
+        return section
+
+    @classmethod
+    def all(cls) -> Iterator[Section]:
+        """In the order of reports."""
+        return iter(cls._all)
+
+    @classmethod
+    def of(cls, key: str) -> Section:
+        """The section with that key."""
+        return cls._all[cls._all.index(key)]  # type: ignore[arg-type]
+
+    def __reduce__(self) -> tuple[Callable[[str], Section], tuple[str]]:
+        return Section.of, (str(self),)
+
+
+Section.HEADER_AND_INDEX = Section("header_and_index", "header and index", Role.RECORD)
+Section.ROW_BITMAPS = Section("row_bitmaps", "row bitmaps", Role.ROWS)
+Section.COLUMN_BITMAPS = Section("column_bitmaps", "column bitmaps", Role.ROWS)
+Section.ROW_ENDS = Section("row_ends", "row ends", Role.ROWS)
+Section.COLUMN_INDICES = Section("column_indices", "column indices", Role.INDICES)
+Section.VALUES = Section("values", "values (codebook ids)", Role.VALUES)
+Section.CODE_TABLES = Section("code_tables", "code tables", Role.CODES)
+Section.CODEBOOKS = Section("codebooks", "codebooks", Role.CODES)
+Section.CHUNK_TABLES = Section("chunk_tables", "chunk tables", Role.RECORD)
+Section.RAW = Section("raw", "raw elements", Role.VALUES)
 
 
 @dataclass(frozen=True)

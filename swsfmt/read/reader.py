@@ -5,21 +5,26 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeAlias
 
-from .. import codings
-from ..codings import alias
-from ..codings.common import Decoded, Payload
-from ..codings.partial import decode_range
+from ..codings import Coding, coding_of
+from ..codings.base import Decoded, Payload
 from ..dtypes import Bits
 from ..errors import ChecksumError, InputError, SwsError, TensorNotFoundError, TruncatedError, UnknownCodingError
+from ..format import records
 from ..format.checksum import crc32
-from ..format.index import MAX_HEADER, Layout, Record, parse_prefix, prefix_length
-from ..format.sections import Section, Span
+from ..format.index import MAX_HEADER, parse_prefix, prefix_length
+from ..format.sections import Span
 from ..limits import DEFAULT_LIMITS, Limits
 from ..parallel import in_parallel
 from ..tensor import Elements, TensorInfo
 from .source import File, Source, open_source
+
+Record: TypeAlias = records.Record[Coding[Any]]
+Layout: TypeAlias = records.Layout[Coding[Any]]
+
+OnDecode: TypeAlias = Callable[[Record, Decoded], None]
+"""Takes a record and what it has been decoded to."""
 
 _FIRST_READ = 1 << 16
 # A shorter payload has its checksum before a thread has started.
@@ -32,10 +37,12 @@ class Reader:
     Raises `FormatError` for a file that is not valid, `LimitError` for one that is too large, `OSError` as `open` does.
     """
 
-    def __init__(self, source: Source, limits: Limits = DEFAULT_LIMITS) -> None:
+    def __init__(self, source: Source, limits: Limits = DEFAULT_LIMITS, *, on_decode: OnDecode | None = None) -> None:
+        """on_decode : called after each record that has been decoded as a whole."""
         self.source = source
         self.limits = limits
         self._closed = False
+        self._on_decode = on_decode
         try:
             self.layout: Layout = self._read_prefix()
         except SwsError as error:
@@ -45,11 +52,11 @@ class Reader:
         self._numbers = {record.name: i for i, record in enumerate(self.layout.records)}
 
     @classmethod
-    def open(cls, file: File, limits: Limits = DEFAULT_LIMITS) -> Reader:
+    def open(cls, file: File, limits: Limits = DEFAULT_LIMITS, *, on_decode: OnDecode | None = None) -> Self:
         """Open a path, a URL that fsspec knows, or a file that is in memory."""
-        return cls(open_source(file), limits)
+        return cls(open_source(file), limits, on_decode=on_decode)
 
-    def _read_prefix(self) -> Layout:
+    def _read_prefix(self, *, with_spans: bool = False) -> Layout:
         size = self.source.size
         data = bytes(self.source.read_at(0, min(size, max(MAX_HEADER, _FIRST_READ))))
         needed = prefix_length(data, self.limits)
@@ -57,7 +64,11 @@ class Reader:
             raise TruncatedError(f"the file ends within its index, {needed} bytes are needed", offset=size)
         if needed > len(data):
             data += self.source.read_at(len(data), needed - len(data))
-        return parse_prefix(data[:needed], size, self.limits)
+        return parse_prefix(data[:needed], size, coding_of, self.limits, with_spans=with_spans)
+
+    def prefix_spans(self) -> list[Span]:
+        """Where the bits of header and index go. Reads them once more."""
+        return self._read_prefix(with_spans=True).spans
 
     @property
     def metadata(self) -> dict[str, str]:
@@ -73,14 +84,14 @@ class Reader:
         return [record.name for record in self.layout.records]
 
     def record(self, name: str) -> Record:
-        """The record of that name; that of its target for an alias."""
+        """The record of that name; that of its target where it is tied to another tensor."""
         if name not in self._numbers:
             raise TensorNotFoundError(f"there is no tensor {name!r}", file=self.source.name)
         return self.resolve(self.layout.records[self._numbers[name]])
 
     def resolve(self, record: Record) -> Record:
-        """The record itself, or its target for an alias."""
-        return self.layout.records[record.params.target] if record.coding == alias.ID else record
+        """The record itself, or its target where it is tied to another tensor."""
+        return record if record.target is None else self.layout.records[record.target]
 
     def info(self, name: str) -> TensorInfo:
         """Dtype and shape without decoding. Raises `UnknownCodingError` where the dtype is unknown too."""
@@ -96,12 +107,12 @@ class Reader:
         Raises `FormatError`, `UnknownCodingError`, `TensorNotFoundError`.
         """
         record = self.record(name)
+        info = self._known(record)
         bits = self.decode(record, threads, out).bits
-        assert record.info is not None
         if out is not None and bits is not out:
             out[:] = bits
             bits = out
-        return Elements(record.info, bits)
+        return Elements(info, bits)
 
     def read_rows(self, name: str, first: int, last: int) -> Elements:
         """Decode the part first:last of a tensor along dimension 0, from the chunks that it needs.
@@ -109,32 +120,33 @@ class Reader:
         0 <= first <= last <= shape[0]. Raises as `read` does, for what is wrong in those chunks.
         """
         record = self.record(name)
-        if record.params is None or record.info is None:
-            raise self._unknown(record)
-        info = record.info
+        info = self._known(record)
         row = math.prod(info.shape[1:])
         payload = self.payload(record)
         try:
-            bits = decode_range(record.coding, record.params, info, payload, first * row, last * row)
+            bits = record.coding.decode_rows(record.params, info, payload, first * row, last * row)
         except SwsError as error:
             error.locate(file=self.source.name, tensor=record.name)
             raise
         return Elements(TensorInfo(info.dtype, (last - first, *info.shape[1:])), bits)
 
     def decode(self, record: Record, threads: int = 1, out: Bits | None = None) -> Decoded:
-        """Decode a record that is not an alias, maybe to `out`; its spans are in bits of the file."""
-        if record.params is None or record.info is None:
-            raise self._unknown(record)
+        """Decode a record that is not tied to another, maybe to `out`."""
+        info = self._known(record)
         data = self._read(record)
 
-        def decoded() -> Any:
-            return codings.BY_ID[record.coding].decode(record.params, record.info, data, threads, out)
+        def decode() -> Decoded:
+            return record.coding.decode(record.params, info, data, threads, out)
 
-        # In threads the checksum is made while the payload is decoded: a decoder has to withstand any payload anyway.
-        # It comes first all the same: no other error is told of a payload that is damaged.
-        jobs: tuple[Callable[[], Any], ...] = (lambda: self._check(record, data), decoded)
         try:
-            found: Decoded = in_parallel(lambda job: job(), jobs, threads=threads if len(data) >= _MUCH else 1)[1]
+            if threads > 1 and len(data) >= _MUCH:
+                # The checksum is made while the payload is decoded: a decoder has to withstand any payload anyway.
+                # It comes first all the same: no other error is told of a payload that is damaged.
+                jobs: tuple[Callable[[], Any], ...] = (lambda: self._check(record, data), decode)
+                decoded: Decoded = in_parallel(lambda job: job(), jobs, threads=threads)[1]
+            else:
+                self._check(record, data)
+                decoded = decode()
         except ChecksumError:
             raise
         except SwsError as error:
@@ -142,9 +154,9 @@ class Reader:
             if error.offset is not None:
                 error.offset += record.offset
             raise
-        base = 8 * record.offset
-        spans = [Span(span.section, base + span.start, base + span.end) for span in found.spans]
-        return found._replace(spans=spans)
+        if self._on_decode is not None:
+            self._on_decode(record, decoded)
+        return decoded
 
     def payload(self, record: Record) -> Payload:
         """The bytes of a payload, its CRC-32 checked."""
@@ -167,14 +179,15 @@ class Reader:
                 offset=record.offset,
             )
 
-    def opaque(self, record: Record) -> list[Span]:
-        """The span of a payload that cannot be decoded."""
-        start = 8 * record.offset
-        return [Span(Section.RAW, start, start + 8 * record.payload_length)]
+    def _known(self, record: Record) -> TensorInfo:
+        """Dtype and shape of a tensor that can be decoded. Raises `UnknownCodingError`."""
+        if record.info is None or not record.coding.is_known:
+            raise self._unknown(record)
+        return record.info
 
     def _unknown(self, record: Record) -> UnknownCodingError:
         return UnknownCodingError(
-            f"coding {record.coding} is not known to this version; upgrade swsfmt",
+            f"coding {record.coding.id} is not known to this version; upgrade swsfmt",
             file=self.source.name,
             tensor=record.name,
         )

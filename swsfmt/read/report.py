@@ -3,27 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from .. import codings
-from ..codings import alias
-from ..codings.adaptive import params as adaptive
-from ..codings.common import Decoded, Resources
-from ..codings.sparse import params as sparse
-from ..errors import UnknownCodingError
-from ..format.index import Record
+from ..codings import Coding
+from ..codings.base import Decoded, Description
 from ..format.sections import Section, Span
-from ..limits import DEFAULT_LIMITS, Limits
 from ..parallel import thread_count
-from ..tensor import Elements
-from ..write.examine import survey
-from ..write.file import DEFAULT_OPTIONS, cheapest_huffman
-from .reader import Reader
-from .source import File
+from ..tensor import TensorInfo
+from .reader import Reader, Record
+
+Savings: TypeAlias = Callable[[Coding[Any], Any, TensorInfo, Decoded, int], int]
+"""Takes coding, parameters, dtype and shape, what was decoded and the size of the payload; gives `saved_bytes`."""
 
 
 @dataclass(frozen=True)
@@ -37,8 +31,8 @@ class TensorReport:
     sections, section_bits : the same by section, in bytes (they sum up to file_bytes) and in exact bits
     nonzero : number of elements with a bit set; None if the tensor was not decoded
     gaps : number of symbols in the gap stream, skips included; None if there is none
-    saved_bytes : what the adaptive coding saves against the cheapest of the others, about (they may share tables and
-        bitmaps with other tensors, which is not counted); None for other codings
+    saved_bytes : what a coding of the profile "small" saves against the cheapest one of "fast", about (they may share
+        tables and bitmaps with other tensors, which is not counted); None for other codings
     pbits : width of the relative indices; None if there are none
     """
 
@@ -96,29 +90,6 @@ class Report:
         return out
 
 
-def inspect(file: File, *, threads: int | None = None, limits: Limits = DEFAULT_LIMITS) -> Report:
-    """Account for every byte of a file. Decodes every tensor to do so, one at a time.
-
-    threads : for decoding the chunks of large tensors; None for as many as there are processors.
-    Raises `FormatError` for a damaged file. A tensor with an unknown coding is listed, its payload counted as raw.
-    """
-    with Reader.open(file, limits) as reader:
-        return report(reader, threads=threads)
-
-
-def verify(file: File, *, threads: int | None = None, limits: Limits = DEFAULT_LIMITS) -> Report:
-    """Check every checksum and decode everything; return the same report as `inspect`.
-
-    threads : as for `inspect`
-    Raises `FormatError` for a damaged file and `UnknownCodingError` for a tensor that cannot be checked.
-    """
-    with Reader.open(file, limits) as reader:
-        for record in reader.records:
-            if record.params is None:
-                reader.decode(record)
-        return report(reader, threads=threads)
-
-
 class Account(NamedTuple):
     """What a report needs of a decoded tensor. nonzero : elements with a bit set. gap_symbols, spans : as in `Decoded`.
     saved_bytes : as in `TensorReport`.
@@ -130,38 +101,46 @@ class Account(NamedTuple):
     saved_bytes: int | None = None
 
 
-def account(record: Record, decoded: Decoded) -> Account:
+def account(record: Record, decoded: Decoded, savings: Savings | None = None) -> Account:
     """Look at the elements, which can then be forgotten."""
+    info = record.info
     saved = None
-    if record.coding == adaptive.ID and record.info is not None:
-        params = record.params
-        elements = Elements(record.info, decoded.bits)
-        found = survey(elements, 0, params.codebook, DEFAULT_OPTIONS, small=False)
-        resources = Resources(codebooks=[params.codebook])
-        _, bits = cheapest_huffman(record.info, found, 0, resources, DEFAULT_OPTIONS)
-        saved = -(-bits // 8) - len(adaptive.write(params)) - record.payload_length
-    return Account(_count_nonzero(decoded.bits, record), decoded.gap_symbols, decoded.spans, saved)
+    if savings is not None and info is not None and not record.coding.is_fast:
+        saved = savings(record.coding, record.params, info, decoded, record.payload_length)
+    return Account(
+        _count_nonzero(decoded.bits, record), decoded.gap_symbols, _payload_spans(record, decoded.spans), saved
+    )
 
 
-def report(reader: Reader, known: Mapping[str, Account] | None = None, threads: int | None = None) -> Report:
-    """The report on an open file. known : the accounts of tensors that need not be decoded again, by name."""
+def report(
+    reader: Reader,
+    known: Mapping[str, Account] | None = None,
+    threads: int | None = None,
+    *,
+    savings: Savings | None = None,
+) -> Report:
+    """The report on an open file.
+
+    known : the accounts of tensors that need not be decoded again, by name
+    savings : the write side has it, `swsfmt.write.savings.saved_bytes`; None leaves `saved_bytes` out
+    """
     threads = thread_count(threads)
-    spans = [span for span in reader.layout.spans if span.section != Section.RAW]
-    facts: dict[int, Account] = {}
+    spans = [span for span in reader.prefix_spans() if span.section != Section.RAW]
+    accounts: dict[int, Account] = {}
     for number, record in enumerate(reader.records):
-        if record.coding == alias.ID:
+        if record.target is not None:
             continue
-        try:
-            found = (known or {}).get(record.name) or account(record, reader.decode(record, threads))
-        except UnknownCodingError:
-            own = reader.opaque(record)
-        else:
-            facts[number], own = found, found.spans
-        spans += [Span(span.section, span.start, span.end, number) for span in _covered(own, record)]
+        own = (known or {}).get(record.name)
+        if own is None and record.coding.is_known:
+            own = account(record, reader.decode(record, threads), savings)
+        if own is not None:
+            accounts[number] = own
+        payload = _payload_spans(record, None) if own is None else own.spans
+        spans += [Span(span.section, span.start, span.end, number) for span in _covered(payload, record)]
     spans.sort(key=lambda span: span.start)
     size = reader.source.size
     tensors = [
-        _tensor(reader, number, [s for s in group if s.bits], facts.get(number))
+        _tensor(reader, number, [s for s in group if s.bits], accounts.get(number))
         for number, group in enumerate(_by_record(spans, len(reader.records)))
     ]
     dense = sum(tensor.dense_bytes for tensor in tensors)
@@ -171,10 +150,26 @@ def report(reader: Reader, known: Mapping[str, Account] | None = None, threads: 
         file_bytes=size,
         dense_bytes=dense,
         ratio=dense / size,
-        sections={section.value: sum(s.bytes for s in spans if s.section == section) for section in Section},
+        sections=_by_section(spans, lambda span: span.bytes),
         metadata=reader.metadata,
         tensors=tensors,
     )
+
+
+def _by_section(spans: list[Span], amount: Callable[[Span], int]) -> dict[str, int]:
+    """The amounts of each section together, 0 for those that there are none of."""
+    out = {str(section): 0 for section in Section.all()}
+    for span in spans:
+        out[span.section] += amount(span)
+    return out
+
+
+def _payload_spans(record: Record, spans: list[Span] | None) -> list[Span]:
+    """Where the bits of a payload go, in bits of the file. spans : from its bit 0 on; None: all of it is raw."""
+    base = 8 * record.offset
+    if spans is None:
+        return [Span(Section.RAW, base, base + 8 * record.payload_length)]
+    return [Span(span.section, base + span.start, base + span.end) for span in spans]
 
 
 def _covered(spans: list[Span], record: Record) -> list[Span]:
@@ -200,26 +195,25 @@ def _count_nonzero(bits: np.ndarray[Any, Any], record: Record) -> int:
     return int(np.count_nonzero(bits))
 
 
-def _tensor(reader: Reader, number: int, spans: list[Span], facts: Account | None) -> TensorReport:
+def _tensor(reader: Reader, number: int, spans: list[Span], account: Account | None) -> TensorReport:
     record = reader.records[number]
     target = reader.resolve(record)
-    is_alias = record.coding == alias.ID
+    is_tied = target is not record
     info = target.info
-    coded = record.params.coded if record.coding == sparse.ID and record.params else None
-    bits = {section.value: sum(s.bits for s in spans if s.section == section) for section in Section}
+    description = record.coding.describe(record.params) if record.coding.is_known and not is_tied else Description()
     return TensorReport(
         name=record.name,
         dtype=info.dtype.name if info is not None else None,
         shape=list(info.shape) if info is not None else [],
-        coding=codings.name(record.coding),
-        alias_of=target.name if is_alias else None,
-        dense_bytes=info.nbytes if info is not None and target.params is not None and not is_alias else 0,
+        coding=record.coding.name,
+        alias_of=target.name if is_tied else None,
+        dense_bytes=info.nbytes if info is not None and target.coding.is_known and not is_tied else 0,
         file_bytes=sum(span.bytes for span in spans),
-        sections={section.value: sum(s.bytes for s in spans if s.section == section) for section in Section},
-        section_bits=bits,
-        nonzero=facts.nonzero if facts else None,
-        gaps=facts.gap_symbols if facts else None,
-        pbits=coded.pbits if coded else None,
-        scan=coded.scan.name.lower() if coded else None,
-        saved_bytes=facts.saved_bytes if facts else None,
+        sections=_by_section(spans, lambda span: span.bytes),
+        section_bits=_by_section(spans, lambda span: span.bits),
+        nonzero=account.nonzero if account else None,
+        gaps=account.gap_symbols if account else None,
+        pbits=description.pbits,
+        scan=description.scan,
+        saved_bytes=account.saved_bytes if account else None,
     )

@@ -8,10 +8,9 @@ from typing import Any, TypeVar
 
 from ..dtypes import Bits
 from ..errors import SwsError
-from ..format.index import Record
 from ..parallel import MOST_THREADS, in_order, thread_count
 from ..tensor import Elements, TensorInfo
-from .reader import Reader
+from .reader import Reader, Record
 
 T = TypeVar("T")
 

@@ -29,15 +29,15 @@ def distinct_values(elements: Elements, threads: int = 1) -> Bits | None:
     return values if len(values) <= MAX_VALUES else None
 
 
-def pays_alone(dtype: DType, values: Bits, plain_bytes: int) -> bool:
+def pays_alone(dtype: DType, values: Bits, plain_bits: int) -> bool:
     """Whether a codebook of its own could make a tensor smaller: its values, and at least log2(V) bits for each.
 
     V values that all occur cannot be coded in fewer than V log2(V) bits, whatever is known of where they are.
-    plain_bytes : size of the tensor as it is, or in a narrower type.
+    plain_bits : size of the tensor without a codebook, a byte of parameters included.
     """
     own = Codebook.of(dtype, values).stored.nbytes if len(values) else 0
     symbol_bits = len(values) * max(0, len(values).bit_length() - 1)
-    return own + symbol_bits // 8 < plain_bytes
+    return own + symbol_bits // 8 + 1 < plain_bits // 8
 
 
 @dataclass(eq=False)

@@ -1,6 +1,6 @@
-"""Choose a coding for each tensor by exact cost, and make the file, piece by piece.
+"""Choose a coding for each tensor by its size, and make the file, piece by piece.
 
-A tensor is read when one of the three `stages` needs it, and forgotten; the payloads that are smaller than their
+A tensor is read when `examine`, `survey` or `write` needs it, and forgotten; the payloads that are smaller than their
 tensors are kept until the file is written, the others are read once more.
 """
 
@@ -8,24 +8,23 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..codings import alias, dense, narrow, raw
-from ..codings.common import Resources, StreamKind
-from ..codings.sparse import params as sparse
-from ..codings.sparse.plan import plan as plan_sparse
-from ..dtypes import DType
+from ..codings import Coding, codings_of
+from ..codings.alias import ALIAS
+from ..codings.base import Freedom, Proposal
 from ..errors import InputError
-from ..format import index as layout
+from ..format import index
 from ..format.codebook import Codebook
-from ..format.index import MAX_INLINE, Draft, Summary
+from ..format.records import MAX_INLINE, Draft, Summary
+from ..format.resources import Resources
 from ..limits import DEFAULT_LIMITS
 from ..tensor import Loadable, TensorInfo, Tied
-from . import examine as stages
+from . import examine
 from .codebook_groups import share
-from .examine import Choice, Findings, Survey
+from .examine import Codings, Examination, Survey, cheapest
 from .executors import Workers
 from .options import Options
 
@@ -41,11 +40,20 @@ Step = Callable[[int, int], None]
 class EncodedFile:
     """A file that is ready to be written. prefix : all but the payloads. size : of the whole file, in bytes."""
 
-    def __init__(self, prefix: bytes, drafts: list[Draft], tensors: Mapping[str, Loadable | Tied]) -> None:
+    def __init__(self, prefix: bytes, drafts: list[Draft[Coding[Any]]], tensors: Mapping[str, Loadable | Tied]) -> None:
         self.prefix = prefix
         self._drafts = deque(draft for draft in drafts if draft.payload_length > MAX_INLINE)
         self._tensors = tensors
         self.size = len(prefix) + sum(draft.payload_length for draft in self._drafts)
+
+    def needed_limits(self) -> dict[str, int]:
+        """The fields of `Limits` that a reader of this file must raise, and to what; empty where the defaults do.
+
+        What is not here is kept within the defaults by every writer (spec section 8).
+        """
+        own = [tensor for tensor in self._tensors.values() if not isinstance(tensor, Tied)]
+        needed = {"max_tensors": len(self._tensors), "max_decoded_bytes": sum(tensor.info.nbytes for tensor in own)}
+        return {name: value for name, value in needed.items() if value > getattr(DEFAULT_LIMITS, name)}
 
     def pieces(self) -> Iterator[bytes | memoryview]:
         """All of it, in order, once: each payload is forgotten when it has been handed out."""
@@ -56,10 +64,8 @@ class EncodedFile:
                 yield draft.payload
                 continue
             tensor = self._tensors[draft.name]
-            assert draft.info is not None
             assert not isinstance(tensor, Tied)
-            storage = draft.params.storage if draft.coding == narrow.ID else draft.info.dtype
-            yield from stages.plain_pieces(tensor, storage)
+            yield from draft.coding.pieces(draft.params, tensor)
 
 
 def encode(
@@ -93,15 +99,18 @@ def encode_file(
     metadata = _checked(metadata, tensors)
     own = {name: tensor for name, tensor in tensors.items() if not isinstance(tensor, Tied)}
     progress = _Progress(own, step)
+    codings = {profile: codings_of(profile) for profile in {options.profile(name) for name in own}}
+    of_tensor = {name: codings[options.profile(name)] for name in own}
     with Workers([tensor.info.nbytes for tensor in own.values()], threads, executor) as workers:
-        findings: dict[str, Findings] = {}
-        found = workers.map(stages.examine, ((tensor,) for tensor in own.values()))
-        for name, finding in zip(own, found, strict=True):
-            findings[name] = finding
+        examinations: dict[str, Examination] = {}
+        results = workers.map(examine.examine, ((tensor, of_tensor[name]) for name, tensor in own.items()))
+        for name, examination in zip(own, results, strict=True):
+            examinations[name] = examination
             progress.after(name)
-        choices, codebooks = _choose(tensors, findings, options, workers, progress)
-        drafts = _write(tensors, findings, choices, workers, progress)
-    return EncodedFile(layout.build(metadata, codebooks, drafts), drafts, tensors)
+        numbers = {name: number for number, name in enumerate(tensors)}
+        choices, codebooks = _choose(own, numbers, examinations, of_tensor, options, workers, progress)
+        drafts = _write(tensors, choices, workers, progress)
+    return EncodedFile(index.build(metadata, codebooks, drafts), drafts, tensors)
 
 
 class _Progress:
@@ -145,126 +154,79 @@ def _checked(metadata: Mapping[str, str] | None, tensors: Mapping[str, Loadable 
 
 
 def _choose(
-    tensors: Mapping[str, Loadable | Tied],
-    findings: Mapping[str, Findings],
+    tensors: Mapping[str, Loadable],
+    numbers: Mapping[str, int],
+    examinations: Mapping[str, Examination],
+    codings: Mapping[str, Codings],
     options: Options,
     workers: Workers,
     progress: _Progress,
-) -> tuple[dict[str, Choice], list[Codebook]]:
-    """The coding of every tensor, in order: a later one may refer to tables and bitmaps of an earlier one."""
-    numbers = {name: number for number, name in enumerate(tensors)}
+) -> tuple[dict[str, Proposal], list[Codebook]]:
+    """The coding of every tensor that is not tied: a later one may refer to tables and bitmaps of an earlier one.
+
+    numbers : of all records in the file, by name
+    """
     distinct = {
-        number: (tensor.info.dtype, values)
-        for number, (name, tensor) in enumerate(tensors.items())
-        if not isinstance(tensor, Tied) and (values := findings[name].values) is not None
+        numbers[name]: (tensors[name].info.dtype, examination.values)
+        for name, examination in examinations.items()
+        if examination.values is not None
     }
-    founders = {numbers[name] for name, found in findings.items() if found.founds}
+    founders = {numbers[name] for name, examination in examinations.items() if examination.founds}
     while True:
         codebooks, owners = share(distinct, founders)
         resources = Resources(codebooks=codebooks)
         sharers = np.bincount(list(owners.values()), minlength=len(codebooks))
+        freedoms = {
+            name: options.freedom(len(tensors[name].info.shape)) for name in examinations if numbers[name] in owners
+        }
         surveys = workers.map(
-            stages.survey,
+            examine.survey,
             (
-                (tensors[name], owners[i], codebooks[owners[i]], options, options.is_small(name))
-                for name, i in numbers.items()
-                if i in owners
+                (tensors[name], owners[numbers[name]], codebooks[owners[numbers[name]]], codings[name], freedom)
+                for name, freedom in freedoms.items()
             ),
         )
-        choices: dict[str, Choice] = {}
+        choices: dict[str, Proposal] = {}
         losers = []
-        for number, (name, tensor) in enumerate(tensors.items()):
-            if isinstance(tensor, Tied):
-                choices[name] = Choice(alias.Params(numbers[tensor.to]))
-                continue
-            storage, book = findings[name].storage, owners.get(number)
-            if book is not None:
-                choices[name], bits = _coded(tensor.info, next(surveys), book, resources, options)
-                if sharers[book] == 1:
-                    bits += 8 * len(codebooks[book].to_bytes())
-            elif number in distinct and not len(distinct[number][1]):
-                choices[name], bits = Choice(sparse.Params(0)), 8
-            else:
-                choices[name], bits = _plain(tensor.info, storage), 0
+        for name, examination in examinations.items():
+            choices[name] = examination.plain
+            if name in freedoms:
+                book = owners[numbers[name]]
+                info = tensors[name].info
+                coded = propose(info, next(surveys), book, resources, freedoms[name])
+                coded.coding.number_resources(coded.params, resources)
+                own_book = 8 * len(codebooks[book].to_bytes()) if sharers[book] == 1 else 0
+                choices[name] = coded
+                if coded.bits + own_book > examination.plain.bits:
+                    losers.append(numbers[name])
             progress.after(name)
-            if bits > 8 * (tensor.info.numel * storage.itemsize + 1):
-                losers.append(number)
         if not losers:
             return choices, codebooks
-        # Without the tensors that are smaller as they are, the others may share their codebooks differently.
+        # Without the tensors that are smaller without a codebook, the others may share theirs differently.
         progress.repeat()
         for number in losers:
             del distinct[number]
 
 
-def _plain(info: TensorInfo, storage: DType) -> Choice:
-    return Choice(raw.Params() if storage == info.dtype else narrow.Params(storage))
-
-
-def _coded(info: TensorInfo, survey: Survey, book: int, resources: Resources, options: Options) -> tuple[Choice, int]:
-    """The cheapest coding with a codebook, and its size in bits."""
-    codebook = resources.codebooks[book]
-    params, size = cheapest_huffman(info, survey, book, resources, options)
-    if survey.adaptive is not None and survey.adaptive[2] < size:
-        adapted, payload, size = survey.adaptive
-        return Choice(adapted, codebook, payload), size
-    _number_resources(params, resources)
-    return Choice(params, codebook), size
-
-
-def cheapest_huffman(
-    info: TensorInfo, survey: Survey, book: int, resources: Resources, options: Options
-) -> tuple[dense.Params | sparse.Params, int]:
-    """The cheapest of the codings without contexts, and its size in bits, parameters and payload."""
-    codebook = resources.codebooks[book]
-    params: dense.Params | sparse.Params
-    params, size = dense.plan(survey.counts, book, codebook, resources, options.huffman)
-    if survey.analysis is not None:
-        freedom = options.freedom(len(info.shape))
-        as_sparse, sparse_size = plan_sparse(survey.analysis, book, codebook, resources, freedom)
-        if sparse_size < size:
-            params, size = as_sparse, sparse_size
-    return params, size
-
-
-def _number_resources(params: dense.Params | sparse.Params, resources: Resources) -> None:
-    """Give the new tables and bitmaps of a record their numbers."""
-    streams = []
-    if isinstance(params, dense.Params):
-        streams = [params.stream]
-    elif params.coded is not None:
-        streams = [params.coded.gaps, params.coded.values]
-        for live in (params.coded.matrix.live_rows, params.coded.matrix.live_columns):
-            if live is not None:
-                resources.add_bitmap(live)
-    for stream in streams:
-        if stream.kind == StreamKind.NEW_TABLE:
-            resources.add_table(stream.code)
+def propose(info: TensorInfo, survey: Survey, book: int, resources: Resources, freedom: Freedom) -> Proposal:
+    """The cheapest coding of those that were surveyed, with codebook number `book`."""
+    proposals = (coding.propose(own, info, book, resources, freedom) for coding, own in survey)
+    return cheapest(proposals)
 
 
 def _write(
-    tensors: Mapping[str, Loadable | Tied],
-    findings: Mapping[str, Findings],
-    choices: Mapping[str, Choice],
-    workers: Workers,
-    progress: _Progress,
-) -> list[Draft]:
+    tensors: Mapping[str, Loadable | Tied], choices: Mapping[str, Proposal], workers: Workers, progress: _Progress
+) -> list[Draft[Coding[Any]]]:
     """The records, with their payloads."""
     written = workers.map(
-        stages.write,
-        ((tensors[name], name, choices[name]) for name, found in findings.items() if found.payload is None),
+        examine.write, ((tensors[name], name, choice) for name, choice in choices.items() if choice.payload is None)
     )
-    drafts = []
+    numbers = {name: number for number, name in enumerate(tensors)}
+    drafts: list[Draft[Coding[Any]]] = []
     for name, tensor in tensors.items():
-        params = choices[name].params
         if isinstance(tensor, Tied):
-            drafts.append(Draft(name, alias.ID, None, params))
+            drafts.append(Draft(name, ALIAS, None, None, target=numbers[tensor.to]))
             continue
-        payload = findings[name].payload
-        if payload is None:
-            drafts.append(next(written))
-        else:
-            coding = raw.ID if isinstance(params, raw.Params) else narrow.ID
-            drafts.append(Draft(name, coding, tensor.info, params, payload))
+        drafts.append(next(written) if choices[name].payload is None else examine.write(tensor, name, choices[name]))
         progress.after(name)
     return drafts

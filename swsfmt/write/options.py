@@ -1,80 +1,125 @@
-"""What a caller may fix about the encoding. Everything left open is chosen by exact cost."""
+"""What a caller may fix about the encoding: each option once, for the library's keyword arguments and the command's.
+
+`EncodingOptions` is the definition: its keys are the keyword arguments of every save function (PEP 692), `Options`
+checks them and fills in the defaults, and the command makes its options of `SETTINGS`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from operator import index
+from typing import Annotated, Any, Literal, NamedTuple, TypedDict, Unpack, cast, get_args, get_origin, get_type_hints
 
-from ..codings.sparse.analysis import Freedom
-from ..codings.sparse.params import MAX_PBITS, Scan
+from ..codings.base import Freedom, Profile, Scan
+from ..codings.sparse.params import MAX_PBITS
 from ..errors import InputError
 
 
-@dataclass(frozen=True)
-class Options:
-    """pbits : int or None
-        Width of the relative column indices in bits, 1 to 12, for every sparse tensor.
-    pbits_fc, pbits_conv : int or None
-        The same for tensors of rank up to 2 and of rank 3 and more; they go before `pbits`.
-    huffman : bool
-        False: gaps and values are fields of fixed width.
-    scan : "auto", "rows" or "columns"
-        The direction in which sparse tensors are read.
-    compact : "auto" or "off"
-        Whether dead rows and columns may leave the matrix.
-    profile : "fast" or "small", or a mapping of tensor names to these
-        "small" takes the adaptive coding for a tensor where it is smaller; it decodes some ten times slower. Tensors
-        that a mapping does not name are "fast".
-    contexts : "auto", "full" or "light"
-        The contexts of the adaptive coding: light is faster. Auto takes it for tensors of 4 million elements and more.
+class Default(NamedTuple):
+    """What stands beside the type of an option: its value where none is given, and a line for people."""
+
+    value: Any
+    help: str
+
+
+class EncodingOptions(TypedDict, total=False):
+    """Keyword arguments of every save function. Everything left open is chosen by size.
+
+    pbits : width of the relative column indices in bits, 1 to 12, for every sparse tensor
+    pbits_fc, pbits_conv : the same for tensors of rank up to 2, and of rank 3 and more; they go before `pbits`
+    huffman : False: gaps and values are fields of fixed width
+    scan : the direction in which sparse tensors are read
+    profile : "small" takes the adaptive coding for a tensor where it is smaller; it decodes some ten times slower. In a
+        mapping, tensors that are not named are "fast"
+    contexts : of the adaptive coding: light is faster; auto takes it for tensors of 4 million elements and more
+    compact : whether dead rows and columns may leave the matrix
     """
 
-    pbits: int | None = None
-    pbits_fc: int | None = None
-    pbits_conv: int | None = None
-    huffman: bool = True
-    scan: str = "auto"
-    compact: str = "auto"
-    profile: str | Mapping[str, str] = "fast"
-    contexts: str = "auto"
+    pbits: Annotated[int | None, Default(None, "Width of relative column indices.  [default: the cheapest]")]
+    pbits_fc: Annotated[int | None, Default(None, "The same for tensors of rank 2 or less.")]
+    pbits_conv: Annotated[int | None, Default(None, "The same for tensors of rank 3 or more.")]
+    huffman: Annotated[bool, Default(True, "Huffman codes, or fields of fixed width.")]
+    scan: Annotated[Literal["auto", "rows", "columns"], Default("auto", "How tensors are read.")]
+    profile: Annotated[
+        Profile | Mapping[str, Profile],
+        Default("fast", "small: adaptive coding where it pays."),
+    ]
+    contexts: Annotated[Literal["auto", "full", "light"], Default("auto", "Of the adaptive coding: light is faster.")]
+    compact: Annotated[Literal["auto", "off"], Default("auto", "Leave out dead rows and columns.")]
 
-    def __post_init__(self) -> None:
-        for name in ("pbits", "pbits_fc", "pbits_conv"):
-            value = getattr(self, name)
-            if value is None:
-                continue
-            if isinstance(value, bool) or not hasattr(value, "__index__") or not 1 <= index(value) <= MAX_PBITS:
-                raise InputError(f"{name} is {value!r}, it must be a whole number from 1 to {MAX_PBITS}")
-            object.__setattr__(self, name, index(value))
-        if not isinstance(self.huffman, bool):
-            raise InputError(f"huffman is {self.huffman!r}, it must be True or False")
-        if self.scan not in ("auto", "rows", "columns"):
-            raise InputError(f"scan is {self.scan!r}, it must be 'auto', 'rows' or 'columns'")
-        if self.compact not in ("auto", "off"):
-            raise InputError(f"compact is {self.compact!r}, it must be 'auto' or 'off'")
-        for profile in [self.profile] if isinstance(self.profile, str) else self.profile.values():
-            if profile not in ("fast", "small"):
-                raise InputError(f"profile is {profile!r}, it must be 'fast' or 'small'")
-        if self.contexts not in ("auto", "full", "light"):
-            raise InputError(f"contexts is {self.contexts!r}, it must be 'auto', 'full' or 'light'")
 
-    def is_small(self, name: str) -> bool:
-        """Whether the tensor of that name may take the adaptive coding."""
-        profile = self.profile if isinstance(self.profile, str) else self.profile.get(name, "fast")
-        return profile == "small"
+@dataclass(frozen=True)
+class Setting:
+    """An option as a program sees it.
+
+    choices : the strings that it may be; empty where it is a width in bits or a flag
+    by_name : whether it may map tensor names to values too
+    """
+
+    default: Any
+    help: str
+    choices: tuple[str, ...]
+    by_name: bool
+
+    @classmethod
+    def of(cls, hint: Any) -> Setting:
+        """From a type hint of `EncodingOptions`."""
+        kind, default = get_args(hint)
+        parts = [kind, *get_args(kind)]
+        choices = next((get_args(part) for part in parts if get_origin(part) is Literal), ())
+        return cls(default.value, default.help, choices, any(get_origin(part) is Mapping for part in parts))
 
     @property
-    def light(self) -> bool | None:
-        """Which contexts the adaptive coding has; None leaves it open."""
-        return None if self.contexts == "auto" else self.contexts == "light"
+    def is_flag(self) -> bool:
+        return isinstance(self.default, bool)
+
+
+SETTINGS = {name: Setting.of(hint) for name, hint in get_type_hints(EncodingOptions, include_extras=True).items()}
+"""The options by name, in the order in which `sws encode --help` shows them."""
+
+
+class Options:
+    """The options of one file, checked and complete. Raises `InputError` for values that are not allowed."""
+
+    def __init__(self, **given: Unpack[EncodingOptions]) -> None:
+        for name in given:
+            if name not in SETTINGS:
+                raise TypeError(f"there is no option {name!r}; the options are {', '.join(SETTINGS)}")
+        values = {name: _checked(name, setting, given.get(name, setting.default)) for name, setting in SETTINGS.items()}
+        self._values = cast(EncodingOptions, values)
+
+    def profile(self, name: str) -> str:
+        """Under which codings of the registry may be chosen for the tensor of that name."""
+        profile = self._values["profile"]
+        return profile if isinstance(profile, str) else profile.get(name, "fast")
 
     def freedom(self, rank: int) -> Freedom:
         """What is left open for a tensor of that rank."""
-        own = self.pbits_conv if rank >= 3 else self.pbits_fc
+        values = self._values
+        own = values["pbits_conv"] if rank >= 3 else values["pbits_fc"]
         return Freedom(
-            pbits=own if own is not None else self.pbits,
-            scan=None if self.scan == "auto" else Scan[self.scan.upper()],
-            compact=self.compact == "auto",
-            huffman=self.huffman,
+            pbits=own if own is not None else values["pbits"],
+            scan=None if values["scan"] == "auto" else Scan[values["scan"].upper()],
+            compact=values["compact"] == "auto",
+            huffman=values["huffman"],
+            light=None if values["contexts"] == "auto" else values["contexts"] == "light",
         )
+
+
+def _checked(name: str, setting: Setting, value: Any) -> Any:
+    if setting.choices:
+        for single in value.values() if setting.by_name and isinstance(value, Mapping) else [value]:
+            if single not in setting.choices:
+                *others, last = (repr(choice) for choice in setting.choices)
+                raise InputError(f"{name} is {single!r}, it must be {', '.join(others)} or {last}")
+        return value
+    if setting.is_flag:
+        if not isinstance(value, bool):
+            raise InputError(f"{name} is {value!r}, it must be True or False")
+        return value
+    if value is None:
+        return None
+    if isinstance(value, bool) or not hasattr(value, "__index__") or not 1 <= index(value) <= MAX_PBITS:
+        raise InputError(f"{name} is {value!r}, it must be a whole number from 1 to {MAX_PBITS}")
+    return index(value)

@@ -1,0 +1,72 @@
+"""Coding 5: every element is a symbol of a codebook, coded with contexts that adapt (spec 5.6).
+
+params   index bytes <-> parameters
+chunks   payload <-> symbols and elements
+plan     the smallest form, found by trying
+"""
+
+from __future__ import annotations
+
+from ...dtypes import Bits
+from ...format.codebook import Codebook
+from ...format.cursor import Cursor
+from ...format.resources import Resources
+from ...tensor import Loadable, TensorInfo
+from ..base import Coding, Decoded, Freedom, Payload, Proposal, Scan, SymbolMatrix
+from ..matrix import matrix_shape
+from ..registry import register
+from .chunks import decode, decode_rows, encode
+from .params import Params, parse, write
+
+
+class AdaptiveCoding(Coding[Params]):
+    """The smallest, and some ten times slower to decode than the others."""
+
+    id = 5
+    name = "adaptive"
+    profiles = frozenset({"small"})
+
+    def parse(self, cursor: Cursor, tensor: TensorInfo, resources: Resources) -> Params:
+        return parse(cursor, tensor, resources)
+
+    def decode(
+        self, params: Params, tensor: TensorInfo, payload: Payload, threads: int = 1, out: Bits | None = None
+    ) -> Decoded:
+        return decode(params, tensor, payload, threads, out)
+
+    def decode_rows(self, params: Params, tensor: TensorInfo, payload: Payload, first: int, last: int) -> Bits:
+        if not params.chunk_lines or params.scan != Scan.ROWS or last == first:
+            return super().decode_rows(params, tensor, payload, first, last)
+        return decode_rows(params, tensor, payload, first, last)
+
+    def codebook(self, params: Params) -> Codebook:
+        return params.codebook
+
+    def survey(self, matrix: SymbolMatrix, freedom: Freedom, threads: int = 1) -> tuple[Params, bytes, int] | None:
+        """The smallest form, its payload and its size in bits: to know the size is to have made it."""
+        # Imported here: a reader has no need of it.
+        from .plan import plan
+
+        return plan(matrix, freedom.light, threads)
+
+    def propose(
+        self,
+        survey: tuple[Params, bytes, int],
+        tensor: TensorInfo,
+        number: int,
+        resources: Resources,
+        freedom: Freedom,
+    ) -> Proposal:
+        params, payload, bits = survey
+        return Proposal(self, params, bits, payload)
+
+    def encode(self, params: Params, tensor: Loadable, threads: int = 1) -> tuple[Params, bytes]:
+        symbols, _ = params.codebook.symbols_of(tensor.load().bits, threads)
+        return params, encode(params, symbols.reshape(matrix_shape(tensor.info.shape)), threads)
+
+    def write(self, params: Params, resources: Resources) -> bytes:
+        return write(params)
+
+
+ADAPTIVE = AdaptiveCoding()
+register(ADAPTIVE)

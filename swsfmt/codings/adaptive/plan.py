@@ -11,17 +11,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import product
 
-import numpy as np
-import numpy.typing as npt
-
 from ...entropy.adaptive import MAX_LINE, MAX_LINES
-from ...format.codebook import Codebook
 from ...format.cursor import varint
 from ...parallel import in_parallel
-from ...tensor import TensorInfo
-from ..sparse.matrix import matrix_shape
-from ..sparse.params import Scan
-from .params import Params, Symbols, encode, write
+from ..base import Scan, SymbolMatrix, Symbols
+from ..matrix import matrix_shape
+from .chunks import encode
+from .params import Params, write
 
 # Neighbours of pixels in images of 28 and 32 columns, and of channels behind convolutions and poolings.
 _STRIDES = (4, 5, 7, 16, 25, 28, 32, 49)
@@ -34,26 +30,18 @@ _CHUNK_BYTES = 1 << 16
 _CHUNK_SHARE = 200
 
 
-def plan(
-    symbols: Symbols,
-    counts: npt.NDArray[np.int64],
-    tensor: TensorInfo,
-    number: int,
-    codebook: Codebook,
-    light: bool | None = None,
-    threads: int = 1,
-) -> tuple[Params, bytes, int] | None:
+def plan(matrix: SymbolMatrix, light: bool | None = None, threads: int = 1) -> tuple[Params, bytes, int] | None:
     """The smallest adaptive form, its payload, and its size in bits, parameters and payload.
 
-    symbols : of the codebook, shape of the tensor's matrix
     light : the set of contexts; None for the larger one but where the tensor is large
     threads : candidates, or chunks, that are coded at the same time
     None where the lines of the matrix are too long for this coding.
     """
+    tensor, symbols = matrix.info, matrix.symbols
     rows, columns = matrix_shape(tensor.shape)
     if light is None:
         light = tensor.numel >= _LIGHT_FROM
-    common = Params(number, codebook, light=light, zeros=bool(counts[0]))
+    common = Params(matrix.number, matrix.codebook, light=light, zeros=bool(matrix.counts[0]))
     shapes = ((Scan.ROWS, rows, columns), (Scan.COLUMNS, columns, rows))
     scans = [scan for scan, lines, length in shapes if length <= MAX_LINE and lines <= MAX_LINES]
     if not scans:
@@ -65,11 +53,11 @@ def plan(
         if scan == Scan.ROWS or common.zeros or stride == 1
     ]
     samples = [_sample(symbols, candidate.scan) for candidate in candidates]
-    found = in_parallel(encode, candidates, samples, threads=threads)
+    payloads = in_parallel(encode, candidates, samples, threads=threads)
     # Lines of rows and of columns give samples of different sizes.
-    sizes = [(len(code) + len(write(p))) / s.size for code, p, s in zip(found, candidates, samples, strict=True)]
+    sizes = [(len(code) + len(write(p))) / s.size for code, p, s in zip(payloads, candidates, samples, strict=True)]
     best = min(range(len(candidates)), key=sizes.__getitem__)
-    params, payload = candidates[best], found[best]
+    params, payload = candidates[best], payloads[best]
     if samples[best].size < symbols.size:
         params, payload = _chunked(params, symbols, payload, samples[best].size, threads)
     return params, payload, 8 * (len(write(params)) + len(varint(len(payload))) + len(payload))

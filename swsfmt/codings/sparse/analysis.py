@@ -1,7 +1,7 @@
 """What the sparse planner needs to know of a tensor: how often each value and each gap occurs, for every geometry.
 
 This is the costly part, and it depends on the tensor and its codebook alone: tensors can be analysed anywhere, in any
-order. `sparse_plan` then chooses from the counts.
+order. `plan` then chooses from the counts.
 
 Gaps within lines are the same with and without line ends, with and without dead lines; so a matrix is read once by rows
 and once by columns, and each once more where places are dead. What differs is the gap before the first entry of a line.
@@ -21,26 +21,15 @@ from ...entropy.bitmap import Live
 from ...entropy.kernels import Window
 from ...limits import DEFAULT_LIMITS
 from ...parallel import MOST_THREADS, in_order
-from ..choose import chunks_for
-from ..common import width_of
-from .matrix import CompactMatrix, Indices, Ranks, ranks_of
-from .params import Scan
+from ..base import Freedom, Scan
+from ..chunks import chunks_for, width_of
+from .compact_matrix import CompactMatrix, Indices, Ranks, ranks_of
 
 # Elements that are looked at in one go; lines, at most, since a line takes more memory than an element; and columns, at
 # least, where there are so many.
 _BLOCK = 1 << 20
 _LINES = 1 << 15
 _COLUMNS = 1 << 12
-
-
-@dataclass(frozen=True)
-class Freedom:
-    """What the caller leaves open. None or True: choose by cost."""
-
-    pbits: int | None = None
-    scan: Scan | None = None
-    compact: bool = True
-    huffman: bool = True
 
 
 @dataclass(frozen=True, eq=False)

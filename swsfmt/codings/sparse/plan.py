@@ -13,11 +13,13 @@ import numpy.typing as npt
 from ...entropy.bitmap import Form, Kind, Live, cheapest_form
 from ...format.codebook import Codebook
 from ...format.cursor import varint
-from ..choose import cheapest_stream, chunks_for
-from ..common import Chunks, Resources, Stream
-from .analysis import Analysis, Freedom, Geometry
-from .matrix import CompactMatrix, Indices
-from .params import CHUNKABLE_ENTRIES, MAX_PBITS, Coded, Params, Scan
+from ...format.resources import Resources
+from ..base import Freedom, Scan
+from ..chunks import NO_CHUNKS, chunks_for
+from ..streams import Stream, cheapest_stream
+from .analysis import Analysis, Geometry
+from .compact_matrix import CompactMatrix, Indices
+from .params import CHUNKABLE_ENTRIES, MAX_PBITS, Coded, Params
 
 _FINALISTS = 24
 # What a used symbol takes in a code table, about.
@@ -55,7 +57,7 @@ def plan(
 ) -> tuple[Params, int]:
     """The cheapest sparse form, and its size in bits, parameters and payload.
 
-    The widths of the chunk table are left open: `sparse.encode` finds them.
+    The widths of the chunk table are left open: `encode` finds them.
     """
     entries = analysis.entries
     if entries == 0:
@@ -82,7 +84,7 @@ def plan(
     assert best is not None
     _, size, chosen, gaps = best
     geometry = chosen.geometry
-    chunks = Chunks() if geometry.line_width else chunks
+    chunks = NO_CHUNKS if geometry.line_width else chunks
     coded = Coded(
         number,
         codebook,
@@ -133,10 +135,10 @@ def _bitmap_forms(matrix: CompactMatrix, bitmaps: list[Live]) -> tuple[Form, For
     return row_form, column_form, row_bits + column_bits
 
 
-def _symbol_counts(found: Indices, counts: Indices, pbits: int) -> npt.NDArray[np.int64]:
-    """Counts of the gap symbols for gaps `found` that occur `counts` times."""
+def _symbol_counts(gaps: Indices, counts: Indices, pbits: int) -> npt.NDArray[np.int64]:
+    """Counts of the gap symbols for `gaps` that occur `counts` times."""
     skip = (1 << pbits) - 1
-    skips, rest = np.divmod(found, skip)
+    skips, rest = np.divmod(gaps, skip)
     out = np.zeros(1 << pbits, np.int64)
     np.add.at(out, rest, counts)
     out[skip] = int((skips * counts).sum())

@@ -20,13 +20,6 @@ _SELECT = 1 << 16
 _MOST_OFFSETS = 1 << 21
 
 
-def matrix_shape(shape: tuple[int, ...]) -> tuple[int, int]:
-    """The shape of a tensor as a matrix: dimension 0 by all others."""
-    if not shape:
-        return 1, 1
-    return shape[0], math.prod(shape[1:])
-
-
 def ranks_of(live: Live) -> Ranks:
     """How many live lines come before each live one. No writer has a bitmap that is too long for four bytes."""
     ranks = live.astype(np.int32)

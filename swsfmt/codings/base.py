@@ -1,0 +1,235 @@
+"""What a coding is: one object that reads, writes, proposes itself and says what it is.
+
+Nobody outside asks which coding it has at hand. To add one: a module (or package) here with a subclass of `Coding`, its
+line in `swsfmt/codings/__init__.py`, and the specification, registry, vectors and second reader in spec/.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any, Literal, NamedTuple, Protocol, TypeAlias, TypeVar, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from ..dtypes import Bits
+from ..errors import UnknownCodingError
+from ..format.codebook import Codebook
+from ..format.cursor import Cursor
+from ..format.records import Summary
+from ..format.resources import Resources
+from ..format.sections import Span
+from ..tensor import Elements, Loadable, TensorInfo
+
+Payload: TypeAlias = bytes | memoryview
+Symbols: TypeAlias = npt.NDArray[np.uint16]
+
+P = TypeVar("P")
+
+Profile: TypeAlias = Literal["fast", "small"]
+"""What a caller may ask for: quick decoding, or the smallest file."""
+
+
+class Scan(IntEnum):
+    """The direction in which a matrix is read."""
+
+    ROWS = 0
+    COLUMNS = 1
+
+
+class Decoded(NamedTuple):
+    """bits : elements as unsigned integers, flat. spans : where the payload's bits go, from its bit 0 on.
+    gap_symbols : symbols in the gap stream, skips included; None if there is none.
+    """
+
+    bits: Bits
+    spans: list[Span]
+    gap_symbols: int | None = None
+
+
+class Description(NamedTuple):
+    """What a report says of a record's parameters. pbits : width of relative indices. scan : "rows" or "columns"."""
+
+    pbits: int | None = None
+    scan: str | None = None
+
+
+@dataclass(frozen=True)
+class Freedom:
+    """What the caller leaves open for a tensor. None or True: choose by cost.
+
+    pbits : width of relative indices, in bits
+    scan : direction in which it is read
+    compact : whether dead rows and columns may leave the matrix
+    huffman : whether there may be codes of variable length
+    light : whether the adaptive coding has the smaller set of contexts
+    """
+
+    pbits: int | None = None
+    scan: Scan | None = None
+    compact: bool = True
+    huffman: bool = True
+    light: bool | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class SymbolMatrix:
+    """A tensor as symbols of a codebook.
+
+    number : of the codebook in the file
+    symbols : uint16, shape (dimension 0, all others); 0 is zero
+    counts : how often each symbol occurs, int64 of shape (count of the codebook + 1,)
+    """
+
+    info: TensorInfo
+    number: int
+    codebook: Codebook
+    symbols: Symbols
+    counts: npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Proposal:
+    """How a tensor could be stored.
+
+    bits : size of parameters and payload
+    payload : where it is there already
+    """
+
+    coding: Coding[Any]
+    params: Any
+    bits: int
+    payload: bytes | Summary | None = None
+
+
+class Coding(Protocol[P]):
+    """A coding of the registry, with parameters of type P. It has no state; it can be pickled.
+
+    id : int, in spec/registry.md
+    name : str, in spec/registry.md
+    profiles : those under which a writer may choose it
+    is_known : False for one that stands for ids that this version does not know
+    is_reference : whether its records stand for another tensor (`alias`), and are neither parsed nor decoded
+    """
+
+    id: int
+    name: str
+    profiles: frozenset[str] = frozenset(get_args(Profile))
+    is_known: bool = True
+    is_reference: bool = False
+
+    @property
+    def is_fast(self) -> bool:
+        """Whether it decodes quickly enough for the profile "fast"."""
+        return "fast" in self.profiles
+
+    # ---- reading -----------------------------------------------------------------------------------------------------
+
+    def parse(self, cursor: Cursor, tensor: TensorInfo, resources: Resources) -> P:
+        """Index bytes -> parameters, every rule checked that needs no payload; new tables and bitmaps are numbered.
+
+        Raises `IndexRuleError`, `LimitError`.
+        """
+        ...
+
+    def payload_length(self, params: P, tensor: TensorInfo) -> int | None:
+        """Size of the payload in bytes where the parameters say it; None where the record holds it."""
+        return None
+
+    def decode(
+        self, params: P, tensor: TensorInfo, payload: Payload, threads: int = 1, out: Bits | None = None
+    ) -> Decoded:
+        """Decode and check a payload, to `out` if there is one and the coding has a use for it.
+
+        Raises `PayloadError`.
+        """
+        ...
+
+    def decode_rows(self, params: P, tensor: TensorInfo, payload: Payload, first: int, last: int) -> Bits:
+        """Elements first to last - 1 in C order, from the chunks that hold them; here from the whole payload.
+
+        Raises `PayloadError` for what is wrong in what it reads.
+        """
+        bits = self.decode(params, tensor, payload).bits
+        unit = max(1, len(bits) // max(1, tensor.numel))
+        part: Bits = bits[first * unit : last * unit]
+        return part
+
+    def describe(self, params: P) -> Description:
+        """For reports."""
+        return Description()
+
+    def codebook(self, params: P) -> Codebook | None:
+        """The codebook of a record; None for a coding that has none."""
+        return None
+
+    # ---- writing -----------------------------------------------------------------------------------------------------
+
+    def propose_plain(self, elements: Elements, values: Bits | None) -> Proposal | None:
+        """How the coding would store elements without a codebook; None where it cannot.
+
+        values : the distinct elements but zero, ascending; None where they are too many for a codebook
+        Runs anywhere, for one tensor alone.
+        """
+        return None
+
+    def survey(self, matrix: SymbolMatrix, freedom: Freedom, threads: int = 1) -> Any:
+        """What the coding has to know to propose itself, if it has a codebook; None where it cannot pay.
+
+        Runs anywhere, for one tensor alone: all costly work belongs here. The result can be pickled.
+        """
+        return None
+
+    def propose(
+        self, survey: Any, tensor: TensorInfo, number: int, resources: Resources, freedom: Freedom
+    ) -> Proposal | None:
+        """How the coding would store a tensor, after what its `survey` gave, with codebook `number`.
+
+        resources : codebooks of the file; tables and bitmaps of the tensors before
+        Runs tensor by tensor in the order of the file.
+        """
+        return None
+
+    def number_resources(self, params: P, resources: Resources) -> None:
+        """Give the new tables and bitmaps of a record their numbers."""
+        return None
+
+    def encode(self, params: P, tensor: Loadable, threads: int = 1) -> tuple[P, bytes | Summary]:
+        """The payload, and the parameters with what was left open until now. Runs anywhere, for one tensor alone."""
+        ...
+
+    def pieces(self, params: P, tensor: Loadable) -> Iterator[memoryview]:
+        """A payload of which `encode` gave the summary, piece by piece."""
+        payload = self.encode(params, tensor)[1]
+        assert isinstance(payload, bytes)
+        yield memoryview(payload)
+
+    def write(self, params: P, resources: Resources) -> bytes:
+        """Parameters -> index bytes: the inverse of `parse`. New bitmaps are numbered."""
+        ...
+
+
+class Placeholder(Coding[None]):
+    """A coding whose records hold no tensor that could be parsed, decoded or chosen. Its methods raise."""
+
+    profiles = frozenset()
+
+    def parse(self, cursor: Cursor, tensor: TensorInfo, resources: Resources) -> None:
+        raise self.error()
+
+    def decode(
+        self, params: None, tensor: TensorInfo, payload: Payload, threads: int = 1, out: Bits | None = None
+    ) -> Decoded:
+        raise self.error()
+
+    def encode(self, params: None, tensor: Loadable, threads: int = 1) -> tuple[None, bytes]:
+        raise self.error()
+
+    def write(self, params: None, resources: Resources) -> bytes:
+        raise self.error()
+
+    def error(self) -> UnknownCodingError:
+        """For a tensor that is asked for."""
+        return UnknownCodingError(f"coding {self.id} ({self.name}) stores no tensor")

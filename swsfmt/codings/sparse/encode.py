@@ -1,0 +1,55 @@
+"""Matrices of codebook symbols -> sparse payloads."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+from bitarray import bitarray
+
+from ...entropy import kernels
+from ...entropy.bits import BitWriter
+from ...parallel import MOST_THREADS, in_order
+from ..base import Symbols
+from ..chunks import width_of
+from ..streams import StreamKind
+from .entries import Entries, line_counts, read_entries, whole_chunks
+from .params import Params, chunk_rows
+
+
+def encode(params: Params, symbols: Symbols, threads: int = 1) -> tuple[Params, bytes]:
+    """The payload of a matrix of codebook symbols, shape (rows, columns), and the parameters with all widths."""
+    p = params.coded
+    if p is None:
+        return params, b""
+
+    def streams(block: Entries) -> tuple[npt.NDArray[np.int64] | None, bitarray, bitarray]:
+        gaps = kernels.gap_symbols(block.gaps, p.pbits)
+        rows = chunk_rows(gaps, block.values, p) if p.chunks.code else None
+        return rows, kernels.encode_symbols(gaps, p.gaps.code), kernels.encode_symbols(block.values, p.values.code)
+
+    table, gap_bits, value_bits = [], bitarray(endian="little"), bitarray(endian="little")
+    blocks = whole_chunks(read_entries(symbols, p.matrix, p.scan, p.line_ends, threads), p.chunks.size)
+    for rows, gaps, values in in_order(streams, blocks, threads=min(threads, MOST_THREADS) if p.chunks.code else 1):
+        if rows is not None:
+            table.append(rows)
+        gap_bits.extend(gaps)
+        value_bits.extend(values)
+    writer = BitWriter()
+    if p.line_ends:
+        writer.fields(line_counts(symbols, p.matrix, p.scan), p.line_width)
+    chunks = p.chunks
+    if table:
+        rows = np.concatenate(table)
+        has_column = (True, p.values.kind != StreamKind.FIXED, True)
+        widths = tuple(width_of(rows[:, i]) if has else 0 for i, has in enumerate(has_column))
+        chunks = replace(chunks, widths=widths)
+        for fields in rows.tolist():
+            for value, width in zip(fields, widths, strict=True):
+                writer.field(value if width else 0, width)
+    writer.bits.extend(gap_bits)
+    del gap_bits
+    writer.bits.extend(value_bits)
+    del value_bits
+    return replace(params, coded=replace(p, chunks=chunks)), writer.to_bytes()

@@ -1,0 +1,112 @@
+"""Streams of symbols in records: a fixed width, a new code table, or an earlier one (spec 6.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+import numpy.typing as npt
+
+from ..entropy import kernels
+from ..entropy.bits import BitReader
+from ..entropy.code_table import cheapest_code, read_table
+from ..entropy.prefix_code import PrefixCode
+from ..errors import PayloadError
+from ..format.cursor import Cursor
+from ..format.resources import Resources
+
+# Earlier tables that are tried, so that the time for a file stays in proportion to its tensors.
+_LOOK_BACK = 64
+
+
+class StreamKind(IntEnum):
+    """How a stream of symbols is coded (spec 6.3)."""
+
+    FIXED = 0
+    NEW_TABLE = 1
+    EARLIER_TABLE = 2
+
+
+_KINDS = {int(kind): kind for kind in StreamKind}
+
+
+@dataclass(frozen=True, eq=False)
+class Stream:
+    """The code of one stream of symbols. table: number of the earlier table, for kind EARLIER_TABLE."""
+
+    kind: StreamKind
+    code: PrefixCode
+    table: int = 0
+
+
+def parse_stream_kind(cursor: Cursor, number: int) -> StreamKind:
+    """The kind of that number; raises `IndexRuleError`."""
+    if number not in _KINDS:
+        raise cursor.error(f"stream kind {number} is reserved")
+    return _KINDS[number]
+
+
+def parse_earlier(cursor: Cursor, kind: StreamKind) -> int:
+    """The number of an earlier table, where the kind has one."""
+    return cursor.varint("table number") if kind == StreamKind.EARLIER_TABLE else 0
+
+
+def read_stream(kind: StreamKind, number: int, alphabet: int, reader: BitReader, resources: Resources) -> Stream:
+    """Resolve the code of a stream; a new table is read from the packed bits and numbered."""
+    if kind == StreamKind.FIXED:
+        return Stream(kind, PrefixCode.fixed(alphabet))
+    if kind == StreamKind.NEW_TABLE:
+        total = resources.table_symbols + alphabet
+        resources.limits.check("max_table_symbols", total, "the sum of the alphabets of all code tables")
+        code = read_table(reader, alphabet)
+        resources.add_table(code)
+        return Stream(kind, code)
+    if number >= len(resources.tables):
+        raise reader.fail(f"table {number} does not exist, {len(resources.tables)} come before")
+    code = resources.tables[number]
+    if code.alphabet != alphabet:
+        raise reader.fail(f"table {number} has an alphabet of {code.alphabet}, {alphabet} is needed")
+    return Stream(kind, code, number)
+
+
+def decode_part(reader: BitReader, start: int, end: int, count: int, stream: Stream) -> npt.NDArray[np.uint16]:
+    """The symbols of some whole chunks, which lie in bits `start` to `end` - 1. Raises `PayloadError`."""
+    if end > len(reader.bits):
+        raise PayloadError("the chunk table tells of more bits than there are")
+    symbols, position = kernels.decode_symbols(reader.bits, start, count, stream.code)
+    if position != end:
+        raise PayloadError("a chunk does not end where the next one starts")
+    return symbols
+
+
+def cheapest_stream(
+    counts: npt.NDArray[np.int64], tables: Sequence[PrefixCode], huffman: bool, smooth: bool = False
+) -> tuple[Stream, int]:
+    """The cheapest code for these symbol counts, and the bits that it takes, its table or reference included.
+
+    tables : the earlier code tables of the file.
+    huffman : False allows fixed widths only.
+    """
+    fixed = PrefixCode.fixed(len(counts))
+    best = (Stream(StreamKind.FIXED, fixed), fixed.cost(counts))
+    if not huffman:
+        return best
+    code, size = cheapest_code(counts, smooth)
+    if size < best[1]:
+        best = (Stream(StreamKind.NEW_TABLE, code), size)
+    for number in range(max(0, len(tables) - _LOOK_BACK), len(tables)):
+        table = tables[number]
+        if table.alphabet == len(counts) and table.covers(counts):
+            size = 8 * (1 if number < 128 else 2 if number < 1 << 14 else 3) + table.cost(counts)
+            if size < best[1]:
+                best = (Stream(StreamKind.EARLIER_TABLE, table, number), size)
+    return best
+
+
+def number_tables(streams: Sequence[Stream], resources: Resources) -> None:
+    """Give the new tables of a record their numbers."""
+    for stream in streams:
+        if stream.kind == StreamKind.NEW_TABLE:
+            resources.add_table(stream.code)

@@ -1,0 +1,109 @@
+"""The records of the index: one class that is read, one that is written (spec section 4)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
+
+from ..tensor import TensorInfo
+from .codebook import Codebook
+from .cursor import Cursor
+from .resources import Resources
+from .sections import Span
+
+MAX_INLINE = 255
+"""Payloads of at most so many bytes lie in the index."""
+
+
+class IndexCoding(Protocol):
+    """What the index has to know of a coding: `swsfmt.codings.base.Coding` is one.
+
+    id : int, in the registry
+    is_known : False for one that only says that it is not known
+    is_reference : whether its record is another tensor's and has no dtype and shape of its own
+    """
+
+    @property
+    def id(self) -> int: ...
+
+    @property
+    def is_known(self) -> bool: ...
+
+    @property
+    def is_reference(self) -> bool: ...
+
+    def parse(self, cursor: Cursor, tensor: TensorInfo, resources: Resources) -> Any:
+        """The parameters of a record."""
+
+    def write(self, params: Any, resources: Resources) -> bytes:
+        """The inverse of `parse`."""
+
+    def payload_length(self, params: Any, tensor: TensorInfo) -> int | None:
+        """Size of the payload in bytes; None where the record holds it."""
+
+
+C = TypeVar("C", bound=IndexCoding)
+
+
+@dataclass(eq=False, slots=True)
+class Record(Generic[C]):
+    """One tensor of the index.
+
+    name : str
+    coding : of its elements
+    info : TensorInfo or None (None for a reference, and for a dtype that only a later version knows)
+    params : the coding's parameters; None for a reference and for an unknown coding
+    payload_length : int, in bytes
+    offset : int, of the payload in the file
+    crc : int or None (None where the payload lies in the index or is empty)
+    inline : bytes or None, the payload where it lies in the index
+    target : int or None, the number of the record that a reference stands for
+    """
+
+    name: str
+    coding: C
+    info: TensorInfo | None
+    params: Any
+    payload_length: int = 0
+    offset: int = 0
+    crc: int | None = None
+    inline: bytes | None = None
+    target: int | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Layout(Generic[C]):
+    """All that the prefix says. spans : where the bits of the prefix go, if that was asked for."""
+
+    version: tuple[int, int]
+    metadata: dict[str, str]
+    codebooks: list[Codebook]
+    records: list[Record[C]]
+    prefix_length: int
+    file_length: int
+    spans: list[Span]
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What the index says of a payload above `MAX_INLINE`: its length in bytes and its CRC-32."""
+
+    length: int
+    crc: int
+
+
+@dataclass(frozen=True, eq=False)
+class Draft(Generic[C]):
+    """A record to be written: what `Record` has, with its payload, or the summary of one that is kept elsewhere."""
+
+    name: str
+    coding: C
+    info: TensorInfo | None
+    params: Any
+    payload: bytes | Summary = b""
+    target: int | None = None
+
+    @property
+    def payload_length(self) -> int:
+        """In bytes."""
+        return self.payload.length if isinstance(self.payload, Summary) else len(self.payload)

@@ -1,0 +1,61 @@
+"""What records refer to by number, in the order of the index: codebooks, code tables, bitmaps (spec 3 to 6)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from ..dtypes import DType
+from ..entropy.bitmap import Live
+from ..entropy.prefix_code import PrefixCode
+from ..limits import DEFAULT_LIMITS, Limits
+from .codebook import Codebook
+from .cursor import Cursor
+from .sections import Section, Span
+
+
+@dataclass
+class Resources:
+    """The codebooks of a file, and the tables and bitmaps of the records so far.
+
+    spans : where the bits of the record that is parsed go; None where nobody asks
+    """
+
+    codebooks: list[Codebook] = field(default_factory=list)
+    tables: list[PrefixCode] = field(default_factory=list)
+    bitmaps: list[Live] = field(default_factory=list)
+    limits: Limits = DEFAULT_LIMITS
+    spans: list[Span] | None = None
+    bitmap_bits: int = 0
+    table_symbols: int = 0
+
+    def add_table(self, code: PrefixCode) -> None:
+        """Number a new code table."""
+        self.tables.append(code)
+        self.table_symbols += code.alphabet
+
+    def add_bitmap(self, live: Live) -> None:
+        """Number a new bitmap."""
+        self.bitmaps.append(live)
+        self.bitmap_bits += len(live)
+
+    def has_room(self, table_symbols: int = 0, bitmap_bits: int = 0) -> bool:
+        """Whether a writer may add tables and bitmaps of these sizes."""
+        return (
+            self.table_symbols + table_symbols <= self.limits.max_table_symbols
+            and self.bitmap_bits + bitmap_bits <= self.limits.max_bitmap_bits
+        )
+
+    def codebook(self, cursor: Cursor, dtype: DType) -> tuple[int, Codebook]:
+        """The number that comes next and the codebook of that number. Raises `IndexRuleError`."""
+        number = cursor.varint("codebook number")
+        if number >= len(self.codebooks):
+            raise cursor.error(f"codebook {number} does not exist, there are {len(self.codebooks)}")
+        book = self.codebooks[number]
+        if book.dtype != dtype:
+            raise cursor.error(f"codebook {number} holds {book.dtype.name}, the tensor is {dtype.name}")
+        return number, book
+
+    def span(self, section: Section, start: int, end: int) -> None:
+        """Bits `start` to `end` of the file belong to `section`."""
+        if self.spans is not None and end > start:
+            self.spans.append(Span(section, start, end))

@@ -1,0 +1,55 @@
+"""`inspect` and `verify`: what is in a file, where every byte of it went, and whether it is whole."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from .codings import Coding
+from .codings.base import Decoded
+from .limits import DEFAULT_LIMITS, Limits
+from .read import report as reports
+from .read.reader import Reader
+from .read.report import Account, Report
+from .read.source import File
+from .tensor import TensorInfo
+
+
+def inspect(file: File, *, threads: int | None = None, limits: Limits = DEFAULT_LIMITS) -> Report:
+    """Account for every byte of a file. Decodes every tensor to do so, one at a time.
+
+    threads : for decoding the chunks of large tensors; None for as many as there are processors.
+    Raises `FormatError` for a damaged file. A tensor with an unknown coding is listed, its payload counted as raw.
+    """
+    with Reader.open(file, limits) as reader:
+        return report(reader, threads=threads)
+
+
+def verify(file: File, *, threads: int | None = None, limits: Limits = DEFAULT_LIMITS) -> Report:
+    """Check every checksum and decode everything; return the same report as `inspect`.
+
+    threads : as for `inspect`
+    Raises `FormatError` for a damaged file and `UnknownCodingError` for a tensor that cannot be checked.
+    """
+    with Reader.open(file, limits) as reader:
+        return verified(reader, threads=threads)
+
+
+def verified(reader: Reader, *, threads: int | None = None) -> Report:
+    """What `verify` does, with a reader that is open."""
+    for record in reader.records:
+        if not record.coding.is_known:
+            reader.decode(record)
+    return report(reader, threads=threads)
+
+
+def report(reader: Reader, known: Mapping[str, Account] | None = None, *, threads: int | None = None) -> Report:
+    """The report on an open file. known : the accounts of tensors that need not be decoded again, by name."""
+    return reports.report(reader, known, threads, savings=saved_bytes)
+
+
+def saved_bytes(coding: Coding[Any], params: Any, tensor: TensorInfo, decoded: Decoded, payload_length: int) -> int:
+    """What the write side says of it; who has no file with slow codings does not import it."""
+    from .write import savings
+
+    return savings.saved_bytes(coding, params, tensor, decoded, payload_length)
