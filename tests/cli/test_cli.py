@@ -13,29 +13,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from click.testing import CliRunner, Result
-from sws.cli import main
+from command import one_line, process, run
 
 import swsfmt
 from swsfmt.entropy import adaptive, kernels
 
 COMMANDS = ("encode", "decode", "inspect", "verify")
-
-
-def run(*args: Any, **kwargs: Any) -> Result:
-    return CliRunner().invoke(main, [str(a) for a in args], **kwargs)
-
-
-def process(*args: Any, **kwargs: Any) -> subprocess.CompletedProcess[bytes]:
-    return subprocess.run([sys.executable, *map(str, args)], capture_output=True, timeout=120, **kwargs)
-
-
-def one_line(result: Result) -> str:
-    """The error, which is one line on stderr with nothing on stdout and no traceback."""
-    assert result.stdout == ""
-    assert result.stderr.startswith("sws: error: ")
-    assert result.stderr.count("\n") == 1, result.stderr
-    return result.stderr
 
 
 @pytest.fixture

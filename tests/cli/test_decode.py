@@ -14,8 +14,8 @@ import safetensors
 import safetensors.numpy
 import safetensors.torch
 import torch
-from click.testing import CliRunner, Result
-from sws.cli import main
+from command import fails, run
+from tensors import same
 
 import swsfmt
 import swsfmt.dtypes
@@ -28,25 +28,6 @@ from swsfmt.read.reader import Reader
 
 Tensors = dict[str, torch.Tensor]
 METADATA = {"format": "pt", "note": "é\n", "a": "", "z": "4", "m": "5"}
-
-
-def run(*args: Any, **kwargs: Any) -> Result:
-    return CliRunner().invoke(main, [str(a) for a in args], **kwargs)
-
-
-def fails(*args: Any, code: int = 1, **kwargs: Any) -> str:
-    result = run(*args, **kwargs)
-    assert result.exit_code == code, result.output
-    assert result.stdout == ""
-    assert result.stderr.startswith("sws: error: ")
-    assert result.stderr.count("\n") == 1, result.stderr
-    return result.stderr
-
-
-def same(a: torch.Tensor, b: torch.Tensor) -> bool:
-    if a.dtype != b.dtype or a.shape != b.shape:
-        return False
-    return a.contiguous().reshape(-1).view(torch.uint8).equal(b.contiguous().reshape(-1).view(torch.uint8))
 
 
 def of_dtype(dtype: torch.dtype) -> torch.Tensor:
@@ -228,7 +209,7 @@ def mixed() -> Tensors:
 
 @pytest.mark.parametrize("model", ["digits_cnn", "mixed"])
 def test_encode_decode_encode_is_the_same_file(model: str, tmp_path: Path) -> None:
-    source = Path(__file__).parent.parent / "examples" / "digits_cnn.pt"
+    source = Path(__file__).parents[2] / "examples" / "digits_cnn.pt"
     if model == "mixed":
         source = tmp_path / "mixed.pt"
         torch.save(mixed(), source)

@@ -14,33 +14,14 @@ import numpy as np
 import pytest
 import safetensors.torch
 import torch
-from click.testing import CliRunner, Result
-from sws.cli import main
+from command import fails, run
+from tensors import saved
 
 import swsfmt
 import swsfmt.torch
 import swsfmt.write.file
 
 Tensors = dict[str, torch.Tensor]
-
-
-def run(*args: Any, **kwargs: Any) -> Result:
-    return CliRunner().invoke(main, [str(a) for a in args], **kwargs)
-
-
-def fails(*args: Any, code: int = 1, **kwargs: Any) -> str:
-    """The message of a run that fails with one line."""
-    result = run(*args, **kwargs)
-    assert result.exit_code == code, result.output
-    assert result.stdout == ""
-    assert result.stderr.startswith("sws: error: ")
-    assert result.stderr.count("\n") == 1, result.stderr
-    return result.stderr
-
-
-def saved(value: Any, path: Path, **kwargs: Any) -> Path:
-    torch.save(value, path, **kwargs)
-    return path
 
 
 @pytest.fixture

@@ -9,39 +9,14 @@ from typing import Any
 import pytest
 import safetensors.torch
 import torch
-from click.testing import CliRunner, Result
-from sws.cli import main
+from command import fails, run
+from tensors import same, saved
 
 import swsfmt
 import swsfmt.torch
 import swsfmt.write.file
 
 Tensors = dict[str, torch.Tensor]
-
-
-def run(*args: Any, **kwargs: Any) -> Result:
-    return CliRunner().invoke(main, [str(a) for a in args], **kwargs)
-
-
-def fails(*args: Any, code: int = 1, **kwargs: Any) -> str:
-    """The message of a run that fails with one line."""
-    result = run(*args, **kwargs)
-    assert result.exit_code == code, result.output
-    assert result.stdout == ""
-    assert result.stderr.startswith("sws: error: ")
-    assert result.stderr.count("\n") == 1, result.stderr
-    return result.stderr
-
-
-def saved(value: Any, path: Path, **kwargs: Any) -> Path:
-    torch.save(value, path, **kwargs)
-    return path
-
-
-def same(a: torch.Tensor, b: torch.Tensor) -> bool:
-    if a.dtype != b.dtype or a.shape != b.shape:
-        return False
-    return a.contiguous().reshape(-1).view(torch.uint8).equal(b.contiguous().reshape(-1).view(torch.uint8))
 
 
 def sharded(folder: Path, weight_map: dict[str, Any], shards: dict[str, Tensors]) -> Path:

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 import safetensors.numpy
 import torch
-from click.testing import CliRunner, Result
+from click.testing import CliRunner
+from command import fails, run
 from sws.cli import main
 from sws.cli.console import escape
 
@@ -23,19 +24,6 @@ from swsfmt.format.sections import Section
 
 HOSTILE = "evil\x1b[2J\r\n[red]x[/red]\x9b\u202e\u200b"
 ESCAPED = "evil\\x1b[2J\\r\\n[red]x[/red]\\x9b\\u202e\\u200b"
-
-
-def run(*args: Any, **kwargs: Any) -> Result:
-    return CliRunner().invoke(main, [str(a) for a in args], **kwargs)
-
-
-def fails(*args: Any, code: int = 1, **kwargs: Any) -> str:
-    result = run(*args, **kwargs)
-    assert result.exit_code == code, result.output
-    assert result.stdout == ""
-    assert result.stderr.startswith("sws: error: ")
-    assert result.stderr.count("\n") == 1, result.stderr
-    return result.stderr
 
 
 @pytest.fixture

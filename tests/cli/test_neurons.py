@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
-from click.testing import CliRunner, Result
-from sws.cli import main
+from command import run
 from torch import nn
 
 import swsfmt
@@ -40,10 +38,6 @@ def network() -> Network:
         model.fc1.weight[dead] = 0
         model.fc2.weight[:, dead] = 0
     return model
-
-
-def run(*args: Any) -> Result:
-    return CliRunner().invoke(main, [str(arg) for arg in args])
 
 
 @pytest.mark.parametrize("profile", ["fast", "small"])

@@ -9,29 +9,33 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from command import run
 
 import swsfmt
 
 pytest.importorskip("pty", reason="no pseudo-terminals here")
 
-# Every tensor and record takes a while, and the bar comes at once, or never.
-SLOW = """
-import sys, time
+# A bar without delay is there before the first step, and every step is drawn: nothing depends on the time.
+PROGRAM = """
+import sys, threading
 import sws.cli
-import sws.cli.progress, swsfmt.read.reader, swsfmt.write.examine, sws.cli.checkpoints
+import sws.cli.progress
 sws.cli.progress._DELAY = {delay}
-def slowly(function):
-    def slow(*args, **kwargs):
-        time.sleep(0.3)
-        return function(*args, **kwargs)
-    return slow
-swsfmt.read.reader.Reader.decode = slowly(swsfmt.read.reader.Reader.decode)
-swsfmt.write.examine.write = slowly(swsfmt.write.examine.write)
-sws.cli.checkpoints.Input.read = slowly(sws.cli.checkpoints.Input.read)
+class Timer(threading.Timer):
+    def start(self):
+        if self.interval:
+            return super().start()
+        from rich.progress import Progress
+        def update_and_draw(self, *args, _update=Progress.update, **kwargs):
+            _update(self, *args, **kwargs)
+            self.refresh()
+        Progress.update = update_and_draw
+        self.function(*self.args)
+threading.Timer = Timer
 try:
     sws.cli.main(sys.argv[1:])
 finally:
-    print("rich" in sys.modules, file=open({told!r}, "w"))
+    print("rich" in sys.modules, file=open({imported!r}, "w"))
 """
 
 
@@ -45,8 +49,8 @@ def sws(tmp_path: Path) -> Path:
 def on_terminal(*args: str | Path, folder: Path, delay: float = 0.0, stdout_too: bool = False) -> tuple[str, int, bool]:
     """What stderr, a terminal, is sent; the exit code; whether rich was imported."""
     master, slave = os.openpty()
-    told = folder / "told"
-    code = SLOW.format(delay=delay, told=str(told))
+    imported = folder / "imported"
+    code = PROGRAM.format(delay=delay, imported=str(imported))
     env = {**os.environ, "TERM": "xterm", "COLUMNS": "80"}
     with (folder / "stdout").open("wb") as file:
         stdout = slave if stdout_too else file
@@ -59,7 +63,7 @@ def on_terminal(*args: str | Path, folder: Path, delay: float = 0.0, stdout_too:
     except OSError:  # Linux tells the end of a terminal like this
         pass
     os.close(master)
-    return sent.decode(), process.wait(60), told.read_text() == "True\n"
+    return sent.decode(), process.wait(60), imported.read_text() == "True\n"
 
 
 @pytest.mark.parametrize(
@@ -74,7 +78,7 @@ def on_terminal(*args: str | Path, folder: Path, delay: float = 0.0, stdout_too:
 )
 def test_bar_on_a_terminal(args: tuple[str, ...], what: str, sws: Path, tmp_path: Path) -> None:
     if args[0] == "encode":
-        subprocess.run([sys.executable, "-m", "sws", "decode", sws], check=True, capture_output=True)
+        assert run("decode", sws).exit_code == 0
     command, *rest = args
     rest = [str(tmp_path / part) if part == "out.pt" else part for part in rest]
     file = sws.with_suffix(".safetensors") if command == "encode" else sws
@@ -98,11 +102,11 @@ def test_quick_work_has_no_bar(sws: Path, tmp_path: Path) -> None:
 
 
 def test_no_bar_where_stderr_is_no_terminal(sws: Path, tmp_path: Path) -> None:
-    code = SLOW.format(delay=0.0, told=str(tmp_path / "told"))
+    code = PROGRAM.format(delay=0.0, imported=str(tmp_path / "imported"))
     done = subprocess.run([sys.executable, "-c", code, "decode", str(sws)], capture_output=True, timeout=60)
     assert done.returncode == 0
     assert done.stderr == b""
-    assert (tmp_path / "told").read_text() == "False\n"
+    assert (tmp_path / "imported").read_text() == "False\n"
 
 
 def test_json_has_a_bar_only_where_stdout_is_a_terminal_too(sws: Path, tmp_path: Path) -> None:
@@ -126,7 +130,7 @@ def test_an_error_takes_the_bar_away(sws: Path, tmp_path: Path) -> None:
 
 
 def test_verify_against_counts_both_passes(sws: Path, tmp_path: Path) -> None:
-    subprocess.run([sys.executable, "-m", "sws", "decode", sws], check=True, capture_output=True)
+    assert run("decode", sws).exit_code == 0
     sent, code, _ = on_terminal("verify", sws, "--against", sws.with_suffix(".safetensors"), folder=tmp_path)
     assert code == 0, sent
     assert all(f"{percent}%" in sent for percent in (17, 50, 83))

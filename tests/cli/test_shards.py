@@ -9,27 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 import safetensors.numpy
-from click.testing import CliRunner, Result
-from sws.cli import main, safetensors_files
+from command import fails, run
+from sws.cli import safetensors_files
 from sws.cli.shards import Size
 
 import swsfmt
 
 METADATA = {"format": "np", "note": "é"}
-
-
-def run(*args: Any, **kwargs: Any) -> Result:
-    return CliRunner().invoke(main, [str(a) for a in args], **kwargs)
-
-
-def fails(*args: Any, code: int = 1) -> str:
-    """The message of a run that fails with one line."""
-    result = run(*args)
-    assert result.exit_code == code, result.output
-    assert result.stdout == ""
-    assert result.stderr.startswith("sws: error: ")
-    assert result.stderr.count("\n") == 1, result.stderr
-    return result.stderr
 
 
 def arrays() -> dict[str, np.ndarray[Any, Any]]:

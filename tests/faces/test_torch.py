@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from tensors import same
 from torch import nn
 
 import swsfmt
@@ -34,18 +35,6 @@ DTYPES = [
 DTYPES += [getattr(torch, name) for name in ("float8_e8m0fnu", "float4_e2m1fn_x2") if hasattr(torch, name)]
 
 
-def raw(tensor: torch.Tensor) -> bytes:
-    """The elements as bytes in C order, conjugation and negation resolved."""
-    plain = tensor.detach().resolve_conj().resolve_neg().contiguous().reshape(-1)
-    return plain.view(torch.uint8).numpy().tobytes() if plain.numel() else b""
-
-
-def same(found: torch.Tensor, expected: torch.Tensor) -> None:
-    assert found.dtype == expected.dtype
-    assert found.shape == expected.shape
-    assert raw(found) == raw(expected)
-
-
 def round_trip(tensors: Tensors, **options: Any) -> dict[str, torch.Tensor]:
     data = sws.save(tensors, **options)
     assert sws.save(tensors, **options) == data
@@ -53,7 +42,7 @@ def round_trip(tensors: Tensors, **options: Any) -> dict[str, torch.Tensor]:
     loaded = sws.load(data)
     assert list(loaded) == list(tensors)
     for name, tensor in tensors.items():
-        same(loaded[name], tensor)
+        assert same(loaded[name], tensor)
         assert type(loaded[name]) is torch.Tensor
         assert loaded[name].is_contiguous()
         assert not loaded[name].requires_grad
@@ -125,8 +114,8 @@ def test_loaded_tensors_are_writable_and_own_their_memory() -> None:
     data = sws.save({"a": base(), "b": base() + 1})
     first, second = sws.load(data), sws.load(data)
     first["a"].zero_()
-    same(second["a"], base())
-    same(sws.load(data)["a"], base())
+    assert same(second["a"], base())
+    assert same(sws.load(data)["a"], base())
 
 
 # ---- ties ------------------------------------------------------------------------------------------------------------
@@ -160,7 +149,7 @@ def test_what_overlaps_is_not_tied() -> None:
     loaded = round_trip(tensors)
     assert len({t.data_ptr() for t in loaded.values()}) == len(tensors)
     loaded["a"].zero_()
-    same(loaded["rows"], tensor[1:])
+    assert same(loaded["rows"], tensor[1:])
 
 
 def test_conjugated_and_plain_are_not_tied() -> None:
@@ -211,7 +200,7 @@ def test_model_round_trip_with_a_tie(tmp_path: Path) -> None:
     sws.save_model(model, tmp_path / "m.sws", metadata={"epoch": "3"})
     assert sws.load_model(other, tmp_path / "m.sws") == ([], [])
     for name, tensor in model.state_dict().items():
-        same(other.state_dict()[name], tensor)
+        assert same(other.state_dict()[name], tensor)
     assert other.head.weight is other.embed.weight
     loaded = sws.load_file(tmp_path / "m.sws")
     assert list(loaded) == list(model.state_dict())
@@ -242,13 +231,13 @@ def test_ordered_dict_with_metadata_of_state_dict() -> None:
 def test_files_and_slices(tmp_path: Path) -> None:
     path = tmp_path / "t.sws"
     sws.save_file({"a": base(), "b": base().bfloat16()}, path)
-    same(sws.load_file(str(path))["b"], base().bfloat16())
+    assert same(sws.load_file(str(path))["b"], base().bfloat16())
     with sws.safe_open(path) as file:
         assert file.keys() == ["a", "b"]
-        same(file.get_tensor("a"), base())
+        assert same(file.get_tensor("a"), base())
         part = file.get_slice("b")
         assert (part.get_shape(), part.get_dtype()) == ([4, 6], "BF16")
-        same(part[1:3, ::2], base().bfloat16()[1:3, ::2])
+        assert same(part[1:3, ::2], base().bfloat16()[1:3, ::2])
         with pytest.raises(swsfmt.TensorNotFoundError):
             file.get_slice("c")
 
@@ -331,8 +320,8 @@ def test_narrow_floats_with_flushed_denormals() -> None:
         loaded = sws.load(data)
     finally:
         torch.set_flush_denormal(False)
-    same(loaded["narrow"], expected)
-    same(loaded["codebook"], brain)
+    assert same(loaded["narrow"], expected)
+    assert same(loaded["codebook"], brain)
 
 
 @pytest.mark.parametrize("module", ["swsfmt", "swsfmt.read.reader", "swsfmt.read.report", "swsfmt.numpy"])

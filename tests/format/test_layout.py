@@ -45,7 +45,7 @@ from swsfmt.format.sections import Section, Span, fill
 from swsfmt.read.reader import Reader
 from swsfmt.tensor import TensorInfo
 
-SPEC = Path(__file__).resolve().parent.parent / "spec" / "sws-1.0.md"
+SPEC = Path(__file__).resolve().parents[2] / "spec" / "sws-1.0.md"
 
 # ---- varints and strings ---------------------------------------------------------------------------------------------
 

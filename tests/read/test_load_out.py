@@ -17,7 +17,7 @@ from swsfmt.read.reader import Reader
 
 pytestmark = pytest.mark.usefixtures("each_kernel")
 
-VALID = Path(__file__).resolve().parent.parent / "spec" / "vectors" / "valid"
+VALID = Path(__file__).resolve().parents[2] / "spec" / "vectors" / "valid"
 VECTORS = sorted(json.loads((VALID / "manifest.json").read_text(encoding="utf-8")))
 
 

@@ -1,7 +1,7 @@
 """A fuzz target: any bytes give tensors or an `SwsError`, the same with the kernels in C and with those in Python.
 
-    python tests/fuzz/fuzz_reader.py --seconds 60 [--seed N]      mutations of the vectors of the specification
-    python tests/fuzz/fuzz_reader.py --atheris [CORPUS ...]       under atheris, where it is installed
+    python tests/spec/fuzz_reader.py --seconds 60 [--seed N]      mutations of the vectors of the specification
+    python tests/spec/fuzz_reader.py --atheris [CORPUS ...]       under atheris, where it is installed
 
 `make fuzz` runs it on kernels built with the address and undefined-behaviour sanitizers. Checksums are taken for right,
 so that mutations get past them.

@@ -13,7 +13,7 @@ from swsfmt.entropy import kernels
 
 
 def _load() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("fuzz_reader", Path(__file__).parent / "fuzz" / "fuzz_reader.py")
+    spec = importlib.util.spec_from_file_location("fuzz_reader", Path(__file__).parent / "fuzz_reader.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)

@@ -30,7 +30,7 @@ from swsfmt.entropy.bitmap import Form, Live
 from swsfmt.format.index import Layout, parse_header
 from swsfmt.read.reader import Reader
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 VECTORS = sorted((ROOT / "spec" / "vectors" / "valid").glob("*.sws"))
 MODULES = ("kaitai-struct-compiler", "yaml")
 
@@ -45,11 +45,11 @@ def parse(tmp_path_factory: pytest.TempPathFactory) -> Parse:
     node = shutil.which("node")
     if node is None:
         pytest.skip("node is not installed: it runs the Kaitai Struct compiler")
-    missing = [name for name in MODULES if not (ROOT / "node_modules" / name).is_dir()]
+    missing = [name for name in MODULES if not (ROOT / "spec" / "node_modules" / name).is_dir()]
     if missing:
-        pytest.skip(f"node_modules lacks {', '.join(missing)}: run `npm ci`")
+        pytest.skip(f"node_modules lacks {', '.join(missing)}: run `npm ci` in spec/")
     folder = tmp_path_factory.mktemp("kaitai")
-    command = [node, "scripts/compile_ksy.js", "spec/sws.ksy", str(folder)]
+    command = [node, "spec/compile_ksy.js", "spec/sws.ksy", str(folder)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     spec = importlib.util.spec_from_file_location("kaitai_sws", folder / "sws.py")

@@ -18,7 +18,7 @@ from swsfmt.read.reader import Reader
 
 pytestmark = pytest.mark.usefixtures("each_kernel")
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 VALID = ROOT / "spec" / "vectors" / "valid"
 INVALID = ROOT / "spec" / "vectors" / "invalid"
 VALID_MANIFEST: dict[str, Any] = json.loads((VALID / "manifest.json").read_text(encoding="utf-8"))

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from conftest import data_folder
+from data import data_folder
 from sws.cli import main
 
 import swsfmt
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 ZOO = ROOT / "zoo"
 RUNS: list[dict[str, Any]] = json.loads((ZOO / "runs.json").read_text(encoding="utf-8"))
 FILES = [run for run in RUNS if run["seed"] == 1]

@@ -8,7 +8,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from conftest import data_folder
+from data import data_folder
 
 from sws.estimate import customary_estimate
 

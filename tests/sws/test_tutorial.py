@@ -14,7 +14,7 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOK = ROOT / "examples" / "tutorial.ipynb"
 TUTORIAL = Path(os.environ.get("SWS_TUTORIAL") or ROOT.parent / "shared" / "seed_tutorial.txt")
 MNIST = Path(os.environ.get("SWS_DATA") or ROOT.parent / "shared" / "data") / "mnist"

@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 import safetensors.numpy
 import torch
-from click.testing import CliRunner, Result
-from sws.cli import checkpoints, main, safetensors_files
+from command import run
+from sws.cli import checkpoints, safetensors_files
 
 import swsfmt
 import swsfmt.torch
@@ -28,10 +28,6 @@ from swsfmt.write import executors
 from swsfmt.write.file import encode, encode_file
 
 Arrays = dict[str, np.ndarray[Any, Any]]
-
-
-def run(*args: Any, **kwargs: Any) -> Result:
-    return CliRunner().invoke(main, [str(a) for a in args], **kwargs)
 
 
 def make_arrays() -> Arrays:

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
-// Compiles a Kaitai Struct description to Python: node scripts/compile_ksy.js spec/sws.ksy OUTDIR
-// Needs `npm ci` once in the repository root.
+// Compiles a Kaitai Struct description to Python: node spec/compile_ksy.js spec/sws.ksy OUTDIR
+// Needs `npm ci` once in spec/.
 "use strict";
 
 const fs = require("node:fs");
@@ -10,7 +10,7 @@ const YAML = require("yaml");
 
 async function main(args) {
   if (args.length !== 2) {
-    console.error("usage: node scripts/compile_ksy.js FILE.ksy OUTDIR");
+    console.error("usage: node spec/compile_ksy.js FILE.ksy OUTDIR");
     return 2;
   }
   const [source, folder] = args;
