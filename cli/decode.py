@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from swsfmt import Limits
-from swsfmt.read.report import report
+from swsfmt.read.report import Account, report
 
 from . import console, files, options, progress, safetensors_files, shards, torch_files
 from .errors import about
@@ -50,11 +50,11 @@ def decode(
     source = files.sws_source(file)
     threads = threads or os.cpu_count() or 1
     told: dict[str, Any] = {}
+    accounts: dict[str, Account] = {}
     with (
         about(files.shown(file)),
         progress.bar("decoding", as_json=as_json) as step,
-        # The report is on decoded tensors; they are not decoded a second time for it.
-        progress.open_reader(source, limits, step, keep=as_json) as reader,
+        progress.open_reader(source, limits, step, accounts=accounts if as_json else None) as reader,
     ):
         if max_shard_size is not None:
             cut = shards.cut(reader, Path(target), max_shard_size)
@@ -67,7 +67,7 @@ def decode(
             written = torch_files.write(reader, threads, target)
         else:
             written = files.write(target, safetensors_files.pieces(reader, reader.keys(), threads))
-        facts = report(reader, reader.accounts).to_json() if as_json else {}
+        facts = report(reader, accounts).to_json() if as_json else {}
         size, tensors, metadata = reader.source.size, len(reader.records), reader.metadata
     if metadata and _is_torch(target):
         console.line(

@@ -38,10 +38,8 @@ def verify(file: str, against: str | None, key: str | None, threads: int | None,
     with (
         progress.bar("verifying", as_json=as_json) as step,
         about(files.shown(file)),
-        progress.open_reader(source, limits, step) as reader,
+        progress.open_reader(source, limits, step, every_name_again=against is not None) as reader,
     ):
-        if against is not None:
-            reader.total += len(reader.records)
         found = _verified(reader, threads)
         size = os.stat(source).st_size if isinstance(source, str) and os.path.exists(source) else found.file_bytes
         if size != found.file_bytes:

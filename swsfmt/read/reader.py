@@ -25,16 +25,23 @@ _FIRST_READ = 1 << 16
 # A shorter payload has its checksum before a thread has started.
 _MUCH = 1 << 20
 
+OnDecode = Callable[[Record, Decoded], None]
+"""Takes what has just been decoded, and the record that it is of."""
+
 
 class Reader:
     """An open .sws file whose header and index have been checked. Payloads are read when asked for.
 
+    on_decode : is called after each record that has been decoded whole, in the thread that did it.
     Raises `FormatError` for a file that is not valid, `LimitError` for one that is too large, `OSError` as `open` does.
     """
 
-    def __init__(self, source: Source, limits: Limits = DEFAULT_LIMITS) -> None:
+    def __init__(
+        self, source: Source, limits: Limits = DEFAULT_LIMITS, *, on_decode: OnDecode | None = None
+    ) -> None:
         self.source = source
         self.limits = limits
+        self._on_decode = on_decode
         self._closed = False
         try:
             self.layout: Layout = self._read_prefix()
@@ -45,9 +52,9 @@ class Reader:
         self._numbers = {record.name: i for i, record in enumerate(self.layout.records)}
 
     @classmethod
-    def open(cls, file: File, limits: Limits = DEFAULT_LIMITS) -> Reader:
+    def open(cls, file: File, limits: Limits = DEFAULT_LIMITS, *, on_decode: OnDecode | None = None) -> Reader:
         """Open a path, a URL that fsspec knows, or a file that is in memory."""
-        return cls(open_source(file), limits)
+        return cls(open_source(file), limits, on_decode=on_decode)
 
     def _read_prefix(self) -> Layout:
         size = self.source.size
@@ -144,7 +151,10 @@ class Reader:
             raise
         base = 8 * record.offset
         spans = [Span(span.section, base + span.start, base + span.end) for span in found.spans]
-        return found._replace(spans=spans)
+        found = found._replace(spans=spans)
+        if self._on_decode is not None:
+            self._on_decode(record, found)
+        return found
 
     def payload(self, record: Record) -> Payload:
         """The bytes of a payload, its CRC-32 checked."""
