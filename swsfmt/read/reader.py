@@ -36,9 +36,7 @@ class Reader:
     Raises `FormatError` for a file that is not valid, `LimitError` for one that is too large, `OSError` as `open` does.
     """
 
-    def __init__(
-        self, source: Source, limits: Limits = DEFAULT_LIMITS, *, on_decode: OnDecode | None = None
-    ) -> None:
+    def __init__(self, source: Source, limits: Limits = DEFAULT_LIMITS, *, on_decode: OnDecode | None = None) -> None:
         self.source = source
         self.limits = limits
         self._on_decode = on_decode
