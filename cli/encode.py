@@ -9,10 +9,8 @@ import click
 
 from swsfmt import Limits
 from swsfmt.codings.sparse.params import MAX_PBITS
-from swsfmt.format.index import parse_prefix
-from swsfmt.limits import DEFAULT_LIMITS
 from swsfmt.read.report import report
-from swsfmt.write.file import EncodedFile, encode_file
+from swsfmt.write.file import encode_file
 from swsfmt.write.options import Options
 
 from . import cluster, console, files, options, progress
@@ -87,7 +85,7 @@ def encode(
             )
             size = files.write(target, encoded.pieces())
     name = files.shown(target, "stdout")
-    needed = _needed_limits(encoded)
+    needed = encoded.needed_limits()
     if needed:
         settings = " ".join(f"--limit {limit}={value}" for limit, value in needed.items())
         console.line(f"sws: warning: {name} is larger than readers accept; they need {settings}", err=True)
@@ -115,22 +113,3 @@ def _report(file: str) -> dict[str, Any]:
     largest = Limits(**{field.name: 1 << 62 for field in dataclasses.fields(Limits)})
     with progress.bar("inspecting", as_json=True) as step, progress.open_reader(file, largest, step) as reader:
         return report(reader).to_json()
-
-
-class _Measure(Limits):
-    """Accepts everything, and notes what is asked about."""
-
-    def __init__(self, found: dict[str, int]) -> None:
-        super().__init__()
-        object.__setattr__(self, "_found", found)
-
-    def check(self, name: str, value: int, what: str) -> None:
-        found: dict[str, int] = self.__dict__["_found"]
-        found[name] = max(value, found.get(name, 0))
-
-
-def _needed_limits(encoded: EncodedFile) -> dict[str, int]:
-    """The limits that a reader of this file must raise, and to what."""
-    found: dict[str, int] = {}
-    parse_prefix(encoded.prefix, encoded.size, _Measure(found))
-    return {name: value for name, value in found.items() if value > getattr(DEFAULT_LIMITS, name)}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -309,7 +308,7 @@ def test_warning_above_the_default_limits(
     output: str, pt: Path, tensors: Tensors, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     small = swsfmt.Limits(max_decoded_bytes=100, max_tensors=7)
-    monkeypatch.setattr(import_module("sws.cli.encode"), "DEFAULT_LIMITS", small)
+    monkeypatch.setattr(swsfmt.write.file, "DEFAULT_LIMITS", small)
     target = output if output == "-" else str(tmp_path / output)
     result = run("encode", pt, "-o", target)
     assert result.exit_code == 0

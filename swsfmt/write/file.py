@@ -47,6 +47,15 @@ class EncodedFile:
         self._tensors = tensors
         self.size = len(prefix) + sum(draft.payload_length for draft in self._drafts)
 
+    def needed_limits(self) -> dict[str, int]:
+        """The fields of `Limits` that a reader of this file must raise, and to what; empty where the defaults do.
+
+        What is not here is kept within the defaults by every writer (spec section 8).
+        """
+        own = [tensor for tensor in self._tensors.values() if not isinstance(tensor, Tied)]
+        needed = {"max_tensors": len(self._tensors), "max_decoded_bytes": sum(tensor.info.nbytes for tensor in own)}
+        return {name: value for name, value in needed.items() if value > getattr(DEFAULT_LIMITS, name)}
+
     def pieces(self) -> Iterator[bytes | memoryview]:
         """All of it, in order, once: each payload is forgotten when it has been handed out."""
         yield self.prefix
