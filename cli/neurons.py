@@ -24,7 +24,7 @@ def sorted_neurons(model: Checkpoint, layers: list[str], coding: Mapping[str, An
     require_torch()
     import swsfmt.torch
     from sws.neurons import check_chain, order_neurons
-    from swsfmt.torch import _converter
+    from swsfmt.torch import to_tensor
 
     names = [f"{layer}.{kind}" for layer in layers for kind in ("weight", "bias")]
     for name in names:
@@ -32,8 +32,7 @@ def sorted_neurons(model: Checkpoint, layers: list[str], coding: Mapping[str, An
             raise InputError(f"--sort-neurons needs a tensor {name!r}, and there is none")
         if isinstance(model.tensors[name], Tied):
             raise InputError(f"--sort-neurons cannot move the neurons of {name!r}, which is tied to another tensor")
-    convert = _converter("cpu")
-    state = {name: convert(model.elements(name)) for name in names}
+    state = {name: to_tensor(model.elements(name)) for name in names}
     for layer in layers:
         weight, bias = state[f"{layer}.weight"], state[f"{layer}.bias"]
         if weight.dim() < 2 or bias.shape != weight.shape[:1]:

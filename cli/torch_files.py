@@ -33,9 +33,9 @@ def write(reader: Reader, threads: int, path: str) -> int:
     """
     torch = require_torch()
     # As `swsfmt.torch.load_file` does, but that opens the file itself.
-    from swsfmt.torch import _converter
+    from swsfmt.torch import to_tensor
 
-    tensors = load_all(reader, _converter("cpu"), threads)
+    tensors = load_all(reader, to_tensor, threads)
     with replacement(path) as file:
         torch.save(tensors, file)
     return os.stat(path).st_size

@@ -431,3 +431,14 @@ def test_frameworks(tmp_path: Path) -> None:
     ):
         with pytest.raises(swsfmt.InputError, match=message):
             call()
+
+
+def test_elements_of_one_tensor_and_back() -> None:
+    weight = torch.arange(6.0).reshape(2, 3)
+    elements = sws.from_tensor(weight)
+    same(sws.to_tensor(elements), weight)
+    assert sws.to_tensor(elements, "meta").device.type == "meta"
+    assert sws.to_tensor(elements, dtype=torch.float16).dtype is torch.float16
+    # Without elements as well; and only floating-point tensors are converted.
+    assert sws.to_tensor(sws.from_tensor(weight[:0]), dtype=torch.float16).dtype is torch.float16
+    assert sws.to_tensor(sws.from_tensor(torch.arange(3)), dtype=torch.float16).dtype is torch.int64
