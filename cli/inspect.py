@@ -5,10 +5,10 @@ from __future__ import annotations
 import click
 
 from swsfmt import Limits
+from swsfmt.errors import located
 from swsfmt.read.report import report
 
 from . import console, files, options, progress
-from .errors import about
 
 
 @click.command()
@@ -21,9 +21,9 @@ def inspect(file: str, threads: int | None, limits: Limits, as_json: bool) -> No
 
     Every tensor, and where every byte of the file went. FILE.sws may be - for stdin.
     """
-    source = files.sws_source(file)
+    source = files.source(file)
     with (
-        about(files.shown(file)),
+        located(file=files.shown(file)),
         progress.bar("inspecting", as_json=as_json) as step,
         progress.open_reader(source, limits, step) as reader,
     ):

@@ -7,10 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 from swsfmt import InputError
+from swsfmt.checkpoints import Checkpoint
+from swsfmt.checkpoints.pytorch import require_torch
 from swsfmt.tensor import Tied
-
-from .checkpoints import Checkpoint
-from .torch_files import require_torch
 
 
 def sorted_neurons(model: Checkpoint, layers: list[str], coding: Mapping[str, Any]) -> Checkpoint:

@@ -7,14 +7,14 @@ import os
 import click
 import numpy as np
 
-from swsfmt import InputError, Limits, MismatchError
+from swsfmt import InputError, Limits, MismatchError, checkpoints
+from swsfmt.checkpoints import Checkpoint
+from swsfmt.errors import located
 from swsfmt.read.reader import Reader
 from swsfmt.read.report import Report, report
 from swsfmt.tensor import Elements
 
-from . import checkpoints, console, files, options, progress
-from .checkpoints import Checkpoint
-from .errors import about
+from . import console, files, options, progress
 
 
 @click.command()
@@ -34,10 +34,10 @@ def verify(file: str, against: str | None, key: str | None, threads: int | None,
         raise click.UsageError("--key is for --against")
     if file == against == files.STANDARD:
         raise click.UsageError("only one of FILE.sws and ORIGINAL can be stdin")
-    source = files.sws_source(file)
+    source = files.source(file)
     with (
         progress.bar("verifying", as_json=as_json) as step,
-        about(files.shown(file)),
+        located(file=files.shown(file)),
         progress.open_reader(source, limits, step, every_name_again=against is not None) as reader,
     ):
         found = _verified(reader, threads)
@@ -45,7 +45,9 @@ def verify(file: str, against: str | None, key: str | None, threads: int | None,
         if size != found.file_bytes:
             raise InputError("the file changed while it was read", file=file)
         if against is not None:
-            _compare(reader, checkpoints.read(against, key), files.shown(file), files.shown(against))
+            with located(file=files.shown(against)):
+                original = checkpoints.open(files.source(against), key)
+            _compare(reader, original, files.shown(file), files.shown(against))
 
     if as_json:
         facts = {"file": file, "ratio": found.dense_bytes / size, "ok": True, "against": against}

@@ -202,7 +202,7 @@ def test_numpy_reads_it_too(tmp_path: Path) -> None:
 
 
 def test_too_long_a_header(sws: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(import_module("sws.cli.safetensors_files"), "_MAX_HEADER", 500)
+    monkeypatch.setattr(import_module("swsfmt.checkpoints.safetensors"), "_MAX_HEADER", 500)
     assert "header" in fails("decode", sws)
     assert not sws.with_suffix(".safetensors").exists()
 

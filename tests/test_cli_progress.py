@@ -18,7 +18,7 @@ pytest.importorskip("pty", reason="no pseudo-terminals here")
 SLOW = """
 import sys, time
 import sws.cli
-import sws.cli.progress, swsfmt.read.reader, swsfmt.write.examine, sws.cli.checkpoints
+import sws.cli.progress, swsfmt.read.reader, swsfmt.write.examine, sws.cli.encode
 sws.cli.progress._DELAY = {delay}
 def slowly(function):
     def slow(*args, **kwargs):
@@ -27,7 +27,8 @@ def slowly(function):
     return slow
 swsfmt.read.reader.Reader.decode = slowly(swsfmt.read.reader.Reader.decode)
 swsfmt.write.examine.write = slowly(swsfmt.write.examine.write)
-sws.cli.checkpoints.Input.read = slowly(sws.cli.checkpoints.Input.read)
+encode = sys.modules["sws.cli.encode"]
+encode.read = slowly(encode.read)
 try:
     sws.cli.main(sys.argv[1:])
 finally:

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 import safetensors.numpy
 from click.testing import CliRunner, Result
-from sws.cli import main, safetensors_files
-from sws.cli.shards import Size
+from sws.cli import main
+from sws.cli.options import Size
 
 import swsfmt
+from swsfmt.checkpoints import safetensors as safetensors_files
 
 METADATA = {"format": "np", "note": "é"}
 

@@ -1,44 +1,47 @@
-"""PyTorch checkpoints <-> elements. The only module that imports torch, and only when a function is called."""
+"""PyTorch checkpoints <-> elements. torch is imported when a function is called."""
 
 from __future__ import annotations
 
 import io
-import os
 import re
 import warnings
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, BinaryIO
 
-from swsfmt import InputError
-from swsfmt.read.reader import Reader
-from swsfmt.read.tensors import load_all
-from swsfmt.tensor import Elements, Tied
-from swsfmt.write.atomic import replacement
+from ..errors import InputError
+from ..read.reader import Reader
+from ..read.tensors import load_all
+from .checkpoint import Checkpoint
+from .source import Source
 
 _RESAVE = "save the tensors alone: torch.save(model.state_dict(), 'weights.pt')"
 
 
-def read(source: str | bytes, key: str | None = None) -> dict[str, Elements | Tied]:
-    """The tensors of a checkpoint, at a path or in memory. Raises `InputError`, `OSError`."""
-    require_torch()
-    from swsfmt.torch import to_elements
+class PyTorch:
+    """What `torch.save` writes: a state_dict, or a dict that has one in an entry."""
 
-    return to_elements(_select(_load(source), key))
+    name = "a PyTorch checkpoint"
+    has_entries = True
+    suffixes: tuple[str, ...] = (".pt", ".pth")
+    has_metadata = False
 
+    def recognises(self, head: bytes) -> bool:
+        # A zip archive, or the pickle that torch wrote before version 1.6.
+        return head.startswith((b"PK\x03\x04", b"\x80"))
 
-def write(reader: Reader, threads: int, path: str) -> int:
-    """Write the checkpoint of an open .sws file; return its size in bytes. Tied tensors stay tied.
+    def read(self, source: Source, key: str | None) -> Checkpoint:
+        """Tied tensors are known as such. Raises `InputError`, `OSError`."""
+        require_torch()
+        from ..torch import to_elements
 
-    Raises `SwsError`, `OSError`.
-    """
-    torch = require_torch()
-    # As `swsfmt.torch.load_file` does, but that opens the file itself.
-    from swsfmt.torch import to_tensor
+        return Checkpoint(to_elements(_select(_load(source.content), key)))
 
-    tensors = load_all(reader, to_tensor, threads)
-    with replacement(path) as file:
-        torch.save(tensors, file)
-    return os.stat(path).st_size
+    def write(self, reader: Reader, file: BinaryIO, threads: int) -> None:
+        """Tied tensors stay tied. Raises `SwsError`, `OSError`."""
+        torch = require_torch()
+        from ..torch import to_tensor
+
+        torch.save(load_all(reader, to_tensor, threads), file)
 
 
 def require_torch() -> Any:

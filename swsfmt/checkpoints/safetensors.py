@@ -7,17 +7,16 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
-from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
-from swsfmt import InputError
-from swsfmt.dtypes import BY_NAME
-from swsfmt.read.reader import Reader
-from swsfmt.tensor import Elements, Loadable, TensorInfo, check_shape
-
-from .errors import about
+from ..dtypes import BY_NAME
+from ..errors import InputError, located
+from ..read.reader import Reader
+from ..tensor import Elements, Loadable, TensorInfo, Tied, check_shape
+from .checkpoint import Checkpoint
+from .source import Source
 
 # What safetensors has of the registry, by the same names; F4_X2 is F4 there. It has no C128 and no C32.
 _DTYPES = {
@@ -28,6 +27,29 @@ _DTYPES = {
 _MAX_HEADER = 100_000_000
 # A tensor of this name would be taken for the metadata.
 _RESERVED = "__metadata__"
+
+
+class Safetensors:
+    """Files of the library safetensors. Tensors stay in a file until they are asked for."""
+
+    name = "a safetensors file"
+    has_entries = False
+    suffixes: tuple[str, ...] = (".safetensors",)
+    has_metadata = True
+
+    def recognises(self, head: bytes) -> bool:
+        return head[8:9] == b"{" and int.from_bytes(head[:8], "little") < 1 << 32
+
+    def read(self, source: Source, key: str | None) -> Checkpoint:
+        """Raises `InputError`, `OSError`."""
+        content = source.content
+        tensors, metadata = _read_bytes(content) if isinstance(content, bytes) else _read_file(content)
+        return Checkpoint(tensors, metadata)
+
+    def write(self, reader: Reader, file: BinaryIO, threads: int) -> None:
+        """Raises as `pieces` does, `OSError`."""
+        for piece in pieces(reader, reader.keys(), threads):
+            file.write(piece)
 
 
 @dataclass(frozen=True)
@@ -55,11 +77,11 @@ class Stored:
 
 
 def _state(file: int) -> tuple[int, int]:
-    found = os.fstat(file)
-    return found.st_size, found.st_mtime_ns
+    status = os.fstat(file)
+    return status.st_size, status.st_mtime_ns
 
 
-def read_file(path: str | Path) -> tuple[dict[str, Loadable], dict[str, str]]:
+def _read_file(path: str) -> tuple[dict[str, Loadable | Tied], dict[str, str]]:
     """Tensors, which are not read yet, in the order of the header, and metadata. Raises `InputError`, `OSError`."""
     import safetensors
 
@@ -75,28 +97,28 @@ def read_file(path: str | Path) -> tuple[dict[str, Loadable], dict[str, str]]:
         except safetensors.SafetensorError as error:
             raise InputError(f"the safetensors file is damaged or incomplete: {error}") from error
     metadata = header.pop(_RESERVED, None) or {}
-    tensors = {}
+    tensors: dict[str, Loadable | Tied] = {}
     for tensor, entry in header.items():
         info = _info(tensor, entry["dtype"], entry["shape"])
         tensors[tensor] = Stored(name, start + entry["data_offsets"][0], info, state)
     return tensors, metadata
 
 
-def read(data: bytes) -> tuple[dict[str, Loadable], dict[str, str]]:
+def _read_bytes(data: bytes) -> tuple[dict[str, Loadable | Tied], dict[str, str]]:
     """The same of a file that is in memory."""
     import safetensors
 
     try:
-        found = dict(safetensors.deserialize(data))  # type: ignore[no-untyped-call]
+        stored = dict(safetensors.deserialize(data))  # type: ignore[no-untyped-call]
     except safetensors.SafetensorError as error:
         raise InputError(f"the safetensors file is damaged or incomplete: {error}") from error
     # deserialize gives no metadata, and tensors in an order that changes from call to call.
     header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
     metadata = header.pop(_RESERVED, None) or {}
-    tensors = {}
+    tensors: dict[str, Loadable | Tied] = {}
     for name in header:
-        info = _info(name, found[name]["dtype"], found[name]["shape"])
-        tensors[name] = Elements.of(info, np.frombuffer(found[name]["data"], dtype=info.dtype.bits))
+        info = _info(name, stored[name]["dtype"], stored[name]["shape"])
+        tensors[name] = Elements.of(info, np.frombuffer(stored[name]["data"], dtype=info.dtype.bits))
     return tensors, metadata
 
 
@@ -111,7 +133,7 @@ def _info(name: str, dtype: str, dimensions: Sequence[int]) -> TensorInfo:
     if dtype not in BY_NAME:
         raise InputError(f"dtype {dtype} cannot be stored", tensor=name)
     info = TensorInfo(BY_NAME[dtype], tuple(shape))
-    with about(tensor=name):
+    with located(tensor=name):
         check_shape(info)
     return info
 
