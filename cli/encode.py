@@ -8,7 +8,8 @@ from typing import Any
 import click
 
 from swsfmt import Limits
-from swsfmt.checkpoints import Conversion, Source, convert
+from swsfmt.checkpoints import Conversion, convert
+from swsfmt.checkpoints.file import CheckpointFile
 from swsfmt.checkpoints.registry import format_of, read
 from swsfmt.checkpoints.sharded import INDEX_SUFFIX, ShardedIndex
 from swsfmt.codings.sparse.params import MAX_PBITS
@@ -69,7 +70,7 @@ def encode(
     """
     target = files.output_for(checkpoint, output, ".sws")
     with located(file=files.shown(checkpoint)):
-        source = Source.open(files.source(checkpoint))
+        source = CheckpointFile.open(files.source(checkpoint))
         is_index = isinstance(format_of(source), ShardedIndex)
     if output is None and is_index and checkpoint.endswith(INDEX_SUFFIX):
         target = checkpoint.removesuffix(INDEX_SUFFIX) + ".sws"

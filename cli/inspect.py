@@ -27,10 +27,10 @@ def inspect(file: str, threads: int | None, limits: Limits, as_json: bool) -> No
         progress.bar("inspecting", as_json=as_json) as step,
         progress.open_reader(source, limits, step) as reader,
     ):
-        found = report(reader, threads=threads)
+        summary = report(reader, threads=threads)
     if as_json:
-        console.json_object({**found.to_json(), "file": file})
+        console.json_object({**summary.to_json(), "file": file})
         return
     from .tables import render
 
-    console.block(render(files.shown(file), found))
+    console.block(render(files.shown(file), summary))

@@ -40,9 +40,9 @@ def verify(file: str, against: str | None, key: str | None, threads: int | None,
         located(file=files.shown(file)),
         progress.open_reader(source, limits, step, every_name_again=against is not None) as reader,
     ):
-        found = _verified(reader, threads)
-        size = os.stat(source).st_size if isinstance(source, str) and os.path.exists(source) else found.file_bytes
-        if size != found.file_bytes:
+        summary = _verified(reader, threads)
+        size = os.stat(source).st_size if isinstance(source, str) and os.path.exists(source) else summary.file_bytes
+        if size != summary.file_bytes:
             raise InputError("the file changed while it was read", file=file)
         if against is not None:
             with located(file=files.shown(against)):
@@ -50,13 +50,13 @@ def verify(file: str, against: str | None, key: str | None, threads: int | None,
             _compare(reader, original, files.shown(file), files.shown(against))
 
     if as_json:
-        facts = {"file": file, "ratio": found.dense_bytes / size, "ok": True, "against": against}
-        console.json_object({**found.to_json(), **facts})
+        facts = {"file": file, "ratio": summary.dense_bytes / size, "ok": True, "against": against}
+        console.json_object({**summary.to_json(), **facts})
         return
     parts = [
-        f"ok: {console.plural(len(found.tensors), 'tensor')}",
+        f"ok: {console.plural(len(summary.tensors), 'tensor')}",
         "all checksums match",
-        f"{console.times(found.dense_bytes / size)} ({found.dense_bytes:,} dense bytes / {size:,} bytes on disk)",
+        f"{console.times(summary.dense_bytes / size)} ({summary.dense_bytes:,} dense bytes / {size:,} bytes on disk)",
         *([f"bit-identical to {files.shown(against)}"] if against is not None else []),
     ]
     console.line(", ".join(parts))

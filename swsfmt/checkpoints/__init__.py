@@ -3,7 +3,7 @@
 `open` reads any of them, `convert` makes a .sws file of one, and one of a .sws file.
 
 checkpoint   what has been read: names, tensors that may still be on disk, metadata
-source       what was given: a path, a file in memory, an open binary file
+file         what was given: a path, a file in memory, an open binary file
 formats      what a format is to this package, and how one is recognised
 pytorch, safetensors, sharded
 registry     all formats; a new one is a module and a line there
@@ -17,6 +17,5 @@ from __future__ import annotations
 from .checkpoint import Checkpoint
 from .conversion import Conversion, convert
 from .registry import open_checkpoint as open
-from .source import Source
 
-__all__ = ["Checkpoint", "Conversion", "Source", "convert", "open"]
+__all__ = ["Checkpoint", "Conversion", "convert", "open"]

@@ -19,8 +19,8 @@ from ..write.file import encode_file
 from ..write.options import Options
 from . import registry, safetensors, sharded
 from .checkpoint import Checkpoint
+from .file import CheckpointFile, FileLike
 from .formats import FileFormat
-from .source import File, Source
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -51,7 +51,7 @@ class Conversion:
 
 
 def convert(
-    file: File | Checkpoint | Reader,
+    file: FileLike | Checkpoint | Reader,
     out: Output,
     *,
     key: str | None = None,
@@ -91,7 +91,7 @@ def convert(
     if isinstance(file, str) and "://" in file:
         content: str | bytes = file
     else:
-        source = Source.open(file)
+        source = CheckpointFile.open(file)
         if not source.is_sws and _format_for(out) is None and max_shard_size is None:
             checkpoint = registry.read(source, key)
             with located(file=source.path):

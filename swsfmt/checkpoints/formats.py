@@ -9,7 +9,7 @@ from ..errors import InputError
 from ..format.index import SIGNATURE
 from ..read.reader import Reader
 from .checkpoint import Checkpoint
-from .source import Source
+from .file import CheckpointFile
 
 
 class CheckpointFormat(Protocol):
@@ -25,7 +25,7 @@ class CheckpointFormat(Protocol):
     def recognises(self, head: bytes) -> bool:
         """Whether a file that begins like this has the format. What it is called does not count."""
 
-    def read(self, source: Source, key: str | None) -> Checkpoint:
+    def read(self, source: CheckpointFile, key: str | None) -> Checkpoint:
         """Raises `InputError` for a file that is damaged or has what cannot be stored, `OSError`."""
 
 

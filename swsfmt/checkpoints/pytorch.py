@@ -12,7 +12,7 @@ from ..errors import InputError
 from ..read.reader import Reader
 from ..read.tensors import load_all
 from .checkpoint import Checkpoint
-from .source import Source
+from .file import CheckpointFile
 
 _RESAVE = "save the tensors alone: torch.save(model.state_dict(), 'weights.pt')"
 
@@ -29,7 +29,7 @@ class PyTorch:
         # A zip archive, or the pickle that torch wrote before version 1.6.
         return head.startswith((b"PK\x03\x04", b"\x80"))
 
-    def read(self, source: Source, key: str | None) -> Checkpoint:
+    def read(self, source: CheckpointFile, key: str | None) -> Checkpoint:
         """Tied tensors are known as such. Raises `InputError`, `OSError`."""
         require_torch()
         from ..torch import to_elements

@@ -6,11 +6,11 @@ import os
 
 from ..errors import InputError, located
 from .checkpoint import Checkpoint
+from .file import CheckpointFile, FileLike
 from .formats import CheckpointFormat, FileFormat, recognise
 from .pytorch import PyTorch
 from .safetensors import Safetensors
 from .sharded import ShardedIndex
-from .source import File, Source
 
 DEFAULT = Safetensors()
 """What is written where no suffix says more."""
@@ -22,7 +22,7 @@ FILE_FORMATS: tuple[FileFormat, ...] = (
 FORMATS: tuple[CheckpointFormat, ...] = (*FILE_FORMATS, ShardedIndex(FILE_FORMATS))
 
 
-def format_of(source: Source) -> CheckpointFormat:
+def format_of(source: CheckpointFile) -> CheckpointFormat:
     """The format of a file, told by its content. Raises `InputError`."""
     with located(file=source.path):
         return recognise(source.head, FORMATS)
@@ -40,7 +40,7 @@ def suffixes() -> str:
     return f"{', '.join(most)} or {last}"
 
 
-def read(source: Source, key: str | None = None) -> Checkpoint:
+def read(source: CheckpointFile, key: str | None = None) -> Checkpoint:
     """Raises as `open_checkpoint` does."""
     chosen = format_of(source)
     with located(file=source.path):
@@ -49,7 +49,7 @@ def read(source: Source, key: str | None = None) -> Checkpoint:
         return chosen.read(source, key)
 
 
-def open_checkpoint(file: File, key: str | None = None) -> Checkpoint:
+def open_checkpoint(file: FileLike, key: str | None = None) -> Checkpoint:
     """Open a PyTorch checkpoint, a safetensors file or the index of a sharded one; its content tells which it is.
 
     Tensors of safetensors files stay on disk until they are asked for, so that a checkpoint may be larger than the
@@ -59,4 +59,4 @@ def open_checkpoint(file: File, key: str | None = None) -> Checkpoint:
     Raises `InputError` for what is no checkpoint, is damaged, or has what a .sws file cannot store, and where the
     package that reads it is not installed; `OSError`.
     """
-    return read(Source.open(file), key)
+    return read(CheckpointFile.open(file), key)

@@ -16,7 +16,7 @@ from ..errors import InputError, located
 from ..read.reader import Reader
 from ..tensor import Elements, Loadable, TensorInfo, Tied, check_shape
 from .checkpoint import Checkpoint
-from .source import Source
+from .file import CheckpointFile
 
 # What safetensors has of the registry, by the same names; F4_X2 is F4 there. It has no C128 and no C32.
 _DTYPES = {
@@ -40,7 +40,7 @@ class Safetensors:
     def recognises(self, head: bytes) -> bool:
         return head[8:9] == b"{" and int.from_bytes(head[:8], "little") < 1 << 32
 
-    def read(self, source: Source, key: str | None) -> Checkpoint:
+    def read(self, source: CheckpointFile, key: str | None) -> Checkpoint:
         """Raises `InputError`, `OSError`."""
         content = source.content
         tensors, metadata = _read_bytes(content) if isinstance(content, bytes) else _read_file(content)

@@ -16,8 +16,8 @@ from ..tensor import Loadable, Tied
 from ..write.atomic import write_atomically
 from . import safetensors
 from .checkpoint import Checkpoint
+from .file import CheckpointFile
 from .formats import CheckpointFormat, recognise
-from .source import Source
 
 INDEX_SUFFIX = ".safetensors.index.json"
 
@@ -43,7 +43,7 @@ class ShardedIndex:
     def recognises(self, head: bytes) -> bool:
         return head.lstrip().startswith(b"{")
 
-    def read(self, source: Source, key: str | None) -> Checkpoint:
+    def read(self, source: CheckpointFile, key: str | None) -> Checkpoint:
         """All shards, tensors in the order of the index. Where shards disagree on metadata the first one counts."""
         if source.data is not None:
             raise InputError("a sharded index names files in its own folder; give its path")
@@ -62,7 +62,7 @@ class ShardedIndex:
         return Checkpoint({name: tensors[name] for name in weight_map}, metadata, shards)
 
     def _read_shard(self, path: Path) -> Checkpoint:
-        source = Source.open(path)
+        source = CheckpointFile.open(path)
         kind = recognise(source.head, self._formats)
         if not isinstance(kind, safetensors.Safetensors):
             raise InputError(f"the index names this as a shard, but it is {kind.name}")

@@ -6,16 +6,17 @@ import os
 from dataclasses import dataclass
 from typing import BinaryIO, TypeAlias
 
+from ..errors import InputError
 from ..format.index import SIGNATURE
 
-File: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO
+FileLike: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO
 """A path, a file in memory, or an open binary file, which is read to its end."""
 
 _HEAD = 512
 
 
 @dataclass(frozen=True)
-class Source:
+class CheckpointFile:
     """A file of which the beginning has been read, enough to see what it is.
 
     path : None for what has no path
@@ -28,8 +29,8 @@ class Source:
     data: bytes | None
 
     @classmethod
-    def open(cls, file: File) -> Source:
-        """Raises `OSError`."""
+    def open(cls, file: FileLike) -> CheckpointFile:
+        """Raises `OSError`; `InputError` for a file that is open for text."""
         if isinstance(file, str | os.PathLike):
             path = os.fspath(file)
             with open(path, "rb") as opened:
@@ -37,6 +38,8 @@ class Source:
                 # A pipe, as from <(command), gives its bytes only once.
                 return cls(path, head, None if opened.seekable() else head + opened.read())
         data = bytes(file) if isinstance(file, bytes | bytearray | memoryview) else file.read()
+        if not isinstance(data, bytes):
+            raise InputError("this file is open for text; open it for bytes: open(path, 'rb')")
         return cls(None, data[:_HEAD], data)
 
     @property
