@@ -139,7 +139,7 @@ def test_names_that_are_not_there(tmp_path: Path) -> None:
     ("content", "complaint"),
     [
         (b"", "the file is empty"),
-        (b"hello", "neither a safetensors file nor a PyTorch checkpoint nor a sharded index"),
+        (b"hello", "neither a PyTorch checkpoint nor a safetensors file nor a sharded index"),
         (b"version https://git-lfs.github.com/spec/v1\n", "git lfs pull"),
         (b"PK\x03\x04", "damaged, or not a PyTorch checkpoint"),
         (b"\x02\0\0\0\0\0\0\0{}x", "damaged or incomplete"),

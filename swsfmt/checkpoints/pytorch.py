@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any, BinaryIO
 
 from ..errors import InputError
+from ..format.not_sws import is_pickle, is_zip
 from ..read.reader import Reader
 from ..read.tensors import load_all
 from .checkpoint import Checkpoint
@@ -27,7 +28,7 @@ class PyTorch:
 
     def recognises(self, head: bytes) -> bool:
         # A zip archive, or the pickle that torch wrote before version 1.6.
-        return head.startswith((b"PK\x03\x04", b"\x80"))
+        return is_zip(head) or is_pickle(head)
 
     def read(self, source: CheckpointFile, key: str | None) -> Checkpoint:
         """Tied tensors are known as such. Raises `InputError`, `OSError`."""
@@ -73,7 +74,7 @@ def _can_be_mapped(path: str) -> bool:
     """Whether torch leaves the tensors in the file until they are looked at: not in its format before version 1.6."""
     with open(path, "rb") as file:
         # Of a path torch goes by the suffix, and takes an odd one for another format.
-        return file.read(4) == b"PK\x03\x04" and not path.endswith(".safetensors")
+        return is_zip(file.read(4)) and not path.endswith(".safetensors")
 
 
 def _complaint(text: str) -> str:

@@ -16,8 +16,8 @@ DEFAULT = Safetensors()
 """What is written where no suffix says more."""
 
 FILE_FORMATS: tuple[FileFormat, ...] = (
-    DEFAULT,
     PyTorch(),
+    DEFAULT,
 )
 FORMATS: tuple[CheckpointFormat, ...] = (*FILE_FORMATS, ShardedIndex(FILE_FORMATS))
 
@@ -35,8 +35,9 @@ def format_for(path: str | os.PathLike[str]) -> FileFormat | None:
 
 
 def suffixes() -> str:
-    """All suffixes that `format_for` knows, for messages."""
-    *most, last = [suffix for candidate in FILE_FORMATS for suffix in candidate.suffixes]
+    """All suffixes that `format_for` knows, those of the default first, for messages."""
+    others = [candidate for candidate in FILE_FORMATS if candidate is not DEFAULT]
+    *most, last = [suffix for candidate in (DEFAULT, *others) for suffix in candidate.suffixes]
     return f"{', '.join(most)} or {last}"
 
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from ..dtypes import BY_NAME
 from ..errors import InputError, located
+from ..format.not_sws import is_safetensors
 from ..read.reader import Reader
 from ..tensor import Elements, Loadable, TensorInfo, Tied, check_shape
 from .checkpoint import Checkpoint
@@ -38,7 +39,7 @@ class Safetensors:
     has_metadata = True
 
     def recognises(self, head: bytes) -> bool:
-        return head[8:9] == b"{" and int.from_bytes(head[:8], "little") < 1 << 32
+        return is_safetensors(head)
 
     def read(self, source: CheckpointFile, key: str | None) -> Checkpoint:
         """Raises `InputError`, `OSError`."""
