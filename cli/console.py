@@ -1,4 +1,4 @@
-"""What goes to the terminal: lines, one JSON object, bytes. Nothing that comes out of a file can steer the terminal."""
+"""What goes to the terminal: lines, one JSON object. Nothing that comes out of a file can steer the terminal."""
 
 from __future__ import annotations
 
@@ -28,13 +28,6 @@ def block(text: str, *, err: bool = False) -> None:
 def json_object(value: dict[str, Any]) -> None:
     """The one object that `--json` prints."""
     click.echo(json.dumps(value, indent=2))
-
-
-def binary(data: bytes | memoryview) -> int:
-    """`-o -`. Returns the size in bytes."""
-    sys.stdout.buffer.write(data)
-    sys.stdout.buffer.flush()
-    return len(data) if isinstance(data, bytes) else data.nbytes
 
 
 def size(count: int) -> str:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-from typing import Any
-
 import click
 
 from swsfmt import Limits
+from swsfmt.checkpoints import convert
+from swsfmt.checkpoints.registry import DEFAULT, format_for, suffixes
+from swsfmt.checkpoints.sharded import cut
+from swsfmt.errors import located
 from swsfmt.inspection import report
+from swsfmt.read.report import Account
 
-from . import console, files, options, progress, safetensors_files, shards, torch_files
-from .errors import about
+from . import console, files, options, progress
+
+_SHARDS_ARE_SAFETENSORS = "--max-shard-size is for safetensors files: -o FOLDER or -o NAME.safetensors"
 
 
 @click.command()
@@ -20,7 +22,7 @@ from .errors import about
 @click.option("-o", "--output", metavar="OUT", help="OUT.safetensors, OUT.pt, OUT.pth, or - (safetensors to stdout).")
 @click.option(
     "--max-shard-size",
-    type=shards.Size(),
+    type=options.Size(),
     metavar="SIZE",
     help="Write several safetensors files of at most SIZE, e.g. 5GB, and an index; OUT may be a folder.",
 )
@@ -47,50 +49,47 @@ def decode(
     inputs = [] if file == files.STANDARD else [file]
     if max_shard_size is None:
         files.check_output(target, inputs, force=force, as_json=as_json)
-    source = files.sws_source(file)
-    threads = threads or os.cpu_count() or 1
-    told: dict[str, Any] = {}
+    source = files.source(file)
+    accounts: dict[str, Account] = {}
     with (
-        about(files.shown(file)),
+        located(file=files.shown(file)),
         progress.bar("decoding", as_json=as_json) as step,
-        # The report is on decoded tensors; they are not decoded a second time for it.
-        progress.open_reader(source, limits, step, keep=as_json) as reader,
+        progress.open_reader(source, limits, step, accounts=accounts if as_json else None) as reader,
     ):
         if max_shard_size is not None:
-            cut = shards.cut(reader, Path(target), max_shard_size)
-            for path in cut.paths:
+            for path in cut(reader, target, max_shard_size).paths:
                 files.check_output(str(path), inputs, force=force, as_json=as_json)
-            written = shards.write(reader, cut, threads)
-            target = str(cut.paths[-1])
-            told["shards"] = [str(cut.folder / name) for name in cut.names]
-        elif _is_torch(target):
-            written = torch_files.write(reader, threads, target)
-        else:
-            written = files.write(target, safetensors_files.pieces(reader, reader.keys(), threads))
-        facts = report(reader, reader.accounts).to_json() if as_json else {}
-        size, tensors, metadata = reader.source.size, len(reader.records), reader.metadata
-    if metadata and _is_torch(target):
+        written = convert(reader, files.destination(target), threads=threads, max_shard_size=max_shard_size)
+        facts = report(reader, accounts).to_json() if as_json else {}
+        size = reader.source.size
+    if written.lost_metadata:
         console.line(
             f"sws: note: {target} does not carry the metadata of {files.shown(file)}, a .safetensors file would",
             err=True,
         )
+    if max_shard_size is not None:
+        target = str(written.path)
     if as_json:
-        console.json_object({**facts, "file": file, "output": target, "output_bytes": written, **told})
+        facts |= {"file": file, "output": target, "output_bytes": written.size}
+        if max_shard_size is not None:
+            facts["shards"] = [str(path) for path in written.shards]
+        console.json_object(facts)
         return
-    what = f"{console.size(written)}, {console.plural(tensors, 'tensor')} from the {console.size(size)} of"
-    if len(told.get("shards", [])) > 1:
-        what = f"{console.plural(len(told['shards']), 'shard')}, {what}"
+    what = f"{console.size(written.size)}, {console.plural(written.tensors, 'tensor')} from the {console.size(size)} of"
+    if len(written.shards) > 1:
+        what = f"{console.plural(len(written.shards), 'shard')}, {what}"
     name = files.shown(target, "stdout")
     console.line(f"{name}: {what} {files.shown(file)}", err=target == files.STANDARD)
 
 
-def _is_torch(target: str) -> bool:
-    return Path(target).suffix.lower() in (".pt", ".pth")
-
-
 def _check_suffix(target: str, *, sharded: bool) -> None:
-    if sharded and (target == files.STANDARD or _is_torch(target)):
-        raise click.UsageError("--max-shard-size is for safetensors files: -o FOLDER or -o NAME.safetensors")
-    suffix = Path(target).suffix.lower()
-    if not sharded and target != files.STANDARD and suffix not in (".safetensors", ".pt", ".pth"):
-        raise click.UsageError(f"the output {target!r} must end in .safetensors, .pt or .pth")
+    """Before anything is read: in a pipe that could take long."""
+    if target == files.STANDARD:
+        if sharded:
+            raise click.UsageError(_SHARDS_ARE_SAFETENSORS)
+        return
+    chosen = format_for(target)
+    if sharded and chosen not in (None, DEFAULT):
+        raise click.UsageError(_SHARDS_ARE_SAFETENSORS)
+    if not sharded and chosen is None:
+        raise click.UsageError(f"the output {target!r} must end in {suffixes()}")

@@ -8,16 +8,15 @@ from typing import Any
 import click
 
 from swsfmt import Limits
+from swsfmt.checkpoints import Conversion, convert
+from swsfmt.checkpoints.file import CheckpointFile
+from swsfmt.checkpoints.registry import format_of, read
+from swsfmt.checkpoints.sharded import INDEX_SUFFIX, ShardedIndex
+from swsfmt.errors import located
 from swsfmt.inspection import report
-from swsfmt.write.file import encode_file
-from swsfmt.write.options import Options
 
 from . import cluster, console, files, options, progress
-from .checkpoints import Checkpoint, Input, Kind
-from .errors import about
 from .neurons import sorted_neurons
-
-_INDEX_SUFFIX = ".safetensors.index.json"
 
 
 @click.command()
@@ -53,40 +52,39 @@ def encode(
     larger than the memory. Workers of dask read safetensors files themselves, under the same path.
     """
     target = files.output_for(checkpoint, output, ".sws")
-    source = Input.open(checkpoint)
-    if output is None and source.kind is Kind.INDEX and checkpoint.endswith(_INDEX_SUFFIX):
-        target = checkpoint.removesuffix(_INDEX_SUFFIX) + ".sws"
+    with located(file=files.shown(checkpoint)):
+        source = CheckpointFile.open(files.source(checkpoint))
+        is_index = isinstance(format_of(source), ShardedIndex)
+    if output is None and is_index and checkpoint.endswith(INDEX_SUFFIX):
+        target = checkpoint.removesuffix(INDEX_SUFFIX) + ".sws"
     inputs = [] if checkpoint == files.STANDARD else [checkpoint]
     files.check_output(target, inputs, force=force, as_json=as_json)
     with progress.bar("encoding", as_json=as_json) as step:
-        model = source.read(key)
+        with located(file=files.shown(checkpoint)):
+            model = read(source, key)
         files.check_output(target, model.shards, force=force, as_json=as_json)
-        with about(files.shown(checkpoint)), cluster.executor(dask) as executor:
+        with located(file=files.shown(checkpoint)), cluster.executor(dask) as executor:
             if layers is not None:
                 model = sorted_neurons(model, layers.split(","), coding)
-            encoded = encode_file(
-                model.tensors, model.metadata, Options(**coding), threads=threads, executor=executor, step=step
-            )
-            size = files.write(target, encoded.pieces())
+            written = convert(model, files.destination(target), threads=threads, executor=executor, step=step, **coding)
     name = files.shown(target, "stdout")
-    needed = encoded.needed_limits()
-    if needed:
-        settings = " ".join(f"--limit {limit}={value}" for limit, value in needed.items())
+    if written.needed_limits:
+        settings = " ".join(f"--limit {limit}={value}" for limit, value in written.needed_limits.items())
         console.line(f"sws: warning: {name} is larger than readers accept; they need {settings}", err=True)
     if as_json:
-        facts = {"input": checkpoint, "file": target, "output": target, "output_bytes": size}
+        facts = {"input": checkpoint, "file": target, "output": target, "output_bytes": written.size}
         console.json_object({**_report(target), **facts})
         return
-    console.line(f"{name}: {console.size(size)}, {_compared(model, size)}", err=target == files.STANDARD)
+    console.line(f"{name}: {console.size(written.size)}, {_compared(written)}", err=target == files.STANDARD)
 
 
-def _compared(model: Checkpoint, size: int) -> str:
-    if not model.tensors:
+def _compared(written: Conversion) -> str:
+    if not written.tensors:
         return "no tensors"
-    if not model.dense_bytes:
-        return f"{console.plural(len(model.tensors), 'tensor')} without elements"
-    ratio = model.dense_bytes / size
-    dense = f"its {model.dense_bytes:,} dense bytes"
+    if not written.dense_bytes:
+        return f"{console.plural(written.tensors, 'tensor')} without elements"
+    ratio = written.dense_bytes / written.size
+    dense = f"its {written.dense_bytes:,} dense bytes"
     if ratio < 1:
         return f"{console.times(ratio)}: larger than {dense}"
     return f"{console.times(ratio)} smaller than {dense}"

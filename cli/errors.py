@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import click
@@ -60,13 +58,3 @@ def _bare(error: Exception) -> str:
 def _file(error: Exception) -> str | None:
     name = error.filename if isinstance(error, OSError) else getattr(error, "file", None)
     return os.fsdecode(name) if isinstance(name, str | bytes) else None
-
-
-@contextmanager
-def about(file: str | None = None, tensor: str | None = None) -> Iterator[None]:
-    """Errors in this block are about this file and tensor, unless they know better."""
-    try:
-        yield
-    except SwsError as error:
-        error.locate(file=file, tensor=tensor)
-        raise

@@ -6,13 +6,11 @@ import os
 import sys
 from collections.abc import Iterable
 from pathlib import Path
+from typing import BinaryIO
 
 import click
 
 from swsfmt import InputError
-from swsfmt.write.atomic import write_atomically
-
-from . import console
 
 STANDARD = "-"
 
@@ -22,11 +20,16 @@ def shown(name: str, standard: str = "stdin") -> str:
     return standard if name == STANDARD else name
 
 
-def sws_source(name: str) -> str | bytes:
-    """What `swsfmt.inspect` and the like take: the path, or all bytes of what can be read only once."""
+def source(name: str) -> str | bytes:
+    """What the library takes: the path, or all bytes of what can be read only once."""
     if name == STANDARD:
         return sys.stdin.buffer.read()
     return Path(name).read_bytes() if Path(name).is_fifo() else name
+
+
+def destination(output: str) -> str | BinaryIO:
+    """What the library writes to: the path, or stdout."""
+    return sys.stdout.buffer if output == STANDARD else output
 
 
 def output_for(name: str, output: str | None, suffix: str) -> str:
@@ -56,11 +59,3 @@ def check_output(output: str, inputs: Iterable[str | Path], *, force: bool, as_j
         raise InputError("this is not a regular file, it cannot be replaced", file=output)
     if not force:
         raise InputError("this exists already; --force replaces it", file=output)
-
-
-def write(output: str, pieces: Iterable[bytes | memoryview]) -> int:
-    """Write a file or stdout, piece by piece; return the size, of a file as the file system tells it."""
-    if output == STANDARD:
-        return sum(console.binary(piece) for piece in pieces)
-    write_atomically(output, pieces)
-    return os.stat(output).st_size

@@ -5,10 +5,10 @@ from __future__ import annotations
 import click
 
 from swsfmt import Limits
+from swsfmt.errors import located
 from swsfmt.inspection import report
 
 from . import console, files, options, progress
-from .errors import about
 
 
 @click.command()
@@ -21,16 +21,16 @@ def inspect(file: str, threads: int | None, limits: Limits, as_json: bool) -> No
 
     Every tensor, and where every byte of the file went. FILE.sws may be - for stdin.
     """
-    source = files.sws_source(file)
+    source = files.source(file)
     with (
-        about(files.shown(file)),
+        located(file=files.shown(file)),
         progress.bar("inspecting", as_json=as_json) as step,
         progress.open_reader(source, limits, step) as reader,
     ):
-        found = report(reader, threads=threads)
+        summary = report(reader, threads=threads)
     if as_json:
-        console.json_object({**found.to_json(), "file": file})
+        console.json_object({**summary.to_json(), "file": file})
         return
     from .tables import render
 
-    console.block(render(files.shown(file), found))
+    console.block(render(files.shown(file), summary))

@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from typing import Any, TextIO, cast
+from typing import Any
 
 import click
-from click.utils import PacifyFlushWrapper
 
 import swsfmt
 from swsfmt.entropy import adaptive, kernels
@@ -46,9 +45,8 @@ class Sws(click.Group):
             try:
                 _tell(error, as_json="--json" in args)
             except BrokenPipeError:
-                # click has dealt with broken pipes before; here nobody reads the message itself. As click does, so that
-                # Python does not fail once more when it flushes its streams at the end.
-                sys.stdout, sys.stderr = (cast(TextIO, PacifyFlushWrapper(s)) for s in (sys.stdout, sys.stderr))
+                # click has dealt with broken pipes before; here nobody reads the message itself.
+                _silence()
             sys.exit(errors.exit_code(error))
         # `ctx.exit()`, as of `--version`, comes back as a number.
         sys.exit(code if isinstance(code, int) else errors.OK)
@@ -67,6 +65,16 @@ def _tell(error: Exception, as_json: bool) -> None:
         console.line(text, err=True)
     if as_json:
         console.json_object({"error": errors.as_dict(error)})
+
+
+def _silence() -> None:
+    """Let nothing more reach stdout and stderr, so that Python, which flushes them at its end, does not fail once more.
+
+    As the documentation of Python's module `signal` has it, "Note on SIGPIPE".
+    """
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        os.dup2(nowhere, stream.fileno())
 
 
 def _version(ctx: click.Context, _param: click.Parameter, wanted: bool) -> None:

@@ -7,10 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 from swsfmt import InputError
+from swsfmt.checkpoints import Checkpoint
+from swsfmt.checkpoints.pytorch import require_torch
 from swsfmt.tensor import Tied
-
-from .checkpoints import Checkpoint
-from .torch_files import require_torch
 
 
 def sorted_neurons(model: Checkpoint, layers: list[str], coding: Mapping[str, Any]) -> Checkpoint:
@@ -24,7 +23,7 @@ def sorted_neurons(model: Checkpoint, layers: list[str], coding: Mapping[str, An
     require_torch()
     import swsfmt.torch
     from sws.neurons import check_chain, order_neurons
-    from swsfmt.torch import _converter
+    from swsfmt.torch import to_tensor
 
     names = [f"{layer}.{kind}" for layer in layers for kind in ("weight", "bias")]
     for name in names:
@@ -32,8 +31,7 @@ def sorted_neurons(model: Checkpoint, layers: list[str], coding: Mapping[str, An
             raise InputError(f"--sort-neurons needs a tensor {name!r}, and there is none")
         if isinstance(model.tensors[name], Tied):
             raise InputError(f"--sort-neurons cannot move the neurons of {name!r}, which is tied to another tensor")
-    convert = _converter("cpu")
-    state = {name: convert(model.elements(name)) for name in names}
+    state = {name: to_tensor(model.elements(name)) for name in names}
     for layer in layers:
         weight, bias = state[f"{layer}.weight"], state[f"{layer}.bias"]
         if weight.dim() < 2 or bias.shape != weight.shape[:1]:

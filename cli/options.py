@@ -8,11 +8,24 @@ from typing import Any
 
 import click
 
-from swsfmt import Limits
+from swsfmt import InputError, Limits
+from swsfmt.checkpoints.sharded import parse_size
 from swsfmt.codings.sparse.params import MAX_PBITS
 from swsfmt.write.options import SETTINGS, Setting
 
 _LIMITS = [field.name for field in dataclasses.fields(Limits)]
+
+
+class Size(click.ParamType):  # type: ignore[type-arg]
+    """A number of bytes: 5GB, 500MB, 2GiB, 1000000."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        try:
+            return parse_size(value)
+        except InputError as error:
+            self.fail(error.message, param, ctx)
 
 
 def _limits(_ctx: click.Context, _param: click.Parameter, settings: tuple[str, ...]) -> Limits:

@@ -10,11 +10,10 @@ from typing import Any
 
 from swsfmt import Limits
 from swsfmt.codings.base import Decoded
-from swsfmt.dtypes import Bits
 from swsfmt.inspection import saved_bytes
+from swsfmt.read.progress import DecodeCounter
 from swsfmt.read.reader import Reader, Record
 from swsfmt.read.report import Account, account
-from swsfmt.read.source import Source, open_source
 from swsfmt.write.file import Step
 
 _DELAY = 1.0
@@ -81,30 +80,27 @@ class _Bar:
             self._progress = progress
 
 
-class WatchedReader(Reader):
-    """Calls `step` after each record that it decodes.
+def open_reader(
+    source: str | bytes,
+    limits: Limits,
+    step: Step,
+    *,
+    accounts: dict[str, Account] | None = None,
+    every_name_again: bool = False,
+) -> Reader:
+    """What `Reader.open` does; `step` is called after each tensor that is decoded. Raises what it raises.
 
-    total : how many it will be asked to decode; at first each once.
-    accounts : of the records decoded so far, for a report; None where there will be none.
+    accounts : takes what a report needs of each, by name, so that none is decoded a second time for it.
+    every_name_again : after all have been decoded, each will be decoded again under every name that it has.
     """
 
-    def __init__(self, source: Source, limits: Limits, step: Step, keep: bool) -> None:
-        super().__init__(source, limits)
-        self.total = sum(record.target is None for record in self.records)
-        self._step = step
-        self._done = 0
-        self.accounts: dict[str, Account] | None = {} if keep else None
+    def keep(record: Record, decoded: Decoded) -> None:
+        if accounts is not None:
+            accounts[record.name] = account(record, decoded, saved_bytes)
 
-    def decode(self, record: Record, threads: int = 1, out: Bits | None = None) -> Decoded:
-        decoded = super().decode(record, threads, out)
-        if self.accounts is not None:
-            self.accounts[record.name] = account(record, decoded, saved_bytes)
-        self._done += 1
-        # A tied tensor may be decoded more than once.
-        self._step(self._done, max(self._done, self.total))
-        return decoded
-
-
-def open_reader(source: str | bytes, limits: Limits, step: Step, *, keep: bool = False) -> WatchedReader:
-    """What `Reader.open` does, keeping what a report needs if asked to. Raises what it raises."""
-    return WatchedReader(open_source(source), limits, step, keep)
+    counter = DecodeCounter(step, then=keep)
+    reader = Reader.open(source, limits, on_decode=counter)
+    counter.expect(reader)
+    if every_name_again:
+        counter.expect(reader, every_name=True)
+    return reader

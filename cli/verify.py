@@ -7,14 +7,14 @@ import os
 import click
 import numpy as np
 
-from swsfmt import InputError, Limits, MismatchError
+from swsfmt import InputError, Limits, MismatchError, checkpoints
+from swsfmt.checkpoints import Checkpoint
+from swsfmt.errors import located
 from swsfmt.inspection import verified
 from swsfmt.read.reader import Reader
 from swsfmt.tensor import Elements
 
-from . import checkpoints, console, files, options, progress
-from .checkpoints import Checkpoint
-from .errors import about
+from . import console, files, options, progress
 
 
 @click.command()
@@ -34,29 +34,29 @@ def verify(file: str, against: str | None, key: str | None, threads: int | None,
         raise click.UsageError("--key is for --against")
     if file == against == files.STANDARD:
         raise click.UsageError("only one of FILE.sws and ORIGINAL can be stdin")
-    source = files.sws_source(file)
+    source = files.source(file)
     with (
         progress.bar("verifying", as_json=as_json) as step,
-        about(files.shown(file)),
-        progress.open_reader(source, limits, step) as reader,
+        located(file=files.shown(file)),
+        progress.open_reader(source, limits, step, every_name_again=against is not None) as reader,
     ):
-        if against is not None:
-            reader.total += len(reader.records)
-        found = verified(reader, threads=threads)
-        size = os.stat(source).st_size if isinstance(source, str) and os.path.exists(source) else found.file_bytes
-        if size != found.file_bytes:
+        summary = verified(reader, threads=threads)
+        size = os.stat(source).st_size if isinstance(source, str) and os.path.exists(source) else summary.file_bytes
+        if size != summary.file_bytes:
             raise InputError("the file changed while it was read", file=file)
         if against is not None:
-            _compare(reader, checkpoints.read(against, key), files.shown(file), files.shown(against))
+            with located(file=files.shown(against)):
+                original = checkpoints.open(files.source(against), key)
+            _compare(reader, original, files.shown(file), files.shown(against))
 
     if as_json:
-        facts = {"file": file, "ratio": found.dense_bytes / size, "ok": True, "against": against}
-        console.json_object({**found.to_json(), **facts})
+        facts = {"file": file, "ratio": summary.dense_bytes / size, "ok": True, "against": against}
+        console.json_object({**summary.to_json(), **facts})
         return
     parts = [
-        f"ok: {console.plural(len(found.tensors), 'tensor')}",
+        f"ok: {console.plural(len(summary.tensors), 'tensor')}",
         "all checksums match",
-        f"{console.times(found.dense_bytes / size)} ({found.dense_bytes:,} dense bytes / {size:,} bytes on disk)",
+        f"{console.times(summary.dense_bytes / size)} ({summary.dense_bytes:,} dense bytes / {size:,} bytes on disk)",
         *([f"bit-identical to {files.shown(against)}"] if against is not None else []),
     ]
     console.line(", ".join(parts))

@@ -19,6 +19,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class SwsError(ValueError):
     """Base of all errors. `file`, `tensor` and `offset` say where, as far as it is known.
@@ -103,3 +106,13 @@ class MismatchError(SwsError):
 
 class TensorNotFoundError(SwsError, KeyError):
     """No tensor of that name."""
+
+
+@contextmanager
+def located(*, file: str | None = None, tensor: str | None = None) -> Iterator[None]:
+    """Errors of this package in this block are about this file and tensor, unless they know better."""
+    try:
+        yield
+    except SwsError as error:
+        error.locate(file=file, tensor=tensor)
+        raise

@@ -6,7 +6,8 @@ Unlike there, tied tensors are kept: stored once, under all their names, and tie
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, Unpack
 
 import torch
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from .write.options import EncodingOptions
 
 __all__ = [
+    "from_tensor",
     "inspect",
     "load",
     "load_file",
@@ -36,6 +38,8 @@ __all__ = [
     "save",
     "save_file",
     "save_model",
+    "to_elements",
+    "to_tensor",
     "verify",
 ]
 
@@ -130,7 +134,7 @@ def load(
     threads : for decoding small tensors, and the chunks of large ones; None for as many as there are processors.
     """
     with Reader(BytesSource(data), limits) as reader:
-        return load_all(reader, _converter(device, dtype), threads, _detached(out), _elements_of)
+        return load_all(reader, partial(to_tensor, device=device, dtype=dtype), threads, _detached(out), _elements_of)
 
 
 def load_file(
@@ -144,7 +148,7 @@ def load_file(
 ) -> dict[str, torch.Tensor]:
     """The tensors of a file, in its order. Raises `FormatError`, `LimitError`, `OSError`. Arguments as in `load`."""
     with Reader(open_path(filename), limits) as reader:
-        return load_all(reader, _converter(device, dtype), threads, _detached(out), _elements_of)
+        return load_all(reader, partial(to_tensor, device=device, dtype=dtype), threads, _detached(out), _elements_of)
 
 
 def safe_open(
@@ -162,7 +166,7 @@ def safe_open(
     """
     if framework not in ("pt", "torch", "pytorch"):
         raise InputError(f"framework {framework!r}: this function gives tensors of torch; use swsfmt.safe_open")
-    return Handle(filename, _converter(device), limits, threads)
+    return Handle(filename, partial(to_tensor, device=device), limits, threads)
 
 
 def save_model(
@@ -236,6 +240,26 @@ def from_tensor(tensor: torch.Tensor) -> Elements:
     return Elements.of(TensorInfo(dtype, tuple(tensor.shape)), bits)
 
 
+def to_tensor(
+    elements: Elements, device: str | torch.device | int = "cpu", dtype: torch.dtype | None = None
+) -> torch.Tensor:
+    """The tensor of these elements, on `device`; it shares their memory where they are writable and stay as they are.
+
+    dtype : a floating-point tensor is converted to it; None leaves it as it is.
+    Raises `InputError` where this version of torch has no such dtype.
+    """
+    info = elements.info
+    if info.dtype.name not in _DTYPES:
+        raise InputError(f"this version of torch has no {info.dtype.name}; upgrade torch")
+    if info.numel == 0:
+        tensor = torch.empty(info.shape, dtype=_DTYPES[info.dtype.name], device=device)
+    else:
+        bits = elements.bits if elements.bits.flags.writeable else elements.bits.copy()
+        signed = bits if info.dtype.itemsize in (1, 16) else bits.view(f"<i{info.dtype.itemsize}")
+        tensor = torch.from_numpy(signed).view(_DTYPES[info.dtype.name]).reshape(info.shape)
+    return tensor.to(device, dtype if tensor.is_floating_point() else None)
+
+
 def _check(tensor: torch.Tensor) -> None:
     """Refuse what has no plain array of elements."""
     if torch.nn.parameter.is_lazy(tensor):
@@ -265,23 +289,6 @@ def _memory(tensor: torch.Tensor) -> Any:
         tensor.is_conj(),
         tensor.is_neg(),
     )
-
-
-def _converter(
-    device: str | torch.device | int, dtype: torch.dtype | None = None
-) -> Callable[[Elements], torch.Tensor]:
-    def convert(elements: Elements) -> torch.Tensor:
-        info = elements.info
-        if info.dtype.name not in _DTYPES:
-            raise InputError(f"this version of torch has no {info.dtype.name}; upgrade torch")
-        if info.numel == 0:
-            return torch.empty(info.shape, dtype=_DTYPES[info.dtype.name], device=device)
-        bits = elements.bits if elements.bits.flags.writeable else elements.bits.copy()
-        signed = bits if info.dtype.itemsize in (1, 16) else bits.view(f"<i{info.dtype.itemsize}")
-        tensor = torch.from_numpy(signed).view(_DTYPES[info.dtype.name]).reshape(info.shape)
-        return tensor.to(device, dtype if tensor.is_floating_point() else None)
-
-    return convert
 
 
 def _detached(out: Mapping[str, torch.Tensor] | None) -> dict[str, torch.Tensor] | None:

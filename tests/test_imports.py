@@ -102,11 +102,9 @@ def test_the_library_does_not_know_the_programs(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", LIBRARY)
-def test_only_the_torch_module_imports_torch(name: str) -> None:
-    if layer(name) == "swsfmt.checkpoints":
-        return
+def test_only_the_modules_for_torch_import_torch(name: str) -> None:
     roots = {other.split(".")[0] for other in imports(name)}
-    assert ("torch" in roots) == (name == "swsfmt.torch")
+    assert ("torch" in roots) == (name in ("swsfmt.torch", "swsfmt.checkpoints.pytorch"))
 
 
 @pytest.mark.parametrize("name", LIBRARY)
@@ -140,6 +138,13 @@ def test_a_load_loads_no_planner_and_no_executor() -> None:
     )
     assert [name for name in modules if name.startswith((*planners, "concurrent.futures", "swsfmt.checkpoints"))] == []
     assert not {"torch", "click", "rich", "safetensors"} & {name.split(".")[0] for name in modules}
+
+
+def test_other_peoples_files_are_imported_when_asked_for() -> None:
+    code = "import sys, swsfmt; print('swsfmt.checkpoints' in sys.modules); import swsfmt.checkpoints"
+    code += "; print([name for name in ('torch', 'safetensors', 'swsfmt.torch') if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n[]\n"
 
 
 @pytest.mark.parametrize("name", MODULES)

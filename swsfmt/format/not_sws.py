@@ -1,8 +1,27 @@
-"""What a file is that is not a .sws file: one clear line instead of a parser's complaint."""
+"""What a file is that is not a .sws file, told by its first bytes: one clear line instead of a parser's complaint."""
 
 from __future__ import annotations
 
 from ..errors import NotSwsError
+
+
+def is_git_lfs_pointer(head: bytes) -> bool:
+    """What git has in place of a large file that has not been fetched."""
+    return head.startswith(b"version https://git-lfs")
+
+
+def is_zip(head: bytes) -> bool:
+    return head.startswith(b"PK\x03\x04")
+
+
+def is_pickle(head: bytes) -> bool:
+    """Of protocol 2 or later."""
+    return head.startswith(b"\x80")
+
+
+def is_safetensors(head: bytes) -> bool:
+    """The length of a header in JSON, and the header."""
+    return head[8:9] == b"{" and int.from_bytes(head[:8], "little") < 1 << 32
 
 
 def not_sws(data: bytes, signature: bytes) -> NotSwsError:
@@ -11,13 +30,13 @@ def not_sws(data: bytes, signature: bytes) -> NotSwsError:
         return NotSwsError("the file is empty")
     if len(data) < len(signature) and signature.startswith(data):
         return NotSwsError("the file ends within its signature")
-    if data.startswith(b"version https://git-lfs"):
+    if is_git_lfs_pointer(data):
         return NotSwsError("this is a git-lfs pointer, not the file itself; run `git lfs pull`")
-    if data.startswith(b"PK\x03\x04"):
+    if is_zip(data):
         return NotSwsError("this is a zip file, perhaps a PyTorch checkpoint; `sws encode` makes a .sws file of it")
-    if len(data) > 8 and data[8:9] == b"{" and int.from_bytes(data[:8], "little") < 1 << 32:
+    if is_safetensors(data):
         return NotSwsError("this is a safetensors file; `sws encode` makes a .sws file of it")
-    if data.startswith(b"\x80"):
+    if is_pickle(data):
         return NotSwsError(
             "this is a Python pickle, perhaps an old PyTorch checkpoint; `sws encode` makes a .sws file of it"
         )

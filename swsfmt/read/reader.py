@@ -24,7 +24,7 @@ Record: TypeAlias = records.Record[Coding[Any]]
 Layout: TypeAlias = records.Layout[Coding[Any]]
 
 OnDecode: TypeAlias = Callable[[Record, Decoded], None]
-"""Takes a record and what it has been decoded to."""
+"""Takes what has just been decoded, and the record that it is of."""
 
 _FIRST_READ = 1 << 16
 # A shorter payload has its checksum before a thread has started.
@@ -34,6 +34,7 @@ _MUCH = 1 << 20
 class Reader:
     """An open .sws file whose header and index have been checked. Payloads are read when asked for.
 
+    on_decode : is called after each record that has been decoded whole, in the thread that did it.
     Raises `FormatError` for a file that is not valid, `LimitError` for one that is too large, `OSError` as `open` does.
     """
 

@@ -22,9 +22,8 @@ import swsfmt.dtypes
 import swsfmt.torch
 from swsfmt.codings.base import Decoded
 from swsfmt.dtypes import Bits
-from swsfmt.format.index import Record
 from swsfmt.read import tensors as handle
-from swsfmt.read.reader import Reader
+from swsfmt.read.reader import Reader, Record
 
 Tensors = dict[str, torch.Tensor]
 METADATA = {"format": "pt", "note": "é\n", "a": "", "z": "4", "m": "5"}
@@ -182,7 +181,7 @@ def test_numpy_reads_it_too(tmp_path: Path) -> None:
 
 
 def test_too_long_a_header(sws: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(import_module("sws.cli.safetensors_files"), "_MAX_HEADER", 500)
+    monkeypatch.setattr(import_module("swsfmt.checkpoints.safetensors"), "_MAX_HEADER", 500)
     assert "header" in fails("decode", sws)
     assert not sws.with_suffix(".safetensors").exists()
 

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 import safetensors.numpy
 from command import fails, run
-from sws.cli import safetensors_files
-from sws.cli.shards import Size
+from sws.cli.options import Size
 
 import swsfmt
+from swsfmt.checkpoints import safetensors as safetensors_files
 
 METADATA = {"format": "np", "note": "é"}
 

@@ -20,8 +20,7 @@ from torch import nn
 import swsfmt
 import swsfmt.torch as sws
 from swsfmt import InputError
-from swsfmt.format.index import Record
-from swsfmt.read.reader import Reader
+from swsfmt.read.reader import Reader, Record
 
 pytestmark = pytest.mark.filterwarnings("ignore:ComplexHalf support is experimental")
 Tensors = Mapping[str, torch.Tensor]
@@ -420,3 +419,14 @@ def test_frameworks(tmp_path: Path) -> None:
     ):
         with pytest.raises(swsfmt.InputError, match=message):
             call()
+
+
+def test_elements_of_one_tensor_and_back() -> None:
+    weight = torch.arange(6.0).reshape(2, 3)
+    elements = sws.from_tensor(weight)
+    same(sws.to_tensor(elements), weight)
+    assert sws.to_tensor(elements, "meta").device.type == "meta"
+    assert sws.to_tensor(elements, dtype=torch.float16).dtype is torch.float16
+    # Without elements as well; and only floating-point tensors are converted.
+    assert sws.to_tensor(sws.from_tensor(weight[:0]), dtype=torch.float16).dtype is torch.float16
+    assert sws.to_tensor(sws.from_tensor(torch.arange(3)), dtype=torch.float16).dtype is torch.int64

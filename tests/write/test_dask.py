@@ -15,9 +15,10 @@ import numpy as np
 import pytest
 import safetensors.numpy
 from click.testing import CliRunner
-from sws.cli import checkpoints, main
+from sws.cli import main
 
 import swsfmt
+from swsfmt import checkpoints
 from swsfmt.write.file import encode_file
 
 dask = pytest.importorskip("dask", reason="dask is not installed")
@@ -74,7 +75,7 @@ def test_command(cluster: Any, index: Path, expected: bytes, tmp_path: Path) -> 
 
 
 def test_a_worker_is_killed_in_the_middle(cluster: Any, index: Path, expected: bytes) -> None:
-    found = checkpoints.read(str(index))
+    found = checkpoints.open(str(index))
     with distributed.Client(cluster.scheduler_address, set_as_default=False) as client:
         client.wait_for_workers(2)
         victim = min(client.run(os.getpid).values())
@@ -112,7 +113,7 @@ def test_a_task_kills_its_own_worker(cluster: Any, index: Path, expected: bytes,
                 return self.tensor.load()
             os.kill(os.getpid(), signal.SIGKILL)
 
-    found = checkpoints.read(str(index))
+    found = checkpoints.open(str(index))
     mark = tmp_path / "killed"
     deadly = Deadly(found.tensors["layer.5.weight"], str(mark))
     tensors = {name: deadly if name == "layer.5.weight" else tensor for name, tensor in found.tensors.items()}
@@ -140,7 +141,7 @@ def test_what_a_worker_raises_is_one_line(cluster: Any, index: Path, tmp_path: P
     """A shard that is gone when the workers look for it."""
     folder = tmp_path / "model"
     shutil.copytree(index.parent, folder)
-    found = checkpoints.read(str(folder / index.name))
+    found = checkpoints.open(str(folder / index.name))
     (folder / "model-00002-of-00002.safetensors").write_bytes(b"something else")
     with (
         distributed.Client(cluster.scheduler_address, set_as_default=False) as client,

@@ -17,10 +17,11 @@ import pytest
 import safetensors.numpy
 import torch
 from command import run
-from sws.cli import checkpoints, safetensors_files
 
 import swsfmt
 import swsfmt.torch
+from swsfmt import checkpoints
+from swsfmt.checkpoints import safetensors as safetensors_files
 from swsfmt.dtypes import F32
 from swsfmt.entropy import kernels
 from swsfmt.tensor import Elements, TensorInfo, Tied
@@ -298,7 +299,7 @@ def index(arrays: Arrays, tmp_path: Path) -> Path:
 
 def test_shards_are_not_read_before_they_are_encoded(index: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(safetensors_files.Stored, "load", None)
-    found = checkpoints.read(str(index))
+    found = checkpoints.open(str(index))
     assert found.dense_bytes == sum(t.info.nbytes for t in found.tensors.values() if not isinstance(t, Tied))
     assert all(isinstance(tensor, safetensors_files.Stored) for tensor in found.tensors.values())
 
@@ -316,7 +317,7 @@ def test_processes_read_shards_themselves(
     index: Path, arrays: Arrays, processes: Executor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(index.parent)
-    found = checkpoints.read(index.name)
+    found = checkpoints.open(index.name)
     assert max(len(pickle.dumps(tensor)) for tensor in found.tensors.values()) < 1000
     own = {name: array for name, array in arrays.items() if name != "tied"}
     assert encode(found.tensors, found.metadata, executor=processes) == swsfmt.save(own, {"format": "np"})
@@ -324,7 +325,7 @@ def test_processes_read_shards_themselves(
 
 @pytest.mark.parametrize("threads", [1, 2])
 def test_a_file_that_changes_under_the_encoder_is_an_error(threads: int, index: Path) -> None:
-    found = checkpoints.read(str(index))
+    found = checkpoints.open(str(index))
     shard = found.shards[1]
     data = shard.read_bytes()
     shard.write_bytes(data + b"x")

@@ -1,0 +1,21 @@
+"""Other people's files, in and out: PyTorch checkpoints, safetensors files, sharded checkpoints.
+
+`open` reads any of them, `convert` makes a .sws file of one, and one of a .sws file.
+
+checkpoint   what has been read: names, tensors that may still be on disk, metadata
+file         what was given: a path, a file in memory, an open binary file
+formats      what a format is to this package, and how one is recognised
+pytorch, safetensors, sharded
+registry     all formats; a new one is a module and a line there
+conversion   from and to .sws files
+
+No module here imports torch or safetensors before a file asks for it.
+"""
+
+from __future__ import annotations
+
+from .checkpoint import Checkpoint
+from .conversion import Conversion, convert
+from .registry import open_checkpoint as open
+
+__all__ = ["Checkpoint", "Conversion", "convert", "open"]

@@ -1,0 +1,181 @@
+"""A checkpoint becomes a .sws file, a .sws file becomes a checkpoint."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, Unpack
+
+from ..errors import InputError, located
+from ..limits import DEFAULT_LIMITS, Limits
+from ..parallel import thread_count
+from ..read.progress import DecodeCounter
+from ..read.reader import Reader
+from ..write.atomic import replacement, write_atomically
+from ..write.file import encode_file
+from ..write.options import EncodingOptions, Options
+from . import registry, safetensors, sharded
+from .checkpoint import Checkpoint
+from .file import CheckpointFile, FileLike
+from .formats import FileFormat
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
+Output = str | os.PathLike[str] | BinaryIO
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """What `convert` has written.
+
+    path : what a reader opens, the index of a sharded checkpoint; None where an open file was written to
+    size : of all files, in bytes on disk
+    shards : where `max_shard_size` was given, the files with the tensors
+    tensors : how many there are, each name counted
+    dense_bytes : their elements in their own dtypes, tied tensors once
+    needed_limits : of a .sws file: the fields of `Limits` that its readers must raise, and to what
+    lost_metadata : whether there was metadata for which the format of the output has no place
+    """
+
+    path: Path | None
+    size: int
+    tensors: int
+    dense_bytes: int
+    shards: list[Path] = field(default_factory=list)
+    needed_limits: dict[str, int] = field(default_factory=dict)
+    lost_metadata: bool = False
+
+
+def convert(
+    file: FileLike | Checkpoint | Reader,
+    out: Output,
+    *,
+    key: str | None = None,
+    threads: int | None = None,
+    executor: Executor | None = None,
+    step: Callable[[int, int], None] | None = None,
+    limits: Limits = DEFAULT_LIMITS,
+    max_shard_size: int | str | None = None,
+    **options: Unpack[EncodingOptions],
+) -> Conversion:
+    """Write a checkpoint as a .sws file, or a .sws file as a checkpoint, whichever `file` is. Every value is kept.
+
+    A .sws file is decoded, and a checkpoint encoded, in the format that the suffix of `out` says: ``.safetensors``
+    (there tied tensors are written under each name), ``.pt`` or ``.pth`` (there metadata is lost). Files are written
+    atomically, in place of what is there. Large models go through tensor by tensor, but for those of PyTorch.
+
+    file : a path, a file in memory or an open binary file; a .sws file may be behind a URL too. What `open` has given
+        is encoded; an open `Reader` is decoded, with its own limits, and counts with its own `on_decode`.
+    out : a path, or a binary file open for writing, which gets a .sws file or a safetensors file; a folder that is
+        there where `max_shard_size` is given.
+    key : the entry of a PyTorch checkpoint that holds the tensors
+    threads : that encode or decode; None for as many as there are processors
+    executor : encodes instead, see `swsfmt.save_file`
+    step : is told how much is done and how much there is: bytes while encoding, tensors while decoding
+    limits : for a .sws file that is decoded
+    max_shard_size : write several safetensors files of at most so many bytes, or "5GB", and an index
+    options : of the encoder, as for `swsfmt.save_file`
+    Raises `InputError` for what is no checkpoint or cannot be stored in the other format, and for arguments of the
+    other direction; `FormatError` for a damaged .sws file, `LimitError`, `OSError`.
+    """
+    if isinstance(file, Checkpoint):
+        _refuse("a checkpoint that is open", key=key, max_shard_size=max_shard_size)
+        return _encode(file, out, threads, executor, step, Options(**options))
+    if isinstance(file, Reader):
+        _refuse("a .sws file that is open", key=key, executor=executor, step=step, **options)
+        return _decode(file, out, threads, max_shard_size)
+    if isinstance(file, str) and "://" in file:
+        content: str | bytes = file
+    else:
+        source = CheckpointFile.open(file)
+        if not source.is_sws and _format_for(out) is None and max_shard_size is None:
+            checkpoint = registry.read(source, key)
+            with located(file=source.path):
+                return _encode(checkpoint, out, threads, executor, step, Options(**options))
+        content = source.content
+    _refuse("decoding", key=key, executor=executor, **options)
+    counter = DecodeCounter(step or (lambda done, total: None))
+    with Reader.open(content, limits, on_decode=counter) as reader:
+        counter.expect(reader)
+        return _decode(reader, out, threads, max_shard_size)
+
+
+def _refuse(what: str, **arguments: object) -> None:
+    """Raise `InputError` for an argument that means nothing where it was given."""
+    for name, value in arguments.items():
+        if value is not None:
+            raise InputError(f"{name}= is not for {what}")
+
+
+def _encode(
+    checkpoint: Checkpoint,
+    out: Output,
+    threads: int | None,
+    executor: Executor | None,
+    step: Callable[[int, int], None] | None,
+    options: Options,
+) -> Conversion:
+    encoded = encode_file(
+        checkpoint.tensors, checkpoint.metadata, options, threads=threads, executor=executor, step=step
+    )
+    return Conversion(
+        path=_path(out),
+        size=_write(out, encoded.pieces()),
+        tensors=len(checkpoint.tensors),
+        dense_bytes=checkpoint.dense_bytes,
+        needed_limits=encoded.needed_limits(),
+    )
+
+
+def _decode(reader: Reader, out: Output, threads: int | None, max_shard_size: int | str | None) -> Conversion:
+    threads = thread_count(threads)
+    path, shards, has_metadata = _path(out), [], True
+    with located(file=reader.source.name):
+        if max_shard_size is not None:
+            if path is None or _format_for(out) not in (None, registry.DEFAULT):
+                raise InputError("max_shard_size is for safetensors files: give NAME.safetensors or a folder")
+            cut = sharded.cut(reader, path, max_shard_size)
+            size = sharded.write(reader, cut, threads)
+            path, shards = cut.paths[-1], [cut.folder / name for name in cut.names]
+        elif path is None:
+            size = _write(out, safetensors.pieces(reader, reader.keys(), threads))
+        else:
+            target = _format_for(out)
+            if target is None:
+                raise InputError(f"the output {str(path)!r} must end in {registry.suffixes()}")
+            has_metadata = target.has_metadata
+            with replacement(path) as file:
+                target.write(reader, file, threads)
+            size = os.stat(path).st_size
+    return Conversion(
+        path=path,
+        size=size,
+        tensors=len(reader.records),
+        dense_bytes=sum(record.info.nbytes for record in reader.records if record.info is not None),
+        shards=shards,
+        lost_metadata=bool(reader.metadata) and not has_metadata,
+    )
+
+
+def _write(out: Output, pieces: Iterable[bytes | memoryview]) -> int:
+    """Write a file, atomically, or to an open one, piece by piece; return the size, as the file system tells it."""
+    if isinstance(out, str | os.PathLike):
+        write_atomically(out, pieces)
+        return os.stat(out).st_size
+    size = 0
+    for piece in pieces:
+        out.write(piece)
+        size += memoryview(piece).nbytes
+    out.flush()
+    return size
+
+
+def _path(out: Output) -> Path | None:
+    return Path(out) if isinstance(out, str | os.PathLike) else None
+
+
+def _format_for(out: Output) -> FileFormat | None:
+    return registry.format_for(out) if isinstance(out, str | os.PathLike) else None

@@ -1,0 +1,73 @@
+"""`on_decode`: a reader tells of each tensor that it has decoded."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pytest
+
+import swsfmt
+from swsfmt.codings.base import Decoded
+from swsfmt.read.progress import DecodeCounter
+from swsfmt.read.reader import Reader, Record
+from swsfmt.read.tensors import load_all
+
+
+@pytest.fixture(scope="module")
+def data() -> bytes:
+    weight = np.arange(600).reshape(20, 30) % 7
+    arrays = {"a": weight, "b": np.linspace(0, 1, 500), "tied": weight, **{f"n{i}": np.full(50, i) for i in range(20)}}
+    return swsfmt.save(arrays)
+
+
+def test_it_is_given_the_record_and_what_was_decoded(data: bytes) -> None:
+    calls: list[tuple[Record, Decoded]] = []
+    with Reader.open(data, on_decode=lambda record, decoded: calls.append((record, decoded))) as reader:
+        assert calls == []
+        elements = reader.read("tied")
+        assert [record.name for record, _ in calls] == ["a"]
+        decoded = reader.decode(reader.record("b"))
+    assert calls[0][1].bits is elements.bits
+    assert calls[1][0] is reader.record("b")
+    assert calls[1][1] is decoded
+    # As in the report: in bits of the file.
+    assert decoded.spans[0].start == 8 * reader.record("b").offset
+
+
+def test_what_is_not_decoded_whole_does_not_count(data: bytes) -> None:
+    broken = bytearray(data)
+    broken[-1] ^= 1
+    calls: list[Record] = []
+    with Reader.open(bytes(broken), on_decode=lambda record, decoded: calls.append(record)) as reader:
+        reader.read_rows("a", 3, 5)
+        with pytest.raises(swsfmt.ChecksumError):
+            reader.read("b")
+    assert calls == []
+
+
+@pytest.mark.parametrize("threads", [1, 4])
+def test_steps_go_up_to_the_end(threads: int, data: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("swsfmt.read.tensors._SMALL", 400)
+    steps: list[tuple[int, int]] = []
+    decoders: set[int] = set()
+    counter = DecodeCounter(
+        lambda done, total: steps.append((done, total)), then=lambda *_: decoders.add(threading.get_ident())
+    )
+    with Reader.open(data, on_decode=counter) as reader:
+        counter.expect(reader)
+        load_all(reader, lambda elements: elements, threads)
+    assert steps == [(done, 22) for done in range(1, 23)]
+    assert (decoders == {threading.get_ident()}) == (threads == 1)
+
+
+def test_more_than_was_expected_moves_the_end(data: bytes) -> None:
+    steps: list[tuple[int, int]] = []
+    counter = DecodeCounter(lambda done, total: steps.append((done, total)))
+    with Reader.open(data, on_decode=counter) as reader:
+        counter.expect(reader)
+        counter.expect(reader, every_name=True)
+        for name in reader.keys() * 2:
+            reader.read(name)
+    assert steps[0] == (1, 45)
+    assert steps[-1] == (46, 46)
