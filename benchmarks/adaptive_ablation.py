@@ -21,8 +21,8 @@ import torch
 import swsfmt.torch
 from swsfmt.codings import adaptive
 from swsfmt.codings.sparse_matrix import matrix_shape
-from swsfmt.entropy import _adaptive_fallback as coder
 from swsfmt.entropy.adaptive import Model, Symbols
+from swsfmt.entropy.twin import adaptive as coder
 from swsfmt.reader import Reader
 
 ZERO = (

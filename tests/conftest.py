@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from swsfmt.entropy import adaptive, huffman, kernels
+from swsfmt.entropy import backend
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
@@ -22,14 +22,10 @@ def data_folder() -> Path | None:
     return folder if (folder / "checkpoints").is_dir() else None
 
 
-@pytest.fixture(scope="module", params=sorted({"bitarray", kernels.active()}))
+@pytest.fixture(scope="module", params=sorted({backend.BITARRAY, backend.active()}))
 def each_kernel(request: pytest.FixtureRequest) -> Iterator[None]:
     """Run a module's tests with the kernels in C, where they were built, and with those on top of bitarray."""
-    with pytest.MonkeyPatch.context() as patch:
-        if request.param == "bitarray":
-            patch.setattr(kernels, "_native", None)
-            patch.setattr(huffman, "_native", None)
-            patch.setattr(adaptive, "_native", None)
+    with backend.use(request.param):
         yield
 
 
