@@ -20,8 +20,8 @@ import torch
 
 import swsfmt.torch
 from swsfmt.codings.matrix import matrix_shape
-from swsfmt.entropy import _adaptive_fallback as coder
 from swsfmt.entropy.adaptive import Model, Symbols
+from swsfmt.entropy.twin import adaptive as coder
 from swsfmt.read.reader import Reader
 
 ZERO = (

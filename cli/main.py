@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 import swsfmt
-from swsfmt.entropy import adaptive, kernels
+from swsfmt.entropy import backend
 
 from . import console, errors
 from .decode import decode
@@ -79,13 +79,14 @@ def _silence() -> None:
 
 def _version(ctx: click.Context, _param: click.Parameter, wanted: bool) -> None:
     if wanted and not ctx.resilient_parsing:
-        active = kernels.active()
-        if (adaptive.active() == "native") != (active == "native"):
-            active += f"; of the adaptive coding: {adaptive.active()}"
-        console.line(f"sws {swsfmt.__version__} (kernels: {active})")
+        console.line(f"sws {swsfmt.__version__} (kernels: {backend.active()})")
         ctx.exit()
 
 
+_SLOW = (
+    "sws: note: the C kernels are missing, those in Python are slower by far; "
+    "install swsfmt again where there is a C compiler (SWS_KERNELS=bitarray: go without them)"
+)
 _EPILOG = """\b
 Environment:
   SWS_KERNELS     native or bitarray: use no other kernels.
@@ -108,6 +109,8 @@ def main() -> None:
 
     Exit codes: 0 well, 1 error, 2 wrong usage, 3 the file is damaged or differs.
     """
+    if backend.is_substitute():
+        console.line(_SLOW, err=True)
 
 
 for command in (encode, decode, inspect, verify, train, evaluate, demo):

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from swsfmt.entropy import adaptive, huffman, kernels
+from swsfmt.entropy import backend
 
 # Not this folder itself: the names of the ones in it are those of packages.
 sys.path.insert(0, str(Path(__file__).resolve().parent / "helpers"))
@@ -17,14 +17,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parent / "helpers"))
 from data import data_folder
 
 
-@pytest.fixture(scope="module", params=sorted({"bitarray", kernels.active()}))
+@pytest.fixture(scope="module", params=sorted({backend.BITARRAY, backend.active()}))
 def each_kernel(request: pytest.FixtureRequest) -> Iterator[None]:
     """Run a module's tests with the kernels in C, where they were built, and with those on top of bitarray."""
-    with pytest.MonkeyPatch.context() as patch:
-        if request.param == "bitarray":
-            patch.setattr(kernels, "_native", None)
-            patch.setattr(huffman, "_native", None)
-            patch.setattr(adaptive, "_native", None)
+    with backend.use(request.param):
         yield
 
 

@@ -7,14 +7,11 @@ Everything is integer arithmetic with ties broken by symbol, so that equal count
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from .native import load
-
-_native: Any = load("swsfmt.entropy._native")
+from . import backend
 
 MAX_LENGTH = 12
 KRAFT_ONE = 1 << MAX_LENGTH
@@ -32,34 +29,8 @@ def code_lengths(counts: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
         raise ValueError(f"a Huffman code needs 2 to {KRAFT_ONE} used symbols, not {len(used)}")
     order = used[np.argsort(counts[used], kind="stable")]
     leaves = counts[order].astype(np.int64)
-    if _native is None:
-        lengths[order] = _package_merge(leaves)
-    else:
-        lengths[order] = np.frombuffer(_native.code_lengths(leaves, MAX_LENGTH), np.uint8)
+    lengths[order] = np.frombuffer(backend.kernels.code_lengths(leaves, MAX_LENGTH), np.uint8)
     return lengths
-
-
-def _package_merge(leaves: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
-    """Code lengths of counts in ascending order."""
-    # level[i] tells which items of list i are packages of two items of list i - 1.
-    packages = np.empty(0, np.int64)
-    level: list[npt.NDArray[np.bool_]] = []
-    for _ in range(MAX_LENGTH):
-        items = np.concatenate([leaves, packages])
-        merged = np.argsort(items, kind="stable")
-        level.append(merged >= len(leaves))
-        items = items[merged]
-        packages = items[0 : len(items) // 2 * 2 : 2] + items[1::2]
-
-    # The first 2n - 2 items of the last list are the solution; a leaf among them adds one to its length.
-    depth = np.zeros(len(leaves) + 1, np.int64)
-    taken = 2 * len(leaves) - 2
-    for is_package in reversed(level):
-        in_packages = int(np.count_nonzero(is_package[:taken]))
-        depth[0] += 1
-        depth[taken - in_packages] -= 1
-        taken = 2 * in_packages
-    return np.cumsum(depth[:-1]).astype(np.uint8)
 
 
 def kraft_sum(lengths: npt.NDArray[np.uint8]) -> int:

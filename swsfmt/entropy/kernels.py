@@ -1,23 +1,20 @@
 """Symbols <-> bits, and from bits straight into the elements of a tensor: the only part where speed matters.
 
-Each function has an implementation in C (`_native_*.c`) and one on top of bitarray (`_fallback.py`), same results.
-The C one is used where it was built (see `native`).
-They trust their `code`, which was checked when its table was read, and nothing else. Where the C one meets something
-wrong it gives up, and the other one finds out what it is: errors come from one place.
+Here arrays are made fit for a kernel, its work is cut into parts for threads, and what it gives up on becomes an error.
+They trust their `code`, which was checked when its table was read, and nothing else.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, NoReturn, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 from bitarray import bitarray
 
 from ..parallel import in_parallel
-from . import _fallback
-from .native import load
+from . import backend
 from .prefix_code import PrefixCode
 
 Symbols = npt.NDArray[np.uint16]
@@ -28,29 +25,28 @@ T = TypeVar("T")
 MAX_FUSED_CHUNK = 1 << 16
 # Gaps below this are counted in an array, which is faster than a sort; of longer ones there are few.
 COUNTABLE = 1 << 16
+# Elements that `decode_dense` and `decode_sparse` write, in bytes.
+_LARGEST_FUSED = 4
 # What a thread must have to do, or it is not worth its start: chunks to decode, elements to encode.
 _CHUNKS = 4
 _PART = 1 << 18
-_NONE = np.zeros(0, np.int32)
+_NO_NUMBERS = np.zeros(0, np.int32)
+_NO_OFFSETS = (np.zeros(0, np.int64),) * 2
 
-_native = load("swsfmt.entropy._native")
-
-
-def active() -> str:
-    """Which implementation runs: "native" or "bitarray"."""
-    return "bitarray" if _native is None else "native"
+active = backend.active
 
 
 def distinct(elements: Elements, most: int, threads: int = 1) -> Elements | None:
     """The distinct elements in ascending order, or None where there are more than `most` <= 4096."""
-    if _native is None:
-        return _fallback.distinct(elements, most)
-    data = np.ascontiguousarray(elements)
-    found = _in_parts(lambda i, j: _native.distinct(data[i:j], data.itemsize, most), len(data), threads, _PART)
-    if any(part is None for part in found):
-        return None
-    values = np.unique(np.concatenate([np.frombuffer(part, np.uint64) for part in found])).astype(elements.dtype)
-    return values if len(values) <= most else None
+    data, kernels = np.ascontiguousarray(elements), backend.kernels
+    parts = _in_parts(lambda i, j: kernels.distinct(data[i:j], data.itemsize, most), len(data), threads, _PART)
+    values = []
+    for part in parts:
+        if part is None:
+            return None
+        values.append(np.frombuffer(part, np.uint64))
+    merged: Elements = np.unique(np.concatenate(values)).astype(elements.dtype)
+    return merged if len(merged) <= most else None
 
 
 def symbols_of(elements: Elements, values: Elements, threads: int = 1) -> tuple[Symbols, npt.NDArray[np.int64]]:
@@ -58,14 +54,12 @@ def symbols_of(elements: Elements, values: Elements, threads: int = 1) -> tuple[
 
     Every element must be one of at most 4096 values; otherwise `ValueError`.
     """
-    if _native is None:
-        return _fallback.symbols_of(elements, values)
     data, keys = np.ascontiguousarray(elements), values.astype(np.uint64)
-    symbols = np.empty(len(data), np.uint16)
+    symbols, kernels = np.empty(len(data), np.uint16), backend.kernels
 
     def part(first: int, last: int) -> npt.NDArray[np.int64]:
         counts = np.zeros(len(keys), np.int64)
-        if not _native.symbols(data[first:last], data.itemsize, keys, symbols[first:last], counts):
+        if not kernels.symbols(data[first:last], data.itemsize, keys, symbols[first:last], counts):
             raise ValueError("an element is not in the codebook")
         return counts
 
@@ -87,9 +81,8 @@ def line_entries(
     A value is the symbol less one, a gap the number of positions that are passed over, from position 0 on. Gaps can be
     written to. Returned with them: the position of the last entry, or -1 (of the place before the last line, if fresh).
     """
-    if _native is None:
-        return _fallback.line_entries(symbols, starts, numbers, fresh)
-    gaps, values, last = _native.line_entries(symbols, starts, _NONE if numbers is None else numbers, fresh)
+    places = _NO_NUMBERS if numbers is None else numbers
+    gaps, values, last = backend.kernels.line_entries(symbols, np.ascontiguousarray(starts, np.int64), places, fresh)
     return np.frombuffer(gaps, np.int64), np.frombuffer(values, np.uint16), last
 
 
@@ -127,31 +120,19 @@ def line_gaps(
     places, lines = bottom - top, right - left
     if not lines_are_columns:
         places, lines = lines, places
-    found = LineGaps(
+    gaps = LineGaps(
         np.zeros(min(places, COUNTABLE), np.int64),
         np.zeros(lines * (places // COUNTABLE), np.int64),
         np.repeat(np.array([[-1], [-1], [0]], np.int64), lines, axis=1),
     )
-    if _native is None:
-        part = matrix[top:bottom, left:right]
-        others = _fallback.line_gaps(
-            part.T if lines_are_columns else part,
-            top if lines_are_columns else left,
-            numbers,
-            found.counts,
-            found.lines,
-        )
-        return found._replace(others=others)
-    given = _NONE if numbers is None else numbers
-    listed = _native.line_gaps(matrix, matrix.shape[1], window, lines_are_columns, given, *found)
-    return found._replace(others=found.others[:listed])
+    given = _NO_NUMBERS if numbers is None else numbers
+    listed = backend.kernels.line_gaps(matrix, matrix.shape[1], window, lines_are_columns, given, *gaps)
+    return gaps._replace(others=gaps.others[:listed])
 
 
 def gap_symbols(gaps: npt.NDArray[np.int64], pbits: int) -> Symbols:
     """Gap symbols of `pbits` bits, each after the skips that it needs. A skip is the largest symbol (spec 5.5)."""
-    if _native is None:
-        return _fallback.gap_symbols(gaps, pbits)
-    return np.frombuffer(_native.gap_symbols(gaps, pbits), np.uint16)
+    return np.frombuffer(backend.kernels.gap_symbols(gaps, pbits), np.uint16)
 
 
 def gap_chunks(symbols: Symbols, code: PrefixCode, chunk: int) -> npt.NDArray[np.int64]:
@@ -159,34 +140,30 @@ def gap_chunks(symbols: Symbols, code: PrefixCode, chunk: int) -> npt.NDArray[np
 
     Skips go with the entry behind them.
     """
-    if _native is None:
-        return _fallback.gap_chunks(symbols, code, chunk)
-    rows = _native.gap_chunks(np.ascontiguousarray(symbols), code.alphabet - 1, code.lengths, chunk)
+    rows = backend.kernels.gap_chunks(np.ascontiguousarray(symbols), code.alphabet - 1, code.lengths, chunk)
     return np.frombuffer(rows, np.int64).reshape(-1, 2)
 
 
 def chunk_bits(symbols: Symbols, code: PrefixCode, chunk: int, threads: int = 1) -> npt.NDArray[np.int64]:
     """The bits that the symbols of each chunk of `chunk` symbols take: int64 of shape (chunks,)."""
-    if _native is None:
-        return _fallback.chunk_bits(symbols, code, chunk)
-    data = np.ascontiguousarray(symbols)
-    found = _in_parts(
-        lambda i, j: np.frombuffer(_native.chunk_bits(data[i * chunk : j * chunk], code.lengths, chunk), np.int64),
+    data, kernels = np.ascontiguousarray(symbols), backend.kernels
+    parts = _in_parts(
+        lambda i, j: np.frombuffer(kernels.chunk_bits(data[i * chunk : j * chunk], code.lengths, chunk), np.int64),
         -(-len(data) // chunk),
         threads,
         -(-_PART // chunk),
     )
-    return np.concatenate(found)
+    return np.concatenate(parts)
 
 
 def encode_symbols(symbols: Symbols, code: PrefixCode, threads: int = 1) -> bitarray:
     """The bits of `symbols`, each of which must have a codeword in `code`."""
-    if _native is None or code.single is not None:
-        return _fallback.encode_symbols(symbols, code)
-    ids = np.ascontiguousarray(symbols)
     bits = bitarray(endian="little")
+    if code.single is not None:
+        return bits
+    ids, kernels = np.ascontiguousarray(symbols), backend.kernels
     parts = _in_parts(
-        lambda i, j: _native.encode_symbols(ids[i:j], code.codewords, code.lengths), len(ids), threads, _PART
+        lambda i, j: kernels.encode_symbols(ids[i:j], code.codewords, code.lengths), len(ids), threads, _PART
     )
     for data, count in parts:
         end = len(bits) + count
@@ -200,17 +177,35 @@ def decode_symbols(bits: bitarray, position: int, count: int, code: PrefixCode) 
 
     Raises `PayloadError` when the bits end too early or a symbol is outside of the alphabet.
     """
-    if _native is None or code.single is not None or count == 0:
-        return _fallback.decode_symbols(bits, position, count, code)
-    if count > len(bits) - position:
-        return _fallback.decode_symbols(bits, position, count, code)
-    out = np.empty(count, np.uint16)
-    starts = np.array([position, len(bits)], np.int64)
-    identity = np.arange(code.alphabet, dtype=np.uint16)
-    bad, end = _native.decode_dense(bits, _tuple(code), identity, 2, starts, count, count, 0, 1, False, out)
-    if bad >= 0:
-        return _fallback.decode_symbols(bits, position, count, code)
-    return out, end
+    if code.single is not None:
+        return np.broadcast_to(np.uint16(code.single), (count,)), position
+    size = len(bits)
+    if count <= size - position:
+        out = np.empty(count, np.uint16)
+        end = backend.kernels.decode_stream(bits, code.arrays, None, 2, position, size, out)
+        if end is not None:
+            return out, end
+    _refuse_symbols(bits, position, count, code)
+
+
+def decode_elements(bits: bitarray, position: int, code: PrefixCode, elements: Elements, out: Elements) -> int:
+    """Decode as many symbols as `out` has room for, from bit `position` on: elements[symbol] for each.
+
+    elements : one for each symbol of the alphabet, of the dtype of `out`
+    Returns the position after them. Raises as `decode_symbols` does.
+    """
+    if code.single is not None:
+        out.fill(elements[code.single])
+        return position
+    count = len(out)
+    if count <= len(bits) - position and out.itemsize <= _LARGEST_FUSED:
+        end = backend.kernels.decode_stream(bits, code.arrays, elements, out.itemsize, position, len(bits), out)
+        if end is not None:
+            return end
+        _refuse_symbols(bits, position, count, code)
+    symbols, end = decode_symbols(bits, position, count, code)
+    out[:] = elements[symbols]
+    return end
 
 
 def decode_gaps(bits: bitarray, position: int, entries: int, code: PrefixCode) -> tuple[Symbols, int]:
@@ -218,12 +213,12 @@ def decode_gaps(bits: bitarray, position: int, entries: int, code: PrefixCode) -
 
     Returns all symbols, skips included, and the position after them. Raises as `decode_symbols` does.
     """
-    if _native is None or code.single is not None:
-        return _fallback.decode_gaps(bits, position, entries, code)
-    found = _native.decode_gaps(bits, _tuple(code), position, len(bits), entries)
-    if found is None:
-        return _fallback.decode_gaps(bits, position, entries, code)
-    return np.frombuffer(found[0], np.uint16), found[1]
+    if code.single is not None:
+        return decode_symbols(bits, position, entries, code)
+    decoded = backend.kernels.decode_gaps(bits, code.arrays, position, len(bits), entries)
+    if decoded is None:
+        _refuse_gaps(bits, position, entries, code)
+    return np.frombuffer(decoded[0], np.uint16), decoded[1]
 
 
 def scatter(
@@ -239,21 +234,18 @@ def scatter(
     """Put each of `elements` where its gap symbol leads from `position` on, into zeros, and return the position after.
 
     offsets : as for `decode_sparse`
-    Returns None, and writes nothing, where the gaps leave the matrix or this takes the C kernels and they are missing.
+    Returns None, and writes nothing, where the gaps leave the matrix or are not those of so many elements.
     """
-    if _native is None or elements.itemsize > 4:
-        return None
-    line_offsets, place_offsets = offsets if offsets is not None else (np.zeros(0, np.int64),) * 2
-    symbols = np.ascontiguousarray(gaps)
-    after: int | None = _native.scatter(
-        symbols, skip, elements, elements.itemsize, position, lines, line_length, line_offsets, place_offsets, out
+    symbols, size = np.ascontiguousarray(gaps), elements.itemsize
+    line_offsets, place_offsets = _NO_OFFSETS if offsets is None else offsets
+    return backend.kernels.scatter(
+        symbols, skip, elements, size, position, lines, line_length, line_offsets, place_offsets, out
     )
-    return after
 
 
 def can_fuse(itemsize: int) -> bool:
-    """Whether `decode_dense` and `decode_sparse` can be used: elements of 1, 2 or 4 bytes."""
-    return _native is not None and itemsize in (1, 2, 4)
+    """Whether `decode_dense` and `decode_sparse` decode elements of so many bytes."""
+    return itemsize <= _LARGEST_FUSED
 
 
 def decode_dense(
@@ -270,17 +262,19 @@ def decode_dense(
 
     starts : int64 of shape (chunks + 1,), the bit where each chunk starts, and where the last one ends.
     out : where they go, of the dtype of `elements`; None for new memory.
-    Returns None when a chunk does not end where the next one starts.
+    Returns None when a chunk does not end where the next one starts, and for elements of more than 4 bytes.
     """
-    out = np.empty(total, elements.dtype) if out is None else out
+    if not can_fuse(elements.itemsize):
+        return None
+    target = np.empty(total, elements.dtype) if out is None else out
+    kernels, arrays = backend.kernels, code.arrays
 
     def part(first: int, last: int) -> int:
-        bad: int = _native.decode_dense(
-            bits, _tuple(code), elements, elements.itemsize, starts, chunk, total, first, last, True, out
-        )[0]
-        return bad
+        return kernels.decode_dense(
+            bits, arrays, elements, elements.itemsize, starts, chunk, total, first, last, target
+        )
 
-    return out if all(bad < 0 for bad in _in_parts(part, len(starts) - 1, threads)) else None
+    return target if all(bad < 0 for bad in _in_parts(part, len(starts) - 1, threads)) else None
 
 
 def decode_sparse(
@@ -304,8 +298,11 @@ def decode_sparse(
         Positions must ascend strictly and lie within lines * line_length; bits must lie within `bits`.
     offsets : line and place offsets; a position lies at line_offsets[line] + place_offsets[place]. None: at itself.
     out : where they go, of the dtype of `elements`; None for new memory.
-    Returns the elements and the number of gap symbols; None when a chunk does not end as it should.
+    Returns the elements and the number of gap symbols; None when a chunk does not end as it should, and for elements of
+    more than 4 bytes.
     """
+    if not can_fuse(elements.itemsize):
+        return None
     clear = out is not None and offsets is None
     if out is None:
         # The system gives zeros away with its pages: nothing is zeroed twice.
@@ -315,13 +312,14 @@ def decode_sparse(
         out[starts[-1, 2] :] = 0
     else:
         out.fill(0)
-    line_offsets, place_offsets = offsets if offsets is not None else (np.zeros(0, np.int64),) * 2
+    line_offsets, place_offsets = _NO_OFFSETS if offsets is None else offsets
+    kernels, gaps, values, target = backend.kernels, gap_code.arrays, value_code.arrays, out
 
     def part(first: int, last: int) -> tuple[int, int]:
-        found: tuple[int, int] = _native.decode_sparse(
+        return kernels.decode_sparse(
             bits,
-            _tuple(gap_code),
-            _tuple(value_code),
+            gaps,
+            values,
             elements,
             elements.itemsize,
             starts,
@@ -334,26 +332,36 @@ def decode_sparse(
             line_offsets,
             place_offsets,
             clear,
-            out,
+            target,
         )
-        return found
 
-    found = _in_parts(part, len(starts) - 1, threads)
-    if any(bad >= 0 for bad, _ in found):
+    parts = _in_parts(part, len(starts) - 1, threads)
+    if any(bad >= 0 for bad, _ in parts):
         return None
-    return out, sum(symbols for _, symbols in found)
+    return out, sum(symbols for _, symbols in parts)
 
 
-def _tuple(code: PrefixCode) -> tuple[Any, Any, int]:
-    return code.codewords, code.lengths, -1 if code.single is None else code.single
+def _refuse_symbols(bits: bitarray, position: int, count: int, code: PrefixCode) -> NoReturn:
+    """Raise for a stream that no kernel decodes: the twin knows why."""
+    from .twin.streams import Decoder
+
+    Decoder(code.arrays).symbols(bits, position, len(bits), count)
+    raise AssertionError("kernels disagree on a stream of symbols")
+
+
+def _refuse_gaps(bits: bitarray, position: int, entries: int, code: PrefixCode) -> NoReturn:
+    from .twin.streams import Decoder
+
+    Decoder(code.arrays).gaps(bits, position, len(bits), entries)
+    raise AssertionError("kernels disagree on a stream of gaps")
 
 
 def _in_parts(part: Callable[[int, int], T], count: int, threads: int, least: int = _CHUNKS) -> list[T]:
     """Run `part` over 0 to `count`, cut into a few ranges for each thread, which has at least `least` to do.
 
-    The results are in order.
+    The results are in order. Python would only wait for itself: the twin has one range.
     """
-    threads = min(threads, count // least)
+    threads = min(threads, count // least) if backend.active() == backend.NATIVE else 1
     if threads <= 1:
         return [part(0, count)]
     cuts = np.linspace(0, count, min(count, 4 * threads) + 1).astype(int).tolist()

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from . import huffman
+from .protocol import Code
 
 
 def field_width(alphabet: int) -> int:
@@ -82,6 +83,11 @@ class PrefixCode:
         if self.single is not None:
             return np.zeros(self.alphabet, np.uint16)
         return _FIELDS[: self.alphabet] if self.is_fixed else huffman.canonical_codewords(self.lengths)
+
+    @cached_property
+    def arrays(self) -> Code:
+        """As the kernels take it."""
+        return self.codewords, self.lengths, -1 if self.single is None else self.single
 
     @cached_property
     def max_length(self) -> int:

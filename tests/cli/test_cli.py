@@ -16,7 +16,7 @@ import pytest
 from command import one_line, process, run
 
 import swsfmt
-from swsfmt.entropy import adaptive, kernels
+from swsfmt.entropy import kernels
 
 COMMANDS = ("encode", "decode", "inspect", "verify")
 
@@ -279,14 +279,6 @@ for args in (
     assert sws.with_suffix(".safetensors").exists()
 
 
-@pytest.mark.skipif(adaptive.active() != "native", reason="the extension is not built")
-def test_version_tells_where_only_one_extension_is_there() -> None:
-    code = "import sys; sys.modules['swsfmt.entropy._adaptive_native'] = None; from sws.cli import main; main()"
-    done = process("-c", code, "--version", env={k: v for k, v in os.environ.items() if k != "SWS_KERNELS"})
-    assert done.returncode == 0
-    assert done.stdout.decode().endswith(" (kernels: native; of the adaptive coding: python)\n")
-
-
 # As if the C extension had not been built.
 NO_NATIVE = "import sys; sys.modules['swsfmt.entropy._native'] = None; "
 
@@ -326,6 +318,18 @@ def test_missing_kernels_do_not_matter_unless_asked_for() -> None:
     done = process("-c", NO_NATIVE + "from sws.cli import main; main()", "--version", env=env)
     assert done.returncode == 0
     assert b"kernels: bitarray" in done.stdout
+
+
+@pytest.mark.parametrize("wish", ["", "bitarray"])
+def test_a_note_tells_that_slow_kernels_are_at_work(wish: str, sws: Path) -> None:
+    """Unless they were asked for; what goes to stdout is as ever."""
+    env = {**os.environ, "SWS_KERNELS": wish}
+    done = process("-c", NO_NATIVE + "from sws.cli import main; main()", "verify", sws, "--json", env=env)
+    assert done.returncode == 0
+    assert json.loads(done.stdout)["ok"]
+    note = done.stderr.decode()
+    assert note.count("\n") == (not wish)
+    assert note.startswith("sws: note: the C kernels are missing") == (not wish)
 
 
 JSON_KEYS = {

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from swsfmt.entropy import _adaptive_fallback, adaptive
+from swsfmt.entropy import adaptive, backend
 from swsfmt.entropy.adaptive import Model, Symbols
-from swsfmt.entropy.native import load
+from swsfmt.entropy.twin import adaptive as twin
 from swsfmt.errors import PayloadError
 
 pytestmark = pytest.mark.usefixtures("each_kernel")
@@ -35,11 +35,11 @@ def test_exact_bytes(model: Model, code: str) -> None:
 
 def test_tables() -> None:
     """Both ends and the middle; stretch is the inverse of squash as far as its steps allow."""
-    squash, stretched = _adaptive_fallback.squash, _adaptive_fallback._STRETCHED
+    squash, stretched = twin.squash, twin._STRETCHED
     assert [squash(x) for x in (-3071, -256, -1, 0, 1, 256, 3071)] == [1, 17625, 32706, 32768, 32830, 47911, 65535]
     assert [stretched[k] for k in (0, 1, 2047, 2048, 4094, 4095)] == [-2304, -2030, -1, 0, 2038, 2346]
     assert all(squash(x) <= 16 * k + 8 < squash(x + 1) for k, x in enumerate(stretched))
-    assert [_adaptive_fallback.bucket(n) for n in (0, 3, 5, 199, 200, 10**9)] == [0, 3, 4, 10, 11, 11]
+    assert [twin.bucket(n) for n in (0, 3, 5, 199, 200, 10**9)] == [0, 3, 4, 10, 11, 11]
 
 
 @pytest.mark.parametrize("fill", [0, 1])
@@ -72,7 +72,7 @@ def test_round_trip(case: tuple[Symbols, Model]) -> None:
     code = adaptive.encode(symbols, model)
     assert not code.endswith(b"\0")
     assert np.array_equal(adaptive.decode(code, *symbols.shape, model), symbols)
-    assert code == _adaptive_fallback.encode(symbols.tolist(), model)
+    assert code == twin.encode(symbols.tolist(), model)
 
 
 @settings(max_examples=60, deadline=None)
@@ -80,7 +80,7 @@ def test_round_trip(case: tuple[Symbols, Model]) -> None:
 def test_any_bytes(case: tuple[Symbols, Model], data: bytes) -> None:
     """They are refused or not, by both implementations. (A line may be called live that holds no entry.)"""
     symbols, model = case
-    expected, right = _adaptive_fallback.decode(data, *symbols.shape, model)
+    expected, right = twin.decode(data, *symbols.shape, model)
     if right:
         found = adaptive.decode(data, *symbols.shape, model)
         assert found.tolist() == expected
@@ -98,7 +98,7 @@ def test_bytes_of_another_length() -> None:
             adaptive.decode(wrong, 3, 5, model)
 
 
-@pytest.mark.skipif(adaptive._native is None, reason="the extension is not built")
+@pytest.mark.skipif(backend.active() == backend.BITARRAY, reason="the extension is not built")
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -114,17 +114,17 @@ def test_bytes_of_another_length() -> None:
     ],
 )
 def test_native_kernel_checks_sizes(arguments: tuple[int, ...]) -> None:
-    native = load("swsfmt.entropy._adaptive_native")
+    native = backend.load(backend.NATIVE)
     whole = (*arguments, *(3, 5, 1, 1, 2, 1)[len(arguments) :], True, False)
     with pytest.raises(ValueError, match="do not fit"):
-        native.encode(EXAMPLE, *whole)
+        native.adaptive_encode(EXAMPLE, *whole)
     with pytest.raises(ValueError, match="do not fit"):
-        native.decode(b"", EXAMPLE.copy(), *whole)
+        native.adaptive_decode(b"", EXAMPLE.copy(), *whole)
 
 
-@pytest.mark.skipif(adaptive._native is None, reason="the extension is not built")
+@pytest.mark.skipif(backend.active() == backend.BITARRAY, reason="the extension is not built")
 def test_native_kernel_checks_symbols() -> None:
-    native = load("swsfmt.entropy._adaptive_native")
+    native = backend.load(backend.NATIVE)
     for values, zeros in (((1, 1), True), ((2, 1), False)):
         with pytest.raises(ValueError, match="do not fit"):
-            native.encode(EXAMPLE, 3, 5, 1, 1, *values, zeros, False)
+            native.adaptive_encode(EXAMPLE, 3, 5, 1, 1, *values, zeros, False)

@@ -31,8 +31,8 @@ def test_it_is_given_the_record_and_what_was_decoded(data: bytes) -> None:
     assert calls[0][1].bits is elements.bits
     assert calls[1][0] is reader.record("b")
     assert calls[1][1] is decoded
-    # As in the report: in bits of the file.
-    assert decoded.spans[0].start == 8 * reader.record("b").offset
+    # In bits of the payload.
+    assert decoded.spans[0].start == 0
 
 
 def test_what_is_not_decoded_whole_does_not_count(data: bytes) -> None:

@@ -21,7 +21,7 @@ from unittest.mock import patch
 import click
 
 from swsfmt import Limits, SwsError
-from swsfmt.entropy import adaptive, kernels
+from swsfmt.entropy import backend
 from swsfmt.format import index as layout
 from swsfmt.read import reader
 from swsfmt.read.reader import Reader
@@ -69,8 +69,8 @@ def outcome(data: bytes) -> list[tuple[str, Any]]:
 def test_one_input(data: bytes) -> None:
     """The target itself. Raises what is not an `SwsError`, and `AssertionError` where the kernels do not agree."""
     found = outcome(data)
-    if kernels.active() == "native":
-        with patch.object(kernels, "_native", None), patch.object(adaptive, "_native", None):
+    if backend.active() == backend.NATIVE:
+        with backend.use(backend.BITARRAY):
             assert outcome(data) == found
 
 
@@ -136,7 +136,7 @@ def main(seconds: int, seed: int, under_atheris: bool, arguments: tuple[str, ...
         return
     end = time.monotonic() + seconds
     count = run(seed, lambda _: time.monotonic() >= end)
-    click.echo(f"{count:,} files, kernels: {kernels.active()}, no finding")
+    click.echo(f"{count:,} files, kernels: {backend.active()}, no finding")
 
 
 if __name__ == "__main__":

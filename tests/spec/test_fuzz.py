@@ -9,7 +9,8 @@ from unittest.mock import patch
 
 import pytest
 
-from swsfmt.entropy import kernels
+from swsfmt.entropy import backend
+from swsfmt.entropy.twin import adaptive
 
 
 def _load() -> ModuleType:
@@ -41,11 +42,11 @@ def test_mutations_get_to_the_decoders() -> None:
     assert any(isinstance(what, bytes) for found in outcomes for _, what in found)
 
 
-@pytest.mark.skipif(kernels.active() == "bitarray", reason="the extension is not built")
+@pytest.mark.skipif(backend.active() == backend.BITARRAY, reason="the extension is not built")
 def test_a_wrong_kernel_is_found() -> None:
     data = (fuzz.VECTORS / "valid" / "adaptive-forms.sws").read_bytes()
     fuzz.test_one_input(data)
-    with patch.object(fuzz.adaptive._adaptive_fallback, "_LIMIT", 3), pytest.raises(AssertionError):
+    with patch.object(adaptive, "_LIMIT", 3), pytest.raises(AssertionError):
         fuzz.test_one_input(data)
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from typing import Any
+from unittest.mock import patch
 
+import numpy as np
 import pytest
 from craft import (
     ALIAS,
@@ -18,6 +20,7 @@ from craft import (
     TABLE4,
     U8,
     Record,
+    adaptive,
     dense,
     field,
     fields,
@@ -35,7 +38,7 @@ from hypothesis import strategies as st
 
 import swsfmt
 from swsfmt import Limits, SwsError
-from swsfmt.entropy import kernels
+from swsfmt.entropy import backend, protocol
 
 LIMITS = Limits(max_decoded_bytes=1 << 20, max_tensors=64, max_index_bytes=1 << 16, max_bitmap_bits=1 << 16)
 SETTINGS = settings(deadline=None, max_examples=1000, suppress_health_check=[HealthCheck.too_slow])
@@ -141,6 +144,17 @@ def chunked() -> Record:
 RECORDS["chunks"] = [chunked(), record("d", payload=floats(1))]
 
 
+RECORDS["adaptive"] = [
+    adaptive("plain"),
+    # Light contexts, a stride of 3, chunks of two lines.
+    adaptive("chunks", layout=2 + 8 + 16, arguments=b"\3\2", payload=bytes.fromhex("03000000 80e3ed 406d2c")),
+    adaptive("no zeros", layout=4, payload=bytes.fromhex("e0d68a")),
+]
+# In Python the adaptive coder takes its time.
+FEW = Limits(max_decoded_bytes=1 << 9, max_tensors=64, max_index_bytes=1 << 16, max_bitmap_bits=1 << 16)
+KERNELS = sorted({backend.BITARRAY, backend.active()})
+
+
 def parts(kind: str) -> tuple[bytes, list[bytes]]:
     """The index of a valid file and the payloads behind it."""
     records = RECORDS[kind]
@@ -148,38 +162,64 @@ def parts(kind: str) -> tuple[bytes, list[bytes]]:
     return body, [r.payload for r in records if r.payload]
 
 
-def answers(data: bytes) -> bool:
+Answer = tuple[str, dict[str, bytes] | None]
+
+
+def answers(data: bytes, limits: Limits = LIMITS) -> bool:
     """Whether the file is valid; any error but SwsError fails the test, and so do readers and kernels that disagree."""
-    valid, tensors = answers_once(data)
-    if kernels.active() == "native":
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(kernels, "_native", None)
-            assert answers_once(data) == (valid, tensors)
-    return valid
+    outcomes = []
+    for name in KERNELS:
+        with backend.use(name):
+            outcomes.append(answers_once(data, limits))
+    assert all(outcome == outcomes[0] for outcome in outcomes)
+    return not outcomes[0][0]
 
 
-def answers_once(data: bytes) -> tuple[bool, dict[str, bytes] | None]:
-    """Validity, and the elements of all tensors."""
-    message = ""
+def answers_once(data: bytes, limits: Limits) -> Answer:
+    """The error, "" for a valid file, and the elements of all tensors."""
+    errors = ["", ""]
     report, tensors = None, None
     try:
-        report = swsfmt.verify(data, limits=LIMITS)
+        report = swsfmt.verify(data, limits=limits)
     except SwsError as error:
-        message = str(error)
+        errors[0] = f"{type(error).__name__}: {error}"
     try:
-        tensors = swsfmt.load(data, limits=LIMITS)
+        tensors = swsfmt.load(data, limits=limits)
     except SwsError as error:
-        message = str(error)
-    assert len(message.splitlines()) <= 1
+        errors[1] = f"{type(error).__name__}: {error}"
+    assert all(len(error.splitlines()) <= 1 for error in errors)
     if report is None:
         assert tensors is None
-        return False, None
+        return errors[0], None
     assert sum(report.sections.values()) == report.file_bytes == len(data)
     if tensors is None:
         # NumPy has no dtype for these.
         assert any(tensor.dtype in ("C32", "F4_X2") for tensor in report.tensors)
-        return True, None
-    return True, {name: array.tobytes() for name, array in tensors.items()}
+        return "", None
+    return "", {name: array.tobytes() for name, array in tensors.items()}
+
+
+def large() -> dict[str, np.ndarray]:
+    """Large enough for chunk tables."""
+    rng = np.random.default_rng(0)
+    values = np.array([0, 0.5, -0.5, 1, -1], np.float32)
+    return {name: rng.choice(values, (150, 140), p=[1 - 4 * p] + [p] * 4) for name, p in (("d", 0.2), ("s", 0.07))}
+
+
+def written(tensors: dict[str, np.ndarray], **options: Any) -> None:
+    """The same bytes whatever the kernels."""
+    files = []
+    for name in KERNELS:
+        with backend.use(name):
+            files.append(swsfmt.save(tensors, **options))
+    assert all(file == files[0] for file in files)
+
+
+def compare(kind: str) -> None:
+    """A valid file is read, and what is in it is written again."""
+    data = valid(kind)
+    assert answers(data)
+    written(swsfmt.load(data), profile="small" if kind == "adaptive" else "fast")
 
 
 Edit = Callable[[random.Random, bytearray], Any]
@@ -222,8 +262,57 @@ def mutate(rng: random.Random, data: bytes) -> bytes:
 
 @pytest.mark.parametrize("kind", RECORDS)
 def test_the_files_are_valid(kind: str) -> None:
+    compare(kind)
+
+
+@pytest.mark.parametrize("options", [{}, {"huffman": False}, {"scan": "columns"}], ids=str)
+def test_files_are_written_the_same(options: dict[str, Any]) -> None:
+    written(large(), **options)
+
+
+def limits(kind: str) -> Limits:
+    return FEW if kind == "adaptive" else LIMITS
+
+
+def valid(kind: str) -> bytes:
     body, payloads = parts(kind)
-    assert answers(refit(body, payloads, payloads))
+    return refit(body, payloads, payloads)
+
+
+@pytest.mark.skipif(backend.active() == backend.BITARRAY, reason="the extension is not built")
+@pytest.mark.parametrize("name", [name for name in vars(protocol.Kernels) if not name.startswith("_")])
+def test_a_wrong_kernel_is_found(name: str) -> None:
+    """Of each kernel the results are compared: it is enough that one of them is wrong."""
+    twin = backend.load(backend.BITARRAY)
+    with patch.object(twin, name, wrong(getattr(twin, name))), pytest.raises((AssertionError, ValueError)):
+        compare_all()
+
+
+def compare_all() -> None:
+    for kind in RECORDS:
+        compare(kind)
+    written(large())
+
+
+def wrong(kernel: Callable[..., Any]) -> Callable[..., Any]:
+    """The same, but for one bit of what it returns or writes."""
+
+    def run(*arguments: Any) -> Any:
+        result = kernel(*arguments)
+        first = result[0] if isinstance(result, tuple) else result
+        if isinstance(first, bytes | np.ndarray) and len(first):
+            changed = np.frombuffer(first, first.dtype if isinstance(first, np.ndarray) else np.uint8).copy()
+            changed.reshape(-1)[0] ^= 1
+            first = changed.tobytes() if isinstance(first, bytes) else changed
+            return (first, *result[1:]) if isinstance(result, tuple) else first
+        # The last array is where results go, but for counts and the like behind it.
+        for array in reversed([a for a in arguments if isinstance(a, np.ndarray) and a.size]):
+            if array.flags.writeable:
+                array.reshape(-1)[0] ^= 1
+                break
+        return result
+
+    return run
 
 
 @pytest.mark.parametrize("kind", RECORDS)
@@ -231,16 +320,26 @@ def test_the_files_are_valid(kind: str) -> None:
 @given(st.integers(0, 1 << 60))
 def test_damaged_index(kind: str, seed: int) -> None:
     body, payloads = parts(kind)
-    answers(refit(mutate(random.Random(seed), body), payloads, payloads))
+    answers(refit(mutate(random.Random(seed), body), payloads, payloads), limits(kind))
 
 
 @pytest.mark.parametrize("kind", ["dense", "sparse", "chunks"])
 @SETTINGS
 @given(st.integers(0, 1 << 60))
 def test_damaged_payload(kind: str, seed: int) -> None:
+    damaged_payload(kind, seed)
+
+
+@settings(SETTINGS, max_examples=100)
+@given(st.integers(0, 1 << 60))
+def test_damaged_adaptive_payload(seed: int) -> None:
+    damaged_payload("adaptive", seed)
+
+
+def damaged_payload(kind: str, seed: int) -> None:
     body, payloads = parts(kind)
     rng = random.Random(seed)
-    answers(refit(body, payloads, [mutate(rng, payload) for payload in payloads]))
+    answers(refit(body, payloads, [mutate(rng, payload) for payload in payloads]), limits(kind))
 
 
 @pytest.mark.parametrize("kind", RECORDS)
@@ -251,7 +350,7 @@ def test_every_flipped_bit_of_the_index(kind: str) -> None:
     for bit in range(8 * len(body)):
         flipped = bytearray(body)
         flipped[bit // 8] ^= 1 << bit % 8
-        valid += answers(refit(bytes(flipped), payloads, payloads))
+        valid += answers(refit(bytes(flipped), payloads, payloads), limits(kind))
     assert 0 < valid < 8 * len(body)
 
 

@@ -1,0 +1,115 @@
+"""The module in C: see `protocol.Kernels`, which mypy compares this with."""
+
+import numpy as np
+import numpy.typing as npt
+from bitarray import bitarray
+
+from .protocol import Code, Elements, Indices, Symbols
+
+MAX_LENGTH: int
+MAX_VALUES: int
+MAX_FUSED_CHUNK: int
+MAX_LINE: int
+MAX_LINES: int
+MAX_STRIDE: int
+LIMIT: int
+CLASSES: int
+BUCKETS: int
+UNSEEN: int
+MAX_STRETCH: int
+
+def decode_stream(
+    bits: bitarray, code: Code, elements: Elements | None, itemsize: int, start: int, stop: int, out: Elements, /
+) -> int | None: ...
+def decode_dense(
+    bits: bitarray,
+    code: Code,
+    elements: Elements,
+    itemsize: int,
+    starts: Indices,
+    chunk: int,
+    total: int,
+    first: int,
+    last: int,
+    out: Elements,
+    /,
+) -> int: ...
+def decode_gaps(bits: bitarray, code: Code, start: int, stop: int, entries: int, /) -> tuple[bytes, int] | None: ...
+def decode_sparse(
+    bits: bitarray,
+    gap_code: Code,
+    value_code: Code,
+    elements: Elements,
+    itemsize: int,
+    starts: Indices,
+    chunk: int,
+    entries: int,
+    first: int,
+    last: int,
+    lines: int,
+    line_length: int,
+    line_offsets: Indices,
+    place_offsets: Indices,
+    clear: bool,
+    out: Elements,
+    /,
+) -> tuple[int, int]: ...
+def scatter(
+    gaps: Symbols,
+    skip: int,
+    elements: Elements,
+    itemsize: int,
+    position: int,
+    lines: int,
+    line_length: int,
+    line_offsets: Indices,
+    place_offsets: Indices,
+    out: Elements,
+    /,
+) -> int | None: ...
+def encode_symbols(symbols: Symbols, codewords: Symbols, lengths: npt.NDArray[np.uint8], /) -> tuple[bytes, int]: ...
+def chunk_bits(symbols: Symbols, lengths: npt.NDArray[np.uint8], chunk: int, /) -> bytes: ...
+def line_entries(
+    symbols: Symbols, starts: Indices, numbers: npt.NDArray[np.int32], fresh: bool, /
+) -> tuple[bytearray, bytes, int]: ...
+def line_gaps(
+    symbols: Symbols,
+    columns: int,
+    window: tuple[int, int, int, int],
+    lines_are_columns: bool,
+    numbers: npt.NDArray[np.int32],
+    counts: Indices,
+    others: Indices,
+    lines: Indices,
+    /,
+) -> int: ...
+def gap_symbols(gaps: Indices, pbits: int, /) -> bytes: ...
+def gap_chunks(symbols: Symbols, skip: int, lengths: npt.NDArray[np.uint8], chunk: int, /) -> bytes: ...
+def distinct(elements: Elements, itemsize: int, most: int, /) -> bytes | None: ...
+def symbols(elements: Elements, itemsize: int, values: Elements, out: Symbols, counts: Indices, /) -> bool: ...
+def code_lengths(counts: Indices, limit: int, /) -> bytes: ...
+def adaptive_encode(
+    symbols: Symbols,
+    lines: int,
+    length: int,
+    stride: int,
+    line_stride: int,
+    first: int,
+    second: int,
+    zeros: bool,
+    light: bool,
+    /,
+) -> bytes: ...
+def adaptive_decode(
+    data: bytes | memoryview,
+    symbols: Symbols,
+    lines: int,
+    length: int,
+    stride: int,
+    line_stride: int,
+    first: int,
+    second: int,
+    zeros: bool,
+    light: bool,
+    /,
+) -> bool: ...

@@ -1,0 +1,66 @@
+"""The kernels, in C or in Python: the only place that knows which of the two is at work.
+
+Both modules have the functions of `protocol.Kernels`, with the same results: `_native` (folder `native/`, built where
+there is a C compiler) and `twin`, which is meant to be read and is slower by far. The environment variable
+SWS_KERNELS=bitarray takes the twin, named after the library that it stands on; =native insists on C.
+
+A caller writes `backend.kernels.name(...)` each time, so that `use` switches all of them.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from .protocol import Kernels
+
+NATIVE, BITARRAY = "native", "bitarray"
+
+
+def load(name: str) -> Kernels:
+    """The module of that name. Raises `ImportError` where C was not built. The twin is loaded when it is needed."""
+    if name == NATIVE:
+        import swsfmt.entropy._native as native
+
+        return native
+    from . import twin
+
+    return twin
+
+
+def _choose() -> tuple[str, Kernels]:
+    wish = os.environ.get("SWS_KERNELS", "")
+    if wish == BITARRAY:
+        return BITARRAY, load(BITARRAY)
+    try:
+        return NATIVE, load(NATIVE)
+    except ImportError:
+        if wish == NATIVE:
+            raise
+        return BITARRAY, load(BITARRAY)
+
+
+_name, kernels = _choose()
+
+
+def active() -> str:
+    """Which kernels are at work: "native" or "bitarray"."""
+    return _name
+
+
+def is_substitute() -> bool:
+    """Whether the twin is at work although nobody asked for it."""
+    return _name == BITARRAY and os.environ.get("SWS_KERNELS", "") != BITARRAY
+
+
+@contextmanager
+def use(name: str) -> Iterator[None]:
+    """Switch all kernels, of all threads, for a while. For tests and measurements."""
+    global _name, kernels
+    before = _name, kernels
+    _name, kernels = name, load(name)
+    try:
+        yield
+    finally:
+        _name, kernels = before

@@ -1,0 +1,82 @@
+/* The adaptive coder (spec 5.6 and 6.6): the symbols of a matrix to bytes and back. */
+#include "kernels.h"
+
+#include "adaptive_matrix.h"
+
+/* The last arguments of both functions, behind what "nnnnIIpp" stands for. */
+static int fits(const Matrix *x, const Py_buffer *symbols)
+{
+    return x->lines > 0 && x->length > 0 && x->stride > 0 && x->line_stride > 0 && x->values[0] < MAX_SYMBOLS &&
+           x->values[1] < MAX_SYMBOLS && x->values[0] + x->values[1] > 0 &&
+           x->values[0] + x->values[1] < MAX_SYMBOLS && x->length <= MAX_LINE && (uint64_t)x->lines <= MAX_LINES &&
+           x->stride <= MAX_STRIDE && x->line_stride <= MAX_STRIDE && holds(symbols, 2) &&
+           count_of(symbols, 2) / x->length == x->lines && count_of(symbols, 2) % x->length == 0;
+}
+
+/* adaptive_encode(symbols, lines, length, stride, line_stride, first, second, zeros, light) -> bytes */
+PyObject *py_adaptive_encode(PyObject *self, PyObject *args)
+{
+    Py_buffer symbols;
+    Py_ssize_t lines, length, stride, line_stride;
+    Matrix x;
+    if (!PyArg_ParseTuple(args, "y*nnnnIIpp", &symbols, &lines, &length, &stride, &line_stride, &x.values[0],
+                          &x.values[1], &x.zeros, &x.light))
+        return NULL;
+    x.lines = (size_t)lines, x.length = (size_t)length, x.stride = (size_t)stride, x.line_stride = (size_t)line_stride;
+    x.symbols = symbols.buf; /* not written when encoding: every symbol is replaced by itself */
+    PyObject *result = NULL;
+    int sound = fits(&x, &symbols);
+    for (size_t i = 0; sound && i < x.lines * x.length; i++)
+        sound = x.symbols[i] <= x.values[0] + x.values[1] && (x.zeros || x.symbols[i] > 0);
+    if (sound) {
+        const Tables *t = PyModule_GetState(self);
+        Coder c = {.high = UINT32_MAX};
+        int fine;
+        Py_BEGIN_ALLOW_THREADS
+        fine = code_matrix(t, &c, &x, 0);
+        if (fine)
+            finish_encoding(&c);
+        Py_END_ALLOW_THREADS
+        if (fine && !c.failed)
+            result = PyBytes_FromStringAndSize((const char *)c.out, (Py_ssize_t)c.at);
+        else
+            PyErr_NoMemory();
+        free(c.out);
+    } else {
+        PyErr_SetString(PyExc_ValueError, "adaptive_encode: sizes or symbols do not fit");
+    }
+    release(&symbols, 1);
+    return result;
+}
+
+/* adaptive_decode(data, symbols, lines, length, stride, line_stride, first, second, zeros, light)
+ * -> whether the bytes are those that an encoder writes; `symbols` is filled */
+PyObject *py_adaptive_decode(PyObject *self, PyObject *args)
+{
+    enum { DATA, SYMBOLS, BUFFERS };
+    Py_buffer b[BUFFERS];
+    Py_ssize_t lines, length, stride, line_stride;
+    Matrix x;
+    if (!PyArg_ParseTuple(args, "y*w*nnnnIIpp", &b[DATA], &b[SYMBOLS], &lines, &length, &stride, &line_stride,
+                          &x.values[0], &x.values[1], &x.zeros, &x.light))
+        return NULL;
+    x.lines = (size_t)lines, x.length = (size_t)length, x.stride = (size_t)stride, x.line_stride = (size_t)line_stride;
+    x.symbols = b[SYMBOLS].buf;
+    PyObject *result = NULL;
+    if (fits(&x, &b[SYMBOLS])) {
+        const Tables *t = PyModule_GetState(self);
+        Coder c = {.high = UINT32_MAX, .in = b[DATA].buf, .length = (size_t)b[DATA].len};
+        int fine, right;
+        Py_BEGIN_ALLOW_THREADS
+        for (int i = 0; i < 4; i++)
+            c.code = c.code << 8 | next_byte(&c);
+        fine = code_matrix(t, &c, &x, 1);
+        right = fine && finish_decoding(&c);
+        Py_END_ALLOW_THREADS
+        result = fine ? PyBool_FromLong(right) : PyErr_NoMemory();
+    } else {
+        refuse("adaptive_decode");
+    }
+    release(b, BUFFERS);
+    return result;
+}

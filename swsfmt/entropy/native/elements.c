@@ -1,0 +1,215 @@
+/* The elements of a tensor: which ones occur, and the symbol of each. */
+#include "kernels.h"
+
+/* An open hash table of up to 4096 elements, so large that nearly all of them are found in their first slot.
+ * A slot with number 0 is free, others have a symbol + 1. The key of a free slot never equals an element whose first
+ * slot it is: 0 belongs to slot 0, where the key is 1. So a first slot with the right key is not free. */
+enum { HASH_BITS = 14, SLOTS = 1 << HASH_BITS };
+
+typedef struct {
+    uint64_t key, number;
+} Slot;
+
+/* Four sets of counts: of equal elements that follow each other each finds its count free. */
+typedef struct {
+    Slot slots[SLOTS];
+    int64_t counts[4][MAX_VALUES];
+} Hash;
+
+static Hash *make_hash(void)
+{
+    Hash *h = calloc(1, sizeof *h);
+    if (h != NULL)
+        h->slots[0].key = 1;
+    return h;
+}
+
+static inline Slot *first_slot(Hash *h, uint64_t key)
+{
+    return &h->slots[(key * UINT64_C(0x9E3779B97F4A7C15)) >> (64 - HASH_BITS)];
+}
+
+/* The slot that has the key, or the free one where it goes. */
+static Slot *slot_of(Hash *h, uint64_t key)
+{
+    Slot *slot = first_slot(h, key);
+    while (slot->number != 0 && slot->key != key)
+        slot = slot == &h->slots[SLOTS - 1] ? h->slots : slot + 1;
+    return slot;
+}
+
+/* in data: at least i + 1 elements of `bytes`: 1, 2, 4 or 8. */
+static inline uint64_t element_at(const uint8_t *data, size_t i, int bytes)
+{
+    uint16_t two;
+    uint32_t four;
+    uint64_t eight;
+    switch (bytes) {
+    case 1: return data[i];
+    case 2: memcpy(&two, data + 2 * i, 2); return two;
+    case 4: memcpy(&four, data + 4 * i, 4); return four;
+    default: memcpy(&eight, data + 8 * i, 8); return eight;
+    }
+}
+
+/* Whether four elements are all in their first slots, which go to slot[]. */
+static inline int at_home(Hash *h, const uint8_t *data, size_t i, int bytes, Slot **slot)
+{
+    uint64_t differ = 0;
+    for (size_t k = 0; k < 4; k++) {
+        uint64_t key = element_at(data, i + k, bytes);
+        slot[k] = first_slot(h, key);
+        differ |= slot[k]->key ^ key;
+    }
+    return differ == 0;
+}
+
+/* The distinct ones of `n` elements in the order in which they are met; returns how many, or most + 1 if more.
+ * in data: n elements of `bytes`. out values: room for `most` <= MAX_VALUES. */
+static inline size_t distinct_of(Hash *h, const uint8_t *data, size_t n, uint64_t *values, size_t most, int bytes)
+{
+    size_t count = 0;
+    assert(most <= MAX_VALUES);
+    for (size_t i = 0; i < n;) {
+        Slot *home[4];
+        if (n - i >= 4 && at_home(h, data, i, bytes, home)) {
+            i += 4;
+            continue;
+        }
+        for (size_t stop = n - i >= 4 ? i + 4 : n; i < stop; i++) {
+            uint64_t key = element_at(data, i, bytes);
+            Slot *slot = slot_of(h, key);
+            if (slot->number != 0)
+                continue;
+            if (count == most)
+                return most + 1;
+            values[count] = slot->key = key;
+            slot->number = ++count;
+        }
+    }
+    return count;
+}
+
+/* The symbol of each of `n` elements; how often each occurs is added to the counts of the table, which has the values.
+ * in data: n elements of `bytes`. out out: n symbols. Returns 0 if an element is none of the values. */
+static inline int symbols_of(Hash *h, const uint8_t *data, size_t n, uint16_t *out, int bytes)
+{
+    for (size_t i = 0; i < n;) {
+        Slot *home[4];
+        if (n - i >= 4 && at_home(h, data, i, bytes, home)) {
+            for (size_t k = 0; k < 4; k++) {
+                size_t symbol = (size_t)home[k]->number - 1;
+                out[i + k] = (uint16_t)symbol;
+                h->counts[k][symbol]++;
+            }
+            i += 4;
+            continue;
+        }
+        for (size_t stop = n - i >= 4 ? i + 4 : n; i < stop; i++) {
+            uint64_t number = slot_of(h, element_at(data, i, bytes))->number;
+            if (number == 0)
+                return 0;
+            out[i] = (uint16_t)(number - 1);
+            h->counts[0][number - 1]++;
+        }
+    }
+    return 1;
+}
+
+static int is_size(int bytes)
+{
+    return bytes == 1 || bytes == 2 || bytes == 4 || bytes == 8;
+}
+
+/* Constant sizes make the loops above fast. */
+static size_t distinct_by_size(Hash *h, const uint8_t *data, size_t n, uint64_t *values, size_t most, int bytes)
+{
+    switch (bytes) {
+    case 1: return distinct_of(h, data, n, values, most, 1);
+    case 2: return distinct_of(h, data, n, values, most, 2);
+    case 4: return distinct_of(h, data, n, values, most, 4);
+    default: return distinct_of(h, data, n, values, most, 8);
+    }
+}
+
+static int symbols_by_size(Hash *h, const uint8_t *data, size_t n, uint16_t *out, int bytes)
+{
+    switch (bytes) {
+    case 1: return symbols_of(h, data, n, out, 1);
+    case 2: return symbols_of(h, data, n, out, 2);
+    case 4: return symbols_of(h, data, n, out, 4);
+    default: return symbols_of(h, data, n, out, 8);
+    }
+}
+
+/* distinct(elements, itemsize, most) -> bytes of uint64, or None where there are more than `most` <= MAX_VALUES */
+PyObject *py_distinct(PyObject *self, PyObject *args)
+{
+    (void)self;
+    Py_buffer data;
+    int bytes;
+    Py_ssize_t most;
+    if (!PyArg_ParseTuple(args, "y*in", &data, &bytes, &most))
+        return NULL;
+    PyObject *result = NULL;
+    if (is_size(bytes) && data.len % bytes == 0 && most >= 0 && most <= MAX_VALUES) {
+        uint64_t values[MAX_VALUES];
+        size_t count = 0;
+        Hash *h;
+        Py_BEGIN_ALLOW_THREADS
+        h = make_hash();
+        if (h != NULL)
+            count = distinct_by_size(h, data.buf, (size_t)data.len / (size_t)bytes, values, (size_t)most, bytes);
+        free(h);
+        Py_END_ALLOW_THREADS
+        if (h == NULL)
+            PyErr_NoMemory();
+        else if (count > (size_t)most)
+            result = Py_NewRef(Py_None);
+        else
+            result = Py_BuildValue("y#", (const char *)values, (Py_ssize_t)(count * sizeof *values));
+    } else {
+        refuse("distinct");
+    }
+    release(&data, 1);
+    return result;
+}
+
+/* symbols(elements, itemsize, values, out, counts) -> whether all elements are among the values */
+PyObject *py_symbols(PyObject *self, PyObject *args)
+{
+    (void)self;
+    enum { DATA, VALUES, OUT, COUNTS, BUFFERS };
+    Py_buffer b[BUFFERS];
+    int bytes, all = 0;
+    if (!PyArg_ParseTuple(args, "y*iy*w*w*", &b[DATA], &bytes, &b[VALUES], &b[OUT], &b[COUNTS]))
+        return NULL;
+    PyObject *result = NULL;
+    size_t count = count_of(&b[VALUES], 8);
+    if (is_size(bytes) && b[DATA].len % bytes == 0 && holds(&b[VALUES], 8) && count <= MAX_VALUES &&
+        holds_exactly(&b[OUT], 2, (size_t)(b[DATA].len / bytes)) && holds_exactly(&b[COUNTS], 8, count)) {
+        int64_t *counts = b[COUNTS].buf;
+        Hash *h;
+        Py_BEGIN_ALLOW_THREADS
+        h = make_hash();
+        if (h != NULL) {
+            for (size_t i = 0; i < count; i++) {
+                uint64_t key = element_at(b[VALUES].buf, i, 8);
+                Slot *slot = slot_of(h, key);
+                slot->key = key;
+                slot->number = i + 1;
+            }
+            all = symbols_by_size(h, b[DATA].buf, (size_t)(b[DATA].len / bytes), b[OUT].buf, bytes);
+            for (size_t i = 0; i < count; i++)
+                for (int set = 0; set < 4; set++)
+                    counts[i] += h->counts[set][i];
+        }
+        free(h);
+        Py_END_ALLOW_THREADS
+        result = h == NULL ? PyErr_NoMemory() : PyBool_FromLong(all);
+    } else {
+        refuse("symbols");
+    }
+    release(b, BUFFERS);
+    return result;
+}

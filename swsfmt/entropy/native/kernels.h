@@ -1,0 +1,43 @@
+/* The functions of the module `_native`. What each one does, its arguments and its result: protocol.py. */
+#ifndef SWSFMT_KERNELS_H
+#define SWSFMT_KERNELS_H
+
+#include "arguments.h"
+
+enum { MAX_VALUES = 4096, MAX_FUSED_CHUNK = 1 << 16 };
+
+/* decode.c */
+PyObject *py_decode_stream(PyObject *self, PyObject *args);
+PyObject *py_decode_dense(PyObject *self, PyObject *args);
+PyObject *py_decode_gaps(PyObject *self, PyObject *args);
+
+/* sparse.c */
+PyObject *py_decode_sparse(PyObject *self, PyObject *args);
+
+/* scatter.c */
+PyObject *py_scatter(PyObject *self, PyObject *args);
+
+/* encode.c */
+PyObject *py_encode_symbols(PyObject *self, PyObject *args);
+PyObject *py_chunk_bits(PyObject *self, PyObject *args);
+
+/* entries.c */
+PyObject *py_line_entries(PyObject *self, PyObject *args);
+PyObject *py_line_gaps(PyObject *self, PyObject *args);
+
+/* gaps.c */
+PyObject *py_gap_symbols(PyObject *self, PyObject *args);
+PyObject *py_gap_chunks(PyObject *self, PyObject *args);
+
+/* elements.c */
+PyObject *py_distinct(PyObject *self, PyObject *args);
+PyObject *py_symbols(PyObject *self, PyObject *args);
+
+/* lengths.c */
+PyObject *py_code_lengths(PyObject *self, PyObject *args);
+
+/* adaptive.c */
+PyObject *py_adaptive_encode(PyObject *self, PyObject *args);
+PyObject *py_adaptive_decode(PyObject *self, PyObject *args);
+
+#endif

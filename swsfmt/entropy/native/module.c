@@ -1,0 +1,72 @@
+/* The module `swsfmt.entropy._native`: its functions, its constants, and how it is made. */
+#include "kernels.h"
+
+#include "adaptive_matrix.h"
+
+static PyMethodDef methods[] = {
+    {"decode_stream", py_decode_stream, METH_VARARGS, NULL},
+    {"decode_dense", py_decode_dense, METH_VARARGS, NULL},
+    {"decode_gaps", py_decode_gaps, METH_VARARGS, NULL},
+    {"decode_sparse", py_decode_sparse, METH_VARARGS, NULL},
+    {"scatter", py_scatter, METH_VARARGS, NULL},
+    {"encode_symbols", py_encode_symbols, METH_VARARGS, NULL},
+    {"chunk_bits", py_chunk_bits, METH_VARARGS, NULL},
+    {"line_entries", py_line_entries, METH_VARARGS, NULL},
+    {"line_gaps", py_line_gaps, METH_VARARGS, NULL},
+    {"gap_symbols", py_gap_symbols, METH_VARARGS, NULL},
+    {"gap_chunks", py_gap_chunks, METH_VARARGS, NULL},
+    {"distinct", py_distinct, METH_VARARGS, NULL},
+    {"symbols", py_symbols, METH_VARARGS, NULL},
+    {"code_lengths", py_code_lengths, METH_VARARGS, NULL},
+    {"adaptive_encode", py_adaptive_encode, METH_VARARGS, NULL},
+    {"adaptive_decode", py_adaptive_decode, METH_VARARGS, NULL},
+    {NULL, NULL, 0, NULL},
+};
+
+typedef struct {
+    const char *name;
+    long long value;
+} Constant;
+
+/* Those that Python has too; a test compares them. */
+static const Constant constants[] = {
+    {"MAX_LENGTH", MAX_LENGTH}, {"MAX_VALUES", MAX_VALUES},   {"MAX_FUSED_CHUNK", MAX_FUSED_CHUNK},
+    {"MAX_LINE", MAX_LINE},     {"MAX_LINES", MAX_LINES},     {"MAX_STRIDE", MAX_STRIDE},
+    {"LIMIT", LIMIT},           {"CLASSES", CLASSES},         {"BUCKETS", BUCKETS},
+    {"UNSEEN", UNSEEN},         {"MAX_STRETCH", MAX_STRETCH}, {NULL, 0},
+};
+
+static int prepare(PyObject *module)
+{
+    make_tables(PyModule_GetState(module));
+    for (const Constant *c = constants; c->name != NULL; c++) {
+        PyObject *value = PyLong_FromLongLong(c->value);
+        int failed = value == NULL || PyModule_AddObjectRef(module, c->name, value) < 0;
+        Py_XDECREF(value);
+        if (failed)
+            return -1;
+    }
+    return 0;
+}
+
+/* All that lasts is the state of the module, which is written only here: no lock is needed, and every interpreter has
+ * its own. */
+static PyModuleDef_Slot slots[] = {
+    {Py_mod_exec, (void *)prepare},
+#ifdef Py_mod_multiple_interpreters
+    {Py_mod_multiple_interpreters, Py_MOD_PER_INTERPRETER_GIL_SUPPORTED},
+#endif
+#ifdef Py_mod_gil
+    {Py_mod_gil, Py_MOD_GIL_NOT_USED},
+#endif
+    {0, NULL},
+};
+
+static struct PyModuleDef module = {
+    PyModuleDef_HEAD_INIT, "_native", "The kernels in C; see protocol.py.", sizeof(Tables), methods, slots, NULL, NULL, NULL,
+};
+
+PyMODINIT_FUNC PyInit__native(void)
+{
+    return PyModuleDef_Init(&module);
+}

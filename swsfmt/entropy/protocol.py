@@ -1,0 +1,222 @@
+"""What a kernel is: its arguments, its result. C (`_native`) and Python (`twin`) are held to this by mypy."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+from bitarray import bitarray
+
+Symbols = npt.NDArray[np.uint16]
+Elements = npt.NDArray[np.unsignedinteger[Any]]
+Indices = npt.NDArray[np.int64]
+# Codewords, lengths, and the one symbol of a code without bits or -1: `PrefixCode.arrays`.
+Code = tuple[Symbols, npt.NDArray[np.uint8], int]
+# Plain memory in which an array lies, for `np.frombuffer`.
+Raw = bytes | bytearray | npt.NDArray[Any]
+
+
+class Kernels(Protocol):
+    """One signature for each kernel. All arrays are contiguous and have the dtype of the machine's byte order.
+
+    Sizes that do not fit each other raise `ValueError` in C, which trusts nothing but that a code is a complete prefix
+    code. Bits that do not decode are no error: the result says so.
+
+    elements : what a symbol stands for, one for each of the alphabet
+    itemsize : bytes of an element
+    """
+
+    def decode_stream(
+        self,
+        bits: bitarray,
+        code: Code,
+        elements: Elements | None,
+        itemsize: int,
+        start: int,
+        stop: int,
+        out: Elements,
+        /,
+    ) -> int | None:
+        """Decode symbols from bit `start` on until `out` is full; elements of 1, 2 or 4 bytes, None for the symbols.
+
+        Returns the bit after the last codeword; None where bits `start` to stop - 1 do not hold so many.
+        """
+        ...
+
+    def decode_dense(
+        self,
+        bits: bitarray,
+        code: Code,
+        elements: Elements,
+        itemsize: int,
+        starts: Indices,
+        chunk: int,
+        total: int,
+        first: int,
+        last: int,
+        out: Elements,
+        /,
+    ) -> int:
+        """Decode chunks first to last - 1 of a stream of `total` symbols into `out`, which is of all of them.
+
+        starts : (chunks + 1,), the bit where each chunk of `chunk` symbols starts, and the last one ends
+        Returns -1, or a chunk that does not end where the next one starts. Elements of 1, 2 or 4 bytes.
+        """
+        ...
+
+    def decode_gaps(self, bits: bitarray, code: Code, start: int, stop: int, entries: int, /) -> tuple[Raw, int] | None:
+        """Decode gap symbols until `entries` of them are not the skip, the last one of the alphabet.
+
+        Returns all of them, uint16, and the bit after them; None where bits `start` to stop - 1 do not hold so many.
+        The code has bits.
+        """
+        ...
+
+    def decode_sparse(
+        self,
+        bits: bitarray,
+        gap_code: Code,
+        value_code: Code,
+        elements: Elements,
+        itemsize: int,
+        starts: Indices,
+        chunk: int,
+        entries: int,
+        first: int,
+        last: int,
+        lines: int,
+        line_length: int,
+        line_offsets: Indices,
+        place_offsets: Indices,
+        clear: bool,
+        out: Elements,
+        /,
+    ) -> tuple[int, int]:
+        """Decode gaps and values of chunks first to last - 1 and put the elements where they belong.
+
+        starts : (chunks + 1, 3), gap bit, value bit and position where each chunk starts, and the ends
+        line_offsets, place_offsets : (lines,) and (line_length,), see `scatter`
+        clear : set to zero what lies between, where `out` is not zero; only without offsets
+        Returns -1, or a chunk that does not end where the next one starts, and the number of gap symbols. Elements of
+        1, 2 or 4 bytes.
+        """
+        ...
+
+    def scatter(
+        self,
+        gaps: Symbols,
+        skip: int,
+        elements: Elements,
+        itemsize: int,
+        position: int,
+        lines: int,
+        line_length: int,
+        line_offsets: Indices,
+        place_offsets: Indices,
+        out: Elements,
+        /,
+    ) -> int | None:
+        """Put each of `elements` where its gap symbol leads from `position` on.
+
+        line_offsets, place_offsets : position p lies at line_offsets[p // line_length] + place_offsets[p %
+            line_length]; both empty where it lies at p
+        Returns the position after all gaps; None, with nothing written, where they leave the matrix or are not those of
+        so many elements.
+        """
+        ...
+
+    def encode_symbols(
+        self, symbols: Symbols, codewords: Symbols, lengths: npt.NDArray[np.uint8], /
+    ) -> tuple[bytes, int]:
+        """The stream of these symbols, in bytes, and its size in bits."""
+        ...
+
+    def chunk_bits(self, symbols: Symbols, lengths: npt.NDArray[np.uint8], chunk: int, /) -> Raw:
+        """The bits that each `chunk` symbols take: int64."""
+        ...
+
+    def line_entries(
+        self, symbols: Symbols, starts: Indices, numbers: npt.NDArray[np.int32], fresh: bool, /
+    ) -> tuple[Raw, Raw, int]:
+        """See `kernels.line_entries`: gaps (int64, for the caller to write to), values (uint16), the last position.
+
+        numbers : empty where places are 0, 1, 2 and so on
+        """
+        ...
+
+    def line_gaps(
+        self,
+        symbols: Symbols,
+        columns: int,
+        window: tuple[int, int, int, int],
+        lines_are_columns: bool,
+        numbers: npt.NDArray[np.int32],
+        counts: Indices,
+        others: Indices,
+        lines: Indices,
+        /,
+    ) -> int:
+        """See `kernels.line_gaps`: fills counts, others and lines; returns how many others there are.
+
+        columns : of the whole matrix
+        counts : (countable,), gaps below that are counted, others listed
+        lines : (3, lines), for each line -1, -1 and 0 at first
+        """
+        ...
+
+    def gap_symbols(self, gaps: Indices, pbits: int, /) -> Raw:
+        """Gap symbols of `pbits` bits, each after the skips that it needs: uint16."""
+        ...
+
+    def gap_chunks(self, symbols: Symbols, skip: int, lengths: npt.NDArray[np.uint8], chunk: int, /) -> Raw:
+        """For each `chunk` entries the bits of their gap symbols, and how far these lead: int64, (chunks, 2)."""
+        ...
+
+    def distinct(self, elements: Elements, itemsize: int, most: int, /) -> Raw | None:
+        """The distinct elements in any order, uint64; None where there are more than `most` <= 4096."""
+        ...
+
+    def symbols(self, elements: Elements, itemsize: int, values: Elements, out: Symbols, counts: Indices, /) -> bool:
+        """The number of each element among the ascending `values` (uint64); how often each occurs is added to `counts`.
+
+        Returns whether all elements are among them.
+        """
+        ...
+
+    def code_lengths(self, counts: Indices, limit: int, /) -> Raw:
+        """Optimal code lengths of at most `limit` bits (uint8) of 2 to 2**limit ascending counts, none of them 0."""
+        ...
+
+    def adaptive_encode(
+        self,
+        symbols: Symbols,
+        lines: int,
+        length: int,
+        stride: int,
+        line_stride: int,
+        first: int,
+        second: int,
+        zeros: bool,
+        light: bool,
+        /,
+    ) -> bytes:
+        """See `adaptive.encode`; first, second : the `values` of the model."""
+        ...
+
+    def adaptive_decode(
+        self,
+        data: bytes | memoryview,
+        symbols: Symbols,
+        lines: int,
+        length: int,
+        stride: int,
+        line_stride: int,
+        first: int,
+        second: int,
+        zeros: bool,
+        light: bool,
+        /,
+    ) -> bool:
+        """Fill `symbols`; whether `data` is what `adaptive_encode` makes of them."""
+        ...
