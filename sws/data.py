@@ -23,6 +23,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from swsfmt import InputError
 
 Loader = DataLoader[Any]
+BATCH_SIZE = 128
 _EVALUATION_BATCH = 1000
 
 
@@ -53,7 +54,7 @@ class _Source:
 
 
 def make_loaders(
-    dataset: str = "digits", batch_size: int = 128, num_workers: int = 0, *, seed: int | None = None
+    dataset: str = "digits", batch_size: int = BATCH_SIZE, num_workers: int = 0, *, seed: int | None = None
 ) -> tuple[Loader, Loader, int]:
     """Batches of the training set in random order and of the test set, and the number of classes.
 
@@ -66,7 +67,7 @@ def make_loaders(
     return train, test, classes
 
 
-def split_loaders(dataset: str, batch_size: int = 128, *, validation: int, seed: int | None = None) -> Loaders:
+def split_loaders(dataset: str, batch_size: int = BATCH_SIZE, *, validation: int, seed: int | None = None) -> Loaders:
     """The same with the last `validation` images of the training set held out, to choose hyper-parameters on."""
     if batch_size < 1:
         raise InputError(f"a batch of {batch_size} images")

@@ -1,8 +1,8 @@
 """A whole run of a recipe: pretrain, retrain, quantise, write the file, measure it; every step leaves its files.
 
 In the output folder: recipe.json, environment.json, pretrain_log.csv, retrain_log.csv, retrain_mixture.jsonl,
-pretrained.safetensors, retrained.safetensors, quantized.safetensors, model.sws, report.json and pictures. A run that
-was killed goes on where its last epoch ended.
+prune_log.csv, quantize_log.csv, pretrained.safetensors, retrained.safetensors, quantized.safetensors, model.sws,
+report.json and pictures. A run that was killed goes on where its last epoch ended.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from .models import MODELS, make_model
 from .prior import MixturePrior, init_mixture
 from .recipe import Recipe
 from .shrink import compress_network
-from .shrink.procedure import Progress
+from .shrink.progress import Progress
 from .train import evaluate, retrain_soft_weight_sharing, train_standard
 from .utils import collect_weight_params, get_device, set_seed
 
@@ -95,11 +95,9 @@ def run_recipe(
         accuracies["retrained"] = _told(tell, "retrained", model, loaders, device)
         if leads:
             _save(model, folder / "retrained.safetensors")
-        _quantise(model, prior, recipe)
+        _quantize(model, prior, recipe)
         weights.append(_weights(model))
-        accuracies["quantised"] = _told(tell, "quantised", model, loaders, device)
-    if not leads:
-        return {}
+        accuracies["quantized"] = _told(tell, "quantized", model, loaders, device)
     if recipe.shrink is not None:
         compress_network(
             model,
@@ -108,8 +106,11 @@ def run_recipe(
             device=device,
             size=lambda state: len(swsfmt.torch.save(state, **recipe.file)),
             report=lambda progress: _tell_progress(tell, progress),
+            **common,
         )
         accuracies["shrunk"] = _told(tell, "shrunk", model, loaders, device)
+    if not leads:
+        return {}
     _save(model, folder / "quantized.safetensors")
     swsfmt.torch.save_model(model, folder / "model.sws", **recipe.file)
 
@@ -161,7 +162,7 @@ def _prepare(folder: Path, recipe: Recipe, resume: bool) -> None:
     _write_json(folder / "environment.json", environment)
 
 
-def _quantise(model: nn.Module, prior: MixturePrior, recipe: Recipe) -> None:
+def _quantize(model: nn.Module, prior: MixturePrior, recipe: Recipe) -> None:
     settings = recipe.quantize
     if settings.merge is not None:
         prior.merge_components(settings.merge)
