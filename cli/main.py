@@ -48,10 +48,14 @@ class Sws(click.Group):
             except BrokenPipeError:
                 # click has dealt with broken pipes before; here nobody reads the message itself. As click does, so that
                 # Python does not fail once more when it flushes its streams at the end.
-                sys.stdout, sys.stderr = (cast(TextIO, PacifyFlushWrapper(s)) for s in (sys.stdout, sys.stderr))
+                sys.stdout, sys.stderr = (_pacified(s) for s in (sys.stdout, sys.stderr))
             sys.exit(errors.exit_code(error))
         # `ctx.exit()`, as of `--version`, comes back as a number.
         sys.exit(code if isinstance(code, int) else errors.OK)
+
+
+def _pacified(stream: TextIO) -> TextIO:
+    return cast(TextIO, PacifyFlushWrapper(stream))  # type: ignore[operator]
 
 
 def _tell(error: Exception, as_json: bool) -> None:

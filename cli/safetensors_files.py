@@ -76,7 +76,7 @@ def read_file(path: str | Path) -> tuple[dict[str, Loadable], dict[str, str]]:
         except safetensors.SafetensorError as error:
             raise InputError(f"the safetensors file is damaged or incomplete: {error}") from error
     metadata = header.pop(_RESERVED, None) or {}
-    tensors = {}
+    tensors: dict[str, Loadable] = {}
     for tensor, entry in header.items():
         info = _info(tensor, entry["dtype"], entry["shape"])
         tensors[tensor] = Stored(name, start + entry["data_offsets"][0], info, state)
@@ -94,7 +94,7 @@ def read(data: bytes) -> tuple[dict[str, Loadable], dict[str, str]]:
     # deserialize gives no metadata, and tensors in an order that changes from call to call.
     header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
     metadata = header.pop(_RESERVED, None) or {}
-    tensors = {}
+    tensors: dict[str, Loadable] = {}
     for name in header:
         info = _info(name, found[name]["dtype"], found[name]["shape"])
         tensors[name] = Elements.of(info, np.frombuffer(found[name]["data"], dtype=info.dtype.bits))

@@ -21,7 +21,7 @@ _UNITS = {unit: 10 ** (3 * i) for i, unit in enumerate(("", "K", "M", "G", "T"))
 _BINARY = {f"{unit}I": 2 ** (10 * i) for i, unit in enumerate(("", "K", "M", "G", "T")) if unit}
 
 
-class Size(click.ParamType):
+class Size(click.ParamType):  # type: ignore[type-arg]
     """A number of bytes: 5GB, 500MB, 2GiB, 1000000."""
 
     name = "size"

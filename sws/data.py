@@ -102,10 +102,17 @@ class InMemory(TensorDataset):
     """Tensors of which a DataLoader takes a whole batch with one indexing."""
 
     def __getitems__(self, indices: list[int]) -> tuple[Tensor, ...]:
-        return self[indices]
+        batch: tuple[Tensor, ...] = self[indices]
+        return batch
 
 
-def _as_it_is(batch: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+def number_of_examples(loader: Loader) -> int:
+    """In the whole dataset of the loader."""
+    dataset: Any = loader.dataset
+    return len(dataset)
+
+
+def _as_it_is(batch: Any) -> Any:
     return batch
 
 

@@ -27,7 +27,7 @@ import swsfmt.torch
 from swsfmt import InputError
 
 from .compress import compression_report
-from .data import Loaders, split_loaders
+from .data import Loaders, number_of_examples, split_loaders
 from .models import MODELS, make_model
 from .prior import MixturePrior, init_mixture
 from .recipe import Recipe
@@ -67,7 +67,8 @@ def run_recipe(
     loaders = split_loaders(recipe.dataset, recipe.batch_size, validation=recipe.validation)
     model = make_model(recipe.model, loaders.num_classes)
     if recipe.channels_last:
-        model = model.to(memory_format=torch.channels_last)
+        # The stubs of torch do not know of it.
+        model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     common: dict[str, Any] = {"run_dir": folder, "resume": resume, "accelerator": accelerator}
 
     train_standard(
@@ -175,7 +176,7 @@ def _told(tell: Tell, phase: str, model: nn.Module, loaders: Loaders, device: An
         tell(f"{phase}")
         return None
     accuracy = evaluate(model, loaders.validation, device)
-    tell(f"{phase}: {accuracy:.2%} of {len(loaders.validation.dataset):,} held-out images right")
+    tell(f"{phase}: {accuracy:.2%} of {number_of_examples(loaders.validation):,} held-out images right")
     return accuracy
 
 
@@ -241,9 +242,9 @@ def _pictures(folder: Path, weights: list[list[Tensor]], prior: MixturePrior | N
 
     plot_weight_histogram(weights[-1], "Weights", log_scale=True, save=folder / "histogram.png")
     if len(weights) == 2:
-        plot_weight_scatter(*weights, save=folder / "weights.png")
+        plot_weight_scatter(weights[0], weights[1], save=folder / "weights.png")
     plot_layer_bytes(swsfmt.inspect(folder / "model.sws"), save=folder / "bytes.png")
-    for phase in ("pretrain", "retrain"):
+    for phase in ("pretrain", "retrain", "prune", "quantize"):
         if (folder / f"{phase}_log.csv").exists():
             plot_training_curves(folder / f"{phase}_log.csv", phase, save=folder / f"{phase}.png")
     if prior is not None and all(math.isfinite(s) for s in prior.snapshot()["sigma"]):

@@ -16,7 +16,7 @@ def k_means(weights: Tensor, values: int, rounds: int = 50) -> Tensor:
     """At most `values` centres of `weights` (one dimension), ascending. It starts at quantiles, not by chance."""
     quantiles = torch.linspace(0.5 / values, 1 - 0.5 / values, values)
     ordered = weights.sort().values
-    centres = ordered[(quantiles * len(ordered)).long().clamp(max=len(ordered) - 1).to(ordered.device)].unique()
+    centres: Tensor = ordered[(quantiles * len(ordered)).long().clamp(max=len(ordered) - 1).to(ordered.device)].unique()
     for _ in range(rounds):
         nearest = torch.bucketize(weights, (centres[1:] + centres[:-1]) / 2)
         counts = torch.bincount(nearest, minlength=len(centres))
