@@ -103,7 +103,9 @@ class _Follower:
         # Where the neurons of a layer go besides; right for those of the last one alone.
         self._leaving: list[tuple[int, fx.Node]] = []
         self._value: fx.Node | None = None
+        # For each layer, whether a ReLU follows it, and whether a function that is not zero at zero does.
         self._rectified: list[bool] = []
+        self._shifted: list[bool] = []
 
     def follow(self, graph: fx.Graph) -> Chain:
         for node in graph.nodes:
@@ -119,7 +121,7 @@ class _Follower:
                 _refuse(f"the outputs of {self._layers[place]!r} go to {node.name!r} ({node.target}), too")
         if sorted(f"{name}.weight" for name in self._layers) != sorted(self._weights):
             _refuse(f"the forward pass goes through the layers {self._layers}, the weights are {self._weights}")
-        return Chain(tuple(self._layers), all(self._rectified[:-1]))
+        return Chain(tuple(self._layers), all(self._rectified[:-1]) and not any(self._shifted[:-1]))
 
     def _enter(self, node: fx.Node, inputs: list[fx.Node]) -> None:
         name = str(node.target)
@@ -131,6 +133,7 @@ class _Follower:
         self._source[node] = len(self._layers)
         self._layers.append(name)
         self._rectified.append(False)
+        self._shifted.append(False)
         self._value = node
 
     def _go_on(self, node: fx.Node, values: list[fx.Node]) -> None:
@@ -142,10 +145,8 @@ class _Follower:
             return
         self._source[node] = len(self._layers) - 1
         self._value = node
-        if kind in _RELU:
-            self._rectified[-1] = True
-        elif kind in _SHIFTING:
-            self._rectified[-1] = False
+        self._rectified[-1] |= kind in _RELU
+        self._shifted[-1] |= kind in _SHIFTING
 
     def _is_layer(self, node: fx.Node) -> bool:
         return node.op == "call_module" and isinstance(self._modules[str(node.target)], _LAYERS)
