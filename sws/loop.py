@@ -36,7 +36,7 @@ class Task:
     metric: Metric | None = None
 
 
-@dataclass(frozen=True)
+@dataclass
 class Execution:
     """Where a loop runs. device : of the model and the batches; that of the accelerator where there is one.
 
@@ -52,7 +52,7 @@ class Execution:
 
     def __post_init__(self) -> None:
         if self.accelerator is not None:
-            object.__setattr__(self, "device", self.accelerator.device)
+            self.device = self.accelerator.device
 
     @property
     def leads(self) -> bool:

@@ -352,8 +352,8 @@ train, test, _ = make_loaders("digits", batch)
 model = make_model("digits_300_100")
 prior = init_mixture(model, J=4)
 folder = sys.argv[1] if accelerator.is_main_process else None
-options = {"quantize_from": 0.5, "run_dir": folder, "accelerator": accelerator}
-retrain_soft_weight_sharing(model, prior, train, None, epochs=3, **options)
+retrain_soft_weight_sharing(model, prior, train, None, epochs=3, run_dir=folder, accelerator=accelerator)
+retrain_soft_weight_sharing(model, prior, train, None, epochs=1, quantize_from=0.5, accelerator=accelerator)
 torch.save({**model.state_dict(), **prior.state_dict()}, f"{sys.argv[1]}/{accelerator.process_index}.pt")
 """
 
