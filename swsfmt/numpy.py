@@ -147,15 +147,6 @@ def safe_open(
     threads: int | None = None,
     limits: Limits = DEFAULT_LIMITS,
 ) -> TensorHandle: ...
-@overload
-def safe_open(
-    filename: File,
-    framework: str,
-    device: Device = "cpu",
-    *,
-    threads: int | None = None,
-    limits: Limits = DEFAULT_LIMITS,
-) -> Handle[Any]: ...
 def safe_open(
     filename: File,
     framework: str = "np",
