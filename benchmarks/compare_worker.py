@@ -248,7 +248,6 @@ def seconds(case: str, task: str, profile: str, repeats: int, weights: int, netw
         def run() -> object:
             return swsfmt.load(data, threads=1)
 
-    run()
     gc.collect()
     gc.disable()
     begin = time.process_time()
