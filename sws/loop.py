@@ -170,6 +170,8 @@ class TrainingLoop:
 
     def run(self) -> None:
         """The epochs that are left. Raises `InputError` when the loss is not finite; the last checkpoint stays."""
+        if not len(self._loader):
+            raise InputError("there are no batches to train on")
         for epoch in range(self._epoch + 1, self._epochs + 1):
             self._epoch = epoch
             self._phase.start_epoch(self.position)

@@ -62,9 +62,9 @@ class Retrain:
 
 @dataclass(frozen=True)
 class Quantize:
-    """Arguments of `sws.prior.MixturePrior.quantize_model`, and before it
+    """Quantising: arguments of `sws.prior.MixturePrior.quantize_model`.
 
-    merge : components with a symmetric Kullback-Leibler divergence of at most this become one; None: none do
+    merge : before it, components with a symmetric Kullback-Leibler divergence of at most this become one; None: none do
     """
 
     __pydantic_config__ = STRICT

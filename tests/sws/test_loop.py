@@ -302,6 +302,11 @@ def test_going_on_where_the_zero_component_is_narrowed_and_the_weights_are_quant
         assert torch.equal(one, other)
 
 
+def test_no_batches() -> None:
+    with pytest.raises(InputError, match="no batches to train on"):
+        train_standard(network(), loader(X[:0], CLASSES[:0]), None, epochs=1)
+
+
 def test_the_schedule() -> None:
     assert [rate_factor("constant", p) for p in (0, 0.5, 1)] == [1, 1, 1]
     assert rate_factor("cosine", 0) == 1
