@@ -38,5 +38,5 @@ def sorted_neurons(model: Checkpoint, layers: list[str], coding: Mapping[str, An
         if weight.dim() < 2 or bias.shape != weight.shape[:1]:
             raise InputError(f"--sort-neurons: {layer!r} has no weight matrix with a bias for each row")
     check_chain(state, layers)
-    best = order_neurons(state, layers, lambda found: len(swsfmt.torch.save(found, **coding)))
+    best = order_neurons(state, layers, lambda state: len(swsfmt.torch.save(state, **coding)))
     return replace(model, tensors={**model.tensors, **swsfmt.torch.to_elements(best)})

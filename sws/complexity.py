@@ -186,13 +186,13 @@ def _table_is_good(w: Tensor, means: Tensor, log_variances: Tensor, log_mixing: 
     if len(w) * _LARGEST_TABLE < _table_size(w, log_variances):
         return False
     sample = w[:: max(1, len(w) // _SAMPLE)].contiguous().requires_grad_()
-    found = []
+    results = []
     with torch.enable_grad():
         for method in (_Fused, _Table):
             value = _apply(method, sample, means.detach(), log_variances.detach(), log_mixing.detach())
             (slope,) = torch.autograd.grad(value, sample)
-            found.append((value.detach(), slope))
-    (exact, exact_slope), (value, slope) = found
+            results.append((value.detach(), slope))
+    (exact, exact_slope), (value, slope) = results
     value_error = float((value - exact).abs() / exact.abs().clamp(min=1e-12))
     slope_error = float((slope - exact_slope).norm() / exact_slope.norm().clamp(min=1e-12))
     return value_error < _TOLERANCE and slope_error < _TOLERANCE * 10

@@ -61,14 +61,14 @@ def compression_report(
         copy.deepcopy(prior).quantize_model(model, skip_last_matrix, assign_mode)
     state = model.state_dict()
     file = swsfmt.torch.save(state, huffman=use_huffman, pbits_fc=pbits_fc, pbits_conv=pbits_conv)
-    found = swsfmt.inspect(file)
+    contents = swsfmt.inspect(file)
     names = [name for name, _ in weight_layers(model)]
     skipped = set(names[-1:]) if skip_last_matrix else set()
-    tensors = {tensor.name: _entry(tensor, state[tensor.name], skipped) for tensor in found.tensors}
+    tensors = {tensor.name: _entry(tensor, state[tensor.name], skipped) for tensor in contents.tensors}
     layers = [tensors[name] for name in names]
     other = [entry for name, entry in tensors.items() if name not in names]
     compressed = 8 * len(file)
-    original = 8 * found.dense_bytes
+    original = 8 * contents.dense_bytes
     estimate = 0
     for name, entry in zip(names, layers, strict=True):
         pbits = (pbits_conv or 8) if len(entry["shape"]) > 2 else (pbits_fc or 5)

@@ -151,9 +151,9 @@ def _digits(_paths: list[Path]) -> tuple[Split, Split]:
     """1,797 images of 8 x 8; the last 360 are the test set."""
     from sklearn.datasets import load_digits
 
-    found = load_digits()
-    images = torch.from_numpy(found.images / 16).float().unsqueeze(1)
-    labels = torch.from_numpy(found.target).long()
+    digits = load_digits()
+    images = torch.from_numpy(digits.images / 16).float().unsqueeze(1)
+    labels = torch.from_numpy(digits.target).long()
     return Split(images[:-360], labels[:-360]), Split(images[-360:], labels[-360:])
 
 

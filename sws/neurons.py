@@ -48,9 +48,9 @@ def order_neurons(
             start = best
             for order in _orders(start, first, second):
                 candidate = permute(start, first, second, order)
-                found = size(candidate)
-                if found < smallest:
-                    best, smallest = candidate, found
+                bytes_ = size(candidate)
+                if bytes_ < smallest:
+                    best, smallest = candidate, bytes_
         if smallest == before:
             break
     return best

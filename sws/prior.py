@@ -255,5 +255,5 @@ def _divergences(mu: Tensor, variance: Tensor) -> Tensor:
     """KL(i || j) + KL(j || i) of each pair of Gaussians; infinite on the diagonal. Shape (J, J)."""
     apart = (mu[:, None] - mu).square()
     ratio = variance[:, None] / variance
-    found = 0.5 * (ratio + 1 / ratio - 2 + apart / variance + apart / variance[:, None])
-    return found.fill_diagonal_(math.inf)
+    divergence = 0.5 * (ratio + 1 / ratio - 2 + apart / variance + apart / variance[:, None])
+    return divergence.fill_diagonal_(math.inf)

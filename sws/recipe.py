@@ -60,9 +60,9 @@ class Recipe:
 def names() -> list[str]:
     """The recipes that come with the package."""
     folder = resources.files("sws.recipes")
-    found = [(item.name, item) for item in folder.iterdir()]
-    inner = [(f"{name}/{item.name}", item) for name, sub in found if sub.is_dir() for item in sub.iterdir()]
-    return sorted(name.removesuffix(".toml") for name, _ in [*found, *inner] if name.endswith(".toml"))
+    items = [(item.name, item) for item in folder.iterdir()]
+    inner = [(f"{name}/{item.name}", item) for name, sub in items if sub.is_dir() for item in sub.iterdir()]
+    return sorted(name.removesuffix(".toml") for name, _ in [*items, *inner] if name.endswith(".toml"))
 
 
 def load_recipe(name: str) -> Recipe:

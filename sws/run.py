@@ -145,12 +145,12 @@ def decoded_model(file: str | os.PathLike[str], name: str | None = None, device:
 def _prepare(folder: Path, recipe: Recipe, resume: bool) -> None:
     """The folder, the recipe and the environment in it."""
     folder.mkdir(parents=True, exist_ok=True)
-    told, path = json.loads(json.dumps(asdict(recipe))), folder / "recipe.json"
-    if resume and path.exists() and json.loads(path.read_text(encoding="utf-8")) != told:
+    settings, path = json.loads(json.dumps(asdict(recipe))), folder / "recipe.json"
+    if resume and path.exists() and json.loads(path.read_text(encoding="utf-8")) != settings:
         raise InputError("the run in this folder has another recipe; choose another folder", file=str(path))
     if not resume and (folder / "model.sws").exists():
         raise InputError("there is a finished run in this folder; choose another one", file=str(folder))
-    _write_json(path, told)
+    _write_json(path, settings)
     environment = {
         "swsfmt": swsfmt.__version__,
         "torch": torch.__version__,
@@ -195,20 +195,20 @@ def _report(
     device: Any,
 ) -> dict[str, Any]:
     file = folder / "model.sws"
-    found = swsfmt.verify(file)
+    contents = swsfmt.verify(file)
     decoded = decoded_model(file, recipe.model, device)
     accuracy = evaluate(decoded, loaders.test, device)
     report: dict[str, Any] = {
         "model": recipe.model,
         "dataset": recipe.dataset,
         "seed": recipe.seed,
-        "file_bytes": found.file_bytes,
-        "dense_bytes": found.dense_bytes,
-        "ratio": found.ratio,
+        "file_bytes": contents.file_bytes,
+        "dense_bytes": contents.dense_bytes,
+        "ratio": contents.ratio,
         "test_error": round(1 - accuracy, 6),
         "dense_test_error": _dense_test_error(recipe, folder, loaders, device),
         "validation_error": {k: None if v is None else round(1 - v, 6) for k, v in accuracies.items()},
-        "sections": found.sections,
+        "sections": contents.sections,
     }
     if prior is not None:
         estimate = compression_report(decoded, prior, recipe.dataset, skip_last_matrix=recipe.quantize.skip_last_matrix)

@@ -71,8 +71,8 @@ def narrower(dtype: DType) -> list[DType]:
     if dtype.name in _FLOAT_STORAGE:
         return [BY_NAME[name] for name in _FLOAT_STORAGE[dtype.name]]
     kinds = {"signed": ("signed", "unsigned"), "unsigned": ("unsigned",)}.get(dtype.kind, ())
-    found = [d for d in _TABLE if d.kind in kinds and d.itemsize < dtype.itemsize]
-    return sorted(found, key=lambda d: d.itemsize)
+    candidates = [d for d in _TABLE if d.kind in kinds and d.itemsize < dtype.itemsize]
+    return sorted(candidates, key=lambda d: d.itemsize)
 
 
 def _as_numbers(bits: Bits, dtype: DType) -> npt.NDArray[np.generic]:

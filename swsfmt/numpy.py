@@ -235,8 +235,8 @@ def _numpy_dtype(dtype: DType) -> np.dtype[Any]:
             import ml_dtypes
         except ImportError as error:
             raise InputError(f"NumPy has no {dtype.name}; install ml_dtypes, or use swsfmt.torch") from error
-        found: np.dtype[Any] = np.dtype(getattr(ml_dtypes, _ML_DTYPES[dtype.name]))
-        return found
+        numpy_dtype: np.dtype[Any] = np.dtype(getattr(ml_dtypes, _ML_DTYPES[dtype.name]))
+        return numpy_dtype
     if dtype.name not in _NUMPY:
         raise InputError(f"NumPy has no {dtype.name}; use swsfmt.torch")
     return np.dtype(_NUMPY[dtype.name])

@@ -7,18 +7,23 @@ import os
 from matplotlib.figure import Figure
 
 from swsfmt import Report
-from swsfmt.format.sections import Section
+from swsfmt.format.sections import Role, Section
 
 from .figures import BLUE, DARK, GREEN, ORANGE, PURPLE, SKY, deliver, new_figure
 
-_PARTS = {
-    "column indices": ((Section.COLUMN_INDICES, Section.ROW_ENDS), BLUE),
-    "values": ((Section.VALUES,), SKY),
-    "raw elements": ((Section.RAW,), ORANGE),
-    "bitmaps of dead rows and columns": ((Section.ROW_BITMAPS, Section.COLUMN_BITMAPS), GREEN),
-    "code tables, codebooks, chunk tables": ((Section.CODE_TABLES, Section.CODEBOOKS, Section.CHUNK_TABLES), PURPLE),
-    "header, index, names, checksums": ((Section.HEADER_AND_INDEX,), DARK),
+_INDICES, _VALUES, _RAW = "column indices", "values", "raw elements"
+_BITMAPS, _TABLES = "bitmaps of dead rows and columns", "code tables, codebooks, chunk tables"
+_HEADER = "header, index, names, checksums"
+_COLOURS = {_INDICES: BLUE, _VALUES: SKY, _RAW: ORANGE, _BITMAPS: GREEN, _TABLES: PURPLE, _HEADER: DARK}
+# A section is drawn by its role, but for these.
+_BY_ROLE = {
+    Role.ROWS: _BITMAPS,
+    Role.INDICES: _INDICES,
+    Role.VALUES: _VALUES,
+    Role.CODES: _TABLES,
+    Role.RECORD: _HEADER,
 }
+_BY_SECTION = {Section.ROW_ENDS: _INDICES, Section.RAW: _RAW, Section.CHUNK_TABLES: _TABLES}
 _SHARED = "shared by all"
 _MOST_ROWS = 24
 
@@ -36,7 +41,7 @@ def plot_layer_bytes(report: Report, save: str | os.PathLike[str] | None = None)
     longest = max(sum(sizes.values()) for sizes in rows.values())
     for number, sizes in enumerate(rows.values()):
         left = 0
-        for part, (_, colour) in _PARTS.items():
+        for part, colour in _COLOURS.items():
             axes.barh(number, sizes[part], left=left, color=colour, height=0.7, label=part if number == 0 else None)
             left += sizes[part]
         axes.text(left + 0.01 * longest, number, f"{left:,}  ({left / report.file_bytes:.1%})", va="center", fontsize=9)
@@ -57,14 +62,17 @@ def _rows(report: Report) -> dict[str, dict[str, int]]:
     """Bytes by part, for each bar from top to bottom. They sum up to `report.file_bytes`."""
     sizes = {tensor.name: _parts(tensor.sections) for tensor in report.tensors}
     whole = _parts(report.sections)
-    shared = {part: whole[part] - sum(row[part] for row in sizes.values()) for part in _PARTS}
+    shared = {part: whole[part] - sum(row[part] for row in sizes.values()) for part in _COLOURS}
     if len(sizes) > _MOST_ROWS:
         largest = sorted(sizes, key=lambda name: -sum(sizes[name].values()))[: _MOST_ROWS - 1]
         rest = [row for name, row in sizes.items() if name not in largest]
         sizes = {name: row for name, row in sizes.items() if name in largest}
-        sizes[f"{len(rest)} smaller tensors"] = {part: sum(row[part] for row in rest) for part in _PARTS}
+        sizes[f"{len(rest)} smaller tensors"] = {part: sum(row[part] for row in rest) for part in _COLOURS}
     return {**sizes, _SHARED: shared}
 
 
 def _parts(sections: dict[str, int]) -> dict[str, int]:
-    return {part: sum(sections[section] for section in found) for part, (found, _) in _PARTS.items()}
+    parts = dict.fromkeys(_COLOURS, 0)
+    for section in Section.all():
+        parts[_BY_SECTION.get(section, _BY_ROLE[section.role])] += sections[section]
+    return parts

@@ -138,9 +138,9 @@ def plot_comparison_histograms(
     limits = around(np.concatenate(list(values.values())))
     figure = new_figure(7, 8)
     panels = figure.subplots(len(values), 1, sharex=True, sharey=True)
-    for axes, (name, found) in zip(panels, values.items(), strict=True):
-        _histogram(axes, found, bins, limits, log_scale=True)
-        axes.set_title(f"{name}: {_counts(found)}", fontsize=11)
+    for axes, (name, weights) in zip(panels, values.items(), strict=True):
+        _histogram(axes, weights, bins, limits, log_scale=True)
+        axes.set_title(f"{name}: {_counts(weights)}", fontsize=11)
         axes.set_ylabel("weights in a bin")
     panels[-1].set_xlabel("weight")
     return deliver(figure, f"{save_prefix}_comparison.png" if save_prefix is not None else None)

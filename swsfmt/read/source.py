@@ -88,8 +88,8 @@ class PathSource:
         # Where the file stands is one for all threads.
         with self._lock:
             self._file.seek(offset)
-            found = self._file.readinto(data)
-        if found != count:
+            read = self._file.readinto(data)
+        if read != count:
             raise TruncatedError("the file became shorter while it was read", file=self.name, offset=offset)
         return data
 

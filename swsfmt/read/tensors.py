@@ -42,12 +42,12 @@ def load_all(
         if elements is not None and places.get(name) is not None:
             tensors[name] = given[name]
             continue
-        found = tensors[reader.resolve(record).name] if elements is None else convert(elements)
+        tensor = tensors[reader.resolve(record).name] if elements is None else convert(elements)
         # What has been converted goes before the next tensor is decoded.
         del elements
         if name in given:
-            given[name][...] = found
-        tensors[name] = given.get(name, found)
+            given[name][...] = tensor
+        tensors[name] = given.get(name, tensor)
     return tensors
 
 
@@ -70,8 +70,8 @@ def _decoded(
             yield from ((record, decode(record, threads)) for record in records)
             continue
         much = sum(record.info.nbytes for record in records if record.info) > _SMALL
-        found = in_order(decode, records, threads=min(threads, MOST_THREADS) if much else 1)
-        yield from zip(records, found, strict=True)
+        decoded = in_order(decode, records, threads=min(threads, MOST_THREADS) if much else 1)
+        yield from zip(records, decoded, strict=True)
 
 
 def _place(tensor: T, reader: Reader, name: str, memory: Callable[[T, TensorInfo], Bits | None]) -> Bits | None:

@@ -114,21 +114,21 @@ class _Lines:
 
         windows = list(_windows(symbols.shape, scan))
         lines = np.zeros((3, 0), np.int64)
-        for window, found in zip(windows, in_order(count, windows, threads=min(threads, len(windows))), strict=True):
-            self._within.add_counts(found.counts, found.others)
+        for window, gaps in zip(windows, in_order(count, windows, threads=min(threads, len(windows))), strict=True):
+            self._within.add_counts(gaps.counts, gaps.others)
             if scan == Scan.ROWS:
-                self._close(window.top, found.lines)
+                self._close(window.top, gaps.lines)
                 continue
-            lines = found.lines if window.top == 0 else self._continued(lines, found.lines)
+            lines = gaps.lines if window.top == 0 else self._continued(lines, gaps.lines)
             if window.bottom == symbols.shape[0]:
                 self._close(window.left, lines)
 
-    def _continued(self, lines: Indices, found: Indices) -> Indices:
+    def _continued(self, lines: Indices, below: Indices) -> Indices:
         """The lines of one window and of the one below it as one."""
-        has, more = lines[2] > 0, found[2] > 0
+        has, more = lines[2] > 0, below[2] > 0
         both = has & more
-        self._within.add((found[0] - lines[1])[both] - 1)
-        return np.stack([np.where(has, lines[0], found[0]), np.where(more, found[1], lines[1]), lines[2] + found[2]])
+        self._within.add((below[0] - lines[1])[both] - 1)
+        return np.stack([np.where(has, lines[0], below[0]), np.where(more, below[1], lines[1]), lines[2] + below[2]])
 
     def _close(self, start: int, lines: Indices) -> None:
         """Add the gaps before the first entries of whole lines, the first of which has the number `start`."""

@@ -41,12 +41,12 @@ class _Select:
         part = np.searchsorted(self._before, ranks, "right") - 1
         order = np.argsort(part, kind="stable")
         parts, starts = np.unique(part[order], return_index=True)
-        found = np.empty_like(ranks)
+        lines_of_ranks = np.empty_like(ranks)
         for number, which in zip(parts.tolist(), np.split(order, starts[1:]), strict=False):
             start = number * _SELECT
             lines = start + np.flatnonzero(self._live[start : start + _SELECT])
-            found[which] = lines[ranks[which] - self._before[number]]
-        return found
+            lines_of_ranks[which] = lines[ranks[which] - self._before[number]]
+        return lines_of_ranks
 
 
 @dataclass(frozen=True, eq=False)

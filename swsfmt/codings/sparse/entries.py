@@ -68,14 +68,14 @@ def read_entries(
     last, matrix_by_lines = -1, symbols if scan == 0 else symbols.T
     size = _height(matrix_by_lines) * min(matrix_by_lines.shape[1], _BLOCK)
     threads = min(threads, -(-symbols.size // size), max(1, _IN_FLIGHT // (2 * size)))
-    for found, own_last, fresh in in_order(entries, _strips(matrix_by_lines), threads=threads):
-        if len(found.gaps) and not fresh:
+    for block, own_last, fresh in in_order(entries, _strips(matrix_by_lines), threads=threads):
+        if len(block.gaps) and not fresh:
             # A strip does not know where the entry before it is.
-            found.gaps[0] -= last + 1
-        if len(found.gaps) or fresh:
+            block.gaps[0] -= last + 1
+        if len(block.gaps) or fresh:
             last = own_last
-        if len(found.gaps):
-            yield found
+        if len(block.gaps):
+            yield block
 
 
 def _strips(matrix: npt.NDArray[np.uint16]) -> Iterator[_Strip]:
