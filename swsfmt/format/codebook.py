@@ -38,7 +38,10 @@ class Codebook:
     @cached_property
     def symbols(self) -> Bits:
         """Element of each symbol, zero first: shape (count + 1,)."""
-        return np.concatenate([np.zeros(1, self.dtype.bits), self.values])
+        # Not `concatenate`, which gives the byte order of the machine.
+        elements: Bits = np.zeros(self.count + 1, self.dtype.bits)
+        elements[1:] = self.values
+        return elements
 
     @property
     def count(self) -> int:
