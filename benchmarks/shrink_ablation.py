@@ -7,7 +7,7 @@ training images (not the test set). All rows of a seed start from the same train
 epochs, to get the table in less time: then it compares short runs. --change compares other settings, as in a recipe,
 in place of the variants: that is how the settings of the records were chosen.
 
-    python benchmarks/shrink_ablation.py --recipe records/lenet5 --change "pruning.sparsity=0.99; quantisation.values=4"
+    python benchmarks/shrink_ablation.py --recipe records/lenet5 --change "pruning.sparsity=0.99; quantization.values=4"
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ import swsfmt.torch
 from sws.data import Loaders, split_loaders
 from sws.models import make_model
 from sws.recipe import Recipe, load_recipe
-from sws.shrink import Settings, prune_network, quantise_network
+from sws.shrink import Settings, prune_network, quantize_network
 from sws.train import evaluate, train_standard
 from sws.utils import set_seed
 
@@ -39,8 +39,8 @@ def pruning(**changes: Any) -> Change:
     return lambda s: replace(s, pruning=replace(s.pruning, **changes))
 
 
-def quantisation(**changes: Any) -> Change:
-    return lambda s: replace(s, quantisation=replace(s.quantisation, **changes))
+def quantization(**changes: Any) -> Change:
+    return lambda s: replace(s, quantization=replace(s.quantization, **changes))
 
 
 def regrowth(s: Settings) -> Settings:
@@ -51,11 +51,11 @@ VARIANTS: dict[str, Change] = {
     "as it is": lambda s: s,
     "no weight decay": pruning(weight_decay=0.0),
     "regrowth the other way": regrowth,
-    "no fine-tuning of codebook and assignments": quantisation(epochs=0),
-    "4 values": quantisation(values=4),
-    "16 values": quantisation(values=16),
-    "rate term, 2e-6": quantisation(rate=2e-6),
-    "rate term, 1e-5": quantisation(rate=1e-5),
+    "no fine-tuning of codebook and assignments": quantization(epochs=0),
+    "4 values": quantization(values=4),
+    "16 values": quantization(values=16),
+    "rate term, 2e-6": quantization(rate=2e-6),
+    "rate term, 1e-5": quantization(rate=1e-5),
     "column penalty": pruning(column_penalty=1e-4),
     "row penalty": pruning(row_penalty=1e-4),
     "distillation": lambda s: replace(s, distillation=replace(s.distillation, weight=0.5)),
@@ -87,7 +87,7 @@ def shortened(recipe: Recipe, by: int) -> Recipe:
     shrink = replace(
         recipe.shrink,
         pruning=replace(recipe.shrink.pruning, epochs=fewer(recipe.shrink.pruning.epochs)),
-        quantisation=replace(recipe.shrink.quantisation, epochs=fewer(recipe.shrink.quantisation.epochs)),
+        quantization=replace(recipe.shrink.quantization, epochs=fewer(recipe.shrink.quantization.epochs)),
     )
     return replace(recipe, pretrain=replace(recipe.pretrain, epochs=fewer(recipe.pretrain.epochs)), shrink=shrink)
 
@@ -130,7 +130,7 @@ class Measure:
             self._pruned[key] = prune_network(model, self._loaders.train, settings, teacher=teacher)
         set_seed(self._seed)
         model = copy.deepcopy(self._pruned[key])
-        small = quantise_network(model, self._loaders.train, settings, teacher=teacher, size=self._size)
+        small = quantize_network(model, self._loaders.train, settings, teacher=teacher, size=self._size)
         return self._size(small.state_dict()), self._error(small)
 
     def _error(self, model: nn.Module) -> float:

@@ -22,5 +22,5 @@ def executor(address: str | None) -> Iterator[Executor | None]:
         from distributed import Client
     except ImportError as error:
         raise InputError("--dask needs distributed: pip install 'swsfmt[dask]'") from error
-    with Client(address, set_as_default=False) as client:  # type: ignore[no-untyped-call]
+    with Client(address, set_as_default=False) as client:
         yield client.get_executor()

@@ -17,7 +17,7 @@ from . import console, options, trainer
 def evaluate(file: str, dataset: str, model: str | None, as_json: bool) -> None:
     """Decode the network in FILE.sws and count its errors on the test set."""
     trainer.require()
-    from sws.data import make_loaders
+    from sws.data import make_loaders, number_of_examples
     from sws.run import decoded_model
     from sws.train import evaluate as accuracy_of
     from sws.utils import get_device
@@ -26,7 +26,7 @@ def evaluate(file: str, dataset: str, model: str | None, as_json: bool) -> None:
     network = decoded_model(file, model, device)
     _, test, _ = make_loaders(dataset)
     error = 1 - accuracy_of(network, test, device)
-    count = len(test.dataset)
+    count = number_of_examples(test)
     if as_json:
         facts = {"file": file, "file_bytes": os.stat(file).st_size, "dataset": dataset, "images": count}
         console.json_object({**facts, "errors": round(error * count), "test_error": round(error, 6)})

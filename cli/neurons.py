@@ -22,7 +22,8 @@ def sorted_neurons(model: Checkpoint, layers: list[str], coding: Mapping[str, An
     """
     require_torch()
     import swsfmt.torch
-    from sws.neurons import check_chain, order_neurons
+    from sws.chain import check_chain
+    from sws.neurons import order_neurons
     from swsfmt.torch import to_tensor
 
     names = [f"{layer}.{kind}" for layer in layers for kind in ("weight", "bias")]

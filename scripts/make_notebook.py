@@ -107,9 +107,9 @@ plot_layer_bytes(swsfmt.inspect("tutorial_files/model.sws"))""",
     """# The biases are a large part of such a small file: they are float32. `sws.shrink` lets them share the codebook,
 removes neurons that nobody reads, and sorts the others so that their connections take fewer bits. Here without
 pruning:""",
-    """from sws.shrink import Pruning, Quantisation, Settings, compress_network
+    """from sws.shrink import Pruning, Quantization, Settings, compress_network
 
-settings = Settings(Pruning(sparsity=0.0, epochs=0), Quantisation(values=8, epochs=5, learning_rate=3e-5))
+settings = Settings(Pruning(sparsity=0.0, epochs=0), Quantization(values=8, epochs=5, learning_rate=3e-5))
 small = compress_network(copy.deepcopy(model), train_loader, settings, device=device)
 swsfmt.torch.save_model(small, "tutorial_files/small.sws")
 found = swsfmt.inspect("tutorial_files/small.sws")

@@ -56,9 +56,9 @@ def complexity(w: Tensor, means: Tensor, log_variances: Tensor, log_mixing: Tens
         return -log_density(w, means, log_variances, log_mixing).sum()
     flat = w.reshape(-1)
     if method == "fused":
-        return _result(_Fused.apply(flat, means, log_variances, log_mixing))
+        return _apply(_Fused, flat, means, log_variances, log_mixing)
     if method == "table":
-        return _result(_Table.apply(flat, means, log_variances, log_mixing))
+        return _apply(_Table, flat, means, log_variances, log_mixing)
     if method != "auto":
         raise ValueError(f"method {method!r} is not one of {METHODS}")
     with torch.no_grad():
@@ -66,9 +66,9 @@ def complexity(w: Tensor, means: Tensor, log_variances: Tensor, log_mixing: Tens
     return complexity(w, means, log_variances, log_mixing, "table" if good else "fused")
 
 
-def _result(value: Any) -> Tensor:
-    tensor: Tensor = value
-    return tensor
+def _apply(method: type[torch.autograd.Function], *given: Tensor) -> Tensor:
+    value: Tensor = method.apply(*given)
+    return value
 
 
 class _Fused(torch.autograd.Function):
@@ -189,7 +189,7 @@ def _table_is_good(w: Tensor, means: Tensor, log_variances: Tensor, log_mixing: 
     found = []
     with torch.enable_grad():
         for method in (_Fused, _Table):
-            value = method.apply(sample, means.detach(), log_variances.detach(), log_mixing.detach())
+            value = _apply(method, sample, means.detach(), log_variances.detach(), log_mixing.detach())
             (slope,) = torch.autograd.grad(value, sample)
             found.append((value.detach(), slope))
     (exact, exact_slope), (value, slope) = found

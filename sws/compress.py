@@ -14,8 +14,9 @@ from swsfmt import TensorReport
 from swsfmt.format.sections import Role, Section
 
 from .estimate import customary_estimate
+from .layers import weight_layers
 from .prior import MixturePrior
-from .utils import weight_layers
+from .settings import Quantize
 
 # What a section is in a compressed sparse matrix -> the key of the tutorial that its bits count with.
 _KEYS = {
@@ -35,8 +36,8 @@ def compression_report(
     use_huffman: bool = True,
     pbits_fc: int | None = None,
     pbits_conv: int | None = None,
-    skip_last_matrix: bool = False,
-    assign_mode: str = "ml",
+    skip_last_matrix: bool = Quantize.skip_last_matrix,
+    assign_mode: str = Quantize.assign,
 ) -> dict[str, Any]:
     """Encode the model and report where the bits of the file go.
 

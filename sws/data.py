@@ -23,6 +23,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from swsfmt import InputError
 
 Loader = DataLoader[Any]
+BATCH_SIZE = 128
 _EVALUATION_BATCH = 1000
 
 
@@ -53,7 +54,7 @@ class _Source:
 
 
 def make_loaders(
-    dataset: str = "digits", batch_size: int = 128, num_workers: int = 0, *, seed: int | None = None
+    dataset: str = "digits", batch_size: int = BATCH_SIZE, num_workers: int = 0, *, seed: int | None = None
 ) -> tuple[Loader, Loader, int]:
     """Batches of the training set in random order and of the test set, and the number of classes.
 
@@ -66,7 +67,7 @@ def make_loaders(
     return train, test, classes
 
 
-def split_loaders(dataset: str, batch_size: int = 128, *, validation: int, seed: int | None = None) -> Loaders:
+def split_loaders(dataset: str, batch_size: int = BATCH_SIZE, *, validation: int, seed: int | None = None) -> Loaders:
     """The same with the last `validation` images of the training set held out, to choose hyper-parameters on."""
     if batch_size < 1:
         raise InputError(f"a batch of {batch_size} images")
@@ -101,10 +102,17 @@ class InMemory(TensorDataset):
     """Tensors of which a DataLoader takes a whole batch with one indexing."""
 
     def __getitems__(self, indices: list[int]) -> tuple[Tensor, ...]:
-        return self[indices]
+        batch: tuple[Tensor, ...] = self[indices]
+        return batch
 
 
-def _as_it_is(batch: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+def number_of_examples(loader: Loader) -> int:
+    """In the whole dataset of the loader."""
+    dataset: Any = loader.dataset
+    return len(dataset)
+
+
+def _as_it_is(batch: Any) -> Any:
     return batch
 
 

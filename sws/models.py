@@ -26,7 +26,8 @@ class TutorialNet(nn.Module):
         x = torch.relu(self.conv1(x))
         x = torch.relu(self.conv2(x))
         x = torch.relu(self.fc1(x.flatten(1)))
-        return self.fc2(x)
+        logits: Tensor = self.fc2(x)
+        return logits
 
 
 class LeNet300100(nn.Module):
@@ -41,7 +42,8 @@ class LeNet300100(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         x = torch.relu(self.fc1(x.flatten(1)))
         x = torch.relu(self.fc2(x))
-        return self.fc3(x)
+        logits: Tensor = self.fc3(x)
+        return logits
 
 
 class LeNet5Caffe(nn.Module):
@@ -58,7 +60,8 @@ class LeNet5Caffe(nn.Module):
         x = max_pool2d(torch.relu(self.conv1(x)), 2)
         x = max_pool2d(torch.relu(self.conv2(x)), 2)
         x = torch.relu(self.fc1(x.flatten(1)))
-        return self.fc2(x)
+        logits: Tensor = self.fc2(x)
+        return logits
 
 
 class _Block(nn.Module):
@@ -75,7 +78,8 @@ class _Block(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         active = torch.relu(self.bn1(x))
         kept = x if self.shortcut is None else self.shortcut(active)
-        return kept + self.conv2(torch.relu(self.bn2(self.conv1(active))))
+        total: Tensor = kept + self.conv2(torch.relu(self.bn2(self.conv1(active))))
+        return total
 
 
 class WideResNet(nn.Module):
@@ -98,7 +102,8 @@ class WideResNet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = torch.relu(self.bn(self.blocks(self.conv1(x))))
-        return self.fc(avg_pool2d(x, x.shape[-1]).flatten(1))
+        logits: Tensor = self.fc(avg_pool2d(x, x.shape[-1]).flatten(1))
+        return logits
 
 
 def _digits_net(num_classes: int) -> nn.Module:

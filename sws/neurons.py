@@ -1,8 +1,7 @@
 """Hidden neurons: dead ones are removed, the others sorted so that the file is small. The function stays the same.
 
-The layers of a network here are the names of its Conv2d and Linear modules in the order in which data flows through
-them, with ReLU, and maybe pooling or flattening, between one and the next: output channel i of one is read by the i-th
-group of input columns of the next. All functions take a state_dict and give a new one.
+The layers of a network here are the names of those of a plain chain (`sws.chain`), with ReLU between one and the next
+where neurons are removed. All functions take a state_dict and give a new one.
 """
 
 from __future__ import annotations
@@ -11,41 +10,22 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import pairwise
 
 import torch
-from torch import Tensor, nn
-
-from swsfmt import InputError
+from torch import Tensor
 
 State = dict[str, Tensor]
 
 
-def layers_of(model: nn.Module) -> list[str]:
-    """The names of the weight layers of a plain feed-forward network, in order. Raises as `check_chain` does."""
-    names = [name for name, m in model.named_modules() if isinstance(m, nn.Conv2d | nn.Linear)]
-    check_chain(model.state_dict(), names)
-    return names
-
-
-def check_chain(state: Mapping[str, Tensor], layers: Sequence[str]) -> None:
-    """Raises `InputError` where the shapes say that a layer does not read the one before, as in a residual network."""
-    for first, second in pairwise(layers):
-        outputs, shape = len(state[f"{first}.weight"]), tuple(state[f"{second}.weight"].shape)
-        reads_it = shape[1] == outputs if len(shape) > 2 else len(shape) == 2 and outputs and shape[1] % outputs == 0
-        if not reads_it:
-            raise InputError(
-                f"{second!r} of shape {shape} does not read the {outputs} of {first!r}: this is not a plain chain"
-            )
-
-
 def remove_dead_neurons(state: Mapping[str, Tensor], layers: Sequence[str]) -> State:
     """Set to zero what cannot change the output: the weights of a neuron that nobody reads, those that read a neuron
-    that is always zero (no weights, and a bias of at most zero before the ReLU), and the biases of both.
+    that is always zero (no weights, and no bias or one of at most zero before the ReLU), and the biases of both.
     """
     new = {name: tensor.clone() for name, tensor in state.items()}
     before = -1
     while (count := sum(int(t.count_nonzero()) for t in new.values())) != before:
         before = count
         for first, second in pairwise(layers):
-            weight, bias, reading = new[f"{first}.weight"], new[f"{first}.bias"], _reading(new, first, second)
+            weight, reading = new[f"{first}.weight"], _reading(new, first, second)
+            bias = new.get(f"{first}.bias", weight.new_zeros(len(weight)))
             unread = ~reading.ne(0).any(dim=2).any(dim=0)
             weight[unread] = 0
             silent = ~weight.flatten(1).ne(0).any(dim=1) & (bias <= 0)
@@ -80,14 +60,15 @@ def permute(state: Mapping[str, Tensor], first: str, second: str, order: Tensor)
     """The state_dict with neuron `order[i]` of layer `first` at place i, for which layer `second` reads it there."""
     new = dict(state)
     new[f"{first}.weight"] = state[f"{first}.weight"][order]
-    new[f"{first}.bias"] = state[f"{first}.bias"][order]
+    if f"{first}.bias" in state:
+        new[f"{first}.bias"] = state[f"{first}.bias"][order]
     new[f"{second}.weight"] = _reading(state, first, second)[:, order].reshape(state[f"{second}.weight"].shape)
     return new
 
 
 def _reading(state: Mapping[str, Tensor], first: str, second: str) -> Tensor:
     """The weights of layer `second` that read each neuron of layer `first`: shape (outputs, neurons, weights)."""
-    weight, neurons = state[f"{second}.weight"], len(state[f"{first}.bias"])
+    weight, neurons = state[f"{second}.weight"], len(state[f"{first}.weight"])
     return weight.reshape(len(weight), neurons, -1)
 
 

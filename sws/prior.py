@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -17,30 +17,11 @@ from torch import Tensor, nn
 from swsfmt import InputError
 
 from .complexity import complexity, component_logits
-from .utils import collect_weight_params, weight_layers
+from .hyper_priors import GAMMA_OTHERS, GAMMA_ZERO, Beta, Gamma
+from .layers import collect_weight_params, weight_layers
+from .settings import Mixture, Quantize
 
-
-class Gamma(NamedTuple):
-    """A Gamma distribution over a precision 1 / variance; its mode is (shape - 1) / rate."""
-
-    shape: float
-    rate: float
-
-    def log_density(self, log_precision: Tensor) -> Tensor:
-        """Up to a constant."""
-        return (self.shape - 1) * log_precision - self.rate * torch.exp(log_precision)
-
-
-class Beta(NamedTuple):
-    """A Beta distribution over pi0."""
-
-    alpha: float
-    beta: float
-
-
-# Both have their mode near a standard deviation of 0.02; that of the zero component is narrower.
-GAMMA_ZERO = Gamma(5e3, 2.0)
-GAMMA_OTHERS = Gamma(2.5e2, 1e-1)
+__all__ = ["Assignment", "Beta", "Gamma", "MixturePrior", "init_mixture"]
 
 
 @dataclass(frozen=True)
@@ -68,7 +49,7 @@ class MixturePrior(nn.Module):
         self,
         means: Tensor,
         sigma: float | Tensor,
-        pi0: float = 0.99,
+        pi0: float = Mixture.pi0,
         *,
         gamma_zero: Gamma | None = GAMMA_ZERO,
         gamma_others: Gamma | None = GAMMA_OTHERS,
@@ -141,7 +122,7 @@ class MixturePrior(nn.Module):
         return total
 
     @torch.no_grad()
-    def assign(self, weights: Tensor, how: str = "ml") -> Tensor:
+    def assign(self, weights: Tensor, how: str = Quantize.assign) -> Tensor:
         """The component of each weight, int64 of its shape.
 
         how : "ml", that with the highest likelihood; "map", that with the highest posterior, pi included
@@ -161,7 +142,9 @@ class MixturePrior(nn.Module):
         return torch.where(from_zero[ids] < 1, 0, ids).reshape(weights.shape)
 
     @torch.no_grad()
-    def quantize_model(self, model: nn.Module, skip_last_matrix: bool = False, assign: str = "ml") -> Assignment:
+    def quantize_model(
+        self, model: nn.Module, skip_last_matrix: bool = Quantize.skip_last_matrix, assign: str = Quantize.assign
+    ) -> Assignment:
         """Give every weight of `model` the mean of its component. Biases and norm parameters stay.
 
         skip_last_matrix : leave the weights of the last layer as they are
@@ -223,10 +206,10 @@ class MixturePrior(nn.Module):
 
 def init_mixture(
     model: nn.Module,
-    J: int = 16,  # noqa: N803
-    pi0: float = 0.99,
-    init_means_mode: str = "from_weights",
-    init_sigma: float = 0.25,
+    J: int = Mixture.J,  # noqa: N803
+    pi0: float = Mixture.pi0,
+    init_means_mode: str = Mixture.init_means_mode,
+    init_sigma: float = Mixture.init_sigma,
     device: str | torch.device | None = None,
     **hyper_priors: Any,
 ) -> MixturePrior:
@@ -243,7 +226,7 @@ def init_mixture(
         raise InputError(f"J is {J}; a mixture needs the zero component and at least one other (J >= 2)")
     weights = collect_weight_params(model)
     if not weights:
-        raise InputError("the model has no convolutional and no linear layer")
+        raise InputError("the model has no convolutional and no linear layer, nor another one with weights")
     flat = torch.cat([w.detach().reshape(-1).float() for w in weights])
     if not bool(torch.isfinite(flat).all()):
         raise InputError("the model has weights that are not finite")

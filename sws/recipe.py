@@ -9,76 +9,20 @@ without `[mixture]` goes from the pretrained network straight to `[shrink]`.
 from __future__ import annotations
 
 import tomllib
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from swsfmt import InputError
 
-from .data import DATASETS
+from .data import BATCH_SIZE, DATASETS
 from .models import MODELS
-from .prior import Gamma
+from .settings import Mixture, Pretrain, Quantize, Retrain
 from .shrink import Settings
 from .validation import STRICT, validated
 
-
-@dataclass(frozen=True)
-class Pretrain:
-    """Standard training."""
-
-    __pydantic_config__ = STRICT
-    epochs: int = 10
-    lr: float = 1e-3
-    wd: float = 0.0
-    optim_name: str = "adam"
-    schedule: str = "constant"
-
-
-@dataclass(frozen=True)
-class Mixture:
-    """The prior at its start. gamma_zero, gamma_others : (shape, rate) of the hyper-priors."""
-
-    __pydantic_config__ = STRICT
-    J: int = 16
-    pi0: float = 0.99
-    init_means_mode: str = "from_weights"
-    init_sigma: float = 0.25
-    gamma_zero: tuple[float, float] = (5e3, 2.0)
-    gamma_others: tuple[float, float] = (2.5e2, 1e-1)
-
-    def arguments(self) -> dict[str, Any]:
-        """For `init_mixture`."""
-        return asdict(self) | {"gamma_zero": Gamma(*self.gamma_zero), "gamma_others": Gamma(*self.gamma_others)}
-
-
-@dataclass(frozen=True)
-class Retrain:
-    """Retraining under the prior."""
-
-    __pydantic_config__ = STRICT
-    epochs: int = 10
-    lr_w: float = 5e-4
-    lr_means: float = 1e-4
-    lr_log_variances: float = 3e-3
-    lr_mixing: float = 3e-3
-    weight_decay: float = 0.0
-    tau: float = 0.003
-    tau_warmup_epochs: int = 0
-    complexity_mode: str = "keras"
-    schedule: str = "constant"
-    sigma_zero_end: float | None = None
-    quantize_from: float = 1.0
-
-
-@dataclass(frozen=True)
-class Quantize:
-    """merge : components with a symmetric Kullback-Leibler divergence of at most this become one; None: none do."""
-
-    __pydantic_config__ = STRICT
-    assign: str = "ml"
-    skip_last_matrix: bool = False
-    merge: float | None = None
+__all__ = ["Mixture", "Pretrain", "Quantize", "Recipe", "Retrain", "load_recipe", "names", "parse_recipe"]
 
 
 @dataclass(frozen=True)
@@ -93,7 +37,7 @@ class Recipe:
     model: str
     dataset: str
     seed: int = 0
-    batch_size: int = 128
+    batch_size: int = BATCH_SIZE
     validation: int = 0
     channels_last: bool = False
     pretrain: Pretrain = field(default_factory=Pretrain)

@@ -1,8 +1,8 @@
 """A whole run of a recipe: pretrain, retrain, quantise, write the file, measure it; every step leaves its files.
 
 In the output folder: recipe.json, environment.json, pretrain_log.csv, retrain_log.csv, retrain_mixture.jsonl,
-pretrained.safetensors, retrained.safetensors, quantized.safetensors, model.sws, report.json and pictures. A run that
-was killed goes on where its last epoch ended.
+prune_log.csv, quantize_log.csv, pretrained.safetensors, retrained.safetensors, quantized.safetensors, model.sws,
+report.json and pictures. A run that was killed goes on where its last epoch ended.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ import swsfmt.torch
 from swsfmt import InputError
 
 from .compress import compression_report
-from .data import Loaders, split_loaders
+from .data import Loaders, number_of_examples, split_loaders
 from .models import MODELS, make_model
 from .prior import MixturePrior, init_mixture
 from .recipe import Recipe
 from .shrink import compress_network
-from .shrink.procedure import Progress
+from .shrink.progress import Progress
 from .train import evaluate, retrain_soft_weight_sharing, train_standard
 from .utils import collect_weight_params, get_device, set_seed
 
@@ -67,7 +67,8 @@ def run_recipe(
     loaders = split_loaders(recipe.dataset, recipe.batch_size, validation=recipe.validation)
     model = make_model(recipe.model, loaders.num_classes)
     if recipe.channels_last:
-        model = model.to(memory_format=torch.channels_last)
+        # The stubs of torch do not know of it.
+        model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     common: dict[str, Any] = {"run_dir": folder, "resume": resume, "accelerator": accelerator}
 
     train_standard(
@@ -95,11 +96,9 @@ def run_recipe(
         accuracies["retrained"] = _told(tell, "retrained", model, loaders, device)
         if leads:
             _save(model, folder / "retrained.safetensors")
-        _quantise(model, prior, recipe)
+        _quantize(model, prior, recipe)
         weights.append(_weights(model))
-        accuracies["quantised"] = _told(tell, "quantised", model, loaders, device)
-    if not leads:
-        return {}
+        accuracies["quantized"] = _told(tell, "quantized", model, loaders, device)
     if recipe.shrink is not None:
         compress_network(
             model,
@@ -108,8 +107,11 @@ def run_recipe(
             device=device,
             size=lambda state: len(swsfmt.torch.save(state, **recipe.file)),
             report=lambda progress: _tell_progress(tell, progress),
+            **common,
         )
         accuracies["shrunk"] = _told(tell, "shrunk", model, loaders, device)
+    if not leads:
+        return {}
     _save(model, folder / "quantized.safetensors")
     swsfmt.torch.save_model(model, folder / "model.sws", **recipe.file)
 
@@ -161,7 +163,7 @@ def _prepare(folder: Path, recipe: Recipe, resume: bool) -> None:
     _write_json(folder / "environment.json", environment)
 
 
-def _quantise(model: nn.Module, prior: MixturePrior, recipe: Recipe) -> None:
+def _quantize(model: nn.Module, prior: MixturePrior, recipe: Recipe) -> None:
     settings = recipe.quantize
     if settings.merge is not None:
         prior.merge_components(settings.merge)
@@ -174,7 +176,7 @@ def _told(tell: Tell, phase: str, model: nn.Module, loaders: Loaders, device: An
         tell(f"{phase}")
         return None
     accuracy = evaluate(model, loaders.validation, device)
-    tell(f"{phase}: {accuracy:.2%} of {len(loaders.validation.dataset):,} held-out images right")
+    tell(f"{phase}: {accuracy:.2%} of {number_of_examples(loaders.validation):,} held-out images right")
     return accuracy
 
 
@@ -240,9 +242,9 @@ def _pictures(folder: Path, weights: list[list[Tensor]], prior: MixturePrior | N
 
     plot_weight_histogram(weights[-1], "Weights", log_scale=True, save=folder / "histogram.png")
     if len(weights) == 2:
-        plot_weight_scatter(*weights, save=folder / "weights.png")
+        plot_weight_scatter(weights[0], weights[1], save=folder / "weights.png")
     plot_layer_bytes(swsfmt.inspect(folder / "model.sws"), save=folder / "bytes.png")
-    for phase in ("pretrain", "retrain"):
+    for phase in ("pretrain", "retrain", "prune", "quantize"):
         if (folder / f"{phase}_log.csv").exists():
             plot_training_curves(folder / f"{phase}_log.csv", phase, save=folder / f"{phase}.png")
     if prior is not None and all(math.isfinite(s) for s in prior.snapshot()["sigma"]):

@@ -8,50 +8,56 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 
+from .layers import weight_layers
 from .prior import MixturePrior
-from .utils import weight_layers
 
 # Where two components meet, weights within this part of the range may go to the other one.
 _BINS = 8192
 
 
 class StraightThrough:
-    """Calls `model` with every weight replaced by the mean of its component under `prior`."""
+    """The mean of its component under `prior` in place of every weight of `model`."""
 
     def __init__(self, model: nn.Module, prior: MixturePrior, assign: str = "map") -> None:
-        self._weights = dict(weight_layers(model))
+        self._weights = [weight for _, weight in weight_layers(model)]
         self._prior = prior
         self._assign = assign
-        self._ids: dict[str, Tensor] = {}
-        self._given: dict[str, Tensor] = {}
+        self._ids: list[Tensor] = []
+        self._before: list[Tensor | None] = []
 
-    def __call__(self, network: nn.Module, inputs: Tensor) -> Tensor:
-        """The outputs of `network`, whose weights have the names of the model's."""
-        with torch.no_grad():
-            means = self._prior.all_means()
-            lookup = self._lookup()
-            self._ids = {name: lookup(weight) for name, weight in self._weights.items()}
-            self._given = {name: means[ids].requires_grad_() for name, ids in self._ids.items()}
-        outputs: Tensor = functional_call(network, self._given, (inputs,))
-        return outputs
+    @torch.no_grad()
+    def values(self) -> dict[nn.Parameter, Tensor]:
+        """What the network computes with in place of its weights, for `sws.substitution.substituted`.
 
+        Gradients that the weights have already wait for `pass_on`.
+        """
+        means = self._prior.all_means()
+        lookup = self._lookup()
+        self._ids = [lookup(weight) for weight in self._weights]
+        self._before = [weight.grad for weight in self._weights]
+        for weight in self._weights:
+            weight.grad = None
+        return {weight: means[ids] for weight, ids in zip(self._weights, self._ids, strict=True)}
+
+    @torch.no_grad()
     def pass_on(self) -> None:
-        """After the backward pass: add the gradients to those of the weights and of the means."""
+        """After the backward pass: the gradients of the quantised weights are those of the weights, and their sums
+        over each component are those of the means; both are added to what was there.
+        """
         total = torch.zeros_like(self._prior.all_means())
-        for name, weight in self._weights.items():
-            gradient = self._given[name].grad
-            if gradient is None:
-                continue
-            weight.grad = gradient if weight.grad is None else weight.grad.add_(gradient)
-            total += torch.bincount(self._ids[name].reshape(-1), gradient.reshape(-1), minlength=len(total))
+        for weight, ids, before in zip(self._weights, self._ids, self._before, strict=True):
+            gradient = weight.grad
+            if gradient is not None:
+                total += torch.bincount(ids.reshape(-1), gradient.reshape(-1), minlength=len(total))
+            if before is not None:
+                weight.grad = before if gradient is None else before.add_(gradient)
         means = self._prior.means
         means.grad = total[1:] if means.grad is None else means.grad.add_(total[1:])
 
     def _lookup(self) -> _Lookup:
-        low = min(float(w.min()) for w in self._weights.values())
-        high = max(float(w.max()) for w in self._weights.values())
+        low = min(float(w.min()) for w in self._weights)
+        high = max(float(w.max()) for w in self._weights)
         grid = torch.linspace(low, high, _BINS, device=self._prior.means.device)
         return _Lookup(low, max(high - low, 1e-12) / (_BINS - 1), self._prior.assign(grid, self._assign))
 

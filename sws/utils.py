@@ -1,4 +1,4 @@
-"""Seeds, devices, and which parameters are weights."""
+"""Seeds and devices; the names of `sws.layers` are here too."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ import random
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+
+from .layers import collect_weight_params, weight_layers
+
+__all__ = ["collect_weight_params", "get_device", "set_seed", "weight_layers"]
 
 
 def set_seed(seed: int) -> None:
@@ -21,17 +24,3 @@ def get_device() -> torch.device:
     if torch.cuda.is_available():
         return torch.device("cuda")
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-
-
-def weight_layers(model: nn.Module) -> list[tuple[str, nn.Parameter]]:
-    """The weights of all convolutional and linear layers with their names, in the order of the modules.
-
-    Biases and the parameters of normalisation layers are not among them.
-    """
-    kinds = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
-    return [(f"{n}.weight" if n else "weight", m.weight) for n, m in model.named_modules() if isinstance(m, kinds)]
-
-
-def collect_weight_params(model: nn.Module) -> list[Tensor]:
-    """The weights of `weight_layers`, which the mixture prior is put on: same memory as the model's, no gradients."""
-    return [weight.detach() for _, weight in weight_layers(model)]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
-
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from swsfmt import InputError
 
-STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
+if TYPE_CHECKING:
+    from pydantic import ConfigDict
+
+STRICT: ConfigDict = {"extra": "forbid", "allow_inf_nan": False}
 """For `__pydantic_config__` of the dataclasses: unknown names are errors."""
 
 T = TypeVar("T")
@@ -16,6 +17,9 @@ T = TypeVar("T")
 
 def validated(kind: type[T], table: dict[str, Any]) -> T:
     """An instance of `kind` from a table. Raises `InputError`, which names the first setting that does not fit."""
+    # Only recipes need it, and settings are made without.
+    from pydantic import TypeAdapter, ValidationError
+
     try:
         return TypeAdapter(kind).validate_python(table)
     except ValidationError as error:

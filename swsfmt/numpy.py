@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +25,7 @@ from .tensor import Elements, TensorInfo, Tied
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
+    from .torch import Device, TensorHandle
     from .write.options import EncodingOptions
 
 __all__ = ["load", "load_file", "safe_open", "save", "save_file"]
@@ -128,10 +129,28 @@ def load_file(
         return load_all(reader, to_array, threads, out, _memory)
 
 
+@overload
+def safe_open(
+    filename: File,
+    framework: Literal["np", "numpy"] = "np",
+    device: Literal["cpu"] = "cpu",
+    *,
+    threads: int | None = None,
+    limits: Limits = DEFAULT_LIMITS,
+) -> Handle[Array]: ...
+@overload
+def safe_open(
+    filename: File,
+    framework: Literal["pt", "torch", "pytorch"],
+    device: Device = "cpu",
+    *,
+    threads: int | None = None,
+    limits: Limits = DEFAULT_LIMITS,
+) -> TensorHandle: ...
 def safe_open(
     filename: File,
     framework: str = "np",
-    device: str | int = "cpu",
+    device: Device = "cpu",
     *,
     threads: int | None = None,
     limits: Limits = DEFAULT_LIMITS,

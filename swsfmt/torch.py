@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any, TypeAlias, Unpack
 
 import torch
 
@@ -42,6 +42,12 @@ __all__ = [
     "to_tensor",
     "verify",
 ]
+
+Device: TypeAlias = str | torch.device | int
+"""Where tensors go."""
+
+TensorHandle: TypeAlias = Handle[torch.Tensor]
+"""What `safe_open` gives."""
 
 _DTYPES = {
     "BOOL": torch.bool,
@@ -118,7 +124,7 @@ def save_file(
 def load(
     data: bytes | bytearray | memoryview,
     *,
-    device: str | torch.device | int = "cpu",
+    device: Device = "cpu",
     dtype: torch.dtype | None = None,
     out: Mapping[str, torch.Tensor] | None = None,
     threads: int | None = None,
@@ -139,7 +145,7 @@ def load(
 
 def load_file(
     filename: str | os.PathLike[str],
-    device: str | torch.device | int = "cpu",
+    device: Device = "cpu",
     *,
     dtype: torch.dtype | None = None,
     out: Mapping[str, torch.Tensor] | None = None,
@@ -154,11 +160,11 @@ def load_file(
 def safe_open(
     filename: File,
     framework: str = "pt",
-    device: str | torch.device | int = "cpu",
+    device: Device = "cpu",
     *,
     threads: int | None = None,
     limits: Limits = DEFAULT_LIMITS,
-) -> Handle[torch.Tensor]:
+) -> TensorHandle:
     """Open a path, a URL that fsspec knows, or a file in memory, to list it and to decode single tensors.
 
     threads : as for `load`
@@ -186,7 +192,7 @@ def load_model(
     model: torch.nn.Module,
     filename: str | os.PathLike[str],
     strict: bool = True,
-    device: str | torch.device | int = "cpu",
+    device: Device = "cpu",
     *,
     threads: int | None = None,
     limits: Limits = DEFAULT_LIMITS,
@@ -240,9 +246,7 @@ def from_tensor(tensor: torch.Tensor) -> Elements:
     return Elements.of(TensorInfo(dtype, tuple(tensor.shape)), bits)
 
 
-def to_tensor(
-    elements: Elements, device: str | torch.device | int = "cpu", dtype: torch.dtype | None = None
-) -> torch.Tensor:
+def to_tensor(elements: Elements, device: Device = "cpu", dtype: torch.dtype | None = None) -> torch.Tensor:
     """The tensor of these elements, on `device`; it shares their memory where they are writable and stay as they are.
 
     dtype : a floating-point tensor is converted to it; None leaves it as it is.

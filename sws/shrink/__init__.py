@@ -1,14 +1,14 @@
 """From a dense network to the smallest file: pruning, one shared codebook, fine-tuning, neurons in the best order."""
 
-from .procedure import compress_network, prune_network, quantise_network
-from .settings import Distillation, Pruning, Quantisation, Settings
+from .procedure import compress_network, prune_network, quantize_network
+from .settings import Distillation, Pruning, Quantization, Settings
 
 __all__ = [
     "Distillation",
     "Pruning",
-    "Quantisation",
+    "Quantization",
     "Settings",
     "compress_network",
     "prune_network",
-    "quantise_network",
+    "quantize_network",
 ]

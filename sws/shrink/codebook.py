@@ -6,6 +6,7 @@ What is zero at the start stays zero. Values are float16, as the file stores the
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -15,7 +16,7 @@ def k_means(weights: Tensor, values: int, rounds: int = 50) -> Tensor:
     """At most `values` centres of `weights` (one dimension), ascending. It starts at quantiles, not by chance."""
     quantiles = torch.linspace(0.5 / values, 1 - 0.5 / values, values)
     ordered = weights.sort().values
-    centres = ordered[(quantiles * len(ordered)).long().clamp(max=len(ordered) - 1).to(ordered.device)].unique()
+    centres: Tensor = ordered[(quantiles * len(ordered)).long().clamp(max=len(ordered) - 1).to(ordered.device)].unique()
     for _ in range(rounds):
         nearest = torch.bucketize(weights, (centres[1:] + centres[:-1]) / 2)
         counts = torch.bincount(nearest, minlength=len(centres))
@@ -53,7 +54,25 @@ class SharedCodebook:
                 ids[alive] = distances.argmin(1) + self._first
             self.ids.append(ids)
 
-    def quantised(self) -> list[Tensor]:
+    def state_dict(self) -> dict[str, Any]:
+        """All that a checkpoint needs; the bits are of the file and not of the codebook."""
+        return {
+            "values": self.values.detach(),
+            "latent": [latent.detach() for latent in self.latent],
+            "alive": self.alive,
+            "ids": self.ids,
+        }
+
+    @torch.no_grad()
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Raises `RuntimeError` or `ValueError` for the codebook of other weights, or with other values."""
+        for own, saved in zip([self.values, *self.latent], [state["values"], *state["latent"]], strict=True):
+            own.copy_(saved)
+        device = self.values.device
+        self.alive = [alive.to(device) for alive in state["alive"]]
+        self.ids = [ids.to(device) for ids in state["ids"]]
+
+    def quantized(self) -> list[Tensor]:
         """The weights as they are in the file."""
         values = half(self.values.detach())
         return [values[ids] for ids in self.ids]

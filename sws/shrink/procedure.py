@@ -3,298 +3,189 @@
 from __future__ import annotations
 
 import copy
-import math
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+import os
+from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 from torch.nn.functional import cross_entropy
 
 from swsfmt import InputError
 
-from ..neurons import layers_of, order_neurons, remove_dead_neurons
-from .codebook import SharedCodebook
-from .pruning import GlobalPruner, cubic_sparsity, group_norms
-from .rate import file_size, symbol_bits, without
-from .settings import Distillation, Settings
+from ..batches import Batches, Forward, Loss, call_model
+from ..chain import layer_chain
+from ..layers import layer_parameters
+from ..loop import Execution, Task, TrainingLoop
+from ..neurons import order_neurons, remove_dead_neurons
+from .distillation import distilled
+from .equality import check_same_outputs
+from .progress import Progress, Report, ignore
+from .pruning_phase import PruningPhase
+from .quantization_phase import QuantizationPhase
+from .rate import file_size
+from .settings import Settings
 
-Batches = Iterable[tuple[Tensor, Tensor]]
-# The masks follow the weights every so many steps.
-_PRUNE_EVERY = 20
-# So do the assignments.
-_ASSIGN_EVERY = 4
+__all__ = ["Progress", "compress_network", "prune_network", "quantize_network"]
 
-
-class Loader(Protocol):
-    """What a DataLoader is: batches, and how many."""
-
-    def __iter__(self) -> Any: ...
-
-    def __len__(self) -> int: ...
-
-
-@dataclass(frozen=True)
-class Progress:
-    """What is told after each epoch. bytes : of the file, where it was made."""
-
-    phase: str
-    epoch: int
-    epochs: int
-    loss: float
-    nonzero: int
-    bytes: int | None = None
+Size = Callable[[dict[str, Tensor]], int]
 
 
 def compress_network(
     model: nn.Module,
-    train_loader: Loader,
+    train_loader: Batches,
     settings: Settings | None = None,
     *,
     device: str | torch.device = "cpu",
-    size: Callable[[dict[str, Tensor]], int] = file_size,
-    report: Callable[[Progress], None] = lambda progress: None,
+    size: Size = file_size,
+    report: Report = ignore,
+    run_dir: str | os.PathLike[str] | None = None,
+    resume: bool = False,
+    accelerator: Any = None,
+    loss: Loss = cross_entropy,
+    forward: Forward = call_model,
 ) -> nn.Module:
     """Prune, quantise and fine-tune a trained `model` in place, and return it.
 
-    Weights and biases of all Conv2d and Linear layers take part; all of them get values of one float16 codebook, or
-    zero. Other parameters and buffers (of normalisation layers) keep training until the fine-tuning and stay floats.
-    The loss is the cross-entropy of the task and what `settings` adds: a penalty on groups of weights while they are
-    pruned, the bits of the file while they are quantised.
+    Weights and biases of all layers of `sws.layers` take part; all of them get values of one float16 codebook, or zero.
+    Other parameters and buffers (of normalisation layers) keep training until the fine-tuning and stay floats. The loss
+    is that of the task and what `settings` adds: a penalty on groups of weights while they are pruned, the bits of the
+    file while they are quantised.
 
-    train_loader : batches of inputs and class numbers
+    train_loader : batches as in `sws.batches`, e.g. pairs of inputs and class numbers
     size : bytes of the file of a state_dict, for the rate term and the order of the neurons
     report : called after each epoch
-    Raises `InputError` when there is nothing to compress or the loss is not finite.
+    run_dir : for the CSV logs prune_log.csv and quantize_log.csv and, after every epoch, a checkpoint; with `resume`
+        the run goes on from there, to the same result as one that was not interrupted. It is given the dense model
+        again, as at the start.
+    accelerator : a Hugging Face `Accelerator`, for mixed precision and several processes
+    loss : called with the outputs and the targets of a batch, gives its mean loss
+    forward : called with the model and a batch, gives the outputs
+    Raises `InputError` when there is nothing to compress or the loss is not finite; when `settings` ask for neurons to
+    be removed or sorted and the network is no plain chain, before the first epoch.
     """
     settings = settings or Settings()
+    run = _Run(model, train_loader, settings, Task(loss, forward), Execution(device, run_dir, resume, accelerator))
     teacher = copy.deepcopy(model) if settings.distillation.weight else None
-    prune_network(model, train_loader, settings, device=device, teacher=teacher, report=report)
-    return quantise_network(model, train_loader, settings, device=device, teacher=teacher, size=size, report=report)
+    run.prune(teacher, report)
+    run.quantize(teacher, size, report)
+    return model
 
 
 def prune_network(
     model: nn.Module,
-    train_loader: Loader,
+    train_loader: Batches,
     settings: Settings,
     *,
-    device: str | torch.device = "cpu",
     teacher: nn.Module | None = None,
-    report: Callable[[Progress], None] = lambda progress: None,
+    device: str | torch.device = "cpu",
+    report: Report = ignore,
+    run_dir: str | os.PathLike[str] | None = None,
+    resume: bool = False,
+    accelerator: Any = None,
+    loss: Loss = cross_entropy,
+    forward: Forward = call_model,
 ) -> nn.Module:
     """The first half of `compress_network`: pruning and the removal of dead neurons.
 
     teacher : the dense network, for the distillation
     """
-    names = _compressed(model)
-    model.to(device)
-    _prune(model, names, train_loader, settings, device, _Loss(teacher, settings.distillation, device), report)
-    _clean(model, settings)
+    execution = Execution(device, run_dir, resume, accelerator)
+    _Run(model, train_loader, settings, Task(loss, forward), execution).prune(teacher, report)
     return model
 
 
-def quantise_network(
+def quantize_network(
     model: nn.Module,
-    train_loader: Loader,
+    train_loader: Batches,
     settings: Settings,
     *,
-    device: str | torch.device = "cpu",
     teacher: nn.Module | None = None,
-    size: Callable[[dict[str, Tensor]], int] = file_size,
-    report: Callable[[Progress], None] = lambda progress: None,
+    device: str | torch.device = "cpu",
+    size: Size = file_size,
+    report: Report = ignore,
+    run_dir: str | os.PathLike[str] | None = None,
+    resume: bool = False,
+    accelerator: Any = None,
+    loss: Loss = cross_entropy,
+    forward: Forward = call_model,
 ) -> nn.Module:
     """The second half of `compress_network`: the codebook, the fine-tuning, and the order of the neurons.
 
     What is zero in `model` stays zero.
     """
-    names = _compressed(model)
-    model.to(device)
-    loss = _Loss(teacher, settings.distillation, device)
-    _quantise(model, names, train_loader, settings, device, loss, size, report)
-    _clean(model, settings)
-    if settings.order:
-        _replace(model, order_neurons(model.state_dict(), layers_of(model), size))
+    execution = Execution(device, run_dir, resume, accelerator)
+    _Run(model, train_loader, settings, Task(loss, forward), execution).quantize(teacher, size, report)
     return model
 
 
-def _compressed(model: nn.Module) -> list[str]:
-    names = [
-        f"{name}.{kind}" if name else kind
-        for name, module in model.named_modules()
-        if isinstance(module, nn.Conv2d | nn.Linear)
-        for kind in ("weight", "bias")
-        if getattr(module, kind) is not None
-    ]
-    if not names:
-        raise InputError("the model has no Conv2d and no Linear layer")
-    return names
+class _Run:
+    """A network with what it is compressed on and how."""
 
-
-class _Loss:
-    """Cross-entropy, partly with the softened outputs of a teacher. Raises `InputError` where it is not finite."""
-
-    def __init__(self, teacher: nn.Module | None, settings: Distillation, device: str | torch.device) -> None:
-        self._teacher = teacher.to(device).eval() if teacher is not None and settings.weight else None
+    def __init__(self, model: nn.Module, loader: Batches, settings: Settings, task: Task, execution: Execution) -> None:
+        self._parameters = [parameter for _, parameter in layer_parameters(model)]
+        if not self._parameters:
+            raise InputError("the model has no Conv2d and no Linear layer, nor another one with weights")
+        self._layers = _movable_layers(model, settings)
+        self._model = model.to(execution.device)
+        self._loader = loader
         self._settings = settings
+        self._task = task
+        self._execution = execution
 
-    def __call__(self, outputs: Tensor, inputs: Tensor, targets: Tensor) -> Tensor:
-        loss = cross_entropy(outputs, targets)
-        if self._teacher is not None:
-            temperature, weight = self._settings.temperature, self._settings.weight
-            with torch.no_grad():
-                wanted = torch.softmax(self._teacher(inputs) / temperature, 1)
-            soft = cross_entropy(outputs / temperature, wanted) * temperature**2
-            loss = (1 - weight) * loss + weight * soft
-        if not math.isfinite(loss.item()):
-            raise InputError("the loss is not finite; lower the learning rate")
-        return loss
+    def prune(self, teacher: nn.Module | None, report: Report) -> None:
+        settings = self._settings.pruning
+        phase = PruningPhase(self._parameters, settings, report)
+        rate, decay = settings.learning_rate, settings.weight_decay
+        optimizer = torch.optim.Adam(self._model.parameters(), rate, weight_decay=decay)
+        self._train(phase, optimizer, settings.epochs, teacher)
+        phase.finish()
+        self._remove_dead()
 
+    def quantize(self, teacher: nn.Module | None, size: Size, report: Report) -> None:
+        settings = self._settings.quantization
+        phase = QuantizationPhase(self._model, self._parameters, settings, size, report)
+        self._train(phase, phase.optimizer(), settings.epochs, teacher)
+        phase.fill()
+        self._remove_dead()
+        if self._settings.order:
+            self._replace(order_neurons(self._model.state_dict(), self._layers, size))
 
-def _prune(
-    model: nn.Module,
-    names: Sequence[str],
-    loader: Loader,
-    settings: Settings,
-    device: str | torch.device,
-    loss: _Loss,
-    report: Callable[[Progress], None],
-) -> None:
-    pruning = settings.pruning
-    parameters = dict(model.named_parameters())
-    compressed = [parameters[name] for name in names]
-    matrices = [p for p in compressed if p.dim() > 1]
-    pruner = GlobalPruner(compressed)
-    optimizer = torch.optim.Adam(model.parameters(), pruning.learning_rate, weight_decay=pruning.weight_decay)
-    steps, step, reached = pruning.epochs * len(loader), 0, 0.0
-    model.train()
-    for epoch in range(pruning.epochs):
-        total = 0.0
-        for inputs, targets in loader:
-            inputs, targets = inputs.to(device), targets.to(device)
-            progress = step / steps
-            _set_rate(optimizer, pruning.learning_rate, progress)
-            if pruning.sparsity and step % _PRUNE_EVERY == 0 and progress <= pruning.freeze:
-                reached = cubic_sparsity(pruning.sparsity, progress, pruning.ramp_end)
-                pruner.prune(reached)
-            optimizer.zero_grad()
-            found = _backward(model, names, pruner, inputs, targets, loss, pruning.regrow and progress < pruning.freeze)
-            for penalty, axis in ((pruning.column_penalty, 0), (pruning.row_penalty, 1)):
-                if penalty:
-                    (penalty * group_norms(matrices, axis)).backward()
-            optimizer.step()
-            total += found
-            step += 1
-        if not pruning.regrow or step / steps >= pruning.freeze:
-            pruner.apply()
-        nonzero = sum(int(mask.sum()) for mask in pruner.masks)
-        report(Progress("prune", epoch + 1, pruning.epochs, total / len(loader), nonzero))
-    if reached < pruning.sparsity:
-        # So few steps that none fell between the end of the ramp and the freeze.
-        pruner.prune(pruning.sparsity)
-    pruner.apply()
+    def _train(
+        self,
+        phase: PruningPhase | QuantizationPhase,
+        optimizer: torch.optim.Optimizer,
+        epochs: int,
+        teacher: nn.Module | None,
+    ) -> None:
+        task = self._task
+        if teacher is not None and self._settings.distillation.weight:
+            task = distilled(task, teacher.to(self._execution.device).eval(), self._settings.distillation)
+        TrainingLoop(
+            self._model, optimizer, self._loader, phase,
+            epochs=epochs, name=phase.name, schedule="cosine", task=task, execution=self._execution,
+        ).run()  # fmt: skip
+
+    def _remove_dead(self) -> None:
+        if self._settings.remove_dead:
+            self._replace(remove_dead_neurons(self._model.state_dict(), self._layers))
+
+    def _replace(self, state: dict[str, Tensor]) -> None:
+        """Give the model a state in which it computes the same."""
+        with check_same_outputs(self._model, self._loader, self._task.forward, self._execution.device):
+            self._model.load_state_dict(state)
 
 
-def _backward(
-    model: nn.Module,
-    names: Sequence[str],
-    pruner: GlobalPruner,
-    inputs: Tensor,
-    targets: Tensor,
-    loss: _Loss,
-    regrow: bool,
-) -> float:
-    """Gradients of the loss of the masked network. regrow: for the masked weights too."""
-    parameters = dict(model.named_parameters())
-    if not regrow:
-        pruner.apply()
-        found = loss(model(inputs), inputs, targets)
-        found.backward()
-        for name, mask in zip(names, pruner.masks, strict=True):
-            gradient = parameters[name].grad
-            if gradient is not None:
-                gradient.mul_(mask)
-        return found.item()
-    masked = {
-        name: (parameters[name].detach() * mask).requires_grad_()
-        for name, mask in zip(names, pruner.masks, strict=True)
-    }
-    found = loss(functional_call(model, masked, (inputs,)), inputs, targets)
-    found.backward()
-    for name in names:
-        parameters[name].grad = masked[name].grad
-    return found.item()
-
-
-def _quantise(
-    model: nn.Module,
-    names: Sequence[str],
-    loader: Loader,
-    settings: Settings,
-    device: str | torch.device,
-    loss: _Loss,
-    size: Callable[[dict[str, Tensor]], int],
-    report: Callable[[Progress], None],
-) -> None:
-    quantisation = settings.quantisation
-    parameters = dict(model.named_parameters())
-    rate = quantisation.rate
-    codebook = SharedCodebook([parameters[name] for name in names], quantisation.values, to_zero=rate > 0)
-    empty = size(without(model.state_dict(), names)) if rate else 0
-    weights = torch.optim.Adam(codebook.latent, quantisation.learning_rate)
-    values = torch.optim.Adam([codebook.values], quantisation.codebook_learning_rate)
-    steps, step = quantisation.epochs * len(loader), 0
-    # Running statistics belong to the weights of the file.
-    model.train()
-    for epoch in range(quantisation.epochs):
-        total = 0.0
-        if rate:
-            _fill(model, names, codebook)
-            codebook.bits = symbol_bits(codebook.counts(), 8 * (size(model.state_dict()) - empty))
-        for inputs, targets in loader:
-            inputs, targets = inputs.to(device), targets.to(device)
-            progress = step / steps
-            _set_rate(weights, quantisation.learning_rate, progress)
-            _set_rate(values, quantisation.codebook_learning_rate, progress)
-            if step % _ASSIGN_EVERY == 0:
-                codebook.assign()
-            given = {name: tensor.requires_grad_() for name, tensor in zip(names, codebook.quantised(), strict=True)}
-            found = loss(functional_call(model, given, (inputs,)), inputs, targets)
-            gradients = torch.autograd.grad(found, list(given.values()))
-            codebook.set_gradients(gradients)
-            if rate:
-                bits = rate * codebook.rate()
-                bits.backward()
-                found = found + bits.detach()
-            weights.step()
-            values.step()
-            total += found.item()
-            step += 1
-        _fill(model, names, codebook)
-        nonzero = int(codebook.counts()[1:].sum())
-        bytes_ = size(model.state_dict())
-        report(Progress("quantise", epoch + 1, quantisation.epochs, total / len(loader), nonzero, bytes_))
-    _fill(model, names, codebook)
-
-
-@torch.no_grad()
-def _fill(model: nn.Module, names: Sequence[str], codebook: SharedCodebook) -> None:
-    parameters = dict(model.named_parameters())
-    for name, tensor in zip(names, codebook.quantised(), strict=True):
-        parameters[name].copy_(tensor)
-
-
-def _clean(model: nn.Module, settings: Settings) -> None:
-    if settings.remove_dead:
-        _replace(model, remove_dead_neurons(model.state_dict(), layers_of(model)))
-
-
-def _replace(model: nn.Module, state: dict[str, Tensor]) -> None:
-    model.load_state_dict(state)
-
-
-def _set_rate(optimizer: torch.optim.Optimizer, rate: float, progress: float) -> None:
-    """Along half a cosine, down to a fiftieth."""
-    for group in optimizer.param_groups:
-        group["lr"] = rate * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * progress)))
+def _movable_layers(model: nn.Module, settings: Settings) -> tuple[str, ...]:
+    """The layers of the chain whose neurons are removed or sorted, if `settings` ask for it."""
+    if not (settings.remove_dead or settings.order):
+        return ()
+    try:
+        chain = layer_chain(model)
+    except InputError as error:
+        raise InputError(
+            f"{error}, whose neurons can be removed or sorted; set remove_dead and order to False"
+        ) from error
+    if settings.remove_dead and not chain.rectified:
+        raise InputError("dead neurons can be removed only where a ReLU follows every layer; set remove_dead to False")
+    return chain.layers

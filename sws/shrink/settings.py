@@ -36,7 +36,7 @@ class Pruning:
 
 
 @dataclass(frozen=True)
-class Quantisation:
+class Quantization:
     """One float16 codebook for all weights and biases, trained with the assignments (straight-through).
 
     values : number of values besides zero
@@ -72,7 +72,7 @@ class Settings:
 
     __pydantic_config__ = STRICT
     pruning: Pruning = field(default_factory=Pruning)
-    quantisation: Quantisation = field(default_factory=Quantisation)
+    quantization: Quantization = field(default_factory=Quantization)
     distillation: Distillation = field(default_factory=Distillation)
     remove_dead: bool = True
     order: bool = True
@@ -82,11 +82,11 @@ class Settings:
             "sparsity": 0 <= self.pruning.sparsity < 1,
             "ramp_end": 0 < self.pruning.ramp_end <= 1,
             "freeze": self.pruning.ramp_end <= self.pruning.freeze <= 1,
-            "values": 1 <= self.quantisation.values <= 4095,
+            "values": 1 <= self.quantization.values <= 4095,
             "temperature": self.distillation.temperature > 0,
             "distillation weight": 0 <= self.distillation.weight <= 1,
-            "epochs": self.pruning.epochs >= 0 and self.quantisation.epochs >= 0,
-            "rate": self.quantisation.rate >= 0,
+            "epochs": self.pruning.epochs >= 0 and self.quantization.epochs >= 0,
+            "rate": self.quantization.rate >= 0,
         }
         wrong = [name for name, good in checks.items() if not good]
         if wrong:

@@ -6,10 +6,11 @@ import os
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -109,8 +110,8 @@ class TrainingGifVisualizer:
 
     def _draw(self, current: Floats, prior: Any, title: str) -> Figure:
         figure = new_figure(_SIDE, _SIDE)
-        places = [["above", "."], ["scatter", "beside"]]
-        panels = figure.subplot_mosaic(places, width_ratios=(4, 1), height_ratios=(1, 4))
+        places: list[Any] = [["above", "."], ["scatter", "beside"]]
+        panels: dict[str, Axes] = figure.subplot_mosaic(places, width_ratios=(4, 1), height_ratios=(1, 4))
         above, axes, beside = panels["above"], panels["scatter"], panels["beside"]
         limits = (-self._reach, self._reach)
         mu, sigma, _ = mixture_of(prior)
@@ -122,10 +123,11 @@ class TrainingGifVisualizer:
         axes.legend(loc="upper left", fontsize=8, framealpha=0.9)
         # With the largest count possible as limit, the scale is the same in all frames.
         counted = (0.7, 2.0 * max(10, len(self._start)))
-        for panel, values, colour, orientation in (
+        histograms: list[tuple[Axes, Floats, str, Literal["vertical", "horizontal"]]] = [
             (above, self._start, BLUE, "vertical"),
             (beside, current, VERMILION, "horizontal"),
-        ):
+        ]
+        for panel, values, colour, orientation in histograms:
             counts, edges = np.histogram(values, bins=_BINS, range=limits)
             panel.stairs(counts, edges, fill=True, color=colour, orientation=orientation)
             plain(panel)

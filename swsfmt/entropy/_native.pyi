@@ -102,7 +102,10 @@ def adaptive_encode(
 ) -> bytes: ...
 def adaptive_decode(
     data: bytes | memoryview,
-    symbols: Symbols,
+    values: Elements,
+    elements: Elements,
+    line_step: int,
+    place_step: int,
     lines: int,
     length: int,
     stride: int,

@@ -9,9 +9,10 @@ from ..errors import PayloadError
 from . import backend
 from .adaptive_model import MAX_LINE, MAX_LINES, MAX_STRIDE, Model
 
-__all__ = ["MAX_LINE", "MAX_LINES", "MAX_STRIDE", "Model", "Symbols", "decode", "encode"]
+__all__ = ["MAX_LINE", "MAX_LINES", "MAX_STRIDE", "Model", "Symbols", "decode", "decode_elements", "encode"]
 
 Symbols = npt.NDArray[np.uint16]
+Elements = npt.NDArray[np.unsignedinteger]
 
 
 def encode(symbols: Symbols, model: Model) -> bytes:
@@ -23,10 +24,28 @@ def encode(symbols: Symbols, model: Model) -> bytes:
 
 def decode(data: bytes | memoryview, lines: int, length: int, model: Model) -> Symbols:
     """The symbols of a matrix, shape (lines, length). Raises `PayloadError` for bytes that `encode` does not write."""
-    symbols = np.empty((lines, length), np.uint16)
-    if not backend.kernels.adaptive_decode(data, symbols, lines, length, *_arguments(model)):
+    symbols = np.zeros(lines * length, np.uint16)
+    decode_elements(data, np.arange(sum(model.values) + 1, dtype=np.uint16), symbols, lines, length, (length, 1), model)
+    return symbols.reshape(lines, length)
+
+
+def decode_elements(
+    data: bytes | memoryview,
+    values: Elements,
+    out: Elements,
+    lines: int,
+    length: int,
+    steps: tuple[int, int],
+    model: Model,
+) -> None:
+    """Decode a matrix of `lines` x `length` symbols straight into elements.
+
+    values : the element of each symbol, the first one zero
+    out : zeros, flat, of the dtype of `values`; the element at line l and place p is number l * steps[0] + p * steps[1]
+    Raises `PayloadError` for bytes that `encode` does not write; then `out` may hold anything.
+    """
+    if not backend.kernels.adaptive_decode(data, values, out, steps[0], steps[1], lines, length, *_arguments(model)):
         raise PayloadError("the adaptive code does not end where its bytes end")
-    return symbols
 
 
 def _arguments(model: Model) -> tuple[int, int, int, int, bool, bool]:

@@ -207,7 +207,10 @@ class Kernels(Protocol):
     def adaptive_decode(
         self,
         data: bytes | memoryview,
-        symbols: Symbols,
+        values: Elements,
+        elements: Elements,
+        line_step: int,
+        place_step: int,
         lines: int,
         length: int,
         stride: int,
@@ -218,5 +221,5 @@ class Kernels(Protocol):
         light: bool,
         /,
     ) -> bool:
-        """Fill `symbols`; whether `data` is what `adaptive_encode` makes of them."""
+        """See `adaptive.decode_elements`; whether `data` is what `adaptive_encode` makes of the symbols."""
         ...

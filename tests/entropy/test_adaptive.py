@@ -119,7 +119,56 @@ def test_native_kernel_checks_sizes(arguments: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match="do not fit"):
         native.adaptive_encode(EXAMPLE, *whole)
     with pytest.raises(ValueError, match="do not fit"):
-        native.adaptive_decode(b"", EXAMPLE.copy(), *whole)
+        native.adaptive_decode(b"", np.arange(4, dtype=np.uint16), np.zeros(15, np.uint16), whole[1], 1, *whole)
+
+
+@pytest.mark.skipif(backend.active() == backend.BITARRAY, reason="the extension is not built")
+@pytest.mark.parametrize(
+    ("values", "elements", "steps"),
+    [
+        (3, 15, (5, 1)),
+        (4, 14, (5, 1)),
+        (4, 15, (6, 1)),
+        (4, 15, (5, 2)),
+        (4, 15, (-1, 1)),
+        (4, 15, (1 << 62, 1)),
+        (4, 15, (5, 1 << 62)),
+        (4, 0, (0, 0)),
+    ],
+)
+def test_native_kernel_checks_where_elements_go(values: int, elements: int, steps: tuple[int, int]) -> None:
+    native = backend.load(backend.NATIVE)
+    with pytest.raises(ValueError, match="do not fit"):
+        native.adaptive_decode(
+            b"",
+            np.arange(values, dtype=np.uint16),
+            np.zeros(elements, np.uint16),
+            *steps,
+            3,
+            5,
+            1,
+            1,
+            2,
+            1,
+            True,
+            False,
+        )
+
+
+@pytest.mark.parametrize("dtype", ["u1", "<u2", "<u4", "<u8"])
+@pytest.mark.parametrize("by_columns", [False, True])
+def test_straight_into_elements(dtype: str, by_columns: bool) -> None:
+    """What `decode` gives, each symbol replaced by its element; what lies around is left alone."""
+    model = Model(1, 1, (2, 1))
+    values = np.array([0, 200, 7, 255], dtype)
+    out = np.zeros(3 * 5 + 4, dtype)
+    inside = out[2:-2]
+    steps = (1, 3) if by_columns else (5, 1)
+    adaptive.decode_elements(adaptive.encode(EXAMPLE, model), values, inside, 3, 5, steps, model)
+    found = inside.reshape(5, 3).T if by_columns else inside.reshape(3, 5)
+    assert found.tolist() == values[EXAMPLE].tolist()
+    assert not out[:2].any()
+    assert not out[-2:].any()
 
 
 @pytest.mark.skipif(backend.active() == backend.BITARRAY, reason="the extension is not built")

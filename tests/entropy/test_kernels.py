@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from unittest.mock import patch
 
 import numpy as np
@@ -11,7 +13,8 @@ from craft import bits, fields
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from swsfmt.entropy import backend, kernels
+import swsfmt
+from swsfmt.entropy import adaptive_model, backend, huffman, kernels, protocol, twin
 from swsfmt.entropy.prefix_code import PrefixCode, field_width
 from swsfmt.errors import PayloadError
 
@@ -352,3 +355,140 @@ def test_scatter_refuses(gaps: list[int], elements: list[int], position: int) ->
 def test_native_kernels_check_sizes(name: str, arguments: tuple[object, ...]) -> None:
     with pytest.raises(ValueError, match=f"{name}: sizes do not fit"):
         getattr(backend.load(backend.NATIVE), name)(*arguments)
+
+
+def constants() -> dict[str, int]:
+    return {
+        "MAX_LENGTH": huffman.MAX_LENGTH,
+        "MAX_VALUES": huffman.KRAFT_ONE,
+        "MAX_FUSED_CHUNK": kernels.MAX_FUSED_CHUNK,
+        "MAX_LINE": adaptive_model.MAX_LINE,
+        "MAX_LINES": adaptive_model.MAX_LINES,
+        "MAX_STRIDE": adaptive_model.MAX_STRIDE,
+        "LIMIT": twin.adaptive._LIMIT,
+        "CLASSES": twin.adaptive._CLASSES,
+        "BUCKETS": len(twin.adaptive._BUCKET_STARTS),
+        "UNSEEN": twin.adaptive._UNSEEN,
+        "MAX_STRETCH": twin.adaptive._MAX_STRETCH,
+    }
+
+
+@native
+def test_constants_of_c_are_those_of_python() -> None:
+    module = backend.load(backend.NATIVE)
+    assert {name: value for name, value in vars(module).items() if name.isupper()} == constants()
+
+
+def test_one_switch() -> None:
+    """Nothing but `backend` reads the environment variable or loads a module of kernels."""
+    package = Path(swsfmt.__file__).parent
+    for path in package.rglob("*.py"):
+        if path.name != "backend.py":
+            text = path.read_text(encoding="utf-8")
+            assert "SWS_KERNELS" not in text
+            assert not re.search(r"^\s*(from|import)\b.*\b_native\b", text, re.MULTILINE)
+
+
+def test_both_have_all_kernels() -> None:
+    names = {name for name in vars(protocol.Kernels) if not name.startswith("_")}
+    assert names == set(twin.__all__)
+    assert all(hasattr(backend.load(backend.active()), name) for name in names)
+
+
+SKIP = 3
+
+
+@pytest.mark.parametrize("where", ["here", "there"])
+def test_skips_belong_to_the_chunk_of_their_entry(where: str) -> None:
+    """Two chunks of an entry each (spec 5.5): gap 1, then a skip and gap 0, whose entry lies at 1 + 1 + 3 = 5."""
+    code = PrefixCode.fixed(4)
+    gaps, values = symbols_of(1, SKIP, 0), symbols_of(0, 1)
+    stream = kernels.encode_symbols(gaps, code) + kernels.encode_symbols(values, code)
+    starts = np.array([[0, 6, 0], [2, 8, 2], [6, 10, 6]])
+    if where == "here":
+        starts[1] = 4, 8, 5
+    elements, out = np.arange(1, 5, dtype=np.uint8), np.zeros(6, np.uint8)
+    decoded = kernels.decode_sparse(stream, starts, 1, 2, 6, code, code, elements, 1, 6, None, out=out)
+    assert (decoded is None) == (where == "here")
+    if decoded is not None:
+        assert decoded[0].tolist() == [0, 1, 0, 0, 0, 2]
+        assert decoded[1] == 3
+
+
+@settings(deadline=None)
+@given(st.integers(1, 3000), st.sampled_from(["u1", "u2", "u4", "u8"]), st.integers(0, 1 << 30), st.booleans())
+def test_elements(count: int, dtype: str, seed: int, whole: bool) -> None:
+    """Straight into the elements, from any bit on; a stream that ends early is refused."""
+    rng = np.random.default_rng(seed)
+    code, used = random_code(rng, 300)
+    symbols = used[rng.integers(0, len(used), count)].astype(np.uint16)
+    encoded = kernels.encode_symbols(symbols, code)
+    elements = rng.integers(0, 256, 300).astype(dtype)
+    out = np.zeros(count, dtype)
+    if whole or code.single is not None:
+        assert kernels.decode_elements(stream("01") + encoded, 2, code, elements, out) == len(encoded) + 2
+        np.testing.assert_array_equal(out, elements[symbols])
+    else:
+        with pytest.raises(PayloadError, match="ends before"):
+            kernels.decode_elements(encoded[:-1], 0, code, elements, out)
+
+
+# A code of two symbols, and one whose lengths are too long.
+CODE, LONG = (symbols_of(0, 1), bytes([1, 1]), -1), (symbols_of(0, 1), bytes([1, 13]), -1)
+ROWS = np.array([[0, 8, 0], [8, 16, 4]])
+
+
+@native
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        # Of NumPy before 2, int32 times int64 stays int32: half the memory that was meant.
+        ("line_entries", (np.zeros(4, np.uint16), np.zeros(2, np.int32), b"", False)),
+        ("line_entries", (np.zeros(4, np.uint32), np.zeros(2, np.int64), b"", False)),
+        ("decode_stream", (b"\0", CODE, None, 4, 0, 8, bytearray(4))),
+        ("decode_stream", (b"\0", CODE, b"\0", 1, 0, 8, bytearray(4))),
+        ("decode_stream", (b"\0", CODE, b"\0\1", 1, 0, 9, bytearray(4))),
+        ("decode_stream", (b"\0", CODE, b"\0\1", 1, 5, 4, bytearray(4))),
+        ("decode_dense", (b"\0", CODE, b"\0\1", 1, np.array([0, 8]), 8, 8, 0, 1, bytearray(7))),
+        ("decode_dense", (b"\0", CODE, b"\0\1", 1, np.array([0, 9]), 8, 8, 0, 1, bytearray(8))),
+        ("decode_dense", (b"\0", CODE, b"\0\1", 1, np.array([0, 8], np.int32), 8, 8, 0, 1, bytearray(8))),
+        ("decode_dense", (b"\0", CODE, b"\0\1", 1, np.array([0, 8]), 8, 8, 0, 2, bytearray(8))),
+        ("decode_dense", (b"\0", CODE, b"\0\1", 1, np.array([0, 2**63 - 1]), 8, 8, 0, 1, bytearray(8))),
+        ("decode_dense", (b"\0", CODE, b"\0\1", 3, np.array([0, 8]), 8, 8, 0, 1, bytearray(24))),
+        ("decode_gaps", (b"\0", CODE, 0, 9, 1)),
+        *(
+            ("decode_sparse", (bytes(2), CODE, CODE, b"\0\1", 1, *changed))
+            for changed in (
+                (ROWS, 4, 4, 0, 1, 1, 3, b"", b"", False, bytearray(3)),
+                (ROWS, 4, 4, 0, 1, 1, 4, b"", b"", False, bytearray(3)),
+                (ROWS, 4, 4, 0, 2, 1, 4, b"", b"", False, bytearray(4)),
+                (ROWS, 4, 5, 0, 1, 1, 4, b"", b"", False, bytearray(4)),
+                (ROWS[::-1].copy(), 4, 4, 0, 1, 1, 4, b"", b"", False, bytearray(4)),
+                (ROWS + np.array([0, 9, 0]), 4, 4, 0, 1, 1, 4, b"", b"", False, bytearray(4)),
+                # Offsets that lead out of the tensor.
+                (ROWS, 4, 4, 0, 1, 1, 4, np.array([0]), np.arange(1, 5), False, bytearray(4)),
+                (ROWS, 4, 4, 0, 1, 1, 4, np.array([0]), np.arange(-1, 3), False, bytearray(4)),
+                (ROWS, 4, 4, 0, 1, 1, 4, np.array([0]), np.arange(4), True, bytearray(4)),
+            )
+        ),
+        ("scatter", (symbols_of(0), 3, b"\1", 1, 0, 1, 1, np.array([4]), np.array([0]), bytearray(4))),
+        ("scatter", (symbols_of(0), 3, b"\1", 1, 0, 1, 1, np.array([-1]), np.array([0]), bytearray(4))),
+        ("encode_symbols", (symbols_of(0), symbols_of(0), b"\1\1")),
+        ("encode_symbols", (symbols_of(0), symbols_of(0), b"\x0d")),
+        ("chunk_bits", (symbols_of(0), b"\1", 0)),
+        ("distinct", (b"", 3, 1)),
+        ("distinct", (b"", 1, 4097)),
+        ("symbols", (b"\0", 1, np.zeros(1, np.uint64), bytearray(2), bytearray(0))),
+        ("symbols", (b"\0", 1, np.zeros(1, np.uint64), bytearray(0), bytearray(8))),
+    ],
+)
+def test_native_kernels_trust_no_size(name: str, arguments: tuple[object, ...]) -> None:
+    with pytest.raises(ValueError, match=f"{name}: sizes do not fit"):
+        getattr(backend.load(backend.NATIVE), name)(*arguments)
+
+
+@native
+@pytest.mark.parametrize("code", [LONG, (symbols_of(0), b"\1\1", -1), (b"", b"", -1), (symbols_of(0), b"\0", 1)])
+def test_native_kernels_check_codes(code: object) -> None:
+    with pytest.raises(ValueError, match="a code has 1 to 4096 symbols"):
+        backend.load(backend.NATIVE).decode_gaps(b"\0", code, 0, 8, 1)  # type: ignore[arg-type]

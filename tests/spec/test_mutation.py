@@ -146,9 +146,13 @@ RECORDS["chunks"] = [chunked(), record("d", payload=floats(1))]
 
 RECORDS["adaptive"] = [
     adaptive("plain"),
-    # Light contexts, a stride of 3, chunks of two lines.
-    adaptive("chunks", layout=2 + 8 + 16, arguments=b"\3\2", payload=bytes.fromhex("03000000 80e3ed 406d2c")),
-    adaptive("no zeros", layout=4, payload=bytes.fromhex("e0d68a")),
+    # Light contexts, no zeros, a stride of 3, chunks of two lines.
+    adaptive(
+        "chunks",
+        layout=2 + 4 + 8 + 16,
+        arguments=b"\3\2",
+        payload=bytes.fromhex("02000000 daf2 7d9a"),
+    ),
 ]
 # In Python the adaptive coder takes its time.
 FEW = Limits(max_decoded_bytes=1 << 9, max_tensors=64, max_index_bytes=1 << 16, max_bitmap_bits=1 << 16)
@@ -200,10 +204,14 @@ def answers_once(data: bytes, limits: Limits) -> Answer:
 
 
 def large() -> dict[str, np.ndarray]:
-    """Large enough for chunk tables."""
+    """Large enough for chunk tables: one without zeros, one with many."""
+    return {"dense": weights((400, 300), 1), "sparse": weights((700, 700), 0.08)}
+
+
+def weights(shape: tuple[int, int], density: float) -> np.ndarray:
     rng = np.random.default_rng(0)
-    values = np.array([0, 0.5, -0.5, 1, -1], np.float32)
-    return {name: rng.choice(values, (150, 140), p=[1 - 4 * p] + [p] * 4) for name, p in (("d", 0.2), ("s", 0.07))}
+    values = np.array([0.25, 0.5, -0.5, 1, -1], np.float32)
+    return rng.choice(values, shape, p=[0.6, 0.2, 0.1, 0.05, 0.05]) * (rng.random(shape) < density)
 
 
 def written(tensors: dict[str, np.ndarray], **options: Any) -> None:
@@ -219,7 +227,7 @@ def compare(kind: str) -> None:
     """A valid file is read, and what is in it is written again."""
     data = valid(kind)
     assert answers(data)
-    written(swsfmt.load(data), profile="small" if kind == "adaptive" else "fast")
+    written(swsfmt.load(data))
 
 
 Edit = Callable[[random.Random, bytearray], Any]
@@ -270,6 +278,11 @@ def test_files_are_written_the_same(options: dict[str, Any]) -> None:
     written(large(), **options)
 
 
+@pytest.mark.parametrize("contexts", ["full", "light"])
+def test_adaptive_files_are_written_the_same(contexts: str) -> None:
+    written({"w": weights((30, 40), 0.3)}, profile="small", contexts=contexts)
+
+
 def limits(kind: str) -> Limits:
     return FEW if kind == "adaptive" else LIMITS
 
@@ -292,6 +305,7 @@ def compare_all() -> None:
     for kind in RECORDS:
         compare(kind)
     written(large())
+    written({"w": weights((30, 40), 0.3)}, profile="small")
 
 
 def wrong(kernel: Callable[..., Any]) -> Callable[..., Any]:

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor, nn
 
 import swsfmt.torch
-from sws.neurons import layers_of, order_neurons, permute, remove_dead_neurons
+from sws.chain import layer_chain
+from sws.neurons import order_neurons, permute, remove_dead_neurons
 from swsfmt import InputError
 
 
@@ -59,9 +60,9 @@ def size(state: dict[str, Tensor]) -> int:
 
 
 def test_layers(model: Small) -> None:
-    assert layers_of(model) == LAYERS
+    assert list(layer_chain(model).layers) == LAYERS
     with pytest.raises(InputError, match="not a plain chain"):
-        layers_of(nn.ModuleList([nn.Linear(4, 3), nn.Linear(4, 3)]))
+        layer_chain(nn.ModuleList([nn.Linear(4, 3), nn.Linear(4, 3)]))
 
 
 def test_dead_neurons(model: Small) -> None:

@@ -44,7 +44,7 @@ def shortened(recipe: Recipe) -> Recipe:
     shrink = dataclasses.replace(
         recipe.shrink,
         pruning=dataclasses.replace(recipe.shrink.pruning, epochs=3),
-        quantisation=dataclasses.replace(recipe.shrink.quantisation, epochs=1),
+        quantization=dataclasses.replace(recipe.shrink.quantization, epochs=1),
     )
     return dataclasses.replace(recipe, pretrain=dataclasses.replace(recipe.pretrain, epochs=1), shrink=shrink)
 

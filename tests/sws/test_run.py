@@ -38,7 +38,7 @@ quantize_from = 0.3
 [shrink.pruning]
 epochs = 0
 sparsity = 0.0
-[shrink.quantisation]
+[shrink.quantization]
 values = 4
 epochs = 1
 """
@@ -109,9 +109,9 @@ def test_a_whole_run(recipe: str, tmp_path: Path) -> None:
     assert report["dense_bytes"] == 4 * 50_610
     assert sum(report["sections"].values()) == report["file_bytes"]
     assert json.loads((out / "report.json").read_text()) == json.loads(json.dumps(report))
-    assert set(report["validation_error"]) == {"pretrained", "retrained", "quantised", "shrunk"}
+    assert set(report["validation_error"]) == {"pretrained", "retrained", "quantized", "shrunk"}
     assert report["estimate_ratio"] > 1
-    assert [line.split(":")[0] for line in told] == ["pretrained", "retrained", "quantised", "quantise", "shrunk"]
+    assert [line.split(":")[0] for line in told] == ["pretrained", "retrained", "quantized", "quantize", "shrunk"]
     for name in ("recipe.json", "environment.json", "pretrain_log.csv", "retrain_log.csv", "retrain_mixture.jsonl"):
         assert (out / name).stat().st_size > 0, name
     for name in ("weights.png", "histogram.png", "bytes.png", "mixture.png"):
@@ -156,7 +156,7 @@ def test_a_run_goes_on_where_it_was_stopped(recipe: str, tmp_path: Path) -> None
 
 def test_a_recipe_without_a_mixture(tmp_path: Path) -> None:
     table = {"model": "digits_300_100", "dataset": "digits", "pretrain": {"epochs": 2}}
-    table["shrink"] = {"pruning": {"epochs": 2, "sparsity": 0.8}, "quantisation": {"epochs": 1}}
+    table["shrink"] = {"pruning": {"epochs": 2, "sparsity": 0.8}, "quantization": {"epochs": 1}}
     report = run_recipe(parse_recipe(table), tmp_path, pictures=False)
     assert "mixture" not in report
     assert report["ratio"] > 10

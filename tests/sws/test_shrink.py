@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 import swsfmt.torch
-from sws.shrink import Distillation, Pruning, Quantisation, Settings, compress_network
+from sws.shrink import Distillation, Pruning, Quantization, Settings, compress_network
 from sws.shrink.codebook import SharedCodebook, k_means
 from sws.shrink.procedure import Progress
 from sws.shrink.pruning import GlobalPruner, cubic_sparsity, group_norms
@@ -57,7 +57,7 @@ def error(model: nn.Module) -> float:
 
 QUICK = Settings(
     pruning=Pruning(sparsity=0.9, epochs=12, learning_rate=1e-2),
-    quantisation=Quantisation(values=4, epochs=4, learning_rate=1e-3, codebook_learning_rate=1e-2),
+    quantization=Quantization(values=4, epochs=4, learning_rate=1e-3, codebook_learning_rate=1e-2),
 )
 
 
@@ -132,8 +132,8 @@ def test_the_rate_is_the_bits_of_the_symbols_and_between_them_linear() -> None:
 
 def test_the_rate_makes_the_file_smaller() -> None:
     def size(rate: float) -> int:
-        quantisation = Quantisation(values=4, epochs=4, learning_rate=1e-2, rate=rate)
-        settings = Settings(pruning=Pruning(sparsity=0.5, epochs=2), quantisation=quantisation)
+        quantization = Quantization(values=4, epochs=4, learning_rate=1e-2, rate=rate)
+        settings = Settings(pruning=Pruning(sparsity=0.5, epochs=2), quantization=quantization)
         return file_size(compress_network(trained(), Batches(), settings).state_dict())
 
     assert size(1e-3) < size(0.0)
@@ -180,7 +180,7 @@ def test_the_whole_procedure() -> None:
     size = file_size(model.state_dict())
     assert size * 8 < dense
     assert [(p.phase, p.epoch) for p in told] == [("prune", i + 1) for i in range(12)] + [
-        ("quantise", i + 1) for i in range(4)
+        ("quantize", i + 1) for i in range(4)
     ]
     assert told[-1].bytes is not None
     assert size <= told[-1].bytes, "the last steps may only make the file smaller"
@@ -194,12 +194,12 @@ def test_equal_seeds_give_equal_files() -> None:
 @pytest.mark.parametrize(
     "settings",
     [
-        Settings(pruning=Pruning(epochs=0), quantisation=Quantisation(epochs=0), order=False),
-        Settings(pruning=Pruning(epochs=1, sparsity=0.0), quantisation=Quantisation(epochs=1)),
-        Settings(pruning=Pruning(epochs=2, regrow=False), quantisation=Quantisation(epochs=0)),
+        Settings(pruning=Pruning(epochs=0), quantization=Quantization(epochs=0), order=False),
+        Settings(pruning=Pruning(epochs=1, sparsity=0.0), quantization=Quantization(epochs=1)),
+        Settings(pruning=Pruning(epochs=2, regrow=False), quantization=Quantization(epochs=0)),
         Settings(
             pruning=Pruning(epochs=2, column_penalty=1e-4, row_penalty=1e-4),
-            quantisation=Quantisation(epochs=1, rate=1e-3),
+            quantization=Quantization(epochs=1, rate=1e-3),
         ),
         Settings(pruning=Pruning(epochs=2), distillation=Distillation(0.5), remove_dead=False),
     ],
@@ -216,7 +216,7 @@ def test_group_penalties_empty_groups(name: str, axis: int) -> None:
     def groups(penalty: float) -> int:
         settings = {"sparsity": 0.5, "epochs": 10, "learning_rate": 1e-2, "weight_decay": 0.0, name: penalty}
         pruning = Pruning(**settings)  # type: ignore[arg-type]
-        model = compress_network(trained(), Batches(), Settings(pruning=pruning, quantisation=Quantisation(epochs=0)))
+        model = compress_network(trained(), Batches(), Settings(pruning=pruning, quantization=Quantization(epochs=0)))
         return int(model[0].weight.ne(0).any(axis).sum())
 
     assert groups(3e-3) < groups(0.0)
@@ -225,7 +225,7 @@ def test_group_penalties_empty_groups(name: str, axis: int) -> None:
 def test_norm_layers_keep_their_floats() -> None:
     torch.manual_seed(1)
     model = nn.Sequential(nn.Linear(20, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Linear(16, 2))
-    settings = Settings(pruning=Pruning(epochs=2), quantisation=Quantisation(epochs=1), remove_dead=False, order=False)
+    settings = Settings(pruning=Pruning(epochs=2), quantization=Quantization(epochs=1), remove_dead=False, order=False)
     compress_network(model, Batches(), settings)
     assert len(model[1].weight.unique()) > 9
 
@@ -235,8 +235,8 @@ def test_errors() -> None:
         compress_network(nn.ReLU(), Batches())
     with pytest.raises(InputError, match="sparsity"):
         Settings(pruning=Pruning(sparsity=1.0))
-    with pytest.raises(InputError, match=r"quantisation.valeus: Unexpected"):
-        Settings.from_dict({"quantisation": {"valeus": 3}})
+    with pytest.raises(InputError, match=r"quantization.valeus: Unexpected"):
+        Settings.from_dict({"quantization": {"valeus": 3}})
     with pytest.raises(InputError, match=r"speed: Unexpected"):
         Settings.from_dict({"speed": 3})
     model = network()
@@ -247,6 +247,6 @@ def test_errors() -> None:
 
 
 def test_settings_from_a_recipe() -> None:
-    found = Settings.from_dict({"pruning": {"sparsity": 0.99}, "quantisation": {"values": 16}, "order": False})
-    assert (found.pruning.sparsity, found.quantisation.values, found.order) == (0.99, 16, False)
+    found = Settings.from_dict({"pruning": {"sparsity": 0.99}, "quantization": {"values": 16}, "order": False})
+    assert (found.pruning.sparsity, found.quantization.values, found.order) == (0.99, 16, False)
     assert found.distillation == Distillation()

@@ -20,15 +20,16 @@ from .params import Params
 ADAPTIVE_CODES = Section("adaptive_codes", "adaptive codes", Role.VALUES, before=Section.CODEBOOKS)
 
 _LENGTH_BYTES = 4
-# NumPy makes 8 bytes of every index: in blocks, to save memory.
-_BLOCK = 1 << 18
 
 
 def decode(params: Params, tensor: TensorInfo, payload: Payload, threads: int = 1, out: Bits | None = None) -> Decoded:
     """Decode and check the payload, to `out` if there is one. Raises `PayloadError`."""
     chunks = chunk_starts(params, tensor)
     start, parts = split(payload, len(chunks))
-    out = np.empty(tensor.numel, tensor.dtype.bits) if out is None else out
+    if out is None:
+        out = np.zeros(tensor.numel, tensor.dtype.bits)
+    else:
+        out.fill(0)
     decode_chunks(params, tensor, chunks, parts, out, threads)
     spans = [Span(Section.CHUNK_TABLES, 0, 8 * start), Span(ADAPTIVE_CODES, 8 * start, 8 * len(payload))]
     return Decoded(out, [span for span in spans if span.bits])
@@ -57,18 +58,13 @@ def split(payload: Payload, chunks: int) -> tuple[int, list[memoryview]]:
 def decode_chunks(
     params: Params, tensor: TensorInfo, chunks: Sequence[int], parts: Sequence[memoryview], out: Bits, threads: int
 ) -> None:
-    """Decode the chunks that start at these lines into the elements `out` of the whole tensor."""
+    """Decode the chunks that start at these lines into the elements `out` of the whole tensor, which are zero."""
     lines, length = lines_and_length(tensor, params.scan)
-    matrix = out.reshape(matrix_shape(tensor.shape))
-    by_line = matrix if params.scan == Scan.ROWS else matrix.T
-    elements, model, size = params.codebook.symbols, params.model, params.chunk_lines or lines
+    steps = (length, 1) if params.scan == Scan.ROWS else (1, lines)
+    values, model, size = params.codebook.symbols, params.model, params.chunk_lines or lines
 
     def part(first: int, code: memoryview) -> None:
-        symbols = adaptive.decode(code, min(size, lines - first), length, model)
-        step = max(1, _BLOCK // length)
-        for start in range(0, len(symbols), step):
-            block = symbols[start : start + step]
-            by_line[first + start : first + start + len(block)] = elements[block]
+        adaptive.decode_elements(code, values, out[first * steps[0] :], min(size, lines - first), length, steps, model)
 
     in_parallel(part, chunks, parts, threads=threads)
 
@@ -83,7 +79,7 @@ def decode_rows(params: Params, tensor: TensorInfo, payload: Payload, first: int
     wanted = range(begin * params.chunk_lines, min(end * params.chunk_lines, rows))
     part = TensorInfo(tensor.dtype, (len(wanted), columns))
     starts = range(0, len(wanted), params.chunk_lines)
-    out = np.empty(part.numel, tensor.dtype.bits)
+    out = np.zeros(part.numel, tensor.dtype.bits)
     decode_chunks(params, part, starts, parts[begin:end], out, 1)
     return out[first - begin * size : last - begin * size]
 

@@ -3,14 +3,23 @@
 
 #include "adaptive_matrix.h"
 
-/* The last arguments of both functions, behind what "nnnnIIpp" stands for. */
-static int fits(const Matrix *x, const Py_buffer *symbols)
+/* Whether what "nnnnIIpp" stands for is a matrix that can be coded. */
+static int is_sound(const Matrix *x)
 {
     return x->lines > 0 && x->length > 0 && x->stride > 0 && x->line_stride > 0 && x->values[0] < MAX_SYMBOLS &&
            x->values[1] < MAX_SYMBOLS && x->values[0] + x->values[1] > 0 &&
            x->values[0] + x->values[1] < MAX_SYMBOLS && x->length <= MAX_LINE && (uint64_t)x->lines <= MAX_LINES &&
-           x->stride <= MAX_STRIDE && x->line_stride <= MAX_STRIDE && holds(symbols, 2) &&
-           count_of(symbols, 2) / x->length == x->lines && count_of(symbols, 2) % x->length == 0;
+           x->stride <= MAX_STRIDE && x->line_stride <= MAX_STRIDE;
+}
+
+/* Whether all its elements lie in a buffer of so many items. */
+static int lies_within(const Matrix *x, size_t items)
+{
+    const size_t lines = x->lines - 1, places = x->length - 1;
+    if (items == 0 || (lines > 0 && x->line_step > (items - 1) / lines) ||
+        (places > 0 && x->place_step > (items - 1) / places))
+        return 0;
+    return lines * x->line_step <= items - 1 - places * x->place_step;
 }
 
 /* adaptive_encode(symbols, lines, length, stride, line_stride, first, second, zeros, light) -> bytes */
@@ -23,9 +32,10 @@ PyObject *py_adaptive_encode(PyObject *self, PyObject *args)
                           &x.values[1], &x.zeros, &x.light))
         return NULL;
     x.lines = (size_t)lines, x.length = (size_t)length, x.stride = (size_t)stride, x.line_stride = (size_t)line_stride;
-    x.symbols = symbols.buf; /* not written when encoding: every symbol is replaced by itself */
+    x.symbols = symbols.buf;
     PyObject *result = NULL;
-    int sound = fits(&x, &symbols);
+    int sound = is_sound(&x) && holds(&symbols, 2) && count_of(&symbols, 2) / x.length == x.lines &&
+                count_of(&symbols, 2) % x.length == 0;
     for (size_t i = 0; sound && i < x.lines * x.length; i++)
         sound = x.symbols[i] <= x.values[0] + x.values[1] && (x.zeros || x.symbols[i] > 0);
     if (sound) {
@@ -49,21 +59,27 @@ PyObject *py_adaptive_encode(PyObject *self, PyObject *args)
     return result;
 }
 
-/* adaptive_decode(data, symbols, lines, length, stride, line_stride, first, second, zeros, light)
- * -> whether the bytes are those that an encoder writes; `symbols` is filled */
+/* adaptive_decode(data, values_of, elements, line_step, place_step, lines, length, stride, line_stride, first, second,
+ *                 zeros, light)
+ * -> whether the bytes are those that an encoder writes. in values_of: the element of each symbol. out elements: of the
+ * same size, zeros; those that are not zero are written, symbol s of place p in line l to l * line_step + p * place_step. */
 PyObject *py_adaptive_decode(PyObject *self, PyObject *args)
 {
-    enum { DATA, SYMBOLS, BUFFERS };
+    enum { DATA, VALUES, ELEMENTS, BUFFERS };
     Py_buffer b[BUFFERS];
-    Py_ssize_t lines, length, stride, line_stride;
+    Py_ssize_t line_step, place_step, lines, length, stride, line_stride;
     Matrix x;
-    if (!PyArg_ParseTuple(args, "y*w*nnnnIIpp", &b[DATA], &b[SYMBOLS], &lines, &length, &stride, &line_stride,
+    if (!PyArg_ParseTuple(args, "y*y*w*nnnnnnIIpp", &b[DATA], &b[VALUES], &b[ELEMENTS], &line_step, &place_step, &lines, &length, &stride, &line_stride,
                           &x.values[0], &x.values[1], &x.zeros, &x.light))
         return NULL;
     x.lines = (size_t)lines, x.length = (size_t)length, x.stride = (size_t)stride, x.line_stride = (size_t)line_stride;
-    x.symbols = b[SYMBOLS].buf;
+    x.line_step = (size_t)line_step, x.place_step = (size_t)place_step;
+    x.values_of = b[VALUES].buf, x.elements = b[ELEMENTS].buf, x.itemsize = (size_t)b[ELEMENTS].itemsize;
     PyObject *result = NULL;
-    if (fits(&x, &b[SYMBOLS])) {
+    const int whole = x.itemsize == 1 || x.itemsize == 2 || x.itemsize == 4 || x.itemsize == 8;
+    if (whole && line_step >= 0 && place_step >= 0 && is_sound(&x) && holds(&b[ELEMENTS], x.itemsize) &&
+        lies_within(&x, count_of(&b[ELEMENTS], x.itemsize)) && holds(&b[VALUES], x.itemsize) &&
+        count_of(&b[VALUES], x.itemsize) > x.values[0] + x.values[1]) {
         const Tables *t = PyModule_GetState(self);
         Coder c = {.high = UINT32_MAX, .in = b[DATA].buf, .length = (size_t)b[DATA].len};
         int fine, right;

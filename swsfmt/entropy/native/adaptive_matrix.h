@@ -13,14 +13,33 @@ enum { CLASSES = 17, UNSEEN = BUCKETS - 1, MAX_LINE = 1 << 22, MAX_STRIDE = 1 <<
 #define MAX_LINES (UINT64_C(1) << 31)
 
 /* What is coded: lines * length symbols. Symbols are 0, then values[0] of one sign, then values[1] of the other, each by
- * size. When encoding they are only read, or replaced by themselves; when decoding they are written.
- * stride, line_stride: places, and lines, so far apart are neighbours. zeros: whether 0 occurs. light: fewer contexts. */
+ * size. stride, line_stride: places, and lines, so far apart are neighbours. zeros: whether 0 occurs. light: fewer
+ * contexts.
+ * in symbols: when encoding.
+ * out elements: when decoding, zeros; the element of a symbol goes to item line * line_step + place * place_step.
+ * in values_of: the element of each symbol, of `itemsize` bytes, 1, 2, 4 or 8. */
 typedef struct {
     size_t lines, length, stride, line_stride;
     uint32_t values[2];
     int zeros, light;
-    uint16_t *symbols;
+    const uint16_t *symbols;
+    uint8_t *elements;
+    const uint8_t *values_of;
+    size_t itemsize, line_step, place_step;
 } Matrix;
+
+/* in out x: its element at that place becomes that of the symbol. */
+static inline void put_element(const Matrix *x, size_t line, size_t place, uint32_t symbol)
+{
+    uint8_t *to = x->elements + (line * x->line_step + place * x->place_step) * x->itemsize;
+    const uint8_t *from = x->values_of + symbol * x->itemsize;
+    switch (x->itemsize) {
+    case 1: *to = *from; break;
+    case 2: memcpy(to, from, 2); break;
+    case 4: memcpy(to, from, 4); break;
+    default: memcpy(to, from, 8); break;
+    }
+}
 
 /* ---- live flags -------------------------------------------------------------------------------------------------- */
 
@@ -155,10 +174,10 @@ INLINE uint32_t code_value(const Tables *t, Coder *c, Model *m, const Matrix *x,
     return base + prefix - (1u << bits);
 }
 
-/* in out x: the symbols. in live_lines, live: flags of the lines and of the columns; the rest is zero.
- * Returns 0 without memory. */
-INLINE int code_lines(const Tables *t, Coder *c, Matrix *x, const uint8_t *live_lines, const uint8_t *live, const int light,
-                      const int decoding)
+/* in out x: the symbols. in live_lines: flags of the lines. in places: those in a line that live, ascending, `count` of
+ * them; the rest is zero. Returns 0 without memory. */
+INLINE int code_lines(const Tables *t, Coder *c, Matrix *x, const uint8_t *live_lines, const uint32_t *places,
+                      size_t count, const int light, const int decoding)
 {
     const int zero_inputs = light ? 3 : 9, value_inputs = light ? 3 : 6;
     const size_t pad = 2 * x->stride + 4, stride = x->stride;
@@ -172,20 +191,13 @@ INLINE int code_lines(const Tables *t, Coder *c, Matrix *x, const uint8_t *live_
                make_past(&past, x->length, pad);
     uint32_t before = 0; /* live lines */
     for (size_t i = 0; fine && i < x->lines; i++) {
-        uint16_t *symbols = x->symbols + i * x->length;
-        if (!live_lines[i]) {
-            if (decoding)
-                memset(symbols, 0, x->length * sizeof *symbols);
+        if (!live_lines[i])
             continue;
-        }
+        const uint16_t *symbols = decoding ? NULL : x->symbols + i * x->length;
         next_line(&past, x->length);
         uint32_t entries = 0, gap = 0, seen = 0, full = 0;
-        for (size_t j = 0; j < x->length; j++) {
-            if (!live[j]) {
-                if (decoding)
-                    symbols[j] = 0;
-                continue;
-            }
+        for (size_t k = 0; k < count; k++) {
+            const size_t j = places[k];
             const uint8_t *l = past.level[0] + j, *s = l - stride, *up = past.level[1] + j;
             const uint32_t *column = past.entries + j;
             int bit = 1;
@@ -216,14 +228,13 @@ INLINE int code_lines(const Tables *t, Coder *c, Matrix *x, const uint8_t *live_
             seen++;
             if (!bit) {
                 gap++;
-                if (decoding)
-                    symbols[j] = 0;
                 continue;
             }
-            uint32_t symbol = code_value(t, c, &value, x, &past, j, symbols[j], value_inputs, decoding);
+            uint32_t symbol = code_value(t, c, &value, x, &past, j, decoding ? 0 : symbols[j], value_inputs, decoding);
             uint32_t sign = symbol > x->values[0], values = x->values[sign];
             uint32_t rank = symbol - 1 - (sign ? x->values[0] : 0);
-            symbols[j] = (uint16_t)symbol;
+            if (decoding)
+                put_element(x, i, j, symbol);
             past.level[0][j] = (uint8_t)(1 + (3 * rank >= values));
             past.kind[0][j] = (uint8_t)(1 + 8 * sign + rank * 8 / (values > 8 ? values : 8));
             past.entries[j]++;
@@ -243,8 +254,13 @@ INLINE int code_lines(const Tables *t, Coder *c, Matrix *x, const uint8_t *live_
 INLINE int code_matrix(const Tables *t, Coder *c, Matrix *x, const int decoding)
 {
     uint8_t *live_lines = malloc(x->lines + x->length), *live = live_lines + x->lines;
-    if (live_lines == NULL)
+    uint32_t *places = malloc(x->length * sizeof *places);
+    if (live_lines == NULL || places == NULL) {
+        free(live_lines);
+        free(places);
         return 0;
+    }
+    size_t count = 0;
     int fine = 1;
     memset(live_lines, !x->zeros, x->lines + x->length);
     if (x->zeros) {
@@ -255,10 +271,15 @@ INLINE int code_matrix(const Tables *t, Coder *c, Matrix *x, const int decoding)
         fine = code_live(t, c, live, x->length, x->stride, decoding) &&
                code_live(t, c, live_lines, x->lines, x->line_stride, decoding);
     }
+    for (size_t j = 0; j < x->length; j++) {
+        places[count] = (uint32_t)j;
+        count += live[j];
+    }
     if (fine)
-        fine = x->light ? code_lines(t, c, x, live_lines, live, 1, decoding)
-                        : code_lines(t, c, x, live_lines, live, 0, decoding);
+        fine = x->light ? code_lines(t, c, x, live_lines, places, count, 1, decoding)
+                        : code_lines(t, c, x, live_lines, places, count, 0, decoding);
     free(live_lines);
+    free(places);
     return fine;
 }
 

@@ -143,9 +143,9 @@ static inline Table *make_table(const Code *code, const uint8_t *elements, int b
         if (code->lengths[s] > t->width)
             t->width = code->lengths[s];
     }
-    /* A pattern of `multi` costs as much as two or three symbols do. Small tables stay in the first-level cache. */
+    /* A pattern of `multi` costs about as much as two symbols do. Small tables stay in the first-level cache. */
     int width = t->width < MIN_WIDTH ? MIN_WIDTH : t->width;
-    t->has_multi = count >> 2 >= (size_t)1 << width && (checked || kraft_sum(code) == PATTERNS);
+    t->has_multi = count >> 1 >= (size_t)1 << width && (checked || kraft_sum(code) == PATTERNS);
     if (t->has_multi)
         t->width = width;
     fill_single(t, code);

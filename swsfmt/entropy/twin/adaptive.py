@@ -11,8 +11,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import accumulate
 
+import numpy as np
+
 from ..adaptive_model import Model
-from ..protocol import Symbols
+from ..protocol import Elements, Symbols
 
 _FULL = 0xFFFFFFFF
 _MAX_STRETCH = 3071
@@ -324,7 +326,10 @@ def adaptive_encode(
 
 def adaptive_decode(
     data: bytes | memoryview,
-    symbols: Symbols,
+    values: Elements,
+    elements: Elements,
+    line_step: int,
+    place_step: int,
     lines: int,
     length: int,
     stride: int,
@@ -335,5 +340,8 @@ def adaptive_decode(
     light: bool,
 ) -> bool:
     rows, right = decode(bytes(data), lines, length, Model(stride, line_stride, (first, second), zeros, light))
-    symbols[:] = rows
+    steps = line_step * elements.itemsize, place_step * elements.itemsize
+    matrix = np.lib.stride_tricks.as_strided(elements, (lines, length), steps)
+    for line, row in zip(matrix, rows, strict=True):
+        line[:] = values[np.array(row, np.uint16)]
     return right

@@ -1,0 +1,173 @@
+"""Which weight layers follow each other, for what moves or removes the neurons between them.
+
+In a plain chain each layer reads the one before, and nothing else does; between the two are only functions that treat
+every neuron alike and for itself: activations, pooling, dropout, flattening. Then neuron i of a layer is read by the
+i-th group of input columns of the next one.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, NoReturn
+
+import torch
+from torch import Tensor, fx, nn
+from torch.nn import functional
+
+from swsfmt import InputError
+
+from .layers import weight_layers
+
+_LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
+
+# Functions of each neuron that are at most zero where it is, and zero at zero; by module, function, method.
+_RELU: tuple[Any, ...] = (nn.ReLU, nn.ReLU6, torch.relu, functional.relu, functional.relu6, "relu", "relu_")
+_ODD: tuple[Any, ...] = (
+    nn.Identity, nn.Tanh, nn.LeakyReLU, nn.ELU, nn.SELU, nn.CELU, nn.GELU, nn.SiLU, nn.Mish, nn.Hardswish,
+    torch.tanh, functional.tanh, functional.leaky_relu, functional.elu, functional.selu, functional.celu,
+    functional.gelu, functional.silu, functional.mish, functional.hardswish, "tanh", "contiguous",
+)  # fmt: skip
+_POOLING: tuple[Any, ...] = (
+    nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d, nn.AvgPool1d, nn.AvgPool2d, nn.AvgPool3d,
+    nn.AdaptiveMaxPool1d, nn.AdaptiveMaxPool2d, nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d,
+    functional.max_pool1d, functional.max_pool2d, functional.max_pool3d, functional.avg_pool1d, functional.avg_pool2d,
+    functional.avg_pool3d, functional.adaptive_max_pool1d, functional.adaptive_max_pool2d,
+    functional.adaptive_avg_pool1d, functional.adaptive_avg_pool2d,
+)  # fmt: skip
+_DROPOUT: tuple[Any, ...] = (
+    nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, functional.dropout, functional.dropout1d,
+    functional.dropout2d, functional.dropout3d,
+)  # fmt: skip
+# Neither is zero at zero.
+_SHIFTING: tuple[Any, ...] = (
+    nn.Sigmoid, nn.Softplus, torch.sigmoid, functional.sigmoid, functional.softplus, "sigmoid",
+)  # fmt: skip
+_FLATTEN: tuple[Any, ...] = (nn.Flatten, torch.flatten, "flatten", "view", "reshape")
+_EACH_NEURON = {*_RELU, *_ODD, *_POOLING, *_DROPOUT, *_SHIFTING}
+
+
+@dataclass(frozen=True)
+class Chain:
+    """layers : names of the weight layers in the order in which data flows through them.
+
+    rectified : a ReLU stands between each and the next, and a neuron that is never above zero before it gives zero
+    """
+
+    layers: tuple[str, ...]
+    rectified: bool
+
+
+def layer_chain(model: nn.Module) -> Chain:
+    """The weight layers of a plain chain, by following its forward pass with `torch.fx`.
+
+    Raises `InputError` for a network that is none, e.g. a residual one, that has normalisation layers within, or whose
+    forward pass cannot be followed.
+    """
+    if isinstance(model, _LAYERS):
+        return Chain(("",), rectified=True)
+    try:
+        graph = fx.Tracer().trace(model)
+    except Exception as error:  # whatever the code of the model raises at what stands for its tensors
+        _refuse(f"the forward pass cannot be followed ({type(error).__name__}: {error})")
+    chain = _Follower(model).follow(graph)
+    check_chain(model.state_dict(), chain.layers)
+    return chain
+
+
+def check_chain(state: Mapping[str, Tensor], layers: Sequence[str]) -> None:
+    """Raises `InputError` where the shapes say that a layer does not read the one before, as in a residual network."""
+    for first, second in pairwise(layers):
+        outputs, shape = len(state[f"{first}.weight"]), tuple(state[f"{second}.weight"].shape)
+        reads_it = shape[1] == outputs if len(shape) > 2 else len(shape) == 2 and outputs and shape[1] % outputs == 0
+        if not reads_it:
+            _refuse(f"{second!r} of shape {shape} does not read the {outputs} of {first!r}")
+
+
+def _refuse(why: str) -> NoReturn:
+    raise InputError(f"{why}: this is not a plain chain")
+
+
+class _Follower:
+    """Follows the values of the neurons through a traced forward pass."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self._modules = dict(model.named_modules())
+        self._weights = [name for name, _ in weight_layers(model)]
+        self._layers: list[str] = []
+        # For each value of neurons the place of their layer; numbers that only say how large a tensor is.
+        self._source: dict[fx.Node, int] = {}
+        self._sizes: set[fx.Node] = set()
+        # Where the neurons of a layer go besides; right for those of the last one alone.
+        self._leaving: list[tuple[int, fx.Node]] = []
+        self._value: fx.Node | None = None
+        # For each layer, whether a ReLU follows it, and whether a function that is not zero at zero does.
+        self._rectified: list[bool] = []
+        self._shifted: list[bool] = []
+
+    def follow(self, graph: fx.Graph) -> Chain:
+        for node in graph.nodes:
+            inputs = node.all_input_nodes
+            if self._is_layer(node):
+                self._enter(node, inputs)
+            elif inputs and all(value in self._sizes or self._asks_for_size(node) for value in inputs):
+                self._sizes.add(node)
+            elif any(value in self._source for value in inputs):
+                self._go_on(node, [value for value in inputs if value not in self._sizes])
+        for place, node in self._leaving:
+            if place < len(self._layers) - 1:
+                _refuse(f"the outputs of {self._layers[place]!r} go to {node.name!r} ({node.target}), too")
+        if sorted(f"{name}.weight" for name in self._layers) != sorted(self._weights):
+            _refuse(f"the forward pass goes through the layers {self._layers}, the weights are {self._weights}")
+        return Chain(tuple(self._layers), all(self._rectified[:-1]) and not any(self._shifted[:-1]))
+
+    def _enter(self, node: fx.Node, inputs: list[fx.Node]) -> None:
+        name = str(node.target)
+        if self._layers and inputs != [self._value]:
+            _refuse(f"{name!r} does not read the outputs of {self._layers[-1]!r}, or not as they are")
+        module = self._modules[name]
+        if getattr(module, "groups", 1) != 1:
+            _refuse(f"{name!r} is a convolution in groups")
+        self._source[node] = len(self._layers)
+        self._layers.append(name)
+        self._rectified.append(False)
+        self._shifted.append(False)
+        self._value = node
+
+    def _go_on(self, node: fx.Node, values: list[fx.Node]) -> None:
+        """A function of neurons: of the last layer's, each for itself, or else they leave the chain here."""
+        kind = self._kind(node)
+        alike = kind in _EACH_NEURON or (kind in _FLATTEN and self._flattens(node))
+        if values != [self._value] or not alike:
+            self._leaving += [(self._source[value], node) for value in values if value in self._source]
+            return
+        self._source[node] = len(self._layers) - 1
+        self._value = node
+        self._rectified[-1] |= kind in _RELU
+        self._shifted[-1] |= kind in _SHIFTING
+
+    def _is_layer(self, node: fx.Node) -> bool:
+        return node.op == "call_module" and isinstance(self._modules[str(node.target)], _LAYERS)
+
+    def _kind(self, node: fx.Node) -> Any:
+        return type(self._modules[str(node.target)]) if node.op == "call_module" else node.target
+
+    def _asks_for_size(self, node: fx.Node) -> bool:
+        if node.op == "call_method":
+            return node.target in ("size", "dim")
+        if node.op == "call_function" and node.target is getattr:
+            return node.args[1] in ("shape", "ndim")
+        return node.target in (operator.getitem, len) and all(value in self._sizes for value in node.all_input_nodes)
+
+    def _flattens(self, node: fx.Node) -> bool:
+        """Whether all that an example has becomes one dimension."""
+        if node.op == "call_module":
+            module = self._modules[str(node.target)]
+            return (module.start_dim, module.end_dim) == (1, -1)
+        options = [*node.args[1:], *node.kwargs.values()]
+        if node.target in ("view", "reshape"):
+            # (batch, -1) or (-1, features)
+            return len(options) == 2 and -1 in options
+        return options in ([1], [1, -1])

@@ -1,0 +1,184 @@
+"""A program that uses every documented argument of the public interface. It is type-checked, not run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from concurrent.futures import Executor
+from pathlib import Path
+from typing import Any, assert_type
+
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+import swsfmt
+import swsfmt.checkpoints
+import swsfmt.torch
+from sws.compress import compression_report
+from sws.data import make_loaders
+from sws.prior import MixturePrior, init_mixture
+from sws.recipe import load_recipe
+from sws.run import decoded_model, run_recipe
+from sws.shrink import Distillation, Pruning, Quantization, Settings, compress_network, prune_network, quantize_network
+from sws.train import evaluate, retrain_soft_weight_sharing, train_standard
+from sws.utils import collect_weight_params, get_device, set_seed
+from swsfmt import Limits, Report, TensorReport
+
+Array = npt.NDArray[Any]
+LIMITS = Limits(
+    max_decoded_bytes=1,
+    max_tensors=1,
+    max_index_bytes=1,
+    max_names_bytes=1,
+    max_name_bytes=1,
+    max_bitmap_bits=1,
+    max_table_symbols=1,
+)
+
+
+def arrays(tensors: Mapping[str, Array], path: Path, executor: Executor) -> None:
+    data = swsfmt.save(
+        tensors,
+        {"key": "value"},
+        threads=2,
+        executor=executor,
+        pbits=5,
+        pbits_fc=5,
+        pbits_conv=8,
+        huffman=False,
+        scan="rows",
+        profile="small",
+        contexts="light",
+        compact="off",
+    )
+    assert_type(data, bytes)
+    swsfmt.save_file(tensors, path, None, threads=None, executor=None, profile={"a": "small"}, scan="auto", pbits=None)
+    assert_type(swsfmt.load(data, out=dict(tensors), threads=1, limits=LIMITS), dict[str, Array])
+    assert_type(swsfmt.load_file(path, out=None, threads=None, limits=LIMITS), dict[str, Array])
+    with swsfmt.safe_open(path, "np", "cpu", threads=1, limits=LIMITS) as handle:
+        assert_type(handle.get_tensor("a"), Array)
+        assert_type(handle.keys(), list[str])
+        assert_type(handle.offset_keys(), list[str])
+        assert_type(handle.metadata(), dict[str, str])
+        assert_type(handle.get_tensors(), dict[str, Array])
+        assert_type(handle.get_slice("a").get_shape(), list[int])
+        assert_type(handle.get_slice("a").get_dtype(), str)
+        handle.get_slice("a")[1:2]
+    with swsfmt.safe_open(path, framework="pt", device=torch.device("cpu")) as handle_of_torch:
+        assert_type(handle_of_torch.get_tensor("a"), Tensor)
+    assert_type(swsfmt.safe_open(data).get_tensor("a"), Array)
+
+
+def reports(path: Path) -> None:
+    report = swsfmt.inspect(path, threads=2, limits=LIMITS)
+    assert_type(report, Report)
+    assert_type(swsfmt.verify(path.read_bytes(), threads=None, limits=LIMITS), Report)
+    assert_type(report.ratio, float)
+    assert_type(report.sections, dict[str, int])
+    assert_type(report.tensors, list[TensorReport])
+    assert_type(report.tensors[0].ratio, float | None)
+    assert_type(report.to_json(), dict[str, Any])
+
+
+def tensors_of_torch(model: nn.Module, path: Path, executor: Executor) -> None:
+    state = model.state_dict()
+    data = swsfmt.torch.save(state, {"a": "b"}, threads=1, executor=executor, profile="fast", contexts="auto")
+    swsfmt.torch.save_file(state, path, {"a": "b"}, threads=1, executor=executor, huffman=True, compact="auto")
+    swsfmt.torch.save_model(model, path, {"a": "b"}, threads=1, executor=executor, pbits_conv=8)
+    loaded = swsfmt.torch.load(data, device=0, dtype=torch.bfloat16, out=state, threads=1, limits=LIMITS)
+    assert_type(loaded, dict[str, Tensor])
+    loaded = swsfmt.torch.load_file(path, "cpu", dtype=None, out=None, threads=1, limits=LIMITS)
+    missing, _ = swsfmt.torch.load_model(model, path, strict=False, device="cpu", threads=1, limits=LIMITS)
+    assert_type(missing, list[str])
+    with swsfmt.torch.safe_open(path, "pt", "cuda:0", threads=1, limits=LIMITS) as handle:
+        assert_type(handle.get_tensor("a"), Tensor)
+    elements = swsfmt.torch.from_tensor(loaded["a"])
+    assert_type(swsfmt.torch.to_tensor(elements, "cpu", torch.float32), Tensor)
+    swsfmt.torch.to_elements(state)
+
+
+def errors() -> None:
+    try:
+        swsfmt.load(b"")
+    except swsfmt.SwsError as error:
+        assert_type(error.file, str | None)
+        assert_type(error.tensor, str | None)
+        assert_type(error.offset, int | None)
+
+
+def checkpoints(path: Path, executor: Executor) -> None:
+    def step(done: int, total: int) -> None:
+        print(done, total)
+
+    checkpoint = swsfmt.checkpoints.open(path, key="state_dict")
+    assert_type(checkpoint, swsfmt.checkpoints.Checkpoint)
+    written = swsfmt.checkpoints.convert(
+        path, "model.sws", key="state_dict", threads=2, executor=executor, step=step, profile="small", scan="columns"
+    )
+    assert_type(written, swsfmt.checkpoints.Conversion)
+    swsfmt.checkpoints.convert("model.sws", Path("folder"), limits=LIMITS, max_shard_size="5GB")
+
+
+def training(model: nn.Module, run: Path, accelerator: Any) -> None:
+    def forward(network: nn.Module, batch: Any) -> Any:
+        return network(batch["image"])
+
+    def loss(outputs: Any, targets: Any) -> Tensor:
+        return nn.functional.mse_loss(outputs, targets)
+
+    set_seed(1)
+    train, test, classes = make_loaders("digits", batch_size=64)
+    assert_type(classes, int)
+    accuracy = train_standard(
+        model, train, test, get_device(), epochs=1, lr=1e-3, wd=0.0, optim_name="adam", eval_every=1, desc="pretrain",
+        run_dir=run, resume=True, schedule="cosine", accelerator=accelerator, loss=loss, forward=forward,
+    )  # fmt: skip
+    assert_type(accuracy, float)
+    prior = init_mixture(model, J=16, pi0=0.99, init_means_mode="from_weights", init_sigma=0.25, device="cpu")
+    assert_type(prior, MixturePrior)
+    retrain_soft_weight_sharing(
+        model, prior, train, test, "cpu", epochs=1, lr_w=5e-4, lr_theta=3e-4, weight_decay=0.0, tau=0.003,
+        tau_warmup_epochs=1, complexity_mode="keras", eval_every=1, cr_every=1, mixture_every=1, run_dir=run, viz=None,
+        lr_means=1e-4, lr_log_variances=3e-3, lr_mixing=3e-3, method="auto", schedule="constant", sigma_zero_end=None,
+        quantize_from=1.0, skip_last_matrix=True, resume=False, desc="retrain", accelerator=None, loss=loss,
+        forward=forward, metric=None,
+    )  # fmt: skip
+    prior.quantize_model(model, skip_last_matrix=True, assign="map")
+    report = compression_report(
+        model,
+        prior,
+        dataset="digits",
+        use_huffman=True,
+        pbits_fc=5,
+        pbits_conv=8,
+        skip_last_matrix=True,
+        assign_mode="ml",
+    )
+    assert_type(report, dict[str, Any])
+    assert_type(evaluate(model, test, "cpu"), float)
+    assert_type(collect_weight_params(model), list[Tensor])
+    settings = Settings(
+        pruning=Pruning(sparsity=0.9),
+        quantization=Quantization(values=8),
+        distillation=Distillation(weight=0.5),
+        remove_dead=False,
+        order=False,
+    )
+    assert_type(
+        compress_network(
+            model, train, settings, device="cpu", size=lambda state: len(state), report=print,
+            run_dir=run, resume=True, accelerator=accelerator, loss=loss, forward=forward,
+        ),
+        nn.Module,
+    )  # fmt: skip
+    prune_network(
+        model, train, settings, teacher=model, device="cpu", report=print,
+        run_dir=run, resume=True, accelerator=accelerator, loss=loss, forward=forward,
+    )  # fmt: skip
+    quantize_network(
+        model, train, settings, teacher=None, device="cpu", size=len, report=print,
+        run_dir=run, resume=True, accelerator=accelerator, loss=loss, forward=forward,
+    )  # fmt: skip
+    recipe = load_recipe("digits").with_changes(seed=3)
+    run_recipe(recipe, run, resume=True, pictures=False, tell=print, accelerator=accelerator)
+    assert_type(decoded_model(run / "model.sws", "lenet5", "cpu"), nn.Module)
