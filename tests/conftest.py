@@ -7,17 +7,38 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 
 from swsfmt.entropy import backend
 
+HERE = Path(__file__).resolve().parent
 # Not this folder itself: the names of the ones in it are those of packages.
-sys.path.insert(0, str(Path(__file__).resolve().parent / "helpers"))
+sys.path.insert(0, str(HERE / "helpers"))
 
 from data import data_folder
 
+hypothesis.settings.register_profile("quick", max_examples=10)
 
-@pytest.fixture(scope="module", params=sorted({backend.BITARRAY, backend.active()}))
+# Modules that train, draw, build, start many processes, or read thousands of files.
+SLOW_MODULES = [
+    *("test_build", "cli/test_progress", "spec/test_kaitai", "spec/test_mutation", "write/test_dask"),
+    *("write/test_memory", *(f"sws/test_{name}" for name in ("records", "run", "shrink", "train", "tutorial", "viz"))),
+]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.relative_to(HERE).with_suffix("").as_posix() in SLOW_MODULES:
+            item.add_marker(pytest.mark.slow)
+
+
+KERNELS: list[Any] = [backend.active()]
+if backend.active() != backend.BITARRAY:
+    KERNELS.append(pytest.param(backend.BITARRAY, marks=pytest.mark.slow))
+
+
+@pytest.fixture(scope="module", params=KERNELS)
 def each_kernel(request: pytest.FixtureRequest) -> Iterator[None]:
     """Run a module's tests with the kernels in C, where they were built, and with those on top of bitarray."""
     with backend.use(request.param):

@@ -863,6 +863,7 @@ def test_gallery_has_no_file_twice() -> None:
         assert other == row.id
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("data", "fragment"), [pytest.param(*row[1:], id=row[0]) for row in BOMB_ROWS])
 def test_bomb_is_refused_before_it_grows(data: bytes, fragment: str) -> None:
     found = refused(data)
@@ -885,6 +886,7 @@ WIDE = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", WIDE)
 def test_memory_for_codes_is_bounded_by_the_file(name: str) -> None:
     """Section 10: a reader's memory is bounded by the size of the file plus the decoded size."""

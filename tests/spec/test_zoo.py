@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import json
 from pathlib import Path
@@ -12,6 +13,7 @@ from click.testing import CliRunner
 from data import data_folder
 from sws.cli import main
 
+import sws.data
 import swsfmt
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -42,12 +44,18 @@ def test_bytes(run: dict[str, Any]) -> None:
     assert report.dense_bytes == run["dense_bytes"]
 
 
+# Reading MNIST takes as long as what is done with it.
+make_loaders_once = functools.cache(sws.data.make_loaders)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("run", FILES, ids=lambda run: run["recipe"])
 def test_error(run: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     folder = data_folder()
     if folder is None or not (folder / run["dataset"]).is_dir():
         pytest.skip(f"no {run['dataset']}: set SWS_DATA to a folder that has it")
     monkeypatch.setenv("SWS_DATA", str(folder))
+    monkeypatch.setattr(sws.data, "make_loaders", make_loaders_once)
     arguments = ["eval", str(ZOO / f"{run['recipe']}.sws"), "--dataset", run["dataset"], "--json"]
     done = CliRunner().invoke(main, arguments, catch_exceptions=False)
     assert done.exit_code == 0, done.output

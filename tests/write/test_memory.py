@@ -25,7 +25,8 @@ SLACK = 64 << 20
 
 MEASURE = """
 import sys
-import numpy, safetensors.numpy, swsfmt, sws.cli, torch, swsfmt.torch
+import numpy, safetensors.numpy, swsfmt, sws.cli
+{imports}
 
 def peak():
     # Not ru_maxrss, which begins with that of the process that started this one.
@@ -40,7 +41,9 @@ print(peak() - before)
 
 def peak_of(work: str, *arguments: Path, kernels: str = "") -> int:
     """Bytes above what the imports take. kernels : see SWS_KERNELS."""
-    command = [sys.executable, "-c", MEASURE.format(work=work), *map(str, arguments)]
+    # It takes seconds.
+    imports = "import torch, swsfmt.torch" if "torch" in work else ""
+    command = [sys.executable, "-c", MEASURE.format(imports=imports, work=work), *map(str, arguments)]
     done = subprocess.run(
         command, capture_output=True, text=True, check=True, env=os.environ | {"SWS_KERNELS": kernels}
     )
