@@ -78,7 +78,7 @@ def narrower(dtype: DType) -> list[DType]:
 def _as_numbers(bits: Bits, dtype: DType) -> npt.NDArray[np.generic]:
     """Reinterpret; BF16 becomes float32, which holds it exactly."""
     if dtype.name == "BF16":
-        return (bits.astype("<u4") << np.uint32(16)).view("<f4")
+        return (bits.astype("<u4") << np.uint32(16)).astype("<u4", copy=False).view("<f4")
     letter = {"float": "f", "signed": "i", "unsigned": "u"}[dtype.kind]
     return bits.view(f"<{letter}{dtype.itemsize}")
 
@@ -154,4 +154,7 @@ def narrowed(bits: Bits, dtype: DType, storage: DType) -> Iterator[Bits]:
 def narrowest(bits: Bits, dtype: DType) -> tuple[DType, Bits]:
     """The narrowest storage type that is exact for all of `bits`, and the elements in it."""
     storage = storage_for(bits, dtype)
-    return storage, bits if storage == dtype else np.concatenate(list(narrowed(bits, dtype, storage)))
+    if storage == dtype:
+        return storage, bits
+    # On a big-endian machine NumPy gives what it makes anew the order of the machine.
+    return storage, np.concatenate(list(narrowed(bits, dtype, storage))).astype(storage.bits, copy=False)

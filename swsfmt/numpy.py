@@ -6,6 +6,7 @@ bfloat16 and float8 arrays have the dtypes of the package `ml_dtypes`, which is 
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 
@@ -57,7 +58,8 @@ _NAMES = {
     "complex128": "C128",
     **{name: key for key, name in _ML_DTYPES.items()},
 }
-_NUMPY = {key: name for name, key in _NAMES.items()}
+# A file is little-endian on every machine, and so are the arrays that are decoded from it.
+_NUMPY = {key: np.dtype(np.dtype(name).newbyteorder("<").str) for name, key in _NAMES.items() if key not in _ML_DTYPES}
 
 
 def save(
@@ -203,7 +205,7 @@ def from_array(array: Array, name: str | None = None) -> Elements:
         raise InputError(f"dtype {array.dtype} cannot be stored", tensor=name)
     dtype = dtypes.BY_NAME[known]
     flat = np.ascontiguousarray(array).reshape(-1)
-    if flat.dtype.byteorder == ">":
+    if flat.dtype.byteorder == ">" or (sys.byteorder == "big" and flat.dtype.byteorder == "="):
         flat = flat.astype(flat.dtype.newbyteorder("<"))
     return Elements.of(TensorInfo(dtype, array.shape), flat.view(dtype.bits))
 
@@ -239,4 +241,4 @@ def _numpy_dtype(dtype: DType) -> np.dtype[Any]:
         return numpy_dtype
     if dtype.name not in _NUMPY:
         raise InputError(f"NumPy has no {dtype.name}; use swsfmt.torch")
-    return np.dtype(_NUMPY[dtype.name])
+    return _NUMPY[dtype.name]

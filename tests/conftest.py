@@ -16,7 +16,7 @@ HERE = Path(__file__).resolve().parent
 # Not this folder itself: the names of the ones in it are those of packages.
 sys.path.insert(0, str(HERE / "helpers"))
 
-from data import data_folder
+from data import data_folder  # noqa: E402
 
 hypothesis.settings.register_profile("quick", max_examples=10)
 

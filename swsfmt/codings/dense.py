@@ -174,11 +174,13 @@ def _decode_blocks(params: Params, reader: BitReader, starts: npt.NDArray[np.int
     # Blocks of whole chunks.
     block = max(_BLOCK, params.chunks.size)
     for first in range(0, len(out), block):
-        count = min(block, len(out) - first)
-        symbols, reader.position = kernels.decode_symbols(reader.bits, reader.position, count, code)
-        out[first : first + count] = elements[symbols]
-        if starts is not None:
-            sizes.append(kernels.chunk_bits(symbols, code, params.chunks.size))
+        part = out[first : first + block]
+        if starts is None:
+            reader.position = kernels.decode_elements(reader.bits, reader.position, code, elements, part)
+            continue
+        symbols, reader.position = kernels.decode_symbols(reader.bits, reader.position, len(part), code)
+        part[:] = elements[symbols]
+        sizes.append(kernels.chunk_bits(symbols, code, params.chunks.size))
     if starts is not None:
         check_column(np.concatenate(sizes), np.diff(starts), "the size in bits")
 

@@ -32,6 +32,7 @@ class Codebook:
     @classmethod
     def of(cls, dtype: DType, values: Bits) -> Codebook:
         """The codebook of these ascending values, in the narrowest storage."""
+        values = values.astype(dtype.bits, copy=False)
         storage, stored = dtypes.narrowest(values, dtype)
         return cls(dtype, values, storage, stored)
 

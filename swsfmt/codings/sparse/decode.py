@@ -61,10 +61,15 @@ def decode(params: Params, tensor: TensorInfo, payload: Payload, threads: int = 
     rows_of_blocks = []
     for gaps in blocks:
         count = int(np.count_nonzero(gaps != (1 << p.pbits) - 1))
-        values, reader.position = kernels.decode_symbols(reader.bits, reader.position, count, p.values.code)
-        if table is not None:
+        if table is None:
+            elements = np.empty(count, p.codebook.values.dtype)
+            reader.position = kernels.decode_elements(
+                reader.bits, reader.position, p.values.code, p.codebook.values, elements
+            )
+        else:
+            values, reader.position = kernels.decode_symbols(reader.bits, reader.position, count, p.values.code)
             rows_of_blocks.append(chunk_rows(gaps, values, p))
-        elements = p.codebook.values[values]
+            elements = p.codebook.values[values]
         if cursor.scatter(gaps, elements, out):
             continue
         done = 0

@@ -55,9 +55,8 @@ def read_entries(
 
     def entries(strip: _Strip) -> tuple[Entries, int, bool]:
         lines, places = (slice(at, at + size) for at, size in zip(strip[:2], strip.symbols.shape, strict=True))
-        starts = (np.arange(lines.start, lines.stop) if line_numbers is None else line_numbers[lines]) * np.int64(
-            length
-        )
+        rank = np.arange(lines.start, lines.stop) if line_numbers is None else line_numbers[lines]
+        starts = rank.astype(np.int64) * length
         numbers = None if place_numbers is None else place_numbers[places]
         if numbers is None:
             starts += places.start
