@@ -29,6 +29,7 @@ SLOW_MODULES = [
     "types/test_types",
     "write/test_dask",
     "write/test_memory",
+    "sws/test_checkout",
     "sws/test_records",
     "sws/test_run",
     "sws/test_shrink",
