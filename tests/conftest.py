@@ -12,18 +12,31 @@ import pytest
 
 from swsfmt.entropy import backend
 
-HERE = Path(__file__).resolve().parent
 # Not this folder itself: the names of the ones in it are those of packages.
-sys.path.insert(0, str(HERE / "helpers"))
+sys.path.insert(0, str(Path(__file__).resolve().parent / "helpers"))
 
 from data import data_folder  # noqa: E402
 
+HERE = Path(__file__).resolve().parent
 hypothesis.settings.register_profile("quick", max_examples=10)
 
 # Modules that train, draw, build, start many processes, or read thousands of files.
 SLOW_MODULES = [
-    *("test_build", "cli/test_progress", "spec/test_kaitai", "spec/test_mutation", "write/test_dask"),
-    *("write/test_memory", *(f"sws/test_{name}" for name in ("records", "run", "shrink", "train", "tutorial", "viz"))),
+    "test_build",
+    "cli/test_progress",
+    "spec/test_kaitai",
+    "spec/test_mutation",
+    "types/test_types",
+    "write/test_dask",
+    "write/test_memory",
+    "sws/test_checkout",
+    "sws/test_records",
+    "sws/test_run",
+    "sws/test_shrink",
+    "sws/test_shrink_runs",
+    "sws/test_train",
+    "sws/test_tutorial",
+    "sws/test_viz",
 ]
 
 

@@ -344,6 +344,7 @@ def early_draft() -> Draft:
     return coded_draft("early", symbols, Coded(0, BOOK, Scan.ROWS, PBITS, blank(1), blank(1), raw, raw, matrix))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("line_width", [0, 4, 32])
 @pytest.mark.parametrize("scan", list(Scan))
 @pytest.mark.parametrize("row_kind", list(Kind), ids=lambda k: f"rows_{k.name.lower()}")

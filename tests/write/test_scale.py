@@ -110,6 +110,7 @@ def processes() -> Iterator[Executor]:
         yield pool
 
 
+@pytest.mark.slow
 def test_processes(arrays: Arrays, expected: bytes, processes: Executor, tmp_path: Path) -> None:
     assert swsfmt.save(arrays, executor=processes) == expected
     swsfmt.save_file(arrays, tmp_path / "a.sws", executor=processes)
@@ -124,6 +125,7 @@ def test_threads_of_the_caller(arrays: Arrays, expected: bytes) -> None:
         assert pool.submit(int, 3).result() == 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [{"profile": "small"}, {"scan": "columns", "huffman": False}, {"pbits": 3}])
 def test_options_do_not_change_that(options: dict[str, Any], processes: Executor) -> None:
     random = np.random.default_rng(8)
@@ -134,6 +136,7 @@ def test_options_do_not_change_that(options: dict[str, Any], processes: Executor
     assert swsfmt.save(some, executor=processes, **options) == alone
 
 
+@pytest.mark.slow
 def test_torch_takes_them_too(arrays: Arrays, processes: Executor, tmp_path: Path) -> None:
     tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
     data = swsfmt.torch.save(tensors, threads=1)
@@ -313,6 +316,7 @@ def test_shards_give_the_same_file_as_arrays(index: Path, arrays: Arrays, tmp_pa
         assert out.read_bytes() == expected
 
 
+@pytest.mark.slow
 def test_processes_read_shards_themselves(
     index: Path, arrays: Arrays, processes: Executor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
