@@ -15,7 +15,7 @@ from swsfmt.entropy import backend
 # Not this folder itself: the names of the ones in it are those of packages.
 sys.path.insert(0, str(Path(__file__).resolve().parent / "helpers"))
 
-from data import data_folder  # noqa: E402
+from data import data_folder
 
 HERE = Path(__file__).resolve().parent
 hypothesis.settings.register_profile("quick", max_examples=10)
