@@ -33,7 +33,7 @@ from rich.table import Table
 from workloads import weights
 
 import swsfmt
-from swsfmt.entropy import kernels
+from swsfmt.entropy import backend
 
 CASES = {"dense, 16 values": 1.0, "sparse, 8 %": 0.08}
 
@@ -123,7 +123,7 @@ def main(
     console = Console(width=120)
     load = os.getloadavg()[0]
     console.print(
-        f"{platform.machine()}, {os.cpu_count()} cores, load {load:.1f} before, kernels: {kernels.active()}",
+        f"{platform.machine()}, {os.cpu_count()} cores, load {load:.1f} before, kernels: {backend.active()}",
         highlight=False,
     )
     figures = [f for case in CASES for f in measure(case, sorted(sizes), sorted({1, *threads}), rounds)]

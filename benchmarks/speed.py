@@ -35,7 +35,7 @@ from rich.table import Table
 from workloads import Workload, checkpoints, networks, synthetic
 
 import swsfmt
-from swsfmt.entropy import kernels
+from swsfmt.entropy import backend
 
 # Short turns are repeated until they last this long.
 TURN = 0.02
@@ -145,7 +145,7 @@ def main(count: int, files: tuple[Path, ...], rounds: int, json_file: Path | Non
     """Print the ratios."""
     console = Console(width=130, highlight=False)
     load, nnc_python = os.getloadavg()[0], os.environ.get("NNC_PYTHON")
-    console.print(f"{platform.machine()}, {os.cpu_count()} cores, load {load:.1f}, kernels: {kernels.active()}")
+    console.print(f"{platform.machine()}, {os.cpu_count()} cores, load {load:.1f}, kernels: {backend.active()}")
     if not nnc_python:
         console.print("NNCodec is left out: NNC_PYTHON is not set.")
     shared = checkpoints()

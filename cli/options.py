@@ -10,7 +10,6 @@ import click
 
 from swsfmt import InputError, Limits
 from swsfmt.checkpoints.sharded import parse_size
-from swsfmt.codings.sparse.params import MAX_PBITS
 from swsfmt.write.options import SETTINGS, Setting
 
 _LIMITS = [field.name for field in dataclasses.fields(Limits)]
@@ -67,5 +66,5 @@ def _encoding_option(name: str, setting: Setting) -> Callable[[Callable[..., Any
     flag = "--" + name.replace("_", "-")
     if setting.is_flag:
         return click.option(f"{flag}/--no-{flag[2:]}", default=setting.default, help=setting.help)
-    kind = click.Choice(setting.choices) if setting.choices else click.IntRange(1, MAX_PBITS)
+    kind = click.Choice(setting.choices) if setting.choices else click.IntRange(setting.widths[0], setting.widths[-1])
     return click.option(flag, type=kind, default=setting.default, help=setting.help)

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
-from .codings import Coding
 from .codings.base import Decoded
 from .limits import DEFAULT_LIMITS, Limits
 from .read import report as reports
-from .read.reader import Reader
+from .read.reader import Reader, Record
 from .read.report import Account, Report
 from .read.source import File
-from .tensor import TensorInfo
 
 
 def inspect(file: File, *, threads: int | None = None, limits: Limits = DEFAULT_LIMITS) -> Report:
@@ -48,8 +45,8 @@ def report(reader: Reader, known: Mapping[str, Account] | None = None, *, thread
     return reports.report(reader, known, threads, savings=saved_bytes)
 
 
-def saved_bytes(coding: Coding[Any], params: Any, tensor: TensorInfo, decoded: Decoded, payload_length: int) -> int:
+def saved_bytes(record: Record, decoded: Decoded) -> int:
     """What the write side says of it; who has no file with slow codings does not import it."""
     from .write import savings
 
-    return savings.saved_bytes(coding, params, tensor, decoded, payload_length)
+    return savings.saved_bytes(record, decoded)

@@ -10,6 +10,8 @@ from .dtypes import Bits, DType
 from .errors import InputError
 from .limits import MAX_RANK
 
+_MAX_BYTES = 1 << 63
+
 
 class TensorInfo(NamedTuple):
     """dtype and shape of a tensor."""
@@ -22,6 +24,11 @@ class TensorInfo(NamedTuple):
         return math.prod(self.shape)
 
     @property
+    def is_addressable(self) -> bool:
+        """Whether a dimension of 0 is all that keeps it below 2**63 bytes, or nothing has to (spec section 4)."""
+        return math.prod(dimension for dimension in self.shape if dimension) * self.dtype.itemsize < _MAX_BYTES
+
+    @property
     def nbytes(self) -> int:
         """Decoded size in bytes."""
         return self.numel * self.dtype.itemsize
@@ -31,7 +38,7 @@ def check_shape(info: TensorInfo) -> None:
     """Raise `InputError` for a shape that the format has not."""
     if len(info.shape) > MAX_RANK:
         raise InputError(f"rank {len(info.shape)} is above {MAX_RANK}")
-    if math.prod(d for d in info.shape if d) * info.dtype.itemsize >= 1 << 63:
+    if not info.is_addressable:
         raise InputError(f"shape {info.shape} is too large to address")
 
 

@@ -46,9 +46,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.slow)
 
 
+# Those in C come last: they stay for tests of the same module that do not ask for `each_kernel`.
 KERNELS: list[Any] = [backend.active()]
 if backend.active() != backend.BITARRAY:
-    KERNELS.append(pytest.param(backend.BITARRAY, marks=pytest.mark.slow))
+    KERNELS.insert(0, pytest.param(backend.BITARRAY, marks=pytest.mark.slow))
 
 
 @pytest.fixture(scope="module", params=KERNELS)

@@ -6,6 +6,7 @@ line in `swsfmt/codings/__init__.py`, and the specification, registry, vectors a
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
@@ -30,6 +31,10 @@ P = TypeVar("P")
 
 Profile: TypeAlias = Literal["fast", "small"]
 """What a caller may ask for: quick decoding, or the smallest file."""
+
+
+MAX_PBITS = 12
+"""The greatest width of relative indices, in bits."""
 
 
 class Scan(IntEnum):
@@ -127,6 +132,7 @@ class Coding(Protocol[P]):
 
     # ---- reading -----------------------------------------------------------------------------------------------------
 
+    @abstractmethod
     def parse(self, cursor: Cursor, tensor: TensorInfo, resources: Resources) -> P:
         """Index bytes -> parameters, every rule checked that needs no payload; new tables and bitmaps are numbered.
 
@@ -138,6 +144,7 @@ class Coding(Protocol[P]):
         """Size of the payload in bytes where the parameters say it; None where the record holds it."""
         return None
 
+    @abstractmethod
     def decode(
         self, params: P, tensor: TensorInfo, payload: Payload, threads: int = 1, out: Bits | None = None
     ) -> Decoded:
@@ -171,7 +178,7 @@ class Coding(Protocol[P]):
         """How the coding would store elements without a codebook; None where it cannot.
 
         values : the distinct elements but zero, ascending; None where they are too many for a codebook
-        Runs anywhere, for one tensor alone.
+        Runs anywhere, for one tensor alone: it may bring tables of its own, and cannot refer to those of others.
         """
         return None
 
@@ -196,6 +203,7 @@ class Coding(Protocol[P]):
         """Give the new tables and bitmaps of a record their numbers."""
         return None
 
+    @abstractmethod
     def encode(self, params: P, tensor: Loadable, threads: int = 1) -> tuple[P, bytes | Summary]:
         """The payload, and the parameters with what was left open until now. Runs anywhere, for one tensor alone."""
         ...
@@ -206,6 +214,7 @@ class Coding(Protocol[P]):
         assert isinstance(payload, bytes)
         yield memoryview(payload)
 
+    @abstractmethod
     def write(self, params: P, resources: Resources) -> bytes:
         """Parameters -> index bytes: the inverse of `parse`. New bitmaps are numbered."""
         ...

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from ..dtypes import Bits
 from ..entropy import kernels
-from ..entropy.bits import BitReader, BitWriter
+from ..entropy.bits import BitReader, BitWriter, varint_bytes
 from ..entropy.code_table import write_table
 from ..errors import PayloadError
 from ..format.codebook import Codebook
@@ -141,7 +141,7 @@ class DenseCoding(Coding[Params]):
         stream, size = cheapest_stream(survey, resources.tables, huffman)
         total = int(survey.sum())
         chunks = NO_CHUNKS if stream.kind == StreamKind.FIXED else chunks_for(total)
-        size += _CHUNK_BITS * chunks.count(total) + 8 * (len(varint(number)) + 1)
+        size += _CHUNK_BITS * chunks.count(total) + 8 * (varint_bytes(number) + 1)
         return Proposal(self, Params(number, resources.codebooks[number], stream, chunks), size)
 
     def number_resources(self, params: Params, resources: Resources) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..entropy import kernels
-from ..entropy.bits import BitReader
+from ..entropy.bits import BitReader, varint_bytes
 from ..entropy.code_table import cheapest_code, read_table
 from ..entropy.prefix_code import PrefixCode
 from ..errors import PayloadError
@@ -99,7 +99,7 @@ def cheapest_stream(
     for number in range(max(0, len(tables) - _LOOK_BACK), len(tables)):
         table = tables[number]
         if table.alphabet == len(counts) and table.covers(counts):
-            size = 8 * (1 if number < 128 else 2 if number < 1 << 14 else 3) + table.cost(counts)
+            size = 8 * varint_bytes(number) + table.cost(counts)
             if size < best[1]:
                 best = (Stream(StreamKind.EARLIER_TABLE, table, number), size)
     return best

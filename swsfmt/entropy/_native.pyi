@@ -7,7 +7,9 @@ from bitarray import bitarray
 from .protocol import Code, Elements, Indices, Symbols
 
 MAX_LENGTH: int
-MAX_VALUES: int
+MAX_DISTINCT: int
+MAX_SYMBOLS: int
+MAX_WEIGHT: int
 MAX_FUSED_CHUNK: int
 MAX_LINE: int
 MAX_LINES: int

@@ -24,6 +24,8 @@ def load(name: str) -> Kernels:
         import swsfmt.entropy._native as native
 
         return native
+    if name != BITARRAY:
+        raise ValueError(f"there are no kernels {name!r}: {NATIVE} or {BITARRAY}")
     from . import twin
 
     return twin

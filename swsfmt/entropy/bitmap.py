@@ -13,7 +13,7 @@ from enum import IntEnum
 import numpy as np
 import numpy.typing as npt
 
-from .bits import BitReader, BitWriter
+from .bits import BitReader, BitWriter, varint_bytes
 
 Live = npt.NDArray[np.bool_]
 
@@ -112,7 +112,7 @@ def cheapest_form(bits: Live, earlier: Sequence[Live]) -> tuple[Form, int]:
         if length % len(other):
             continue
         mask = stretch(other, length)
-        argument_bits = 8 * max(1, -(-number.bit_length() // 7))
+        argument_bits = 8 * varint_bytes(number)
         if np.array_equal(mask, bits):
             candidates.append((argument_bits, Form(Kind.COPY, number)))
         elif not (bits & ~mask).any():

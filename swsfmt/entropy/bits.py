@@ -20,6 +20,11 @@ def gamma_bits(n: int) -> int:
     return 2 * n.bit_length() - 1
 
 
+def varint_bytes(value: int) -> int:
+    """Size in bytes of a varint (spec section 1), which the parts of a record that are not packed are made of."""
+    return max(1, -(-value.bit_length() // 7))
+
+
 class BitWriter:
     """Collects bits; `bits` is the stream so far."""
 

@@ -33,8 +33,6 @@ _PART = 1 << 18
 _NO_NUMBERS = np.zeros(0, np.int32)
 _NO_OFFSETS = (np.zeros(0, np.int64),) * 2
 
-active = backend.active
-
 
 def distinct(elements: Elements, most: int, threads: int = 1) -> Elements | None:
     """The distinct elements in ascending order, or None where there are more than `most` <= 4096."""

@@ -6,7 +6,6 @@ know none.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -27,7 +26,6 @@ SIGNATURE = b"\x89SWS\r\n\x1a\n"
 MAJOR, MINOR = 1, 0
 # Signature, version and the longest index length.
 MAX_HEADER = len(SIGNATURE) + 2 + MAX_VARINT_BYTES
-_MAX_BYTES = 1 << 63
 # Ids from here on follow the head.
 _LONG_FORM = 15
 
@@ -173,10 +171,11 @@ def _parse_record(
     info: TensorInfo | None = None
     if dtype_id in dtypes.BY_ID:
         info = TensorInfo(dtypes.BY_ID[dtype_id], shape)
-        if _addressable(shape) * info.dtype.itemsize >= _MAX_BYTES:
+        if not info.is_addressable:
             raise cursor.error(f"shape {shape} is too large to address")
     length: int | None = None
     params: Any = None
+    start = cursor.offset
     if not coding.is_known:
         cursor.take(cursor.varint("parameters length"), "parameters")
     elif info is None:
@@ -186,15 +185,15 @@ def _parse_record(
         resources.limits.check("max_decoded_bytes", info.nbytes, "the decoded size")
         params = coding.parse(cursor, info, resources)
         length = coding.payload_length(params, info)
-    if length is None:
-        length = cursor.varint("payload length")
-    if length > MAX_INLINE:
-        return Record(name, coding, info, params, length, crc=cursor.u32("payload CRC")), dtype_id
-    offset = cursor.offset
-    inline = cursor.take(length, "inline payload")
-    if length:
-        resources.span(Section.RAW, 8 * offset, 8 * cursor.offset)
-    return Record(name, coding, info, params, length, offset, inline=inline), dtype_id
+    record = Record(name, coding, info, params, params_length=cursor.offset - start)
+    record.payload_length = cursor.varint("payload length") if length is None else length
+    if record.payload_length > MAX_INLINE:
+        record.crc = cursor.u32("payload CRC")
+        return record, dtype_id
+    record.offset = cursor.offset
+    record.inline = cursor.take(record.payload_length, "inline payload")
+    resources.span(Section.RAW, 8 * record.offset, 8 * cursor.offset)
+    return record, dtype_id
 
 
 def _parse_target(cursor: Cursor, head: int, records: Sequence[Record[C]]) -> int:
@@ -215,11 +214,6 @@ def _parse_shape(cursor: Cursor, rank: int) -> tuple[int, ...]:
         if rank > MAX_RANK:
             raise cursor.error(f"rank {rank} is above {MAX_RANK}")
     return tuple(cursor.varint("dimension") for _ in range(rank))
-
-
-def _addressable(shape: tuple[int, ...]) -> int:
-    """Product of the dimensions that are not zero."""
-    return math.prod(dimension for dimension in shape if dimension)
 
 
 def _place(records: Sequence[Record[C]], offset: int) -> int:

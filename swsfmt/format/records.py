@@ -58,6 +58,7 @@ class Record(Generic[C]):
     crc : int or None (None where the payload lies in the index or is empty)
     inline : bytes or None, the payload where it lies in the index
     target : int or None, the number of the record that a reference stands for
+    params_length : int, of the parameters in the index, in bytes
     """
 
     name: str
@@ -69,6 +70,7 @@ class Record(Generic[C]):
     crc: int | None = None
     inline: bytes | None = None
     target: int | None = None
+    params_length: int = 0
 
 
 @dataclass(frozen=True, eq=False)

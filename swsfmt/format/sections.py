@@ -46,6 +46,8 @@ class Section(str):
 
     def __new__(cls, key: str, label: str, role: Role, *, before: Section | None = None) -> Section:
         """before : the section in front of which it stands in reports; None for the end."""
+        if key in cls._all:
+            raise ValueError(f"there is a section {key!r} already")
         section = super().__new__(cls, key)
         section.label, section.role = label, role
         cls._all.insert(len(cls._all) if before is None else cls._all.index(before), section)

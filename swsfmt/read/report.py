@@ -9,15 +9,13 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from ..codings import Coding
 from ..codings.base import Decoded, Description
 from ..format.sections import Section, Span
 from ..parallel import thread_count
-from ..tensor import TensorInfo
 from .reader import Reader, Record
 
-Savings: TypeAlias = Callable[[Coding[Any], Any, TensorInfo, Decoded, int], int]
-"""Takes coding, parameters, dtype and shape, what was decoded and the size of the payload; gives `saved_bytes`."""
+Savings: TypeAlias = Callable[[Record, Decoded], int]
+"""Takes a record and what it was decoded to; gives `saved_bytes`."""
 
 
 @dataclass(frozen=True)
@@ -103,13 +101,9 @@ class Account(NamedTuple):
 
 def account(record: Record, decoded: Decoded, savings: Savings | None = None) -> Account:
     """Look at the elements, which can then be forgotten."""
-    info = record.info
-    saved = None
-    if savings is not None and info is not None and not record.coding.is_fast:
-        saved = savings(record.coding, record.params, info, decoded, record.payload_length)
-    return Account(
-        _count_nonzero(decoded.bits, record), decoded.gap_symbols, _payload_spans(record, decoded.spans), saved
-    )
+    saved = None if savings is None or record.coding.is_fast else savings(record, decoded)
+    spans = _payload_spans(record, decoded.spans)
+    return Account(_count_nonzero(decoded.bits, record), decoded.gap_symbols, spans, saved)
 
 
 def report(

@@ -189,16 +189,15 @@ def _choose(
         choices: dict[str, Proposal] = {}
         losers = []
         for name, examination in examinations.items():
-            choices[name] = examination.plain
+            choice = examination.plain
             if name in freedoms:
                 book = owners[numbers[name]]
-                info = tensors[name].info
-                coded = propose(info, next(surveys), book, resources, freedoms[name])
-                coded.coding.number_resources(coded.params, resources)
+                choice = propose(tensors[name].info, next(surveys), book, resources, freedoms[name])
                 own_book = 8 * len(codebooks[book].to_bytes()) if sharers[book] == 1 else 0
-                choices[name] = coded
-                if coded.bits + own_book > examination.plain.bits:
+                if choice.bits + own_book > examination.plain.bits:
                     losers.append(numbers[name])
+            choice.coding.number_resources(choice.params, resources)
+            choices[name] = choice
             progress.after(name)
         if not losers:
             return choices, codebooks

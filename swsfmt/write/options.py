@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from operator import index
 from typing import Annotated, Any, Literal, NamedTuple, TypedDict, Unpack, cast, get_args, get_origin, get_type_hints
 
-from ..codings.base import Freedom, Profile, Scan
-from ..codings.sparse.params import MAX_PBITS
+from ..codings.base import MAX_PBITS, Freedom, Profile, Scan
 from ..errors import InputError
 
 
@@ -74,6 +73,11 @@ class Setting:
     def is_flag(self) -> bool:
         return isinstance(self.default, bool)
 
+    @property
+    def widths(self) -> range:
+        """The whole numbers that it may be, where it is neither a flag nor a choice."""
+        return range(0) if self.is_flag or self.choices else range(1, MAX_PBITS + 1)
+
 
 SETTINGS = {name: Setting.of(hint) for name, hint in get_type_hints(EncodingOptions, include_extras=True).items()}
 """The options by name, in the order in which `sws encode --help` shows them."""
@@ -92,7 +96,7 @@ class Options:
     def profile(self, name: str) -> str:
         """Under which codings of the registry may be chosen for the tensor of that name."""
         profile = self._values["profile"]
-        return profile if isinstance(profile, str) else profile.get(name, "fast")
+        return profile if isinstance(profile, str) else profile.get(name, SETTINGS["profile"].default)
 
     def freedom(self, rank: int) -> Freedom:
         """What is left open for a tensor of that rank."""
@@ -120,6 +124,8 @@ def _checked(name: str, setting: Setting, value: Any) -> Any:
         return value
     if value is None:
         return None
-    if isinstance(value, bool) or not hasattr(value, "__index__") or not 1 <= index(value) <= MAX_PBITS:
-        raise InputError(f"{name} is {value!r}, it must be a whole number from 1 to {MAX_PBITS}")
+    if isinstance(value, bool) or not hasattr(value, "__index__") or index(value) not in setting.widths:
+        raise InputError(
+            f"{name} is {value!r}, it must be a whole number from {setting.widths[0]} to {setting.widths[-1]}"
+        )
     return index(value)

@@ -6,20 +6,21 @@ from typing import Any
 
 from ..codings import Coding, codings_of
 from ..codings.base import Decoded
+from ..format.records import Record
 from ..format.resources import Resources
-from ..tensor import Elements, TensorInfo
+from ..tensor import Elements
 from .examine import examine, survey
 from .file import DEFAULT_OPTIONS, propose
 
 
-def saved_bytes(coding: Coding[Any], params: Any, tensor: TensorInfo, decoded: Decoded, payload_length: int) -> int:
+def saved_bytes(record: Record[Coding[Any]], decoded: Decoded) -> int:
     """Bytes that a tensor would take more, about, in the cheapest coding of the profile "fast" with its codebook."""
-    elements, fast = Elements(tensor, decoded.bits), codings_of("fast")
-    codebook = coding.codebook(params)
-    resources = Resources(codebooks=[] if codebook is None else [codebook])
+    assert record.info is not None
+    elements, fast = Elements(record.info, decoded.bits), codings_of("fast")
+    codebook = record.coding.codebook(record.params)
     if codebook is None:
         bits = examine(elements, fast).plain.bits
     else:
-        freedom = DEFAULT_OPTIONS.freedom(len(tensor.shape))
-        bits = propose(tensor, survey(elements, 0, codebook, fast, freedom), 0, resources, freedom).bits
-    return -(-bits // 8) - len(coding.write(params, resources)) - payload_length
+        freedom, resources = DEFAULT_OPTIONS.freedom(len(record.info.shape)), Resources(codebooks=[codebook])
+        bits = propose(record.info, survey(elements, 0, codebook, fast, freedom), 0, resources, freedom).bits
+    return -(-bits // 8) - record.params_length - record.payload_length

@@ -16,7 +16,7 @@ import pytest
 from command import one_line, process, run
 
 import swsfmt
-from swsfmt.entropy import kernels
+from swsfmt.entropy import backend
 
 COMMANDS = ("encode", "decode", "inspect", "verify")
 
@@ -35,7 +35,7 @@ def sws(tmp_path: Path) -> Path:
 def test_version_names_package_and_kernels() -> None:
     result = run("--version")
     assert result.exit_code == 0
-    assert result.stdout == f"sws {swsfmt.__version__} (kernels: {kernels.active()})\n"
+    assert result.stdout == f"sws {swsfmt.__version__} (kernels: {backend.active()})\n"
 
 
 def test_help_lists_the_commands() -> None:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from itertools import product
 
 from ...entropy.adaptive import MAX_LINE, MAX_LINES
-from ...format.cursor import varint
+from ...entropy.bits import varint_bytes
 from ...parallel import in_parallel
 from ..base import Scan, SymbolMatrix, Symbols
 from ..matrix import matrix_shape
@@ -60,7 +60,7 @@ def plan(matrix: SymbolMatrix, light: bool | None = None, threads: int = 1) -> t
     params, payload = candidates[best], payloads[best]
     if samples[best].size < symbols.size:
         params, payload = _chunked(params, symbols, payload, samples[best].size, threads)
-    return params, payload, 8 * (len(write(params)) + len(varint(len(payload))) + len(payload))
+    return params, payload, 8 * (len(write(params)) + varint_bytes(len(payload)) + len(payload))
 
 
 def _strides(shape: Sequence[int], columns: int) -> list[int]:

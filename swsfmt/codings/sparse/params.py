@@ -16,13 +16,12 @@ from ...format.cursor import Cursor, varint
 from ...format.resources import Resources
 from ...format.sections import Section
 from ...tensor import TensorInfo
-from ..base import Scan
+from ..base import MAX_PBITS, Scan
 from ..chunks import NO_CHUNKS, Chunks, check_width, parse_chunks
 from ..matrix import matrix_shape
 from ..streams import Stream, StreamKind, parse_earlier, parse_stream_kind, read_stream
 from .compact_matrix import CompactMatrix
 
-MAX_PBITS = 12
 CHUNKABLE_ENTRIES = 4096
 """From so many entries on a record says whether it has chunks."""
 

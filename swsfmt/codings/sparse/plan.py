@@ -11,15 +11,15 @@ import numpy as np
 import numpy.typing as npt
 
 from ...entropy.bitmap import Form, Kind, Live, cheapest_form
+from ...entropy.bits import varint_bytes
 from ...format.codebook import Codebook
-from ...format.cursor import varint
 from ...format.resources import Resources
-from ..base import Freedom, Scan
+from ..base import MAX_PBITS, Freedom, Scan
 from ..chunks import NO_CHUNKS, chunks_for
 from ..streams import Stream, cheapest_stream
 from .analysis import Analysis, Geometry
 from .compact_matrix import CompactMatrix, Indices
-from .params import CHUNKABLE_ENTRIES, MAX_PBITS, Coded, Params
+from .params import CHUNKABLE_ENTRIES, Coded, Params
 
 _FINALISTS = 24
 # What a used symbol takes in a code table, about.
@@ -98,7 +98,7 @@ def plan(
         geometry.line_width,
         chunks,
     )
-    size += value_bits + 8 * (len(varint(entries)) + len(varint(number)) + 2 + (entries >= CHUNKABLE_ENTRIES))
+    size += value_bits + 8 * (varint_bytes(entries) + varint_bytes(number) + 2 + (entries >= CHUNKABLE_ENTRIES))
     return Params(entries, coded), size + _CHUNK_BITS * chunks.count(entries)
 
 

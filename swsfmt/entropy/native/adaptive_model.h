@@ -10,7 +10,7 @@
 #include "adaptive_coder.h"
 
 /* MOST_INPUTS: contexts of a model. LIMIT: of the count of a slot. BUCKETS: of what is counted. */
-enum { MOST_INPUTS = 9, LIMIT = 255, MAX_STRETCH = 3071, BUCKETS = 12, MOST_COUNTED = 200 };
+enum { MOST_INPUTS = 9, LIMIT = 255, MAX_STRETCH = 3071, MAX_WEIGHT = 1 << 20, BUCKETS = 12, MOST_COUNTED = 200 };
 
 static const uint8_t BUCKET_STARTS[BUCKETS] = {0, 1, 2, 3, 4, 6, 9, 14, 22, 40, 80, MOST_COUNTED};
 
@@ -122,7 +122,7 @@ INLINE void learn(const Tables *t, Model *m, const Guess *g, const int inputs, i
     const uint32_t most = bit ? 4194303 : 0, minus = bit ? 0 : UINT32_MAX;
     for (int i = 0; i < inputs; i++) {
         int32_t w = m->weight[i] + (int32_t)((g->input[i] * error + (1 << 25)) >> 26);
-        m->weight[i] = w > 1 << 20 ? 1 << 20 : w < -(1 << 20) ? -(1 << 20) : w;
+        m->weight[i] = w > MAX_WEIGHT ? MAX_WEIGHT : w < -MAX_WEIGHT ? -MAX_WEIGHT : w;
         uint32_t s = *g->slot[i], n = s & 1023, q = s >> 10;
         uint32_t d = (uint32_t)(((uint64_t)(q ^ most) * t->rates[n]) >> 16);
         q += (d ^ minus) - minus;

@@ -51,7 +51,7 @@ int parse_code(PyObject *tuple, void *argument)
         longest = of_symbols[s] > longest ? of_symbols[s] : longest;
     if (!fits || longest > MAX_LENGTH) {
         release_code(a);
-        PyErr_SetString(PyExc_ValueError, "a code has 1 to 4096 symbols and codewords of at most 12 bits");
+        PyErr_SetString(PyExc_ValueError, "a code has too many symbols, none, or codewords that are too long");
         return 0;
     }
     a->code = (Code){codewords->buf, of_symbols, (size_t)lengths->len, single};

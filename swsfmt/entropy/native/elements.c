@@ -13,7 +13,7 @@ typedef struct {
 /* Four sets of counts: of equal elements that follow each other each finds its count free. */
 typedef struct {
     Slot slots[SLOTS];
-    int64_t counts[4][MAX_VALUES];
+    int64_t counts[4][MAX_DISTINCT];
 } Hash;
 
 static Hash *make_hash(void)
@@ -65,11 +65,11 @@ static inline int at_home(Hash *h, const uint8_t *data, size_t i, int bytes, Slo
 }
 
 /* The distinct ones of `n` elements in the order in which they are met; returns how many, or most + 1 if more.
- * in data: n elements of `bytes`. out values: room for `most` <= MAX_VALUES. */
+ * in data: n elements of `bytes`. out values: room for `most` <= MAX_DISTINCT. */
 static inline size_t distinct_of(Hash *h, const uint8_t *data, size_t n, uint64_t *values, size_t most, int bytes)
 {
     size_t count = 0;
-    assert(most <= MAX_VALUES);
+    assert(most <= MAX_DISTINCT);
     for (size_t i = 0; i < n;) {
         Slot *home[4];
         if (n - i >= 4 && at_home(h, data, i, bytes, home)) {
@@ -142,7 +142,7 @@ static int symbols_by_size(Hash *h, const uint8_t *data, size_t n, uint16_t *out
     }
 }
 
-/* distinct(elements, itemsize, most) -> bytes of uint64, or None where there are more than `most` <= MAX_VALUES */
+/* distinct(elements, itemsize, most) -> bytes of uint64, or None where there are more than `most` <= MAX_DISTINCT */
 PyObject *py_distinct(PyObject *self, PyObject *args)
 {
     (void)self;
@@ -152,8 +152,8 @@ PyObject *py_distinct(PyObject *self, PyObject *args)
     if (!PyArg_ParseTuple(args, "y*in", &data, &bytes, &most))
         return NULL;
     PyObject *result = NULL;
-    if (is_size(bytes) && data.len % bytes == 0 && most >= 0 && most <= MAX_VALUES) {
-        uint64_t values[MAX_VALUES];
+    if (is_size(bytes) && data.len % bytes == 0 && most >= 0 && most <= MAX_DISTINCT) {
+        uint64_t values[MAX_DISTINCT];
         size_t count = 0;
         Hash *h;
         Py_BEGIN_ALLOW_THREADS
@@ -186,7 +186,7 @@ PyObject *py_symbols(PyObject *self, PyObject *args)
         return NULL;
     PyObject *result = NULL;
     size_t count = count_of(&b[VALUES], 8);
-    if (is_size(bytes) && b[DATA].len % bytes == 0 && holds(&b[VALUES], 8) && count <= MAX_VALUES &&
+    if (is_size(bytes) && b[DATA].len % bytes == 0 && holds(&b[VALUES], 8) && count <= MAX_DISTINCT &&
         holds_exactly(&b[OUT], 2, (size_t)(b[DATA].len / bytes)) && holds_exactly(&b[COUNTS], 8, count)) {
         int64_t *counts = b[COUNTS].buf;
         Hash *h;

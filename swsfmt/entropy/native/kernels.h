@@ -4,7 +4,7 @@
 
 #include "arguments.h"
 
-enum { MAX_VALUES = 4096, MAX_FUSED_CHUNK = 1 << 16 };
+enum { MAX_DISTINCT = 4096, MAX_FUSED_CHUNK = 1 << 16 };
 
 /* decode.c */
 PyObject *py_decode_stream(PyObject *self, PyObject *args);

@@ -30,10 +30,10 @@ typedef struct {
 
 /* Those that Python has too; a test compares them. */
 static const Constant constants[] = {
-    {"MAX_LENGTH", MAX_LENGTH}, {"MAX_VALUES", MAX_VALUES},   {"MAX_FUSED_CHUNK", MAX_FUSED_CHUNK},
+    {"MAX_LENGTH", MAX_LENGTH}, {"MAX_DISTINCT", MAX_DISTINCT},   {"MAX_FUSED_CHUNK", MAX_FUSED_CHUNK},
     {"MAX_LINE", MAX_LINE},     {"MAX_LINES", MAX_LINES},     {"MAX_STRIDE", MAX_STRIDE},
     {"LIMIT", LIMIT},           {"CLASSES", CLASSES},         {"BUCKETS", BUCKETS},
-    {"UNSEEN", UNSEEN},         {"MAX_STRETCH", MAX_STRETCH}, {NULL, 0},
+    {"UNSEEN", UNSEEN},         {"MAX_STRETCH", MAX_STRETCH}, {"MAX_SYMBOLS", MAX_SYMBOLS}, {"MAX_WEIGHT", MAX_WEIGHT}, {NULL, 0},
 };
 
 static int prepare(PyObject *module)
