@@ -78,11 +78,12 @@ def convert(
     limits : for a .sws file that is decoded
     max_shard_size : write several safetensors files of at most so many bytes, or "5GB", and an index
     options : of the encoder, as for `swsfmt.save_file`
-    Raises `InputError` for what is no checkpoint or cannot be stored in the other format, and for arguments of the
-    other direction; `FormatError` for a damaged .sws file, `LimitError`, `OSError`.
+    Raises `InputError` for what is no checkpoint or cannot be stored in the other format, for arguments of the other
+    direction and a suffix that is another format's; `FormatError` for a damaged .sws file, `LimitError`, `OSError`.
     """
     if isinstance(file, Checkpoint):
         _refuse("a checkpoint that is open", key=key, max_shard_size=max_shard_size)
+        _check_name(out)
         return _encode(file, out, threads, executor, step, Options(**options))
     if isinstance(file, Reader):
         _refuse("a .sws file that is open", key=key, executor=executor, step=step, **options)
@@ -91,6 +92,8 @@ def convert(
         content: str | bytes = file
     else:
         source = CheckpointFile.open(file)
+        if registry.is_checkpoint(source):
+            _check_name(out)
         if not source.is_sws and _format_for(out) is None and max_shard_size is None:
             checkpoint = registry.read(source, key)
             with located(file=source.path):
@@ -108,6 +111,14 @@ def _refuse(what: str, **arguments: object) -> None:
     for name, value in arguments.items():
         if value is not None:
             raise InputError(f"{name}= is not for {what}")
+
+
+def _check_name(out: Output) -> None:
+    """Raise `InputError` where a .sws file would have the name of another format's."""
+    other = _format_for(out)
+    if other is not None:
+        text = f"a checkpoint becomes a .sws file only, and this is the name of {other.name}; choose a NAME.sws"
+        raise InputError(text, file=str(_path(out)))
 
 
 def _encode(

@@ -28,6 +28,11 @@ def format_of(source: CheckpointFile) -> CheckpointFormat:
         return recognise(source.head, FORMATS)
 
 
+def is_checkpoint(source: CheckpointFile) -> bool:
+    """Whether a file begins like one of a known format, which a .sws file does not."""
+    return any(candidate.recognises(source.head) for candidate in FORMATS)
+
+
 def format_for(path: str | os.PathLike[str]) -> FileFormat | None:
     """The format that a file of that name is to have; None where the suffix does not tell."""
     suffix = os.path.splitext(path)[1].lower()

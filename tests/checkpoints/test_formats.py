@@ -334,9 +334,34 @@ def test_shards_of_another_format(out: str | None, sws: Path, tmp_path: Path) ->
 def test_checkpoint_where_a_sws_file_is_wanted(tensors: Tensors, tmp_path: Path) -> None:
     path = written("safetensors", tensors, tmp_path)
     with pytest.raises(swsfmt.NotSwsError, match="safetensors file"):
-        convert(path, tmp_path / "out.pt")
-    with pytest.raises(swsfmt.NotSwsError, match="safetensors file"):
         convert(path, tmp_path, max_shard_size=100)
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".pt", ".PTH"])
+def test_checkpoint_under_the_name_of_another_format(
+    suffix: str, checkpoint: tuple[Path, str | None], tmp_path: Path
+) -> None:
+    """A .sws file is never written there, whether the checkpoint is open or not."""
+    path, key = checkpoint
+    out = tmp_path / f"out{suffix}"
+    format_name = "a safetensors file" if suffix == ".safetensors" else "a PyTorch checkpoint"
+    texts = []
+    for arguments in ({"file": checkpoints.open(path, key)}, {"file": path, "key": key}):
+        with pytest.raises(
+            swsfmt.InputError, match=rf"a \.sws file only, and this is the name of {format_name}"
+        ) as error:
+            convert(out=out, **arguments)
+        assert error.value.file == str(out)
+        texts.append(str(error.value))
+    assert texts[0] == texts[1]
+    assert not out.exists()
+
+
+def test_neither_a_checkpoint_nor_a_sws_file(tmp_path: Path) -> None:
+    """Where a checkpoint is to come of it a .sws file was meant."""
+    (tmp_path / "a.sws").write_bytes(b"not a file of ours, nor of others")
+    with pytest.raises(swsfmt.NotSwsError, match="signature"):
+        convert(tmp_path / "a.sws", tmp_path / "out.pt")
 
 
 @pytest.mark.parametrize("argument", [{"key": "model"}, {"executor": object()}, {"huffman": True}])
