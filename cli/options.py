@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from swsfmt import InputError, Limits
-from swsfmt.checkpoints.sharded import parse_size
+from swsfmt.checkpoints import parse_size
 from swsfmt.codings.sparse.params import MAX_PBITS
 from swsfmt.write.options import SETTINGS, Setting
 
