@@ -65,9 +65,9 @@ def _conclusion(report: Report) -> Iterator[str]:
 def _tensor_table(tensors: Iterable[TensorReport], *, stacked: bool) -> Table:
     """stacked : shape, dtype and coding go below the name, which leaves room for a long one."""
     table = _table(footer=False)
-    facts = ("shape", "dtype", "coding")
-    table.add_column("layer\n  " + ", ".join(facts) if stacked else "layer", overflow="fold")
-    for title in () if stacked else facts:
+    details = ("shape", "dtype", "coding")
+    table.add_column("layer\n  " + ", ".join(details) if stacked else "layer", overflow="fold")
+    for title in () if stacked else details:
         table.add_column(title, overflow="fold")
     for title in ("original\nbytes", "compressed\nbytes", "ratio", "sparsity"):
         table.add_column(title, justify="right", no_wrap=True)
