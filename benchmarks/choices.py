@@ -24,14 +24,13 @@ from swsfmt import dtypes
 from swsfmt.codings import chunks, streams
 from swsfmt.codings.sparse import plan as sparse_plan
 from swsfmt.entropy import bitmap, code_table, huffman
-from swsfmt.format import index as layout
-from swsfmt.format import names, records
-from swsfmt.write import codebook_groups as sharing
+from swsfmt.format import index, names, records
+from swsfmt.write import codebook_groups
 
 
 def _only_own_codebooks(distinct: Any, founders: Any) -> Any:
     numbers = [number for number, (_, values) in distinct.items() if len(values) and number in founders]
-    books = [sharing.Codebook.of(*distinct[number]) for number in numbers]
+    books = [codebook_groups.Codebook.of(*distinct[number]) for number in numbers]
     return books, {number: i for i, number in enumerate(numbers)}
 
 
@@ -55,7 +54,7 @@ VARIANTS: dict[str, tuple[dict[str, Any], list[tuple[Any, str, Any]]]] = {
     ),
     "codebooks: not shared": ({}, [(swsfmt.write.file, "share", _only_own_codebooks)]),
     "storage: never narrower": ({}, [(dtypes, "narrower", lambda dtype: [])]),
-    "no inline payloads": ({}, [(records, "MAX_INLINE", 0), (layout, "MAX_INLINE", 0)]),
+    "no inline payloads": ({}, [(records, "MAX_INLINE", 0), (index, "MAX_INLINE", 0)]),
     "names: whole": ({}, [(names, "_shared", lambda a, b: 0)]),
     "no chunk tables": ({}, [(chunks, "_CHUNKED_SYMBOLS", 1 << 62)]),
 }

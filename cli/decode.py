@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import os
+
 import click
 
-from swsfmt import Limits
-from swsfmt.checkpoints import convert
-from swsfmt.checkpoints.registry import DEFAULT, format_for, suffixes
-from swsfmt.checkpoints.sharded import cut
+from swsfmt import InputError, Limits
+from swsfmt.checkpoints import check_output, convert, decoded_paths
 from swsfmt.errors import located
 from swsfmt.inspection import report
 from swsfmt.read.report import Account
@@ -44,7 +44,7 @@ def decode(
     FILE.sws may be - for stdin. The default output is FILE.safetensors. There tied tensors are written under each
     name; in a .pt file they stay tied, but metadata is lost.
     """
-    target = files.output_for(file, output, ".safetensors")
+    target = files.output_for(file, output, os.path.splitext(file)[0] + ".safetensors")
     _check_suffix(target, sharded=max_shard_size is not None)
     inputs = [] if file == files.STANDARD else [file]
     if max_shard_size is None:
@@ -57,10 +57,10 @@ def decode(
         progress.open_reader(source, limits, step, accounts=accounts if as_json else None) as reader,
     ):
         if max_shard_size is not None:
-            for path in cut(reader, target, max_shard_size).paths:
+            for path in decoded_paths(reader, target, max_shard_size):
                 files.check_output(str(path), inputs, force=force, as_json=as_json)
         written = convert(reader, files.destination(target), threads=threads, max_shard_size=max_shard_size)
-        facts = report(reader, accounts).to_json() if as_json else {}
+        summary = report(reader, accounts).to_json() if as_json else {}
         size = reader.source.size
     if written.lost_metadata:
         console.line(
@@ -70,10 +70,10 @@ def decode(
     if max_shard_size is not None:
         target = str(written.path)
     if as_json:
-        facts |= {"file": file, "output": target, "output_bytes": written.size}
+        summary |= {"file": file, "output": target, "output_bytes": written.size}
         if max_shard_size is not None:
-            facts["shards"] = [str(path) for path in written.shards]
-        console.json_object(facts)
+            summary["shards"] = [str(path) for path in written.shards]
+        console.json_object(summary)
         return
     what = f"{console.size(written.size)}, {console.plural(written.tensors, 'tensor')} from the {console.size(size)} of"
     if len(written.shards) > 1:
@@ -84,12 +84,7 @@ def decode(
 
 def _check_suffix(target: str, *, sharded: bool) -> None:
     """Before anything is read: in a pipe that could take long."""
-    if target == files.STANDARD:
-        if sharded:
-            raise click.UsageError(_SHARDS_ARE_SAFETENSORS)
-        return
-    chosen = format_for(target)
-    if sharded and chosen not in (None, DEFAULT):
-        raise click.UsageError(_SHARDS_ARE_SAFETENSORS)
-    if not sharded and chosen is None:
-        raise click.UsageError(f"the output {target!r} must end in {suffixes()}")
+    try:
+        check_output(files.destination(target), sharded=sharded)
+    except InputError as error:
+        raise click.UsageError(_SHARDS_ARE_SAFETENSORS if sharded else error.message) from error

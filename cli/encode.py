@@ -7,11 +7,8 @@ from typing import Any
 
 import click
 
-from swsfmt import Limits
-from swsfmt.checkpoints import Conversion, convert
-from swsfmt.checkpoints.file import CheckpointFile
-from swsfmt.checkpoints.registry import format_of, read
-from swsfmt.checkpoints.sharded import INDEX_SUFFIX, ShardedIndex
+from swsfmt import Limits, checkpoints
+from swsfmt.checkpoints import Conversion, convert, encoded_name
 from swsfmt.errors import located
 from swsfmt.inspection import report
 
@@ -51,17 +48,15 @@ def encode(
     INPUT is a safetensors file, a PyTorch checkpoint, the index of a sharded checkpoint, or - for stdin. It may be
     larger than the memory. Workers of dask read safetensors files themselves, under the same path.
     """
-    target = files.output_for(checkpoint, output, ".sws")
+    target = files.output_for(checkpoint, output, encoded_name(checkpoint))
+    source = files.source(checkpoint)
     with located(file=files.shown(checkpoint)):
-        source = CheckpointFile.open(files.source(checkpoint))
-        is_index = isinstance(format_of(source), ShardedIndex)
-    if output is None and is_index and checkpoint.endswith(INDEX_SUFFIX):
-        target = checkpoint.removesuffix(INDEX_SUFFIX) + ".sws"
+        checkpoints.recognise(source)
     inputs = [] if checkpoint == files.STANDARD else [checkpoint]
     files.check_output(target, inputs, force=force, as_json=as_json)
     with progress.bar("encoding", as_json=as_json) as step:
         with located(file=files.shown(checkpoint)):
-            model = read(source, key)
+            model = checkpoints.open(source, key)
         files.check_output(target, model.shards, force=force, as_json=as_json)
         with located(file=files.shown(checkpoint)), cluster.executor(dask) as executor:
             if layers is not None:
@@ -72,8 +67,8 @@ def encode(
         settings = " ".join(f"--limit {limit}={value}" for limit, value in written.needed_limits.items())
         console.line(f"sws: warning: {name} is larger than readers accept; they need {settings}", err=True)
     if as_json:
-        facts = {"input": checkpoint, "file": target, "output": target, "output_bytes": written.size}
-        console.json_object({**_report(target), **facts})
+        names = {"input": checkpoint, "file": target, "output": target}
+        console.json_object({**_report(target), **names, "output_bytes": written.size})
         return
     console.line(f"{name}: {console.size(written.size)}, {_compared(written)}", err=target == files.STANDARD)
 

@@ -28,7 +28,7 @@ def evaluate(file: str, dataset: str, model: str | None, as_json: bool) -> None:
     error = 1 - accuracy_of(network, test, device)
     count = number_of_examples(test)
     if as_json:
-        facts = {"file": file, "file_bytes": os.stat(file).st_size, "dataset": dataset, "images": count}
-        console.json_object({**facts, "errors": round(error * count), "test_error": round(error, 6)})
+        inputs = {"file": file, "file_bytes": os.stat(file).st_size, "dataset": dataset, "images": count}
+        console.json_object({**inputs, "errors": round(error * count), "test_error": round(error, 6)})
         return
     console.line(f"{file}: {error:.2%} test error ({round(error * count):,} of {count:,} images of {dataset})")

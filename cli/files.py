@@ -32,13 +32,13 @@ def destination(output: str) -> str | BinaryIO:
     return sys.stdout.buffer if output == STANDARD else output
 
 
-def output_for(name: str, output: str | None, suffix: str) -> str:
-    """The output that was asked for, or the input with another suffix."""
+def output_for(name: str, output: str | None, default: str) -> str:
+    """The output that was asked for, or the default, which stdin has not."""
     if output is not None:
         return output
     if name == STANDARD:
         raise click.UsageError("input from stdin needs -o OUTPUT")
-    return os.path.splitext(name)[0] + suffix
+    return default
 
 
 def check_output(output: str, inputs: Iterable[str | Path], *, force: bool, as_json: bool) -> None:

@@ -7,8 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from swsfmt import InputError
-from swsfmt.checkpoints import Checkpoint
-from swsfmt.checkpoints.pytorch import require_torch
+from swsfmt.checkpoints import Checkpoint, require_torch
 from swsfmt.tensor import Tied
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from swsfmt import InputError, Limits
-from swsfmt.checkpoints.sharded import parse_size
+from swsfmt.checkpoints import parse_size
 from swsfmt.write.options import SETTINGS, Setting
 
 _LIMITS = [field.name for field in dataclasses.fields(Limits)]

@@ -57,7 +57,7 @@ def _heading(name: str, report: Report) -> Iterator[str]:
 def _conclusion(report: Report) -> Iterator[str]:
     saved = sum(tensor.saved_bytes or 0 for tensor in report.tensors)
     if saved:
-        yield f"adaptive codes: about {saved:,} bytes less than Huffman codes would take"
+        yield f"profile small: about {saved:,} bytes less than the profile fast would take"
     dense, size = f"{report.dense_bytes:,} dense bytes", f"{report.file_bytes:,} bytes on disk"
     yield f"ratio: {console.times(report.ratio)} = {dense} / {size} (the whole file)"
 
@@ -65,9 +65,9 @@ def _conclusion(report: Report) -> Iterator[str]:
 def _tensor_table(tensors: Iterable[TensorReport], *, stacked: bool) -> Table:
     """stacked : shape, dtype and coding go below the name, which leaves room for a long one."""
     table = _table(footer=False)
-    facts = ("shape", "dtype", "coding")
-    table.add_column("layer\n  " + ", ".join(facts) if stacked else "layer", overflow="fold")
-    for title in () if stacked else facts:
+    details = ("shape", "dtype", "coding")
+    table.add_column("layer\n  " + ", ".join(details) if stacked else "layer", overflow="fold")
+    for title in () if stacked else details:
         table.add_column(title, overflow="fold")
     for title in ("original\nbytes", "compressed\nbytes", "ratio", "sparsity"):
         table.add_column(title, justify="right", no_wrap=True)

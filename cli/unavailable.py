@@ -18,8 +18,8 @@ def command(error: ImportError) -> Callable[..., NoReturn]:
     def main(args: list[str] | None = None, **_extra: Any) -> NoReturn:
         sys.stderr.write(f"sws: error: {text}\n")
         if "--json" in (sys.argv[1:] if args is None else args):
-            facts = {"type": type(error).__name__, "message": text, "file": None, "tensor": None, "offset": None}
-            sys.stdout.write(json.dumps({"error": facts}, indent=2) + "\n")
+            report = {"type": type(error).__name__, "message": text, "file": None, "tensor": None, "offset": None}
+            sys.stdout.write(json.dumps({"error": report}, indent=2) + "\n")
         sys.exit(1)
 
     return main

@@ -50,8 +50,8 @@ def verify(file: str, against: str | None, key: str | None, threads: int | None,
             _compare(reader, original, files.shown(file), files.shown(against))
 
     if as_json:
-        facts = {"file": file, "ratio": summary.dense_bytes / size, "ok": True, "against": against}
-        console.json_object({**summary.to_json(), **facts})
+        verdict = {"file": file, "ratio": summary.dense_bytes / size, "ok": True, "against": against}
+        console.json_object({**summary.to_json(), **verdict})
         return
     parts = [
         f"ok: {console.plural(len(summary.tensors), 'tensor')}",

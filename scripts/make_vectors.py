@@ -38,10 +38,10 @@ from swsfmt.dtypes import DType
 from swsfmt.entropy import kernels
 from swsfmt.entropy.bitmap import Form, Kind
 from swsfmt.entropy.prefix_code import PrefixCode
-from swsfmt.format import index as layout
 from swsfmt.format.codebook import Codebook
 from swsfmt.format.cursor import varint
-from swsfmt.format.index import Draft
+from swsfmt.format.index import SIGNATURE, build
+from swsfmt.format.records import MAX_INLINE, Draft
 from swsfmt.numpy import from_array
 from swsfmt.read.reader import Reader
 from swsfmt.tensor import TensorInfo
@@ -78,9 +78,8 @@ class Builder:
     def narrow(self, name: str, array: np.ndarray[Any, Any], storage: str) -> None:
         elements = from_array(array)
         kind = dtypes.BY_NAME[storage]
-        stored = dtypes._narrow(elements.bits, elements.info.dtype, kind)
-        assert stored is not None
-        self.drafts.append(Draft(name, narrow.NARROW, elements.info, narrow.Params(kind), stored.tobytes()))
+        stored = b"".join(block.tobytes() for block in dtypes.narrowed(elements.bits, elements.info.dtype, kind))
+        self.drafts.append(Draft(name, narrow.NARROW, elements.info, narrow.Params(kind), stored))
 
     def alias(self, name: str, target: int) -> None:
         self.drafts.append(Draft(name, ALIAS, None, None, target=target))
@@ -129,8 +128,8 @@ class Builder:
         live_rows = np.isin(np.arange(symbols.shape[0]), row) if rows.kind else None
         live_columns = np.isin(np.arange(symbols.shape[1]), column) if columns.kind else None
         matrix = CompactMatrix(*symbols.shape, live_rows, live_columns)
-        ((found, ids),) = read_entries(symbols, matrix, scan, line_width > 0)
-        stream = kernels.gap_symbols(found, pbits)
+        ((entry_gaps, ids),) = read_entries(symbols, matrix, scan, line_width > 0)
+        stream = kernels.gap_symbols(entry_gaps, pbits)
         coded = sparse.Coded(
             book,
             self.codebooks[book],
@@ -155,8 +154,8 @@ class Builder:
         self.drafts.append(Draft(name, ADAPTIVE, elements.info, params, payload))
 
     def file(self) -> bytes:
-        prefix = layout.build(self.metadata, self.codebooks, self.drafts)
-        return b"".join([prefix, *(d.payload for d in self.drafts if len(d.payload) > layout.MAX_INLINE)])
+        prefix = build(self.metadata, self.codebooks, self.drafts)
+        return b"".join([prefix, *(d.payload for d in self.drafts if len(d.payload) > MAX_INLINE)])
 
 
 _NUMPY = {"F32": "f4", "I16": "i2"}
@@ -383,7 +382,7 @@ def unknown_coding() -> bytes:
     index += b"\x00\x02e" + bytes([2]) + varint(0)
     index += b"\x00\x02c" + bytes([15 | 1 << 4]) + varint(300) + b"\x02" + varint(0) + varint(300) + _crc(b"q" * 300)
     index += b"\x00\x02d" + bytes([0x10 | 0x80, 1, 2]) + b"\x08\x09"
-    head = layout.SIGNATURE + b"\x01\x01" + varint(len(index)) + index
+    head = SIGNATURE + b"\x01\x01" + varint(len(index)) + index
     return head + _crc(head) + b"q" * 300
 
 

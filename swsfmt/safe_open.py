@@ -102,6 +102,6 @@ class Slice(Generic[T]):
             part: Any = self._convert(self._reader.read_rows(self._name, row, row + 1))
             return part[(0, *rest)]
         rows = range(shape[0])[first]
-        ends = (min(rows), max(rows) + 1) if rows else (0, 0)
-        part = self._convert(self._reader.read_rows(self._name, *ends))
+        first_row, last_row = sorted((rows[0], rows[-1])) if rows else (0, -1)
+        part = self._convert(self._reader.read_rows(self._name, first_row, last_row + 1))
         return part[(slice(None, None, rows.step), *rest)]

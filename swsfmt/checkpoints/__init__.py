@@ -1,6 +1,7 @@
 """Other people's files, in and out: PyTorch checkpoints, safetensors files, sharded checkpoints.
 
-`open` reads any of them, `convert` makes a .sws file of one, and one of a .sws file.
+`open` reads any of them, `convert` makes a .sws file of one, and one of a .sws file. What a program asks before it
+converts: `recognise`, `encoded_name`, `check_output`, `decoded_paths`, `parse_size`, `require_torch`.
 
 checkpoint   what has been read: names, tensors that may still be on disk, metadata
 file         what was given: a path, a file in memory, an open binary file
@@ -15,7 +16,21 @@ No module here imports torch or safetensors before a file asks for it.
 from __future__ import annotations
 
 from .checkpoint import Checkpoint
-from .conversion import Conversion, convert
+from .conversion import Conversion, check_output, convert, decoded_paths, encoded_name
+from .pytorch import require_torch
 from .registry import open_checkpoint as open
+from .registry import recognise_file as recognise
+from .sharded import parse_size
 
-__all__ = ["Checkpoint", "Conversion", "convert", "open"]
+__all__ = [
+    "Checkpoint",
+    "Conversion",
+    "check_output",
+    "convert",
+    "decoded_paths",
+    "encoded_name",
+    "open",
+    "parse_size",
+    "recognise",
+    "require_torch",
+]

@@ -78,11 +78,12 @@ def convert(
     limits : for a .sws file that is decoded
     max_shard_size : write several safetensors files of at most so many bytes, or "5GB", and an index
     options : of the encoder, as for `swsfmt.save_file`
-    Raises `InputError` for what is no checkpoint or cannot be stored in the other format, and for arguments of the
-    other direction; `FormatError` for a damaged .sws file, `LimitError`, `OSError`.
+    Raises `InputError` for what is no checkpoint or cannot be stored in the other format, for arguments of the other
+    direction and a suffix that is another format's; `FormatError` for a damaged .sws file, `LimitError`, `OSError`.
     """
     if isinstance(file, Checkpoint):
         _refuse("a checkpoint that is open", key=key, max_shard_size=max_shard_size)
+        _check_name(out)
         return _encode(file, out, threads, executor, step, Options(**options))
     if isinstance(file, Reader):
         _refuse("a .sws file that is open", key=key, executor=executor, step=step, **options)
@@ -91,6 +92,8 @@ def convert(
         content: str | bytes = file
     else:
         source = CheckpointFile.open(file)
+        if registry.is_checkpoint(source):
+            _check_name(out)
         if not source.is_sws and _format_for(out) is None and max_shard_size is None:
             checkpoint = registry.read(source, key)
             with located(file=source.path):
@@ -103,11 +106,43 @@ def convert(
         return _decode(reader, out, threads, max_shard_size)
 
 
+def encoded_name(path: str | os.PathLike[str]) -> str:
+    """The usual name of the .sws file for a checkpoint: NAME.sws for NAME.pt and for NAME.safetensors.index.json."""
+    name = os.fspath(path)
+    stem = os.path.splitext(name)[0]
+    return (name.removesuffix(sharded.INDEX_SUFFIX) if name.endswith(sharded.INDEX_SUFFIX) else stem) + ".sws"
+
+
+def check_output(out: Output, *, sharded: bool = False) -> None:
+    """Raise `InputError` for an output to which `convert` decodes no .sws file, told by its suffix alone.
+
+    sharded : whether `max_shard_size` will be given
+    """
+    _target(out, sharded=sharded)
+
+
+def decoded_paths(reader: Reader, out: str | os.PathLike[str], max_shard_size: int | str | None = None) -> list[Path]:
+    """The files that `convert` writes for an open .sws file; the last is the one that readers open first.
+
+    Raises `InputError` as `check_output` does, and for what is no size.
+    """
+    _target(out, sharded=max_shard_size is not None)
+    return [Path(out)] if max_shard_size is None else sharded.cut(reader, out, max_shard_size).paths
+
+
 def _refuse(what: str, **arguments: object) -> None:
     """Raise `InputError` for an argument that means nothing where it was given."""
     for name, value in arguments.items():
         if value is not None:
             raise InputError(f"{name}= is not for {what}")
+
+
+def _check_name(out: Output) -> None:
+    """Raise `InputError` where a .sws file would have the name of another format's."""
+    other = _format_for(out)
+    if other is not None:
+        text = f"a checkpoint becomes a .sws file only, and this is the name of {other.name}; choose a NAME.sws"
+        raise InputError(text, file=str(_path(out)))
 
 
 def _encode(
@@ -134,18 +169,14 @@ def _decode(reader: Reader, out: Output, threads: int | None, max_shard_size: in
     threads = thread_count(threads)
     path, shards, has_metadata = _path(out), [], True
     with located(file=reader.source.name):
-        if max_shard_size is not None:
-            if path is None or _format_for(out) not in (None, registry.DEFAULT):
-                raise InputError("max_shard_size is for safetensors files: give NAME.safetensors or a folder")
+        target = _target(out, sharded=max_shard_size is not None)
+        if max_shard_size is not None and path is not None:
             cut = sharded.cut(reader, path, max_shard_size)
             size = sharded.write(reader, cut, threads)
             path, shards = cut.paths[-1], [cut.folder / name for name in cut.names]
         elif path is None:
             size = _write(out, safetensors.pieces(reader, reader.keys(), threads))
         else:
-            target = _format_for(out)
-            if target is None:
-                raise InputError(f"the output {str(path)!r} must end in {registry.suffixes()}")
             has_metadata = target.has_metadata
             with replacement(path) as file:
                 target.write(reader, file, threads)
@@ -179,3 +210,14 @@ def _path(out: Output) -> Path | None:
 
 def _format_for(out: Output) -> FileFormat | None:
     return registry.format_for(out) if isinstance(out, str | os.PathLike) else None
+
+
+def _target(out: Output, *, sharded: bool) -> FileFormat:
+    """The format that is decoded to. Raises `InputError` for none."""
+    path, target = _path(out), _format_for(out)
+    if sharded:
+        if path is None or target not in (None, registry.DEFAULT):
+            raise InputError("max_shard_size is for safetensors files: give NAME.safetensors or a folder")
+    elif path is not None and target is None:
+        raise InputError(f"the output {str(path)!r} must end in {registry.suffixes()}")
+    return target or registry.DEFAULT

@@ -7,7 +7,7 @@ from typing import BinaryIO, Protocol
 
 from ..errors import InputError
 from ..format.index import SIGNATURE
-from ..format.not_sws import is_git_lfs_pointer
+from ..format.not_sws import GIT_LFS_POINTER, is_git_lfs_pointer
 from ..read.reader import Reader
 from .checkpoint import Checkpoint
 from .file import CheckpointFile
@@ -55,7 +55,7 @@ def recognise(head: bytes, formats: Sequence[CheckpointFormat]) -> CheckpointFor
     if head.startswith(SIGNATURE):
         raise InputError("this is a .sws file already")
     if is_git_lfs_pointer(head):
-        raise InputError("this is a git-lfs pointer, not the file itself; run git lfs pull")
+        raise InputError(GIT_LFS_POINTER)
     for candidate in formats:
         if candidate.recognises(head):
             return candidate

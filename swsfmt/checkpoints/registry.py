@@ -28,6 +28,20 @@ def format_of(source: CheckpointFile) -> CheckpointFormat:
         return recognise(source.head, FORMATS)
 
 
+def recognise_file(file: FileLike) -> str:
+    """What a checkpoint is, with an article, told by its first bytes: "a safetensors file". Nothing else is looked at.
+
+    file : as for `open_checkpoint`
+    Raises `InputError` for what is no checkpoint, `OSError`.
+    """
+    return format_of(CheckpointFile.open(file)).name
+
+
+def is_checkpoint(source: CheckpointFile) -> bool:
+    """Whether a file begins like one of a known format, which a .sws file does not."""
+    return any(candidate.recognises(source.head) for candidate in FORMATS)
+
+
 def format_for(path: str | os.PathLike[str]) -> FileFormat | None:
     """The format that a file of that name is to have; None where the suffix does not tell."""
     suffix = os.path.splitext(path)[1].lower()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from ..errors import NotSwsError
 
+GIT_LFS_POINTER = "this is a git-lfs pointer, not the file itself; run git lfs pull"
+
 
 def is_git_lfs_pointer(head: bytes) -> bool:
     """What git has in place of a large file that has not been fetched."""
@@ -31,7 +33,7 @@ def not_sws(data: bytes, signature: bytes) -> NotSwsError:
     if len(data) < len(signature) and signature.startswith(data):
         return NotSwsError("the file ends within its signature")
     if is_git_lfs_pointer(data):
-        return NotSwsError("this is a git-lfs pointer, not the file itself; run `git lfs pull`")
+        return NotSwsError(GIT_LFS_POINTER)
     if is_zip(data):
         return NotSwsError("this is a zip file, perhaps a PyTorch checkpoint; `sws encode` makes a .sws file of it")
     if is_safetensors(data):

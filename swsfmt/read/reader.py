@@ -39,7 +39,6 @@ class Reader:
     """
 
     def __init__(self, source: Source, limits: Limits = DEFAULT_LIMITS, *, on_decode: OnDecode | None = None) -> None:
-        """on_decode : called after each record that has been decoded as a whole."""
         self.source = source
         self.limits = limits
         self._closed = False

@@ -43,7 +43,9 @@ def replacement(path: str | bytes | os.PathLike[str]) -> Iterator[BinaryIO]:
     except OSError as error:
         # What is about another file keeps its name.
         if error.filename in (None, temporary, str(temporary)):
-            error.filename, error.filename2 = os.fsdecode(path), None
+            error.filename = os.fsdecode(path)
+            # None would be printed, as the second of two files.
+            del error.filename2
         raise
     if os.name == "posix":
         folder = os.open(target.parent, os.O_RDONLY)

@@ -13,7 +13,7 @@ from command import fails, run
 from sws.cli.options import Size
 
 import swsfmt
-from swsfmt.checkpoints import safetensors as safetensors_files
+from swsfmt import checkpoints
 
 METADATA = {"format": "np", "note": "é"}
 
@@ -154,13 +154,13 @@ def test_nothing_is_left_of_a_failure(sws: Path, tmp_path: Path, monkeypatch: py
     """Not even the first shards, which were fine."""
     assert run("decode", sws, "--max-shard-size", "500").exit_code == 0
     before = {path: path.read_bytes() for path in tmp_path.iterdir()}
-    make = safetensors_files.pieces
+    make = checkpoints.safetensors.pieces
 
     def broken(reader: Any, names: list[str], threads: int) -> Any:
         yield from make(reader, names, threads)
         if "large" in names:
             raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(safetensors_files, "pieces", broken)
+    monkeypatch.setattr(checkpoints.safetensors, "pieces", broken)
     assert "No space left" in fails("decode", sws, "--max-shard-size", "500", "--force")
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before

@@ -29,9 +29,9 @@ from swsfmt.entropy import kernels
 from swsfmt.entropy.bitmap import Form, Kind
 from swsfmt.entropy.huffman import code_lengths
 from swsfmt.entropy.prefix_code import PrefixCode
-from swsfmt.format import index as layout
 from swsfmt.format.codebook import Codebook
-from swsfmt.format.index import Draft
+from swsfmt.format.index import build
+from swsfmt.format.records import MAX_INLINE, Draft
 from swsfmt.read.reader import Reader
 from swsfmt.tensor import TensorInfo
 
@@ -316,8 +316,8 @@ def blank(kind: int) -> Stream:
 
 
 def build_file(drafts: list[Draft]) -> bytes:
-    prefix = layout.build({}, [BOOK], drafts)
-    return prefix + b"".join(d.payload for d in drafts if len(d.payload) > layout.MAX_INLINE)
+    prefix = build({}, [BOOK], drafts)
+    return prefix + b"".join(d.payload for d in drafts if len(d.payload) > MAX_INLINE)
 
 
 def tried_symbols(row_kind: int, column_kind: int) -> tuple[np.ndarray[Any, Any], Any, Any]:
@@ -495,7 +495,7 @@ def test_fixed_width_pattern_without_a_symbol(dtype: str, symbol: int, threads: 
     params, payload = dense.encode(params, symbols)
 
     def file(payload: bytes) -> bytes:
-        return layout.build({}, [book], [Draft("a", dense.DENSE, info, params, payload)]) + payload
+        return build({}, [book], [Draft("a", dense.DENSE, info, params, payload)]) + payload
 
     found = swsfmt.load(file(payload), threads=threads)["a"]
     np.testing.assert_array_equal(found.view(info.dtype.bits), book.symbols[symbols])

@@ -37,10 +37,10 @@ from swsfmt import IndexRuleError, Limits
 from swsfmt.codings import coding_of
 from swsfmt.dtypes import BY_ID, BY_NAME, narrower
 from swsfmt.format import cursor
-from swsfmt.format import index as layout
 from swsfmt.format.cursor import Cursor
-from swsfmt.format.index import Draft
+from swsfmt.format.index import build, parse_prefix
 from swsfmt.format.names import NameParser, NameWriter
+from swsfmt.format.records import MAX_INLINE, Draft
 from swsfmt.format.sections import Section, Span, fill
 from swsfmt.read.reader import Reader
 from swsfmt.tensor import TensorInfo
@@ -247,9 +247,9 @@ def test_build_and_parse_are_inverse(sizes: list[int], dtype_id: int) -> None:
         Draft(f"t{i}", coding_of(0), TensorInfo(dtype, (size,)), None, bytes(size * dtype.itemsize))
         for i, size in enumerate(sizes)
     ]
-    prefix = layout.build({"a": "b"}, [], drafts)
-    behind = b"".join(d.payload for d in drafts if len(d.payload) > layout.MAX_INLINE)
-    found = layout.parse_prefix(prefix, len(prefix) + len(behind), coding_of)
+    prefix = build({"a": "b"}, [], drafts)
+    behind = b"".join(d.payload for d in drafts if len(d.payload) > MAX_INLINE)
+    found = parse_prefix(prefix, len(prefix) + len(behind), coding_of)
     assert [(r.name, r.info, r.payload_length) for r in found.records] == [
         (d.name, d.info, len(d.payload)) for d in drafts
     ]

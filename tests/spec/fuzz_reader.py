@@ -22,7 +22,7 @@ import click
 
 from swsfmt import Limits, SwsError
 from swsfmt.entropy import backend
-from swsfmt.format import index as layout
+from swsfmt.format import index
 from swsfmt.read import reader
 from swsfmt.read.reader import Reader
 
@@ -47,7 +47,7 @@ def without_checksums() -> Iterator[None]:
     def always(*_: object) -> _Equal:
         return _Equal()
 
-    with patch.object(layout, "crc32", always), patch.object(reader, "crc32", always):
+    with patch.object(index, "crc32", always), patch.object(reader, "crc32", always):
         yield
 
 

@@ -117,8 +117,20 @@ def test_bad_input_does_not_touch_the_file(tmp_path: Path) -> None:
 
 
 def test_no_folder(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError):
-        swsfmt.save_file(OLD, tmp_path / "none" / "m.sws")
+    path = tmp_path / "none" / "m.sws"
+    with pytest.raises(FileNotFoundError) as error:
+        swsfmt.save_file(OLD, path)
+    assert str(error.value) == f"[Errno 2] No such file or directory: {str(path)!r}"
+
+
+def test_a_folder_in_its_place(tmp_path: Path) -> None:
+    """The error is of the renaming, which names two files; the temporary one is nobody's concern."""
+    path = tmp_path / "m.sws"
+    path.mkdir()
+    with pytest.raises(OSError, match=r"m\.sws") as error:
+        swsfmt.save_file(OLD, path)
+    assert str(error.value).endswith(f": {str(path)!r}")
+    assert (error.value.filename, error.value.filename2) == (str(path), None)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX systems")

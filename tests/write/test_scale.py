@@ -21,7 +21,6 @@ from command import run
 import swsfmt
 import swsfmt.torch
 from swsfmt import checkpoints
-from swsfmt.checkpoints import safetensors as safetensors_files
 from swsfmt.dtypes import F32
 from swsfmt.entropy import kernels
 from swsfmt.tensor import Elements, TensorInfo, Tied
@@ -301,10 +300,10 @@ def index(arrays: Arrays, tmp_path: Path) -> Path:
 
 
 def test_shards_are_not_read_before_they_are_encoded(index: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(safetensors_files.Stored, "load", None)
+    monkeypatch.setattr(checkpoints.safetensors.Stored, "load", None)
     found = checkpoints.open(str(index))
     assert found.dense_bytes == sum(t.info.nbytes for t in found.tensors.values() if not isinstance(t, Tied))
-    assert all(isinstance(tensor, safetensors_files.Stored) for tensor in found.tensors.values())
+    assert all(isinstance(tensor, checkpoints.safetensors.Stored) for tensor in found.tensors.values())
 
 
 def test_shards_give_the_same_file_as_arrays(index: Path, arrays: Arrays, tmp_path: Path) -> None:

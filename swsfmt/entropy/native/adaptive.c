@@ -62,15 +62,16 @@ PyObject *py_adaptive_encode(PyObject *self, PyObject *args)
 /* adaptive_decode(data, values_of, elements, line_step, place_step, lines, length, stride, line_stride, first, second,
  *                 zeros, light)
  * -> whether the bytes are those that an encoder writes. in values_of: the element of each symbol. out elements: of the
- * same size, zeros; those that are not zero are written, symbol s of place p in line l to l * line_step + p * place_step. */
+ * same size, zeros; those that are not zero are written, symbol s of place p in line l to
+ * l * line_step + p * place_step. */
 PyObject *py_adaptive_decode(PyObject *self, PyObject *args)
 {
     enum { DATA, VALUES, ELEMENTS, BUFFERS };
     Py_buffer b[BUFFERS];
     Py_ssize_t line_step, place_step, lines, length, stride, line_stride;
     Matrix x;
-    if (!PyArg_ParseTuple(args, "y*y*w*nnnnnnIIpp", &b[DATA], &b[VALUES], &b[ELEMENTS], &line_step, &place_step, &lines, &length, &stride, &line_stride,
-                          &x.values[0], &x.values[1], &x.zeros, &x.light))
+    if (!PyArg_ParseTuple(args, "y*y*w*nnnnnnIIpp", &b[DATA], &b[VALUES], &b[ELEMENTS], &line_step, &place_step, &lines,
+                          &length, &stride, &line_stride, &x.values[0], &x.values[1], &x.zeros, &x.light))
         return NULL;
     x.lines = (size_t)lines, x.length = (size_t)length, x.stride = (size_t)stride, x.line_stride = (size_t)line_stride;
     x.line_step = (size_t)line_step, x.place_step = (size_t)place_step;

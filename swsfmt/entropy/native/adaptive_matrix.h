@@ -12,8 +12,8 @@
 enum { CLASSES = 17, UNSEEN = BUCKETS - 1, MAX_LINE = 1 << 22, MAX_STRIDE = 1 << 16, MAX_SYMBOLS = 4096 };
 #define MAX_LINES (UINT64_C(1) << 31)
 
-/* What is coded: lines * length symbols. Symbols are 0, then values[0] of one sign, then values[1] of the other, each by
- * size. stride, line_stride: places, and lines, so far apart are neighbours. zeros: whether 0 occurs. light: fewer
+/* What is coded: lines * length symbols. Symbols are 0, then values[0] of one sign, then values[1] of the other, each
+ * by size. stride, line_stride: places, and lines, so far apart are neighbours. zeros: whether 0 occurs. light: fewer
  * contexts.
  * in symbols: when encoding.
  * out elements: when decoding, zeros; the element of a symbol goes to item line * line_step + place * place_step.
@@ -132,8 +132,8 @@ static inline int bits_of(uint32_t values)
 }
 
 /* The sign and the rank of the entry at place j; returns its symbol. When decoding `symbol` is not used. */
-INLINE uint32_t code_value(const Tables *t, Coder *c, Model *m, const Matrix *x, const Past *past, size_t j, uint32_t symbol,
-                           const int inputs, const int decoding)
+INLINE uint32_t code_value(const Tables *t, Coder *c, Model *m, const Matrix *x, const Past *past, size_t j,
+                           uint32_t symbol, const int inputs, const int decoding)
 {
     const uint8_t *k = past->kind[0] + j, *s = k - x->stride;
     const uint8_t near[6] = {k[-1], s[0], s[1], k[-2], s[-1], *(s - x->stride)};
@@ -148,7 +148,7 @@ INLINE uint32_t code_value(const Tables *t, Coder *c, Model *m, const Matrix *x,
     const uint32_t around = (uint32_t)(signs + 4) * 7 + count;
 
 #define NODE(node, bit)                                                                                                \
-    code_bit(t, c, m,                                                                                                     \
+    code_bit(t, c, m,                                                                                                  \
              (const uint32_t[6]){(node) * CLASSES + near[0], (node) * CLASSES + near[1], (node),                       \
                                  (node) * CLASSES + above, (node) * CLASSES + near[2], (node) * 63 + around},          \
              inputs, bit, 0, decoding)

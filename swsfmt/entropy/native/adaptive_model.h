@@ -1,8 +1,8 @@
 /* The models of spec 6.6: the probability of a decision, from what was decided before in the same contexts.
  *
  * A model has a few contexts; each picks a slot, a probability with a count of what it has seen. Their logits are
- * weighed, summed and squashed, and after the decision slots and weights learn (logistic mixing, after Mahoney's PAQ). All
- * arithmetic is in integers, so that every machine gets the same probabilities.
+ * weighed, summed and squashed, and after the decision slots and weights learn (logistic mixing, after Mahoney's PAQ).
+ * All arithmetic is in integers, so that every machine gets the same probabilities.
  */
 #ifndef SWSFMT_ADAPTIVE_MODEL_H
 #define SWSFMT_ADAPTIVE_MODEL_H

@@ -50,8 +50,8 @@ PyObject *py_decode_stream(PyObject *self, PyObject *args)
 /* Chunks `first` to last - 1 of a stream of `total` symbols.
  * in starts: bits, of which chunk i has starts[i] to starts[i + 1], where it must end; last + 1 of them.
  * out out: room for `total` elements, of which those of these chunks are written.
- * Returns FINE, or the chunk that does not end where it must. A lane that is done takes the next chunk, so that four are
- * under way to the end. */
+ * Returns FINE, or the chunk that does not end where it must. A lane that is done takes the next chunk, so that four
+ * are under way to the end. */
 static long decode_dense(Bits b, const Table *t, const int64_t *starts, size_t chunk, size_t total, size_t first,
                          size_t last, uint8_t *out)
 {

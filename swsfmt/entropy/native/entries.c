@@ -45,7 +45,8 @@ typedef struct {
 } Strip;
 
 /* The gap before each entry, from position -1 on, and its value. Returns the last position.
- * out gaps, values: room for as many as there are entries. fresh: the gap before the first entry of a line counts from the start of the line, not from the entry before. */
+ * out gaps, values: room for as many as there are entries. fresh: the gap before the first entry of a line counts from
+ * the start of the line, not from the entry before. */
 static int64_t line_entries(const Strip *s, int fresh, int64_t *gaps, uint16_t *values)
 {
     uint32_t where[SEGMENT + 1];
@@ -69,8 +70,8 @@ static int64_t line_entries(const Strip *s, int fresh, int64_t *gaps, uint16_t *
     return last;
 }
 
-/* Rows top to top + height - 1 and columns left to left + width - 1 of a matrix: its lines are the rows, or the columns.
- * numbers: of the places of a whole line, or NULL. */
+/* Rows top to top + height - 1 and columns left to left + width - 1 of a matrix: its lines are the rows, or the
+ * columns. numbers: of the places of a whole line, or NULL. */
 typedef struct {
     const uint16_t *symbols;
     size_t columns, top, height, left, width;

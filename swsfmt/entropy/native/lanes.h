@@ -1,4 +1,4 @@
-/* Bits to symbols, and to the elements that they stand for: table lookups, in up to four places of a stream at a time. */
+/* Bits to symbols, and to the elements that they stand for: table lookups, in up to four places of a stream at once. */
 #ifndef SWSFMT_LANES_H
 #define SWSFMT_LANES_H
 
@@ -30,8 +30,8 @@ static inline size_t safe_rounds(const Table *t, const Lane *lane)
 }
 
 /* `word` holds the stream from bit SHIFT on, so that it is, masked, the offset of a table entry. The low six bits of an
- * entry are the bits it consumes; those of the sum of four entries are the bits of all four, since these are at most 48.
- * The only chain from one lookup to the next is: mask, load, shift. */
+ * entry are the bits it consumes; those of the sum of four entries are the bits of all four, since these are at most
+ * 48. The only chain from one lookup to the next is: mask, load, shift. */
 #define LOOKUP_PACKED(I)                                                                                               \
     do {                                                                                                               \
         uint64_t entry;                                                                                                \

@@ -63,7 +63,15 @@ static PyModuleDef_Slot slots[] = {
 };
 
 static struct PyModuleDef module = {
-    PyModuleDef_HEAD_INIT, "_native", "The kernels in C; see protocol.py.", sizeof(Tables), methods, slots, NULL, NULL, NULL,
+    PyModuleDef_HEAD_INIT,
+    "_native",
+    "The kernels in C; see protocol.py.",
+    sizeof(Tables),
+    methods,
+    slots,
+    NULL,
+    NULL,
+    NULL,
 };
 
 PyMODINIT_FUNC PyInit__native(void)

@@ -17,8 +17,9 @@ PyObject *py_scatter(PyObject *self, PyObject *args)
         return NULL;
     PyObject *result = NULL;
     int mapped = b[LINE_OFFSETS].len > 0;
-    int sound = (bytes == 1 || bytes == 2 || bytes == 4 || bytes == 8) && skip > 0 && skip < 1 << MAX_LENGTH && position >= 0 &&
-                lines > 0 && line_length > 0 && lines <= PY_SSIZE_T_MAX / line_length && holds(&b[GAPS], 2) &&
+    int sound = (bytes == 1 || bytes == 2 || bytes == 4 || bytes == 8) && skip > 0 && skip < 1 << MAX_LENGTH &&
+                position >= 0 && lines > 0 && line_length > 0 && lines <= PY_SSIZE_T_MAX / line_length &&
+                holds(&b[GAPS], 2) &&
                 (mapped ? holds_exactly(&b[LINE_OFFSETS], sizeof(int64_t), (size_t)lines) &&
                               holds_exactly(&b[PLACE_OFFSETS], sizeof(int64_t), (size_t)line_length)
                         : b[OUT].len / bytes / line_length >= lines);

@@ -37,8 +37,8 @@ static inline int lie_within(const Geometry *g, uint64_t first, uint64_t last, u
  * and in the tensor. in gaps: n. in from: an element for each gap that is not `skip`. out to: the tensor.
  * Returns the number of elements. */
 #define SCATTER(TYPE)                                                                                                  \
-    static inline size_t scatter_##TYPE(const Geometry *g, uint64_t position, const uint16_t *gaps, size_t n, uint16_t skip,  \
-                                 const TYPE *from, TYPE *to)                                                           \
+    static inline size_t scatter_##TYPE(const Geometry *g, uint64_t position, const uint16_t *gaps, size_t n,          \
+                                        uint16_t skip, const TYPE *from, TYPE *to)                                     \
     {                                                                                                                  \
         const TYPE *start = from;                                                                                      \
         if (g->line_offsets == NULL) {                                                                                 \

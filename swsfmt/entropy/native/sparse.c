@@ -43,10 +43,10 @@ static int place(Chunk *c, const Geometry *g, uint16_t skip, int bytes, int clea
 }
 
 /* Chunks `first` to last - 1 of `entries` entries.
- * in starts: rows of (gap bit, value bit, position), one for each chunk and one more: each chunk must end where the next
- * one starts. clear: what lies between the entries is set to zero, else it is zero before; only where positions are
- * elements. out out: the tensor, in which all positions lie. in out symbols: the number of gap symbols is added to it.
- * Returns FINE, NO_MEMORY or the chunk that does not end where it must. */
+ * in starts: rows of (gap bit, value bit, position), one for each chunk and one more: each chunk must end where the
+ * next one starts. clear: what lies between the entries is set to zero, else it is zero before; only where positions
+ * are elements. out out: the tensor, in which all positions lie. in out symbols: the number of gap symbols is added to
+ * it. Returns FINE, NO_MEMORY or the chunk that does not end where it must. */
 static long decode_sparse(Bits b, const Table *gap_table, const Table *value_table, const int64_t *starts, size_t chunk,
                           size_t entries, size_t first, size_t last, const Geometry *g, int clear, uint8_t *out,
                           uint64_t *symbols)
@@ -118,8 +118,8 @@ static long decode_sparse(Bits b, const Table *gap_table, const Table *value_tab
     return bad;
 }
 
-/* decode_sparse(bits, gap_code, value_code, elements, itemsize, starts, chunk, entries, first, last, lines, line_length,
- *               line_offsets, place_offsets, clear, out) -> (-1 or the bad chunk, gap symbols) */
+/* decode_sparse(bits, gap_code, value_code, elements, itemsize, starts, chunk, entries, first, last, lines,
+ *               line_length, line_offsets, place_offsets, clear, out) -> (-1 or the bad chunk, gap symbols) */
 PyObject *py_decode_sparse(PyObject *self, PyObject *args)
 {
     (void)self;
