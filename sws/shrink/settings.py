@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from swsfmt import InputError
+from swsfmt.format.codebook import MAX_VALUES
 
 from ..validation import STRICT, validated
 
@@ -82,7 +83,7 @@ class Settings:
             "sparsity": 0 <= self.pruning.sparsity < 1,
             "ramp_end": 0 < self.pruning.ramp_end <= 1,
             "freeze": self.pruning.ramp_end <= self.pruning.freeze <= 1,
-            "values": 1 <= self.quantization.values <= 4095,
+            "values": 1 <= self.quantization.values <= MAX_VALUES,
             "temperature": self.distillation.temperature > 0,
             "distillation weight": 0 <= self.distillation.weight <= 1,
             "epochs": self.pruning.epochs >= 0 and self.quantization.epochs >= 0,
