@@ -89,7 +89,7 @@ def retrain_soft_weight_sharing(
     eval_every, cr_every, mixture_every : every so many epochs, the metric, the ratio of the file that quantisation
         would give, a snapshot of the mixture are logged; 0 for never (the metric: at the end)
     run_dir, resume, schedule, accelerator, loss, forward, metric : as in `train_standard`
-    viz : is told of the start, each epoch and the end
+    viz : is told of the start, each epoch and the end; of several processes, in the first one
     method : as in `sws.complexity.complexity`
     sigma_zero_end : the standard deviation of the zero component does not learn, it falls geometrically to this within
         the first four fifths of the epochs
@@ -112,6 +112,8 @@ def retrain_soft_weight_sharing(
         {"params": mixing, "lr": scale * lr_mixing},
     ]
     prior.to(execution.device)
+    if not execution.leads:
+        viz = None
     phase = SoftWeightSharing(
         model,
         prior,

@@ -441,10 +441,26 @@ def test_other_processes_leave_the_files_alone(tmp_path: Path, resume: bool) -> 
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
+def test_other_processes_make_no_pictures() -> None:
+    class Fails:
+        def begin(self, weights: list[Tensor]) -> None:
+            pytest.fail("begin")
+
+        def record(self, epoch: int, weights: list[Tensor], prior: MixturePrior, accuracy: float | None) -> None:
+            pytest.fail("record")
+
+        def finish(self) -> Path:
+            pytest.fail("finish")
+
+    model = make_model("digits_300_100")
+    prior = init_mixture(model, J=3)
+    retrain_soft_weight_sharing(model, prior, *loaders(), epochs=1, viz=Fails(), accelerator=SecondProcess())
+
+
 @pytest.mark.parametrize(("name", "content"), [("log.csv", "a,b\n1,2\n"), ("mixture.jsonl", "[]\n")])
 def test_a_damaged_log(tmp_path: Path, name: str, content: str) -> None:
     train_standard(make_model("digits_300_100"), *loaders(), epochs=1, run_dir=tmp_path)
     (tmp_path / f"train_{name}").write_text(content)
-    with pytest.raises(InputError, match="not a log|not snapshots") as caught:
+    with pytest.raises(InputError, match=r"not a log|not snapshots") as caught:
         train_standard(make_model("digits_300_100"), *loaders(), epochs=2, run_dir=tmp_path, resume=True)
     assert caught.value.file == str(tmp_path / f"train_{name}")
