@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, get_args
 
 import torch
 from torch import Tensor, nn
@@ -21,10 +21,10 @@ from .evaluation import Evaluations, Metric, due, metric_for
 from .layers import weight_layers
 from .loop import Backward, EpochRecord, Execution, Phase, Position, Task, TrainingLoop
 from .prior import MixturePrior
-from .settings import Quantize, Retrain
+from .settings import ComplexityMode, Quantize, Retrain
 from .straight_through import StraightThrough
 
-COMPLEXITY_MODES = ("keras", "epoch")
+COMPLEXITY_MODES: tuple[str, ...] = get_args(ComplexityMode)
 # The rate of the mixture to which the defaults of its three rates belong.
 _LR_THETA = 3e-4
 # The part of the epochs in which the zero component is narrowed.

@@ -6,10 +6,16 @@ The functions that take them as arguments have their defaults from here.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 from .hyper_priors import GAMMA_OTHERS, GAMMA_ZERO, Gamma
+from .schedule import Schedule
 from .validation import STRICT
+
+OptimizerName = Literal["adam", "adamw", "sgd"]
+InitMeansMode = Literal["from_weights", "quantiles", "fixed"]
+ComplexityMode = Literal["keras", "epoch"]
+Assign = Literal["ml", "map"]
 
 
 @dataclass(frozen=True)
@@ -20,8 +26,8 @@ class Pretrain:
     epochs: int = 10
     lr: float = 1e-3
     wd: float = 0.0
-    optim_name: str = "adam"
-    schedule: str = "constant"
+    optim_name: OptimizerName = "adam"
+    schedule: Schedule = "constant"
 
 
 @dataclass(frozen=True)
@@ -31,7 +37,7 @@ class Mixture:
     __pydantic_config__ = STRICT
     J: int = 16
     pi0: float = 0.99
-    init_means_mode: str = "from_weights"
+    init_means_mode: InitMeansMode = "from_weights"
     init_sigma: float = 0.25
     gamma_zero: tuple[float, float] = GAMMA_ZERO
     gamma_others: tuple[float, float] = GAMMA_OTHERS
@@ -54,8 +60,8 @@ class Retrain:
     weight_decay: float = 0.0
     tau: float = 0.003
     tau_warmup_epochs: int = 0
-    complexity_mode: str = "keras"
-    schedule: str = "constant"
+    complexity_mode: ComplexityMode = "keras"
+    schedule: Schedule = "constant"
     sigma_zero_end: float | None = None
     quantize_from: float = 1.0
 
@@ -68,6 +74,6 @@ class Quantize:
     """
 
     __pydantic_config__ = STRICT
-    assign: str = "ml"
+    assign: Assign = "ml"
     skip_last_matrix: bool = False
     merge: float | None = None

@@ -74,6 +74,21 @@ def test_the_recipes_of_the_package() -> None:
             "mixture.J: Input should be a valid integer",
         ),
         ({"model": "lenet5", "dataset": "mnist", "shrink": {"pruning": {"sparsity": 2.0}}}, "sparsity"),
+        *[
+            ({"model": "lenet5", "dataset": "mnist", table: {name: value}}, f"{table}.*{name}|{name}.*{table}")
+            for table, name, value in (
+                ("pretrain", "schedule", "cosin"),
+                ("pretrain", "optim_name", "admm"),
+                ("mixture", "init_means_mode", "quartiles"),
+                ("retrain", "schedule", "cosin"),
+                ("retrain", "complexity_mode", "kears"),
+                ("quantize", "assign", "mll"),
+                ("file", "profle", "small"),
+                ("file", "profile", "smal"),
+                ("file", "pbits", 99),
+                ("file", "huffman", "yes"),
+            )
+        ],
     ],
 )
 def test_recipes_that_do_not_fit(table: dict[str, Any], message: str) -> None:
