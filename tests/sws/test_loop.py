@@ -8,8 +8,10 @@ import dataclasses
 import inspect
 import math
 import textwrap
+from collections import UserDict
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import pytest
@@ -97,6 +99,27 @@ def test_batches_keep_their_form() -> None:
     assert moved["pair"].targets.device.type == moved["list"][0].device.type == "meta"
     assert moved["list"][1] == "name"
     assert isinstance(moved["tuple"], tuple)
+
+
+class Encoding(UserDict[str, Any]):
+    """As a tokeniser of transformers gives it: a mapping, but no dict, whose entries are attributes too."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "data":
+            raise AttributeError
+        return self.data[name]
+
+
+def test_mappings_that_are_not_dicts() -> None:
+    batch = Encoding({"x": X, "labels": CLASSES})
+    assert call_model(TakesNames(), batch).shape == (48, 2)
+    assert targets_of(batch) is CLASSES
+    assert batch_size(batch) == 48
+    moved = to_device(batch, "meta")
+    assert isinstance(moved, Encoding)
+    assert moved.x.device.type == moved["labels"].device.type == "meta"
+    assert batch.x is X, "the batch itself is as it was"
+    assert to_device(MappingProxyType({"x": X}), "meta")["x"].device.type == "meta"
 
 
 def test_means() -> None:
