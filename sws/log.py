@@ -52,16 +52,19 @@ class RunLog:
                 file.write(json.dumps({"epoch": epoch, **snapshot}) + "\n")
 
     def save(self, state: dict[str, Any]) -> None:
-        """Replace the checkpoint; a kill in between leaves the old one. The generator of torch is saved too."""
+        """Replace the checkpoint; a kill in between leaves the old one. The generators of torch are saved too."""
         path = self.path(CHECKPOINT)
         if path is None:
             return
         partial = path.with_suffix(".partial")
-        torch.save({**state, "generator": torch.get_rng_state()}, partial)
+        generators: dict[str, Any] = {"generator": torch.get_rng_state()}
+        if torch.cuda.is_initialized():
+            generators["cuda_generators"] = torch.cuda.get_rng_state_all()
+        torch.save({**state, **generators}, partial)
         partial.replace(path)
 
     def load(self) -> dict[str, Any] | None:
-        """The checkpoint, where there is one. Restores the generator of torch; changes no file.
+        """The checkpoint, where there is one. Restores the generators of torch; changes no file.
 
         Raises `InputError` for a file that is not a checkpoint.
         """
@@ -71,6 +74,10 @@ class RunLog:
         try:
             state: dict[str, Any] = torch.load(path, weights_only=True, map_location="cpu")
             torch.set_rng_state(state.pop("generator"))
+            # There may be fewer devices than where the run began, or none.
+            devices = range(torch.cuda.device_count())
+            for device, generator in zip(devices, state.pop("cuda_generators", []), strict=False):
+                torch.cuda.set_rng_state(generator, device)
             state["epoch"] = int(state["epoch"])
         except (OSError, RuntimeError, KeyError, EOFError, ValueError, TypeError, pickle.UnpicklingError) as error:
             raise InputError(f"this is not a checkpoint of this program: {error}", file=str(path)) from error

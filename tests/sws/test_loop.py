@@ -24,6 +24,7 @@ from sws import prior as prior_module
 from sws import settings
 from sws.batches import batch_size, call_model, targets_of, to_device
 from sws.evaluation import Mean, accuracy
+from sws.log import RunLog
 from sws.loop import Backward, EpochRecord, Execution, Phase, Position, TrainingLoop
 from sws.prior import MixturePrior, init_mixture
 from sws.schedule import rate_factor
@@ -290,6 +291,28 @@ def test_the_order_of_a_loader_with_its_own_generator_goes_on(tmp_path: Path) ->
     run(1, tmp_path / "killed")
     for one, other in zip(whole, run(3, tmp_path / "killed", resume=True), strict=True):
         assert torch.equal(one, other)
+
+
+@pytest.mark.parametrize("devices", [0, 1, 2])
+def test_the_generators_of_cuda_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, devices: int) -> None:
+    """devices : where the run goes on, of the two that it began with."""
+    saved = [torch.tensor([i], dtype=torch.uint8) for i in (1, 2)]
+    restored: dict[int, Tensor] = {}
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_rng_state_all", lambda: saved)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: devices)
+    monkeypatch.setattr(torch.cuda, "set_rng_state", lambda value, device: restored.update({device: value}))
+    log = RunLog(tmp_path, "train")
+    log.save({"epoch": 1})
+    assert log.load() == {"epoch": 1}
+    assert restored == dict(enumerate(saved[:devices]))
+
+
+def test_without_cuda_its_generators_are_not_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: False)
+    monkeypatch.setattr(torch.cuda, "get_rng_state_all", lambda: pytest.fail("this would start cuda"))
+    RunLog(tmp_path, "train").save({"epoch": 1})
+    assert set(torch.load(tmp_path / "train_checkpoint.pt", weights_only=True)) == {"epoch", "generator"}
 
 
 @pytest.mark.parametrize("killed", [1, 2, 3])
