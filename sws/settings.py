@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from .hyper_priors import GAMMA_OTHERS, GAMMA_ZERO, Gamma
 from .schedule import Schedule
-from .validation import STRICT
+from .validation import STRICT, check_ranges
 
 OptimizerName = Literal["adam", "adamw", "sgd"]
 InitMeansMode = Literal["from_weights", "quantiles", "fixed"]
@@ -29,6 +29,9 @@ class Pretrain:
     optim_name: OptimizerName = "adam"
     schedule: Schedule = "constant"
 
+    def __post_init__(self) -> None:
+        check_ranges(epochs=self.epochs >= 0, lr=self.lr >= 0, wd=self.wd >= 0)
+
 
 @dataclass(frozen=True)
 class Mixture:
@@ -41,6 +44,9 @@ class Mixture:
     init_sigma: float = 0.25
     gamma_zero: tuple[float, float] = GAMMA_ZERO
     gamma_others: tuple[float, float] = GAMMA_OTHERS
+
+    def __post_init__(self) -> None:
+        check_ranges(J=self.J >= 2, pi0=0 < self.pi0 < 1, init_sigma=self.init_sigma > 0)
 
     def arguments(self) -> dict[str, Any]:
         """For `init_mixture`."""
@@ -64,6 +70,20 @@ class Retrain:
     schedule: Schedule = "constant"
     sigma_zero_end: float | None = None
     quantize_from: float = 1.0
+
+    def __post_init__(self) -> None:
+        check_ranges(
+            epochs=self.epochs >= 0,
+            lr_w=self.lr_w >= 0,
+            lr_means=self.lr_means >= 0,
+            lr_log_variances=self.lr_log_variances >= 0,
+            lr_mixing=self.lr_mixing >= 0,
+            weight_decay=self.weight_decay >= 0,
+            tau=self.tau >= 0,
+            tau_warmup_epochs=self.tau_warmup_epochs >= 0,
+            sigma_zero_end=self.sigma_zero_end is None or self.sigma_zero_end > 0,
+            quantize_from=self.quantize_from >= 0,
+        )
 
 
 @dataclass(frozen=True)
