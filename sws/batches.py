@@ -1,6 +1,7 @@
 """Batches of any shape: what a loader gives, on which device it lies, what in it goes in and what should come out.
 
-A batch is a tensor, or a tuple, list or dict of tensors, nested as one likes. By default its inputs and targets are
+A batch is a tensor, or a tuple, list or dict (or another mapping) of tensors, nested as one likes. By default its
+inputs and targets are
 
 - of a tuple or list: all entries but the last, and the last one, e.g. ``(images, labels)``
 - of a dict: all entries but "labels" as keyword arguments, and that entry; without it, the targets are the whole dict
@@ -9,7 +10,8 @@ A batch is a tensor, or a tuple, list or dict of tensors, nested as one likes. B
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import copy
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from typing import Any, Protocol
 
 import torch
@@ -44,7 +46,7 @@ Forward = Callable[[nn.Module, Any], Any]
 
 def call_model(model: nn.Module, batch: Any) -> Any:
     """The outputs of `model` for the inputs of a batch: the default `Forward`."""
-    if isinstance(batch, dict):
+    if isinstance(batch, Mapping):
         return model(**{name: value for name, value in batch.items() if name != LABELS})
     if isinstance(batch, tuple | list):
         return model(*(batch[:-1] or batch))
@@ -53,7 +55,7 @@ def call_model(model: nn.Module, batch: Any) -> Any:
 
 def targets_of(batch: Any) -> Any:
     """What of a batch goes to the loss beside the outputs."""
-    if isinstance(batch, dict):
+    if isinstance(batch, Mapping):
         return batch.get(LABELS, batch)
     return batch[-1] if isinstance(batch, tuple | list) else batch
 
@@ -70,8 +72,14 @@ def to_device(batch: Any, device: str | torch.device) -> Any:
     """The batch with its tensors on `device`; what is not a tensor stays."""
     if isinstance(batch, Tensor):
         return batch.to(device)
-    if isinstance(batch, dict):
-        return {name: to_device(value, device) for name, value in batch.items()}
+    if isinstance(batch, Mapping):
+        entries = {name: to_device(value, device) for name, value in batch.items()}
+        if not isinstance(batch, MutableMapping):
+            return entries
+        # A copy keeps what else it is: that of a tokeniser has its entries as attributes, too.
+        same = copy.copy(batch)
+        same.update(entries)
+        return same
     if isinstance(batch, tuple | list):
         moved = [to_device(value, device) for value in batch]
         # A named tuple takes its entries one by one.
@@ -83,6 +91,6 @@ def tensors_of(batch: Any) -> Iterator[Tensor]:
     """All tensors in it."""
     if isinstance(batch, Tensor):
         yield batch
-    elif isinstance(batch, dict | tuple | list):
-        for value in batch.values() if isinstance(batch, dict) else batch:
+    elif isinstance(batch, Mapping | tuple | list):
+        for value in batch.values() if isinstance(batch, Mapping) else batch:
             yield from tensors_of(value)

@@ -23,9 +23,10 @@ from .layers import weight_layers
 
 _LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
-# Functions of each neuron that are at most zero where it is, and zero at zero; by module, function, method.
+# Functions of each neuron, by module, function, method. These are zero wherever it is at most zero.
 _RELU: tuple[Any, ...] = (nn.ReLU, nn.ReLU6, torch.relu, functional.relu, functional.relu6, "relu", "relu_")
-_ODD: tuple[Any, ...] = (
+# These are zero at zero and at most that below it: with a ReLU before or after them they are zero there, too.
+_ZERO_AT_ZERO: tuple[Any, ...] = (
     nn.Identity, nn.Tanh, nn.LeakyReLU, nn.ELU, nn.SELU, nn.CELU, nn.GELU, nn.SiLU, nn.Mish, nn.Hardswish,
     torch.tanh, functional.tanh, functional.leaky_relu, functional.elu, functional.selu, functional.celu,
     functional.gelu, functional.silu, functional.mish, functional.hardswish, "tanh", "contiguous",
@@ -46,7 +47,7 @@ _SHIFTING: tuple[Any, ...] = (
     nn.Sigmoid, nn.Softplus, torch.sigmoid, functional.sigmoid, functional.softplus, "sigmoid",
 )  # fmt: skip
 _FLATTEN: tuple[Any, ...] = (nn.Flatten, torch.flatten, "flatten", "view", "reshape")
-_EACH_NEURON = {*_RELU, *_ODD, *_POOLING, *_DROPOUT, *_SHIFTING}
+_EACH_NEURON = {*_RELU, *_ZERO_AT_ZERO, *_POOLING, *_DROPOUT, *_SHIFTING}
 
 
 @dataclass(frozen=True)

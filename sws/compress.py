@@ -26,7 +26,6 @@ _KEYS = {
     Role.CODES: "bits_codebook",
     Role.RECORD: "bits_record",
 }
-_FLOAT = 32
 
 
 def compression_report(

@@ -52,16 +52,19 @@ class RunLog:
                 file.write(json.dumps({"epoch": epoch, **snapshot}) + "\n")
 
     def save(self, state: dict[str, Any]) -> None:
-        """Replace the checkpoint; a kill in between leaves the old one. The generator of torch is saved too."""
+        """Replace the checkpoint; a kill in between leaves the old one. The generators of torch are saved too."""
         path = self.path(CHECKPOINT)
         if path is None:
             return
         partial = path.with_suffix(".partial")
-        torch.save({**state, "generator": torch.get_rng_state()}, partial)
+        generators: dict[str, Any] = {"generator": torch.get_rng_state()}
+        if torch.cuda.is_initialized():
+            generators["cuda_generators"] = torch.cuda.get_rng_state_all()
+        torch.save({**state, **generators}, partial)
         partial.replace(path)
 
-    def resume(self) -> dict[str, Any] | None:
-        """The checkpoint, where there is one; log lines of later epochs are dropped. Restores the generator of torch.
+    def load(self) -> dict[str, Any] | None:
+        """The checkpoint, where there is one. Restores the generators of torch; changes no file.
 
         Raises `InputError` for a file that is not a checkpoint.
         """
@@ -71,7 +74,11 @@ class RunLog:
         try:
             state: dict[str, Any] = torch.load(path, weights_only=True, map_location="cpu")
             torch.set_rng_state(state.pop("generator"))
-            self._cut(int(state["epoch"]))
+            # There may be fewer devices than where the run began, or none.
+            devices = range(torch.cuda.device_count())
+            for device, generator in zip(devices, state.pop("cuda_generators", []), strict=False):
+                torch.cuda.set_rng_state(generator, device)
+            state["epoch"] = int(state["epoch"])
         except (OSError, RuntimeError, KeyError, EOFError, ValueError, TypeError, pickle.UnpicklingError) as error:
             raise InputError(f"this is not a checkpoint of this program: {error}", file=str(path)) from error
         return state
@@ -83,17 +90,22 @@ class RunLog:
             if path is not None:
                 path.unlink(missing_ok=True)
 
-    def _cut(self, epoch: int) -> None:
+    def cut(self, epoch: int) -> None:
+        """Drop what the logs hold of epochs after this one. Raises `InputError` for a file that is not a log."""
         log, mixture = self.path(LOG), self.path(MIXTURE)
-        assert log is not None
-        assert mixture is not None
-        if log.exists():
-            with log.open(newline="", encoding="utf-8") as file:
-                rows = [row for row in csv.DictReader(file) if int(row["epoch"]) <= epoch]
+        if log is not None and log.exists():
+            try:
+                with log.open(newline="", encoding="utf-8") as file:
+                    rows = [row for row in csv.DictReader(file) if int(row["epoch"]) <= epoch]
+            except (KeyError, ValueError, TypeError) as error:
+                raise InputError(f"this is not a log of this program: {error}", file=str(log)) from error
             log.unlink()
             for row in rows:
                 self.row(row)
-        if mixture.exists():
-            lines = mixture.read_text(encoding="utf-8").splitlines()
-            kept = [line for line in lines if json.loads(line)["epoch"] <= epoch]
+        if mixture is not None and mixture.exists():
+            try:
+                lines = mixture.read_text(encoding="utf-8").splitlines()
+                kept = [line for line in lines if json.loads(line)["epoch"] <= epoch]
+            except (KeyError, ValueError, TypeError) as error:
+                raise InputError(f"these are not snapshots of a mixture: {error}", file=str(mixture)) from error
             mixture.write_text("".join(line + "\n" for line in kept), encoding="utf-8")

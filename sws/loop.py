@@ -154,11 +154,14 @@ class TrainingLoop:
         self._log = RunLog(self._execution.run_dir, name)
         self._epoch = self._step = 0
         model.to(self._execution.device)
-        state = self._log.resume() if self._execution.resume else None
-        if state is None:
-            self._log.start()
-        else:
+        state = self._log.load() if self._execution.resume else None
+        if state is not None:
             self._restore(state)
+        if self._execution.leads:
+            if state is None:
+                self._log.start()
+            else:
+                self._log.cut(self._epoch)
         accelerator = self._execution.accelerator
         if accelerator is not None:
             self._network, self._optimizer, self._loader = accelerator.prepare(model, optimizer, loader)

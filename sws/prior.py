@@ -226,7 +226,7 @@ def init_mixture(
         raise InputError(f"J is {J}; a mixture needs the zero component and at least one other (J >= 2)")
     weights = collect_weight_params(model)
     if not weights:
-        raise InputError("the model has no convolutional and no linear layer, nor another one with weights")
+        raise InputError("the model has no layer with weights")
     flat = torch.cat([w.detach().reshape(-1).float() for w in weights])
     if not bool(torch.isfinite(flat).all()):
         raise InputError("the model has weights that are not finite")

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from swsfmt import InputError
+from swsfmt.write.options import Options
 
 from .data import BATCH_SIZE, DATASETS
 from .models import MODELS
@@ -51,6 +52,10 @@ class Recipe:
         for kind, name, known in (("model", self.model, MODELS), ("dataset", self.dataset, DATASETS)):
             if name not in known:
                 raise InputError(f"there is no {kind} {name!r}; choose one of {', '.join(known)}")
+        try:
+            Options(**self.file)
+        except (InputError, TypeError) as error:
+            raise InputError(f"file: {error}") from error
 
     def with_changes(self, **changes: Any) -> Recipe:
         """Another one with what is not None changed."""

@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, get_args
 
 import torch
 from torch import Tensor, nn
@@ -21,10 +21,10 @@ from .evaluation import Evaluations, Metric, due, metric_for
 from .layers import weight_layers
 from .loop import Backward, EpochRecord, Execution, Phase, Position, Task, TrainingLoop
 from .prior import MixturePrior
-from .settings import Quantize, Retrain
+from .settings import ComplexityMode, Quantize, Retrain
 from .straight_through import StraightThrough
 
-COMPLEXITY_MODES = ("keras", "epoch")
+COMPLEXITY_MODES: tuple[str, ...] = get_args(ComplexityMode)
 # The rate of the mixture to which the defaults of its three rates belong.
 _LR_THETA = 3e-4
 # The part of the epochs in which the zero component is narrowed.
@@ -89,7 +89,7 @@ def retrain_soft_weight_sharing(
     eval_every, cr_every, mixture_every : every so many epochs, the metric, the ratio of the file that quantisation
         would give, a snapshot of the mixture are logged; 0 for never (the metric: at the end)
     run_dir, resume, schedule, accelerator, loss, forward, metric : as in `train_standard`
-    viz : is told of the start, each epoch and the end
+    viz : is told of the start, each epoch and the end; of several processes, in the first one
     method : as in `sws.complexity.complexity`
     sigma_zero_end : the standard deviation of the zero component does not learn, it falls geometrically to this within
         the first four fifths of the epochs
@@ -112,6 +112,8 @@ def retrain_soft_weight_sharing(
         {"params": mixing, "lr": scale * lr_mixing},
     ]
     prior.to(execution.device)
+    if not execution.leads:
+        viz = None
     phase = SoftWeightSharing(
         model,
         prior,

@@ -81,7 +81,7 @@ def run_recipe(
         **asdict(recipe.pretrain),
         **common,
     )
-    accuracies = {"pretrained": _told(tell, "pretrained", model, loaders, device)}
+    accuracies = {"pretrained": _held_out_accuracy(tell, "pretrained", model, loaders, device)}
     weights = [_weights(model)]
     if leads:
         _save(model, folder / "pretrained.safetensors")
@@ -93,12 +93,12 @@ def run_recipe(
             model, prior, loaders.train, loaders.validation, device, eval_every=1, mixture_every=1,
             **asdict(recipe.retrain), **common,
         )  # fmt: skip
-        accuracies["retrained"] = _told(tell, "retrained", model, loaders, device)
+        accuracies["retrained"] = _held_out_accuracy(tell, "retrained", model, loaders, device)
         if leads:
             _save(model, folder / "retrained.safetensors")
         _quantize(model, prior, recipe)
         weights.append(_weights(model))
-        accuracies["quantized"] = _told(tell, "quantized", model, loaders, device)
+        accuracies["quantized"] = _held_out_accuracy(tell, "quantized", model, loaders, device)
     if recipe.shrink is not None:
         compress_network(
             model,
@@ -109,7 +109,7 @@ def run_recipe(
             report=lambda progress: _tell_progress(tell, progress),
             **common,
         )
-        accuracies["shrunk"] = _told(tell, "shrunk", model, loaders, device)
+        accuracies["shrunk"] = _held_out_accuracy(tell, "shrunk", model, loaders, device)
     if not leads:
         return {}
     _save(model, folder / "quantized.safetensors")
@@ -170,8 +170,8 @@ def _quantize(model: nn.Module, prior: MixturePrior, recipe: Recipe) -> None:
     prior.quantize_model(model, settings.skip_last_matrix, settings.assign)
 
 
-def _told(tell: Tell, phase: str, model: nn.Module, loaders: Loaders, device: Any) -> float | None:
-    """The accuracy on the held-out images; the test set is for the end."""
+def _held_out_accuracy(tell: Tell, phase: str, model: nn.Module, loaders: Loaders, device: Any) -> float | None:
+    """The accuracy on the held-out images, which `tell` gets too; the test set is for the end."""
     if loaders.validation is None:
         tell(f"{phase}")
         return None

@@ -6,10 +6,16 @@ The functions that take them as arguments have their defaults from here.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 from .hyper_priors import GAMMA_OTHERS, GAMMA_ZERO, Gamma
-from .validation import STRICT
+from .schedule import Schedule
+from .validation import STRICT, check_ranges
+
+OptimizerName = Literal["adam", "adamw", "sgd"]
+InitMeansMode = Literal["from_weights", "quantiles", "fixed"]
+ComplexityMode = Literal["keras", "epoch"]
+Assign = Literal["ml", "map"]
 
 
 @dataclass(frozen=True)
@@ -20,8 +26,11 @@ class Pretrain:
     epochs: int = 10
     lr: float = 1e-3
     wd: float = 0.0
-    optim_name: str = "adam"
-    schedule: str = "constant"
+    optim_name: OptimizerName = "adam"
+    schedule: Schedule = "constant"
+
+    def __post_init__(self) -> None:
+        check_ranges(epochs=self.epochs >= 0, lr=self.lr >= 0, wd=self.wd >= 0)
 
 
 @dataclass(frozen=True)
@@ -31,10 +40,13 @@ class Mixture:
     __pydantic_config__ = STRICT
     J: int = 16
     pi0: float = 0.99
-    init_means_mode: str = "from_weights"
+    init_means_mode: InitMeansMode = "from_weights"
     init_sigma: float = 0.25
     gamma_zero: tuple[float, float] = GAMMA_ZERO
     gamma_others: tuple[float, float] = GAMMA_OTHERS
+
+    def __post_init__(self) -> None:
+        check_ranges(J=self.J >= 2, pi0=0 < self.pi0 < 1, init_sigma=self.init_sigma > 0)
 
     def arguments(self) -> dict[str, Any]:
         """For `init_mixture`."""
@@ -54,10 +66,24 @@ class Retrain:
     weight_decay: float = 0.0
     tau: float = 0.003
     tau_warmup_epochs: int = 0
-    complexity_mode: str = "keras"
-    schedule: str = "constant"
+    complexity_mode: ComplexityMode = "keras"
+    schedule: Schedule = "constant"
     sigma_zero_end: float | None = None
     quantize_from: float = 1.0
+
+    def __post_init__(self) -> None:
+        check_ranges(
+            epochs=self.epochs >= 0,
+            lr_w=self.lr_w >= 0,
+            lr_means=self.lr_means >= 0,
+            lr_log_variances=self.lr_log_variances >= 0,
+            lr_mixing=self.lr_mixing >= 0,
+            weight_decay=self.weight_decay >= 0,
+            tau=self.tau >= 0,
+            tau_warmup_epochs=self.tau_warmup_epochs >= 0,
+            sigma_zero_end=self.sigma_zero_end is None or self.sigma_zero_end > 0,
+            quantize_from=self.quantize_from >= 0,
+        )
 
 
 @dataclass(frozen=True)
@@ -68,6 +94,6 @@ class Quantize:
     """
 
     __pydantic_config__ = STRICT
-    assign: str = "ml"
+    assign: Assign = "ml"
     skip_last_matrix: bool = False
     merge: float | None = None

@@ -15,6 +15,13 @@ STRICT: ConfigDict = {"extra": "forbid", "allow_inf_nan": False}
 T = TypeVar("T")
 
 
+def check_ranges(**checks: bool) -> None:
+    """Raise `InputError` with the names of the settings for which the check is False."""
+    wrong = [name for name, good in checks.items() if not good]
+    if wrong:
+        raise InputError(f"settings out of range: {', '.join(wrong)}")
+
+
 def validated(kind: type[T], table: dict[str, Any]) -> T:
     """An instance of `kind` from a table. Raises `InputError`, which names the first setting that does not fit."""
     # Only recipes need it, and settings are made without.
@@ -25,6 +32,5 @@ def validated(kind: type[T], table: dict[str, Any]) -> T:
     except ValidationError as error:
         first = error.errors()[0]
         own = first.get("ctx", {}).get("error")
-        if isinstance(own, InputError):
-            raise own from error
-        raise InputError(f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}") from error
+        message = str(own) if isinstance(own, InputError) else first["msg"]
+        raise InputError(": ".join(filter(None, [".".join(map(str, first["loc"])), message]))) from error

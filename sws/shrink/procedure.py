@@ -125,7 +125,7 @@ class _Run:
     def __init__(self, model: nn.Module, loader: Batches, settings: Settings, task: Task, execution: Execution) -> None:
         self._parameters = [parameter for _, parameter in layer_parameters(model)]
         if not self._parameters:
-            raise InputError("the model has no Conv2d and no Linear layer, nor another one with weights")
+            raise InputError("the model has no layer with weights")
         self._layers = _movable_layers(model, settings)
         self._model = model.to(execution.device)
         self._loader = loader

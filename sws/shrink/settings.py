@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from swsfmt import InputError
+from swsfmt.format.codebook import MAX_VALUES
 
-from ..validation import STRICT, validated
+from ..validation import STRICT, check_ranges, validated
 
 
 @dataclass(frozen=True)
@@ -78,19 +78,20 @@ class Settings:
     order: bool = True
 
     def __post_init__(self) -> None:
-        checks = {
-            "sparsity": 0 <= self.pruning.sparsity < 1,
-            "ramp_end": 0 < self.pruning.ramp_end <= 1,
-            "freeze": self.pruning.ramp_end <= self.pruning.freeze <= 1,
-            "values": 1 <= self.quantization.values <= 4095,
-            "temperature": self.distillation.temperature > 0,
-            "distillation weight": 0 <= self.distillation.weight <= 1,
-            "epochs": self.pruning.epochs >= 0 and self.quantization.epochs >= 0,
-            "rate": self.quantization.rate >= 0,
-        }
-        wrong = [name for name, good in checks.items() if not good]
-        if wrong:
-            raise InputError(f"settings out of range: {', '.join(wrong)}")
+        pruning, quantization = self.pruning, self.quantization
+        check_ranges(
+            sparsity=0 <= pruning.sparsity < 1,
+            ramp_end=0 < pruning.ramp_end <= 1,
+            freeze=pruning.ramp_end <= pruning.freeze <= 1,
+            values=1 <= quantization.values <= MAX_VALUES,
+            temperature=self.distillation.temperature > 0,
+            distillation_weight=0 <= self.distillation.weight <= 1,
+            epochs=pruning.epochs >= 0 and quantization.epochs >= 0,
+            learning_rate=pruning.learning_rate >= 0 and quantization.learning_rate >= 0,
+            codebook_learning_rate=quantization.codebook_learning_rate >= 0,
+            weight_decay=pruning.weight_decay >= 0,
+            rate=quantization.rate >= 0,
+        )
 
     @classmethod
     def from_dict(cls, table: dict[str, Any]) -> Settings:

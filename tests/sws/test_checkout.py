@@ -39,3 +39,10 @@ def test_the_recipes() -> None:
 def test_the_command_comes_from_the_checkout() -> None:
     file = in_checkout("import sws.cli; print(sws.cli.__file__)").strip()
     assert Path(file) == ROOT / "cli" / "__init__.py"
+
+
+def test_nothing_else_of_the_checkout_is_a_part_of_the_package() -> None:
+    others = sorted({path.stem for path in ROOT.iterdir() if path.stem.isidentifier()} - {"cli", "recipes"})
+    assert {"tests", "setup", "swsfmt"} <= set(others)
+    program = f"import sws, importlib.util as u; print([n for n in {others} if u.find_spec('sws.' + n)])"
+    assert in_checkout(program).strip() == "[]"

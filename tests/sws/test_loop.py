@@ -8,8 +8,10 @@ import dataclasses
 import inspect
 import math
 import textwrap
+from collections import UserDict
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import pytest
@@ -22,6 +24,7 @@ from sws import prior as prior_module
 from sws import settings
 from sws.batches import batch_size, call_model, targets_of, to_device
 from sws.evaluation import Mean, accuracy
+from sws.log import RunLog
 from sws.loop import Backward, EpochRecord, Execution, Phase, Position, TrainingLoop
 from sws.prior import MixturePrior, init_mixture
 from sws.schedule import rate_factor
@@ -97,6 +100,27 @@ def test_batches_keep_their_form() -> None:
     assert moved["pair"].targets.device.type == moved["list"][0].device.type == "meta"
     assert moved["list"][1] == "name"
     assert isinstance(moved["tuple"], tuple)
+
+
+class Encoding(UserDict[str, Any]):
+    """As a tokeniser of transformers gives it: a mapping, but no dict, whose entries are attributes too."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "data":
+            raise AttributeError
+        return self.data[name]
+
+
+def test_mappings_that_are_not_dicts() -> None:
+    batch = Encoding({"x": X, "labels": CLASSES})
+    assert call_model(TakesNames(), batch).shape == (48, 2)
+    assert targets_of(batch) is CLASSES
+    assert batch_size(batch) == 48
+    moved = to_device(batch, "meta")
+    assert isinstance(moved, Encoding)
+    assert moved.x.device.type == moved["labels"].device.type == "meta"
+    assert batch.x is X, "the batch itself is as it was"
+    assert to_device(MappingProxyType({"x": X}), "meta")["x"].device.type == "meta"
 
 
 def test_means() -> None:
@@ -267,6 +291,28 @@ def test_the_order_of_a_loader_with_its_own_generator_goes_on(tmp_path: Path) ->
     run(1, tmp_path / "killed")
     for one, other in zip(whole, run(3, tmp_path / "killed", resume=True), strict=True):
         assert torch.equal(one, other)
+
+
+@pytest.mark.parametrize("devices", [0, 1, 2])
+def test_the_generators_of_cuda_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, devices: int) -> None:
+    """devices : where the run goes on, of the two that it began with."""
+    saved = [torch.tensor([i], dtype=torch.uint8) for i in (1, 2)]
+    restored: dict[int, Tensor] = {}
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_rng_state_all", lambda: saved)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: devices)
+    monkeypatch.setattr(torch.cuda, "set_rng_state", lambda value, device: restored.update({device: value}))
+    log = RunLog(tmp_path, "train")
+    log.save({"epoch": 1})
+    assert log.load() == {"epoch": 1}
+    assert restored == dict(enumerate(saved[:devices]))
+
+
+def test_without_cuda_its_generators_are_not_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: False)
+    monkeypatch.setattr(torch.cuda, "get_rng_state_all", lambda: pytest.fail("this would start cuda"))
+    RunLog(tmp_path, "train").save({"epoch": 1})
+    assert set(torch.load(tmp_path / "train_checkpoint.pt", weights_only=True)) == {"epoch", "generator"}
 
 
 @pytest.mark.parametrize("killed", [1, 2, 3])

@@ -177,7 +177,7 @@ def test_snapshot() -> None:
         (lambda: init_mixture(model(), J=1), "J is 1"),
         (lambda: MixturePrior(torch.zeros(0), 0.1), "J >= 2"),
         (lambda: init_mixture(model(), init_means_mode="random"), "init_means_mode"),
-        (lambda: init_mixture(nn.ReLU()), "no convolutional"),
+        (lambda: init_mixture(nn.ReLU()), "no layer with weights"),
         (lambda: init_mixture(model(), pi0=1.0), "pi0 is 1.0"),
         (lambda: init_mixture(model(), init_sigma=0.0), "above 0"),
         (lambda: init_mixture(model(), init_sigma=math.nan), "above 0"),

@@ -73,7 +73,33 @@ def test_the_recipes_of_the_package() -> None:
             {"model": "lenet5", "dataset": "mnist", "mixture": {"J": "many"}},
             "mixture.J: Input should be a valid integer",
         ),
-        ({"model": "lenet5", "dataset": "mnist", "shrink": {"pruning": {"sparsity": 2.0}}}, "sparsity"),
+        ({"model": "lenet5", "dataset": "mnist", "shrink": {"pruning": {"sparsity": 2.0}}}, "shrink: .*sparsity"),
+        (
+            {"model": "lenet5", "dataset": "mnist", "shrink": {"pruning": {"learning_rate": -1.0}}},
+            "shrink: .*learning_rate",
+        ),
+        *[
+            ({"model": "lenet5", "dataset": "mnist", table: {name: value}}, f"{table}.*{name}")
+            for table, name, value in (
+                ("pretrain", "epochs", -1),
+                ("pretrain", "lr", -1e-3),
+                ("pretrain", "schedule", "cosin"),
+                ("pretrain", "optim_name", "admm"),
+                ("mixture", "init_means_mode", "quartiles"),
+                ("mixture", "J", 1),
+                ("mixture", "pi0", 1.0),
+                ("mixture", "init_sigma", 0.0),
+                ("retrain", "schedule", "cosin"),
+                ("retrain", "lr_means", -1.0),
+                ("retrain", "sigma_zero_end", 0.0),
+                ("retrain", "complexity_mode", "kears"),
+                ("quantize", "assign", "mll"),
+                ("file", "profle", "small"),
+                ("file", "profile", "smal"),
+                ("file", "pbits", 99),
+                ("file", "huffman", "yes"),
+            )
+        ],
     ],
 )
 def test_recipes_that_do_not_fit(table: dict[str, Any], message: str) -> None:

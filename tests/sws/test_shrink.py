@@ -231,7 +231,7 @@ def test_norm_layers_keep_their_floats() -> None:
 
 
 def test_errors() -> None:
-    with pytest.raises(InputError, match="no Conv2d and no Linear"):
+    with pytest.raises(InputError, match="no layer with weights"):
         compress_network(nn.ReLU(), Batches())
     with pytest.raises(InputError, match="sparsity"):
         Settings(pruning=Pruning(sparsity=1.0))

@@ -16,7 +16,7 @@ import swsfmt.checkpoints
 import swsfmt.torch
 from sws.compress import compression_report
 from sws.data import make_loaders
-from sws.prior import MixturePrior, init_mixture
+from sws.prior import Assignment, Beta, Gamma, MixturePrior, init_mixture
 from sws.recipe import load_recipe
 from sws.run import decoded_model, run_recipe
 from sws.shrink import Distillation, Pruning, Quantization, Settings, compress_network, prune_network, quantize_network
@@ -52,7 +52,10 @@ def arrays(tensors: Mapping[str, Array], path: Path, executor: Executor) -> None
         compact="off",
     )
     assert_type(data, bytes)
-    swsfmt.save_file(tensors, path, None, threads=None, executor=None, profile={"a": "small"}, scan="auto", pbits=None)
+    swsfmt.save_file(
+        tensors, path, None, threads=None, executor=None, pbits=None, pbits_fc=None, pbits_conv=None, huffman=True,
+        scan="auto", profile={"a": "small"}, contexts="full", compact="auto",
+    )  # fmt: skip
     assert_type(swsfmt.load(data, out=dict(tensors), threads=1, limits=LIMITS), dict[str, Array])
     assert_type(swsfmt.load_file(path, out=None, threads=None, limits=LIMITS), dict[str, Array])
     with swsfmt.safe_open(path, "np", "cpu", threads=1, limits=LIMITS) as handle:
@@ -82,9 +85,21 @@ def reports(path: Path) -> None:
 
 def tensors_of_torch(model: nn.Module, path: Path, executor: Executor) -> None:
     state = model.state_dict()
-    data = swsfmt.torch.save(state, {"a": "b"}, threads=1, executor=executor, profile="fast", contexts="auto")
-    swsfmt.torch.save_file(state, path, {"a": "b"}, threads=1, executor=executor, huffman=True, compact="auto")
-    swsfmt.torch.save_model(model, path, {"a": "b"}, threads=1, executor=executor, pbits_conv=8)
+    data = swsfmt.torch.save(
+        state, {"a": "b"}, threads=1, executor=executor, pbits=5, pbits_fc=None, pbits_conv=None, huffman=True,
+        scan="rows", profile="fast", contexts="auto", compact="off",
+    )  # fmt: skip
+    assert_type(data, bytes)
+    swsfmt.torch.save_file(
+        state, path, {"a": "b"}, threads=1, executor=executor, pbits=None, pbits_fc=5, pbits_conv=8, huffman=True,
+        scan="auto", profile="small", contexts="light", compact="auto",
+    )  # fmt: skip
+    swsfmt.torch.save_model(
+        model, path, {"a": "b"}, threads=1, executor=executor, pbits=None, pbits_fc=5, pbits_conv=8, huffman=False,
+        scan="columns", profile={"a": "small"}, contexts="full", compact="auto",
+    )  # fmt: skip
+    assert_type(swsfmt.torch.inspect(path, threads=1, limits=LIMITS), Report)
+    assert_type(swsfmt.torch.verify(data, threads=1, limits=LIMITS), Report)
     loaded = swsfmt.torch.load(data, device=0, dtype=torch.bfloat16, out=state, threads=1, limits=LIMITS)
     assert_type(loaded, dict[str, Tensor])
     loaded = swsfmt.torch.load_file(path, "cpu", dtype=None, out=None, threads=1, limits=LIMITS)
@@ -113,10 +128,38 @@ def checkpoints(path: Path, executor: Executor) -> None:
     checkpoint = swsfmt.checkpoints.open(path, key="state_dict")
     assert_type(checkpoint, swsfmt.checkpoints.Checkpoint)
     written = swsfmt.checkpoints.convert(
-        path, "model.sws", key="state_dict", threads=2, executor=executor, step=step, profile="small", scan="columns"
-    )
+        path, "model.sws", key="state_dict", threads=2, executor=executor, step=step, pbits=5, pbits_fc=5, pbits_conv=8,
+        huffman=True, scan="columns", profile="small", contexts="auto", compact="auto",
+    )  # fmt: skip
     assert_type(written, swsfmt.checkpoints.Conversion)
     swsfmt.checkpoints.convert("model.sws", Path("folder"), limits=LIMITS, max_shard_size="5GB")
+
+
+def mixture(model: nn.Module, weights: list[Tensor]) -> None:
+    prior = MixturePrior(
+        torch.linspace(-0.5, 0.5, 4),
+        torch.full((5,), 0.1),
+        pi0=0.9,
+        gamma_zero=None,
+        gamma_others=Gamma(shape=2.5e2, rate=0.1),
+        beta_pi0=Beta(alpha=9.0, beta=1.0),
+    )
+    assert_type(prior.J, int)
+    assert_type(prior.log_mixing(), Tensor)
+    assert_type(prior.all_means(), Tensor)
+    assert_type(prior.mixture_params(), tuple[Tensor, Tensor, Tensor])
+    assert_type(prior.complexity_loss(weights, method="plain"), Tensor)
+    assert_type(prior.complexity_loss(weights[0]), Tensor)
+    assert_type(prior.log_hyper_prior(), Tensor)
+    assert_type(prior.assign(weights[0], how="map"), Tensor)
+    assert_type(prior.merge_components(threshold=1e-10), int)
+    assignment = prior.quantize_model(model, skip_last_matrix=True, assign="map")
+    assert_type(assignment, Assignment)
+    assert_type(assignment.ids, dict[str, Tensor])
+    assert_type(assignment.means, Tensor)
+    assert_type(assignment.skipped, tuple[str, ...])
+    assert_type(prior.snapshot(), dict[str, Any])
+    prior.check()
 
 
 def training(model: nn.Module, run: Path, accelerator: Any) -> None:
@@ -127,14 +170,18 @@ def training(model: nn.Module, run: Path, accelerator: Any) -> None:
         return nn.functional.mse_loss(outputs, targets)
 
     set_seed(1)
-    train, test, classes = make_loaders("digits", batch_size=64)
+    train, test, classes = make_loaders("digits", batch_size=64, num_workers=0, seed=1)
     assert_type(classes, int)
     accuracy = train_standard(
         model, train, test, get_device(), epochs=1, lr=1e-3, wd=0.0, optim_name="adam", eval_every=1, desc="pretrain",
         run_dir=run, resume=True, schedule="cosine", accelerator=accelerator, loss=loss, forward=forward,
+        metric=loss,
     )  # fmt: skip
     assert_type(accuracy, float)
-    prior = init_mixture(model, J=16, pi0=0.99, init_means_mode="from_weights", init_sigma=0.25, device="cpu")
+    prior = init_mixture(
+        model, J=16, pi0=0.99, init_means_mode="from_weights", init_sigma=0.25, device="cpu",
+        gamma_zero=Gamma(5e3, 2.0), gamma_others=None, beta_pi0=Beta(9.0, 1.0),
+    )  # fmt: skip
     assert_type(prior, MixturePrior)
     retrain_soft_weight_sharing(
         model, prior, train, test, "cpu", epochs=1, lr_w=5e-4, lr_theta=3e-4, weight_decay=0.0, tau=0.003,
@@ -143,7 +190,6 @@ def training(model: nn.Module, run: Path, accelerator: Any) -> None:
         quantize_from=1.0, skip_last_matrix=True, resume=False, desc="retrain", accelerator=None, loss=loss,
         forward=forward, metric=None,
     )  # fmt: skip
-    prior.quantize_model(model, skip_last_matrix=True, assign="map")
     report = compression_report(
         model,
         prior,
@@ -155,12 +201,22 @@ def training(model: nn.Module, run: Path, accelerator: Any) -> None:
         assign_mode="ml",
     )
     assert_type(report, dict[str, Any])
-    assert_type(evaluate(model, test, "cpu"), float)
+    assert_type(evaluate(model, test, "cpu", metric=loss, forward=forward), float)
     assert_type(collect_weight_params(model), list[Tensor])
     settings = Settings(
-        pruning=Pruning(sparsity=0.9),
-        quantization=Quantization(values=8),
-        distillation=Distillation(weight=0.5),
+        pruning=Pruning(
+            sparsity=0.9,
+            epochs=40,
+            learning_rate=1e-3,
+            weight_decay=1e-4,
+            ramp_end=0.6,
+            freeze=0.7,
+            regrow=False,
+            column_penalty=1e-5,
+            row_penalty=1e-5,
+        ),
+        quantization=Quantization(values=8, epochs=10, learning_rate=3e-4, codebook_learning_rate=1e-3, rate=1.2e-5),
+        distillation=Distillation(weight=0.5, temperature=2.0),
         remove_dead=False,
         order=False,
     )
