@@ -23,6 +23,7 @@ from sws.shrink import Distillation, Pruning, Quantization, Settings, compress_n
 from sws.train import evaluate, retrain_soft_weight_sharing, train_standard
 from sws.utils import collect_weight_params, get_device, set_seed
 from swsfmt import Limits, Report, TensorReport
+from swsfmt.read.reader import Reader
 
 Array = npt.NDArray[Any]
 LIMITS = Limits(
@@ -133,6 +134,13 @@ def checkpoints(path: Path, executor: Executor) -> None:
     )  # fmt: skip
     assert_type(written, swsfmt.checkpoints.Conversion)
     swsfmt.checkpoints.convert("model.sws", Path("folder"), limits=LIMITS, max_shard_size="5GB")
+    assert_type(swsfmt.checkpoints.recognise(path), str)
+    assert_type(swsfmt.checkpoints.encoded_name(path), str)
+    swsfmt.checkpoints.check_output("model.pt", sharded=False)
+    with Reader.open(path) as reader:
+        assert_type(swsfmt.checkpoints.decoded_paths(reader, "folder", max_shard_size="5GB"), list[Path])
+    assert_type(swsfmt.checkpoints.parse_size("5GB"), int)
+    swsfmt.checkpoints.require_torch()
 
 
 def mixture(model: nn.Module, weights: list[Tensor]) -> None:
