@@ -58,17 +58,26 @@ def _run_lengths(bits: Live) -> npt.NDArray[np.int64]:
 
 
 def _runs_bits(bits: Live) -> int:
-    total, last = 1, -1
+    """Size in bits of the runs of `bits`, in Elias gamma, with the bit that comes first."""
+    total, last = 1, -1.0
     for start in range(0, len(bits), _BLOCK):
         # One more bit, to see whether a run ends with the block.
         block = bits[start : start + _BLOCK + 1]
-        ends = start + np.flatnonzero(block[1:] != block[:-1])
-        if start + _BLOCK >= len(bits):
-            ends = np.append(ends, len(bits) - 1)
+        changes = np.flatnonzero(block[1:] != block[:-1])
+        is_last = start + _BLOCK >= len(bits)
+        ends = np.empty(len(changes) + is_last)
+        if not len(ends):
+            continue
+        np.add(changes, start, out=ends[: len(changes)])
+        if is_last:
+            ends[-1] = len(bits) - 1
+        runs = ends.copy()
+        runs[1:] -= ends[:-1]
+        runs[0] -= last
         # The exponent of a number is its length in bits; a run has at most 26 of them.
-        _, lengths = np.frexp(np.diff(ends, prepend=last).astype(np.float64))
-        total += int((2 * lengths - 1).sum())
-        last = int(ends[-1]) if len(ends) else last
+        _, lengths = np.frexp(runs)
+        total += 2 * int(lengths.sum()) - len(ends)
+        last = float(ends[-1])
     return total
 
 

@@ -5,6 +5,7 @@ All forms are ranked by the entropy of their gaps; the exact size, code tables i
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -152,12 +153,18 @@ def _estimate(counts: npt.NDArray[np.int64], pbits: int, huffman: bool) -> int:
     if not huffman:
         return fixed
     used = counts[counts > 0]
-    entropy = int((used * (_log2(np.array([total])) - _log2(used))).sum())
+    entropy = int((used * (_log2(total) - _log2_of_all(used))).sum())
     return min(fixed, entropy + (_TABLE_BITS * len(used) << _LOG_BITS))
 
 
-def _log2(n: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+def _log2(n: int) -> int:
     """log2 of n >= 1 in 4096ths, from the leading 9 bits of n."""
+    mantissa, exponent = math.frexp(n)
+    return (exponent - 1 << _LOG_BITS) + int(_LOG_TABLE[int(mantissa * 512) - 256])
+
+
+def _log2_of_all(n: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """`_log2` of each of `n`."""
     mantissa, exponent = np.frexp(n.astype(np.float64))
     fraction: npt.NDArray[np.int64] = _LOG_TABLE[(mantissa * 512).astype(np.int64) - 256]
     return (exponent.astype(np.int64) - 1 << _LOG_BITS) + fraction
