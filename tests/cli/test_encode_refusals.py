@@ -136,6 +136,13 @@ def test_git_lfs_pointer(tmp_path: Path) -> None:
     assert "run git lfs pull" in fails("encode", tmp_path / "a.pt")
 
 
+def test_output_under_the_name_of_another_format(tmp_path: Path) -> None:
+    source, out = saved({"a": torch.ones(3)}, tmp_path / "a.pt"), tmp_path / "b.safetensors"
+    text = "a checkpoint becomes a .sws file only, and this is the name of a safetensors file; choose a NAME.sws"
+    assert fails("encode", source, "-o", out) == f"sws: error: {out}: {text}\n"
+    assert not out.exists()
+
+
 def test_sws_is_one_already(pt: Path) -> None:
     run("encode", pt)
     assert "is a .sws file already" in fails("encode", pt.with_suffix(".sws"))
