@@ -54,6 +54,14 @@ class Decoded(NamedTuple):
     gap_symbols: int | None = None
 
 
+def zeros(tensor: TensorInfo, out: Bits | None) -> Bits:
+    """Elements that are all zero, flat: in `out` if there is one, else in new memory."""
+    if out is None:
+        return np.zeros(tensor.numel, tensor.dtype.bits)
+    out.fill(0)
+    return out
+
+
 class Description(NamedTuple):
     """What a report says of a record's parameters. pbits : width of relative indices. scan : "rows" or "columns"."""
 

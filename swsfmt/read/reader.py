@@ -9,6 +9,7 @@ from typing import Any, Self, TypeAlias
 
 from ..codings import Coding, coding_of
 from ..codings.base import Decoded, Payload
+from ..codings.unknown import UnknownCoding
 from ..dtypes import Bits
 from ..errors import ChecksumError, InputError, SwsError, TensorNotFoundError, TruncatedError, UnknownCodingError
 from ..format import records
@@ -186,11 +187,9 @@ class Reader:
         return record.info
 
     def _unknown(self, record: Record) -> UnknownCodingError:
-        return UnknownCodingError(
-            f"coding {record.coding.id} is not known to this version; upgrade swsfmt",
-            file=self.source.name,
-            tensor=record.name,
-        )
+        error = UnknownCoding(record.coding.id).error()
+        error.locate(file=self.source.name, tensor=record.name)
+        return error
 
     def close(self) -> None:
         """Give the file back; what the index says can still be asked."""

@@ -13,7 +13,7 @@ from ...errors import PayloadError
 from ...format.sections import Role, Section, Span
 from ...parallel import in_parallel
 from ...tensor import TensorInfo
-from ..base import Decoded, Payload, Scan, Symbols
+from ..base import Decoded, Payload, Scan, Symbols, zeros
 from ..matrix import lines_and_length, matrix_shape
 from .params import Params
 
@@ -26,10 +26,7 @@ def decode(params: Params, tensor: TensorInfo, payload: Payload, threads: int = 
     """Decode and check the payload, to `out` if there is one. Raises `PayloadError`."""
     chunks = chunk_starts(params, tensor)
     start, parts = split(payload, len(chunks))
-    if out is None:
-        out = np.zeros(tensor.numel, tensor.dtype.bits)
-    else:
-        out.fill(0)
+    out = zeros(tensor, out)
     decode_chunks(params, tensor, chunks, parts, out, threads)
     spans = [Span(Section.CHUNK_TABLES, 0, 8 * start), Span(ADAPTIVE_CODES, 8 * start, 8 * len(payload))]
     return Decoded(out, [span for span in spans if span.bits])
@@ -79,7 +76,7 @@ def decode_rows(params: Params, tensor: TensorInfo, payload: Payload, first: int
     wanted = range(begin * params.chunk_lines, min(end * params.chunk_lines, rows))
     part = TensorInfo(tensor.dtype, (len(wanted), columns))
     starts = range(0, len(wanted), params.chunk_lines)
-    out = np.zeros(part.numel, tensor.dtype.bits)
+    out = zeros(part, None)
     decode_chunks(params, part, starts, parts[begin:end], out, 1)
     return out[first - begin * size : last - begin * size]
 

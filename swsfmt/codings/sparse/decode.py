@@ -11,7 +11,7 @@ from ...entropy.bits import BitReader
 from ...errors import PayloadError
 from ...format.sections import Section, Span
 from ...tensor import TensorInfo
-from ..base import Decoded, Payload
+from ..base import Decoded, Payload, zeros
 from ..chunks import check_column
 from ..streams import decode_part
 from .params import Coded, Params, chunk_rows
@@ -25,7 +25,7 @@ def decode(params: Params, tensor: TensorInfo, payload: Payload, threads: int = 
     """Decode and check the payload, to `out` if there is one. Raises `PayloadError`."""
     p = params.coded
     if p is None:
-        return Decoded(_zeros(tensor, out), [])
+        return Decoded(zeros(tensor, out), [])
     reader = BitReader(payload, PayloadError)
     spans = []
 
@@ -56,7 +56,7 @@ def decode(params: Params, tensor: TensorInfo, payload: Payload, threads: int = 
         blocks.append(gaps)
     span(Section.COLUMN_INDICES, start)
     start = reader.position
-    out = _zeros(tensor, out)
+    out = zeros(tensor, out)
     cursor = Positions(p.matrix, p.scan, p.pbits, in_lines)
     rows_of_blocks = []
     for gaps in blocks:
@@ -83,13 +83,6 @@ def decode(params: Params, tensor: TensorInfo, payload: Payload, threads: int = 
             check_column(np.concatenate([rows[:, column] for rows in rows_of_blocks]), table[:, column], what)
     reader.finish("payload")
     return Decoded(out, spans, sum(map(len, blocks)))
-
-
-def _zeros(tensor: TensorInfo, out: Bits | None) -> Bits:
-    if out is None:
-        return np.zeros(tensor.numel, tensor.dtype.bits)
-    out.fill(0)
-    return out
 
 
 def _decode_fused(
