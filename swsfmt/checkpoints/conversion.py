@@ -37,6 +37,7 @@ class Conversion:
     tensors : how many there are, each name counted
     dense_bytes : their elements in their own dtypes, tied tensors once
     needed_limits : of a .sws file: the fields of `Limits` that its readers must raise, and to what
+    negative_zeros : of a .sws file: how many elements of each tensor of few values are -0.0, stored apart from 0.0
     lost_metadata : whether there was metadata for which the format of the output has no place
     """
 
@@ -46,6 +47,7 @@ class Conversion:
     dense_bytes: int
     shards: list[Path] = field(default_factory=list)
     needed_limits: dict[str, int] = field(default_factory=dict)
+    negative_zeros: dict[str, int] = field(default_factory=dict)
     lost_metadata: bool = False
 
 
@@ -162,6 +164,7 @@ def _encode(
         tensors=len(checkpoint.tensors),
         dense_bytes=checkpoint.dense_bytes,
         needed_limits=encoded.needed_limits(),
+        negative_zeros=encoded.negative_zeros,
     )
 
 

@@ -17,6 +17,7 @@ from ..format.codebook import Codebook
 from ..format.records import Draft
 from ..tensor import Loadable
 from .codebook_groups import distinct_values, pays_alone
+from .positive_zeros import count_negative_zeros
 
 Codings: TypeAlias = Sequence[Coding[Any]]
 
@@ -26,11 +27,13 @@ class Examination:
     """values : the distinct elements but zero, ascending; None where a codebook cannot pay.
     founds : whether a codebook of its own could make the tensor smaller.
     plain : the cheapest way to store it without a codebook; with its payload where it has no `values`.
+    negative_zeros : how many elements are -0.0; counted where there are `values`.
     """
 
     values: Bits | None
     founds: bool
     plain: Proposal
+    negative_zeros: int = 0
 
 
 def examine(tensor: Loadable, codings: Codings, *, threads: int = 1) -> Examination:
@@ -40,7 +43,8 @@ def examine(tensor: Loadable, codings: Codings, *, threads: int = 1) -> Examinat
     proposals = (coding.propose_plain(elements, values) for coding in codings)
     plain = cheapest(proposals)
     if values is not None:
-        return Examination(values, pays_alone(elements.info.dtype, values, plain.bits), plain)
+        founds = pays_alone(elements.info.dtype, values, plain.bits)
+        return Examination(values, founds, plain, count_negative_zeros(elements, values))
     if plain.payload is None:
         params, payload = plain.coding.encode(plain.params, elements, threads)
         plain = replace(plain, params=params, payload=payload)

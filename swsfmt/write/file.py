@@ -27,6 +27,7 @@ from .codebook_groups import share
 from .examine import Codings, Examination, Survey, cheapest
 from .executors import Workers
 from .options import Options
+from .positive_zeros import PositiveZeros
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -38,10 +39,22 @@ Step = Callable[[int, int], None]
 
 
 class EncodedFile:
-    """A file that is ready to be written. prefix : all but the payloads. size : of the whole file, in bytes."""
+    """A file that is ready to be written.
 
-    def __init__(self, prefix: bytes, drafts: list[Draft[Coding[Any]]], tensors: Mapping[str, Loadable | Tied]) -> None:
+    prefix : all but the payloads
+    negative_zeros : how many elements are -0.0, by the name of the tensor; for tensors of few values
+    size : of the whole file, in bytes
+    """
+
+    def __init__(
+        self,
+        prefix: bytes,
+        drafts: list[Draft[Coding[Any]]],
+        tensors: Mapping[str, Loadable | Tied],
+        negative_zeros: dict[str, int],
+    ) -> None:
         self.prefix = prefix
+        self.negative_zeros = negative_zeros
         self._drafts = deque(draft for draft in drafts if draft.payload_length > MAX_INLINE)
         self._tensors = tensors
         self.size = len(prefix) + sum(draft.payload_length for draft in self._drafts)
@@ -97,6 +110,8 @@ def encode_file(
     Raises `InputError` for metadata or names that cannot be stored, and what the tensors raise when they are read.
     """
     metadata = _checked(metadata, tensors)
+    if options.positive_zeros:
+        tensors = {name: t if isinstance(t, Tied) else PositiveZeros(t) for name, t in tensors.items()}
     own = {name: tensor for name, tensor in tensors.items() if not isinstance(tensor, Tied)}
     progress = _Progress(own, step)
     codings = {profile: codings_of(profile) for profile in {options.profile(name) for name in own}}
@@ -110,7 +125,8 @@ def encode_file(
         numbers = {name: number for number, name in enumerate(tensors)}
         choices, codebooks = _choose(own, numbers, examinations, of_tensor, options, workers, progress)
         drafts = _write(tensors, choices, workers, progress)
-    return EncodedFile(index.build(metadata, codebooks, drafts), drafts, tensors)
+    negative_zeros = {name: e.negative_zeros for name, e in examinations.items() if e.negative_zeros}
+    return EncodedFile(index.build(metadata, codebooks, drafts), drafts, tensors, negative_zeros)
 
 
 class _Progress:
