@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import click
+
+from swsfmt.errors import CheckpointWarning
 
 
 def escape(text: str) -> str:
@@ -22,12 +27,37 @@ def line(text: str, *, err: bool = False) -> None:
 def block(text: str, *, err: bool = False) -> None:
     """Lines that have been escaped already; what the terminal's encoding lacks is escaped too."""
     encoding = getattr(sys.stderr if err else sys.stdout, "encoding", None) or "utf-8"
-    click.echo(text.encode(encoding, "backslashreplace").decode(encoding), err=err)
+    _echo(text.encode(encoding, "backslashreplace").decode(encoding), err=err)
 
 
 def json_object(value: dict[str, Any]) -> None:
     """The one object that `--json` prints."""
-    click.echo(json.dumps(value, indent=2))
+    _echo(json.dumps(value, indent=2), err=False)
+
+
+@contextmanager
+def warnings_as_lines() -> Iterator[None]:
+    """What the library warns of in this block goes to stderr, a line each; other warnings go where they would."""
+    with warnings.catch_warnings():
+        usual = warnings.showwarning
+
+        def show(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
+            if issubclass(category, CheckpointWarning):
+                line(f"sws: warning: {message}", err=True)
+            else:
+                usual(message, category, *place, **more)
+
+        warnings.simplefilter("always", CheckpointWarning)
+        warnings.showwarning = show
+        yield
+
+
+def _echo(text: str, *, err: bool) -> None:
+    try:
+        click.echo(text, err=err)
+    except OSError as error:
+        error.filename = "stderr" if err else "stdout"
+        raise
 
 
 def size(count: int) -> str:

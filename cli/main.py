@@ -37,15 +37,16 @@ class Sws(click.Group):
             return super().main(args, prog_name, complete_var, standalone_mode=False, **extra)
         args = list(sys.argv[1:] if args is None else args)
         try:
-            code = super().main(args, prog_name, complete_var, standalone_mode=False, **extra)
+            with console.warnings_as_lines():
+                code = super().main(args, prog_name, complete_var, standalone_mode=False, **extra)
         except click.Abort:
             console.line("sws: interrupted", err=True)
             sys.exit(errors.INTERRUPTED)
         except Exception as error:
             try:
                 _tell(error, as_json="--json" in args)
-            except BrokenPipeError:
-                # click has dealt with broken pipes before; here nobody reads the message itself.
+            except OSError:
+                # Nobody reads the message, or there is no room for it, as there may have been none for the output.
                 _silence()
             sys.exit(errors.exit_code(error))
         # `ctx.exit()`, as of `--version`, comes back as a number.

@@ -15,6 +15,8 @@
      ├── InputError               what was given cannot be stored or read as asked
      ├── MismatchError            two models that should be equal differ
      └── TensorNotFoundError      no tensor of that name (also a KeyError)
+
+`CheckpointWarning` is what `swsfmt.checkpoints` says of a checkpoint that it takes all the same.
 """
 
 from __future__ import annotations
@@ -106,6 +108,10 @@ class MismatchError(SwsError):
 
 class TensorNotFoundError(SwsError, KeyError):
     """No tensor of that name."""
+
+
+class CheckpointWarning(UserWarning):
+    """A checkpoint is taken, but not as one may think: it has names that no shard holds, a prefix of all names."""
 
 
 @contextmanager

@@ -127,16 +127,19 @@ def checkpoints(path: Path, executor: Executor) -> None:
     def step(done: int, total: int) -> None:
         print(done, total)
 
-    checkpoint = swsfmt.checkpoints.open(path, key="state_dict")
+    checkpoint = swsfmt.checkpoints.open(path, key="state_dict", strip_prefix="module.", limits=LIMITS)
     assert_type(checkpoint, swsfmt.checkpoints.Checkpoint)
     written = swsfmt.checkpoints.convert(
-        path, "model.sws", key="state_dict", threads=2, executor=executor, step=step, pbits=5, pbits_fc=5, pbits_conv=8,
+        path, "model.sws", key="state_dict", strip_prefix=["module.", "_orig_mod."], threads=2, executor=executor,
+        step=step, pbits=5, pbits_fc=5, pbits_conv=8,
         huffman=True, scan="columns", profile="small", contexts="auto", compact="auto", positive_zeros=True,
     )  # fmt: skip
     assert_type(written, swsfmt.checkpoints.Conversion)
     swsfmt.checkpoints.convert("model.sws", Path("folder"), limits=LIMITS, max_shard_size="5GB")
     assert_type(swsfmt.checkpoints.recognise(path), str)
     assert_type(swsfmt.checkpoints.encoded_name(path), str)
+    assert_type(swsfmt.checkpoints.decoded_name("folder/"), str)
+    assert_type(swsfmt.checkpoints.find("folder"), Path)
     swsfmt.checkpoints.check_output("model.pt", sharded=False)
     with Reader.open(path) as reader:
         assert_type(swsfmt.checkpoints.decoded_paths(reader, "folder", max_shard_size="5GB"), list[Path])
