@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import click
+
+from swsfmt import SwsWarning
 
 
 def escape(text: str) -> str:
@@ -23,6 +28,23 @@ def block(text: str, *, err: bool = False) -> None:
     """Lines that have been escaped already; what the terminal's encoding lacks is escaped too."""
     encoding = getattr(sys.stderr if err else sys.stdout, "encoding", None) or "utf-8"
     click.echo(text.encode(encoding, "backslashreplace").decode(encoding), err=err)
+
+
+@contextmanager
+def warnings_as_lines() -> Iterator[None]:
+    """Warnings of this package as one line each on stderr; those of others as Python shows them."""
+    with warnings.catch_warnings():
+        others = warnings.showwarning
+
+        def show(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
+            if issubclass(category, SwsWarning):
+                line(f"sws: warning: {message}", err=True)
+            else:
+                others(message, category, *place, **more)
+
+        warnings.simplefilter("always", SwsWarning)
+        warnings.showwarning = show
+        yield
 
 
 def json_object(value: dict[str, Any]) -> None:

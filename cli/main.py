@@ -37,7 +37,8 @@ class Sws(click.Group):
             return super().main(args, prog_name, complete_var, standalone_mode=False, **extra)
         args = list(sys.argv[1:] if args is None else args)
         try:
-            code = super().main(args, prog_name, complete_var, standalone_mode=False, **extra)
+            with console.warnings_as_lines():
+                code = super().main(args, prog_name, complete_var, standalone_mode=False, **extra)
         except click.Abort:
             console.line("sws: interrupted", err=True)
             sys.exit(errors.INTERRUPTED)
