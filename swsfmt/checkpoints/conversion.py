@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Unpack
 
+from .. import arguments
 from ..errors import InputError, located
 from ..limits import DEFAULT_LIMITS, Limits
 from ..parallel import thread_count
@@ -81,10 +82,13 @@ def convert(
     Raises `InputError` for what is no checkpoint or cannot be stored in the other format, for arguments of the other
     direction and a suffix that is another format's; `FormatError` for a damaged .sws file, `LimitError`, `OSError`.
     """
+    arguments.output(out)
+    arguments.function(step, "step")
+    fixed = Options.of("convert", options)
     if isinstance(file, Checkpoint):
         _refuse("a checkpoint that is open", key=key, max_shard_size=max_shard_size)
         _check_name(out)
-        return _encode(file, out, threads, executor, step, Options(**options))
+        return _encode(file, out, threads, executor, step, fixed)
     if isinstance(file, Reader):
         _refuse("a .sws file that is open", key=key, executor=executor, step=step, **options)
         return _decode(file, out, threads, max_shard_size)
@@ -97,7 +101,7 @@ def convert(
         if not source.is_sws and _format_for(out) is None and max_shard_size is None:
             checkpoint = registry.read(source, key)
             with located(file=source.path):
-                return _encode(checkpoint, out, threads, executor, step, Options(**options))
+                return _encode(checkpoint, out, threads, executor, step, fixed)
         content = source.content
     _refuse("decoding", key=key, executor=executor, **options)
     counter = DecodeCounter(step or (lambda done, total: None))
@@ -108,7 +112,7 @@ def convert(
 
 def encoded_name(path: str | os.PathLike[str]) -> str:
     """The usual name of the .sws file for a checkpoint: NAME.sws for NAME.pt and for NAME.safetensors.index.json."""
-    name = os.fspath(path)
+    name = os.fsdecode(arguments.path(path, "path"))
     stem = os.path.splitext(name)[0]
     return (name.removesuffix(sharded.INDEX_SUFFIX) if name.endswith(sharded.INDEX_SUFFIX) else stem) + ".sws"
 
@@ -118,7 +122,8 @@ def check_output(out: Output, *, sharded: bool = False) -> None:
 
     sharded : whether `max_shard_size` will be given
     """
-    _target(out, sharded=sharded)
+    arguments.output(out)
+    _target(out, sharded=arguments.flag(sharded, "sharded"))
 
 
 def decoded_paths(reader: Reader, out: str | os.PathLike[str], max_shard_size: int | str | None = None) -> list[Path]:

@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass
 from typing import BinaryIO, TypeAlias
 
+from .. import arguments
 from ..errors import InputError
 from ..format.index import SIGNATURE
 
@@ -32,11 +33,14 @@ class CheckpointFile:
     def open(cls, file: FileLike) -> CheckpointFile:
         """Raises `OSError`; `InputError` for a file that is open for text."""
         if isinstance(file, str | os.PathLike):
-            path = os.fspath(file)
+            path = os.fsdecode(arguments.path(file, "file"))
             with open(path, "rb") as opened:
                 head = opened.read(_HEAD)
                 # A pipe, as from <(command), gives its bytes only once.
                 return cls(path, head, None if opened.seekable() else head + opened.read())
+        if not isinstance(file, bytes | bytearray | memoryview) and not callable(getattr(file, "read", None)):
+            text = "a path, the bytes of a file or an open binary file"
+            raise InputError(f"file must be {text}, not {arguments.a(file)}")
         data = bytes(file) if isinstance(file, bytes | bytearray | memoryview) else file.read()
         if not isinstance(data, bytes):
             raise InputError("this file is open for text; open it for bytes: open(path, 'rb')")
