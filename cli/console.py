@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from swsfmt.errors import CheckpointWarning
+from swsfmt import SwsWarning
 
 
 def escape(text: str) -> str:
@@ -30,26 +30,26 @@ def block(text: str, *, err: bool = False) -> None:
     _echo(text.encode(encoding, "backslashreplace").decode(encoding), err=err)
 
 
+@contextmanager
+def warnings_as_lines() -> Iterator[None]:
+    """Warnings of this package as one line each on stderr; those of others as Python shows them."""
+    with warnings.catch_warnings():
+        others = warnings.showwarning
+
+        def show(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
+            if issubclass(category, SwsWarning):
+                line(f"sws: warning: {message}", err=True)
+            else:
+                others(message, category, *place, **more)
+
+        warnings.simplefilter("always", SwsWarning)
+        warnings.showwarning = show
+        yield
+
+
 def json_object(value: dict[str, Any]) -> None:
     """The one object that `--json` prints."""
     _echo(json.dumps(value, indent=2), err=False)
-
-
-@contextmanager
-def warnings_as_lines() -> Iterator[None]:
-    """What the library warns of in this block goes to stderr, a line each; other warnings go where they would."""
-    with warnings.catch_warnings():
-        usual = warnings.showwarning
-
-        def show(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
-            if issubclass(category, CheckpointWarning):
-                line(f"sws: warning: {message}", err=True)
-            else:
-                usual(message, category, *place, **more)
-
-        warnings.simplefilter("always", CheckpointWarning)
-        warnings.showwarning = show
-        yield
 
 
 def _echo(text: str, *, err: bool) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 import numpy as np
 import numpy.typing as npt
 
-from . import dtypes
+from . import arguments, dtypes
 from .dtypes import Bits, DType
 from .errors import InputError
 from .limits import DEFAULT_LIMITS, Limits
@@ -21,7 +21,7 @@ from .read.reader import Reader
 from .read.source import BytesSource, File, open_path
 from .read.tensors import load_all
 from .safe_open import Handle
-from .tensor import Elements, TensorInfo, Tied
+from .tensor import Elements, TensorInfo, Tied, overlaps
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -75,13 +75,14 @@ def save(
     The same array under two names (same memory, shape and strides) is stored once and tied again on load.
     threads : that encode; None for as many as there are processors. The bytes are the same for any number of them.
     executor : encodes instead, e.g. one of processes; whatever has the interface of `concurrent.futures.Executor`.
-    Raises `InputError` for a dtype that the format does not have.
+    Raises `InputError` for a dtype that the format does not have, and for a name in `profile` that is no array's.
     """
     # Not at the top: who only loads has no need of what plans and encodes.
     from .write.file import encode
     from .write.options import Options
 
-    return encode(_elements(tensors), metadata, Options(**options), threads=threads, executor=executor)
+    fixed = Options.of("save", options)
+    return encode(_elements(tensors), metadata, fixed, threads=threads, executor=executor)
 
 
 def save_file(
@@ -98,8 +99,9 @@ def save_file(
     from .write.file import encode_file
     from .write.options import Options
 
-    encoded = encode_file(_elements(tensors), metadata, Options(**options), threads=threads, executor=executor)
-    write_atomically(filename, encoded.pieces())
+    path, fixed = arguments.path(filename), Options.of("save_file", options)
+    encoded = encode_file(_elements(tensors), metadata, fixed, threads=threads, executor=executor)
+    write_atomically(path, encoded.pieces())
 
 
 def load(
@@ -111,12 +113,14 @@ def load(
 ) -> dict[str, Array]:
     """The arrays of a file in memory, in the order of the file. Raises `FormatError`, `LimitError`.
 
+    Those of a dtype that NumPy does not have here are left out, and a warning names them; `InputError` is raised where
+    no others are there.
     out : arrays to decode into, where a tensor has their name; that saves the time to get new memory. `InputError` is
         raised where dtype or shape differ. After another error they may hold anything.
     threads : for decoding small tensors, and the chunks of large ones; None for as many as there are processors.
     """
     with Reader(BytesSource(data), limits) as reader:
-        return load_all(reader, to_array, threads, out, _memory)
+        return load_all(reader, to_array, threads, out, _memory, _lacks)
 
 
 def load_file(
@@ -128,7 +132,7 @@ def load_file(
 ) -> dict[str, Array]:
     """The arrays of a file, in its order. Raises `FormatError`, `LimitError`, `OSError`. Arguments as in `load`."""
     with Reader(open_path(filename), limits) as reader:
-        return load_all(reader, to_array, threads, out, _memory)
+        return load_all(reader, to_array, threads, out, _memory, _lacks)
 
 
 @overload
@@ -164,10 +168,11 @@ def safe_open(
     threads : as for `load`
     Raises `FormatError`, `LimitError`, `OSError`; `InputError` for another framework.
     """
+    arguments.instance(framework, str, "framework", "'np' or 'pt'")
     if framework in ("np", "numpy"):
-        if device != "cpu":
-            raise InputError(f"NumPy arrays cannot be on device {device!r}")
-        return Handle(filename, to_array, limits, threads)
+        if not isinstance(device, str) or device != "cpu":
+            raise InputError(f"NumPy arrays cannot be on device {arguments.brief(device)}, only on 'cpu'")
+        return Handle(filename, to_array, limits, threads, _lacks)
     if framework not in ("pt", "torch", "pytorch"):
         raise InputError(f"framework {framework!r} is not known; use 'np' or 'pt'")
     # Not at the top: torch is slow to import, and may not be installed.
@@ -186,13 +191,15 @@ def to_array(elements: Elements) -> Array:
 def _memory(array: Array, info: TensorInfo) -> Bits | None:
     """The elements of an array that a tensor is decoded into, flat; None where they are not contiguous."""
     if not isinstance(array, np.ndarray):
-        raise InputError(f"a {type(array).__name__} in `out` is not a NumPy array")
+        raise InputError(f"{arguments.a(array)} in `out` is not a NumPy array")
     wanted = _numpy_dtype(info.dtype)
     if array.dtype != wanted or array.shape != info.shape:
         raise InputError(f"the array in `out` has {array.dtype}{array.shape}, the file {wanted}{info.shape}")
     if not array.flags.writeable:
         raise InputError("the array in `out` is read-only")
     if not array.flags.c_contiguous:
+        if overlaps(array.shape, array.strides, array.itemsize):
+            raise InputError("elements of the array in `out` are the same memory, as broadcasting makes them")
         return None
     bits: Bits = array.reshape(-1).view(info.dtype.bits)
     return bits
@@ -211,15 +218,15 @@ def from_array(array: Array, name: str | None = None) -> Elements:
 
 
 def _elements(tensors: Mapping[str, Array]) -> dict[str, Elements | Tied]:
-    if not isinstance(tensors, Mapping):
-        raise InputError(f"give a mapping from names to arrays, not a {type(tensors).__name__}")
+    arguments.mapping(tensors, "tensors", "names to arrays")
     out: dict[str, Elements | Tied] = {}
     seen: dict[Any, str] = {}
     # Arrays that a lazy mapping makes must not go before all have been seen: their memory would be given out again.
     alive = []
     for name, value in tensors.items():
+        arguments.tensor_name(name)
         if not isinstance(value, np.ndarray | np.generic):
-            raise InputError(f"a {type(value).__name__} is not a NumPy array", tensor=name)
+            raise InputError(f"{arguments.a(value)} is not a NumPy array", tensor=name)
         array = np.asarray(value)
         alive.append(array)
         key = (array.__array_interface__["data"][0], array.shape, array.strides, array.dtype)
@@ -232,13 +239,27 @@ def _elements(tensors: Mapping[str, Array]) -> dict[str, Elements | Tied]:
 
 
 def _numpy_dtype(dtype: DType) -> np.dtype[Any]:
-    if dtype.name in _ML_DTYPES:
-        try:
-            import ml_dtypes
-        except ImportError as error:
-            raise InputError(f"NumPy has no {dtype.name}; install ml_dtypes, or use swsfmt.torch") from error
-        numpy_dtype: np.dtype[Any] = np.dtype(getattr(ml_dtypes, _ML_DTYPES[dtype.name]))
-        return numpy_dtype
-    if dtype.name not in _NUMPY:
-        raise InputError(f"NumPy has no {dtype.name}; use swsfmt.torch")
-    return _NUMPY[dtype.name]
+    reason = _lacks(dtype)
+    if reason is not None:
+        raise InputError(reason)
+    if dtype.name in _NUMPY:
+        return _NUMPY[dtype.name]
+    import ml_dtypes
+
+    numpy_dtype: np.dtype[Any] = np.dtype(getattr(ml_dtypes, _ML_DTYPES[dtype.name]))
+    return numpy_dtype
+
+
+def _lacks(dtype: DType) -> str | None:
+    """Why there can be no arrays of a dtype; None where there can."""
+    if dtype.name in _NUMPY:
+        return None
+    if dtype.name not in _ML_DTYPES:
+        return f"NumPy has no {dtype.name}; use swsfmt.torch"
+    try:
+        import ml_dtypes
+    except ImportError:
+        return f"NumPy has no {dtype.name}; install ml_dtypes, or use swsfmt.torch"
+    if not hasattr(ml_dtypes, _ML_DTYPES[dtype.name]):
+        return f"this version of ml_dtypes has no {dtype.name}; upgrade it, or use swsfmt.torch"
+    return None

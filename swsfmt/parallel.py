@@ -7,6 +7,8 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
+from . import arguments
+
 T = TypeVar("T")
 
 # For work whose results wait in memory for those before them: more threads would hold more than they save time.
@@ -15,7 +17,7 @@ MOST_THREADS = 16
 
 def thread_count(threads: int | None) -> int:
     """`threads`, or as many as there are processors."""
-    return threads if threads is not None else os.cpu_count() or 1
+    return arguments.threads(threads) or os.cpu_count() or 1
 
 
 def in_order(function: Callable[..., T], *arguments: Iterable[Any], threads: int) -> Iterator[T]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Unpack
 
+from .. import arguments
 from ..errors import InputError, located
 from ..limits import DEFAULT_LIMITS, Limits
 from ..parallel import thread_count
@@ -85,10 +86,13 @@ def convert(
     Raises `InputError` for what is no checkpoint or cannot be stored in the other format, for arguments of the other
     direction and a suffix that is another format's; `FormatError` for a damaged .sws file, `LimitError`, `OSError`.
     """
+    arguments.output(out)
+    arguments.function(step, "step")
+    fixed = Options.of("convert", options)
     if isinstance(file, Checkpoint):
         _refuse("a checkpoint that is open", key=key, strip_prefix=strip_prefix, max_shard_size=max_shard_size)
         _check_name(out)
-        return _encode(file, out, threads, executor, step, Options(**options))
+        return _encode(file, out, threads, executor, step, fixed)
     if isinstance(file, Reader):
         _refuse("a .sws file that is open", key=key, strip_prefix=strip_prefix, executor=executor, step=step, **options)
         return _decode(file, out, threads, max_shard_size)
@@ -101,7 +105,7 @@ def convert(
         if not source.is_sws and _format_for(out) is None and max_shard_size is None:
             checkpoint = registry.read(source, key, strip_prefix)
             with located(file=source.path):
-                return _encode(checkpoint, out, threads, executor, step, Options(**options))
+                return _encode(checkpoint, out, threads, executor, step, fixed)
         content = source.content
     _refuse("decoding", key=key, strip_prefix=strip_prefix, executor=executor, **options)
     counter = DecodeCounter(step or (lambda done, total: None))
@@ -115,7 +119,7 @@ def encoded_name(path: str | os.PathLike[str]) -> str:
 
     That for the checkpoint in a folder is beside the folder, and called like it.
     """
-    name = os.fspath(path)
+    name = os.fsdecode(arguments.path(path, "path"))
     if os.path.isdir(name):
         bare = name.rstrip("".join(folder.SLASHES))
         return (os.path.abspath(name) if os.path.basename(bare) in ("", ".", "..") else bare) + ".sws"
@@ -128,7 +132,7 @@ def decoded_name(out: str | os.PathLike[str]) -> str:
 
     It is one where such a folder is there, without the suffix of a format, and where its name ends with a slash.
     """
-    name = os.fspath(out)
+    name = os.fsdecode(arguments.path(out, "out"))
     is_folder = name.endswith(folder.SLASHES) or (os.path.isdir(name) and registry.format_for(name) is None)
     return os.path.join(name, folder.MODEL) if is_folder else name
 
@@ -138,6 +142,8 @@ def check_output(out: Output, *, sharded: bool = False) -> None:
 
     sharded : whether `max_shard_size` will be given
     """
+    arguments.output(out)
+    arguments.flag(sharded, "sharded")
     _target(decoded_name(out) if isinstance(out, str | os.PathLike) else out, sharded=sharded)
 
 

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from .. import arguments
 from ..errors import CheckpointWarning, InputError, located
 from ..format.not_sws import is_json_object
 from ..limits import Limits
@@ -138,10 +139,11 @@ class Shards:
 
 def parse_size(size: int | str) -> int:
     """A number of bytes: 5GB, 500MB, 2GiB, 1000000. Raises `InputError`."""
+    arguments.instance(size, (int, str), "a size", "a whole number or text such as '5GB'")
     parts = re.fullmatch(r"(\d{1,18})(|[KMGT]I?)B?", str(size).strip().upper())
     number = int(parts[1]) * (_UNITS | _BINARY)[parts[2]] if parts else 0
     if not number:
-        raise InputError(f"{size!r} is not a size such as 5GB, 500MB or 2GiB")
+        raise InputError(f"{arguments.brief(size)} is not a size such as 5GB, 500MB or 2GiB")
     return number
 
 

@@ -7,11 +7,12 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self, TypeAlias
 
+from .. import arguments
 from ..codings import Coding, coding_of
 from ..codings.base import Decoded, Payload
 from ..codings.unknown import UnknownCoding
 from ..dtypes import Bits
-from ..errors import ChecksumError, InputError, SwsError, TensorNotFoundError, TruncatedError, UnknownCodingError
+from ..errors import ChecksumError, InputError, SwsError, TruncatedError, UnknownCodingError
 from ..format import records
 from ..format.checksum import crc32
 from ..format.index import MAX_HEADER, parse_prefix, prefix_length
@@ -41,10 +42,10 @@ class Reader:
 
     def __init__(self, source: Source, limits: Limits = DEFAULT_LIMITS, *, on_decode: OnDecode | None = None) -> None:
         self.source = source
-        self.limits = limits
         self._closed = False
         self._on_decode = on_decode
         try:
+            self.limits = arguments.instance(limits, Limits, "limits", "a swsfmt.Limits")
             self.layout: Layout = self._read_prefix()
         except SwsError as error:
             source.close()
@@ -86,8 +87,8 @@ class Reader:
 
     def record(self, name: str) -> Record:
         """The record of that name; that of its target where it is tied to another tensor."""
-        if name not in self._numbers:
-            raise TensorNotFoundError(f"there is no tensor {name!r}", file=self.source.name)
+        if not isinstance(name, str) or name not in self._numbers:
+            raise arguments.not_there(name, self._numbers, self.source.name)
         return self.resolve(self.layout.records[self._numbers[name]])
 
     def resolve(self, record: Record) -> Record:

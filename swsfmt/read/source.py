@@ -9,6 +9,7 @@ from typing import Protocol, TypeAlias
 
 import numpy as np
 
+from .. import arguments
 from ..errors import InputError, TruncatedError
 
 File: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview
@@ -32,7 +33,7 @@ class BytesSource:
     """A file in memory."""
 
     def __init__(self, data: bytes | bytearray | memoryview) -> None:
-        self._data = memoryview(data).cast("B").toreadonly()
+        self._data = arguments.data(data).toreadonly()
         self.size = len(self._data)
         self.name: str | None = None
 
@@ -41,34 +42,6 @@ class BytesSource:
 
     def close(self) -> None:
         """The memory is the caller's."""
-
-
-class UrlSource:
-    """A file behind any URL that fsspec knows (https://, s3://, ...); only the ranges asked for are fetched.
-
-    Raises `InputError` where fsspec, or what it needs for the protocol, is not installed.
-    """
-
-    def __init__(self, url: str) -> None:
-        self.name: str | None = url
-        try:
-            from fsspec.core import url_to_fs
-
-            self._files, self._path = url_to_fs(url)
-        except ImportError as error:
-            raise InputError(f"{error}; pip install 'swsfmt[remote]'", file=url) from error
-        self.size = int(self._files.size(self._path))
-
-    def read_at(self, offset: int, count: int) -> memoryview:
-        data: bytes = self._files.cat_file(self._path, start=offset, end=offset + count) if count else b""
-        if len(data) != count:
-            raise TruncatedError(
-                "the server sent another number of bytes than asked for", file=self.name, offset=offset
-            )
-        return memoryview(data)
-
-    def close(self) -> None:
-        """Nothing is held open."""
 
 
 class PathSource:
@@ -100,10 +73,16 @@ class PathSource:
 def open_path(path: str | os.PathLike[str]) -> Source:
     """A path or a URL, whatever its type: a path given as bytes is not a file in memory."""
     if isinstance(path, str) and "://" in path:
+        # Not at the top: most files are no further than the disk.
+        from .remote import UrlSource
+
         return UrlSource(path)
-    return PathSource(path)
+    return PathSource(arguments.path(path))
 
 
 def open_source(file: File) -> Source:
     """Whatever a `File` may be."""
-    return BytesSource(file) if isinstance(file, bytes | bytearray | memoryview) else open_path(file)
+    if isinstance(file, bytes | bytearray | memoryview):
+        return BytesSource(file)
+    arguments.instance(file, (str, os.PathLike), "file", "a path, a URL or the bytes of a file")
+    return open_path(file)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
+from .. import arguments
 from ..tensor import Elements, Loadable
 
 if TYPE_CHECKING:
@@ -34,7 +35,8 @@ class Workers:
     """
 
     def __init__(self, sizes: Sequence[int], threads: int | None = None, executor: Executor | None = None) -> None:
-        self._threads = threads or (os.cpu_count() or 1 if executor is None else 1)
+        executor = arguments.executor(executor)
+        self._threads = arguments.threads(threads) or (os.cpu_count() or 1 if executor is None else 1)
         self._own: Executor | None = None
         if executor is None and self._threads > 1 and sum(sizes) > _SMALL:
             # Not at the top: small files are written before this would be imported.

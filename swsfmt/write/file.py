@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .. import arguments
 from ..codings import Coding, codings_of
 from ..codings.alias import ALIAS
 from ..codings.base import Freedom, Proposal
@@ -110,6 +111,7 @@ def encode_file(
     Raises `InputError` for metadata or names that cannot be stored, and what the tensors raise when they are read.
     """
     metadata = _checked(metadata, tensors)
+    options.check_names(tensors)
     if options.positive_zeros:
         tensors = {name: t if isinstance(t, Tied) else PositiveZeros(t) for name, t in tensors.items()}
     own = {name: tensor for name, tensor in tensors.items() if not isinstance(tensor, Tied)}
@@ -149,7 +151,7 @@ class _Progress:
 
 
 def _checked(metadata: Mapping[str, str] | None, tensors: Mapping[str, Loadable | Tied]) -> dict[str, str]:
-    pairs = dict(metadata or {})
+    pairs = {} if metadata is None else dict(arguments.mapping(metadata, "metadata", "strings to strings"))
     for key, value in pairs.items():
         if not isinstance(key, str) or not isinstance(value, str):
             raise InputError(f"metadata maps strings to strings, not {key!r} to {value!r}")

@@ -6,11 +6,23 @@ checks them and fills in the defaults, and the command makes its options of `SET
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from operator import index
-from typing import Annotated, Any, Literal, NamedTuple, TypedDict, Unpack, cast, get_args, get_origin, get_type_hints
+from typing import (
+    Annotated,
+    Any,
+    Literal,
+    NamedTuple,
+    Self,
+    TypedDict,
+    Unpack,
+    cast,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
+from .. import arguments
 from ..codings.base import MAX_PBITS, Freedom, Profile, Scan
 from ..errors import InputError
 
@@ -92,13 +104,27 @@ class Options:
     def __init__(self, **given: Unpack[EncodingOptions]) -> None:
         for name in given:
             if name not in SETTINGS:
-                raise TypeError(f"there is no option {name!r}; the options are {', '.join(SETTINGS)}")
+                raise arguments.unknown_option("Options", name, SETTINGS)
         values = {name: _checked(name, setting, given.get(name, setting.default)) for name, setting in SETTINGS.items()}
         self._values = cast(EncodingOptions, values)
 
     @property
     def positive_zeros(self) -> bool:
         return self._values["positive_zeros"]
+
+    @classmethod
+    def of(cls, function: str, given: EncodingOptions) -> Self:
+        """Those that were given to a function, whose name is told to who has mistyped one."""
+        for name in given:
+            if name not in SETTINGS:
+                raise arguments.unknown_option(function, name, SETTINGS)
+        return cls(**given)
+
+    def check_names(self, tensors: Iterable[str]) -> None:
+        """Raise `InputError` where an option has something to say of a tensor that is not among these."""
+        for name, value in self._values.items():
+            if isinstance(value, Mapping):
+                arguments.names_of_tensors(value, tensors, name)
 
     def profile(self, name: str) -> str:
         """Under which codings of the registry may be chosen for the tensor of that name."""
@@ -121,18 +147,12 @@ class Options:
 def _checked(name: str, setting: Setting, value: Any) -> Any:
     if setting.choices:
         for single in value.values() if setting.by_name and isinstance(value, Mapping) else [value]:
-            if single not in setting.choices:
+            if not isinstance(single, str) or single not in setting.choices:
                 *others, last = (repr(choice) for choice in setting.choices)
-                raise InputError(f"{name} is {single!r}, it must be {', '.join(others)} or {last}")
+                raise InputError(f"{name} is {arguments.brief(single)}, it must be {', '.join(others)} or {last}")
         return value
     if setting.is_flag:
-        if not isinstance(value, bool):
-            raise InputError(f"{name} is {value!r}, it must be True or False")
-        return value
+        return arguments.flag(value, name)
     if value is None:
         return None
-    if isinstance(value, bool) or not hasattr(value, "__index__") or index(value) not in setting.widths:
-        raise InputError(
-            f"{name} is {value!r}, it must be a whole number from {setting.widths[0]} to {setting.widths[-1]}"
-        )
-    return index(value)
+    return arguments.whole_number(value, name, setting.widths[0], setting.widths[-1])

@@ -97,15 +97,16 @@ def tensors_of_torch(model: nn.Module, path: Path, executor: Executor) -> None:
         scan="auto", profile="small", contexts="light", compact="auto", positive_zeros=True,
     )  # fmt: skip
     swsfmt.torch.save_model(
-        model, path, {"a": "b"}, threads=1, executor=executor, pbits=None, pbits_fc=5, pbits_conv=8, huffman=False,
-        scan="columns", profile={"a": "small"}, contexts="full", compact="auto", positive_zeros=True,
+        model, path, {"a": "b"}, force_contiguous=True, threads=1, executor=executor, pbits=None, pbits_fc=5,
+        pbits_conv=8, huffman=False, scan="columns", profile={"a": "small"}, contexts="full", compact="auto",
+        positive_zeros=True,
     )  # fmt: skip
     assert_type(swsfmt.torch.inspect(path, threads=1, limits=LIMITS), Report)
     assert_type(swsfmt.torch.verify(data, threads=1, limits=LIMITS), Report)
     loaded = swsfmt.torch.load(data, device=0, dtype=torch.bfloat16, out=state, threads=1, limits=LIMITS)
     assert_type(loaded, dict[str, Tensor])
     loaded = swsfmt.torch.load_file(path, "cpu", dtype=None, out=None, threads=1, limits=LIMITS)
-    missing, _ = swsfmt.torch.load_model(model, path, strict=False, device="cpu", threads=1, limits=LIMITS)
+    missing, _ = swsfmt.torch.load_model(model, path, strict=False, device="cpu", assign=None, threads=1, limits=LIMITS)
     assert_type(missing, list[str])
     with swsfmt.torch.safe_open(path, "pt", "cuda:0", threads=1, limits=LIMITS) as handle:
         assert_type(handle.get_tensor("a"), Tensor)
