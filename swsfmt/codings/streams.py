@@ -9,16 +9,13 @@ from enum import IntEnum
 import numpy as np
 import numpy.typing as npt
 
-from ..entropy import kernels
-from ..entropy.bits import BitReader, varint_bytes
+from ..entropy import backend, kernels
+from ..entropy.bits import BitReader
 from ..entropy.code_table import cheapest_code, read_table
-from ..entropy.prefix_code import PrefixCode
+from ..entropy.prefix_code import PrefixCode, field_width
 from ..errors import PayloadError
 from ..format.cursor import Cursor
 from ..format.resources import Resources
-
-# Earlier tables that are tried, so that the time for a file stays in proportion to its tensors.
-_LOOK_BACK = 64
 
 
 class StreamKind(IntEnum):
@@ -82,27 +79,28 @@ def decode_part(reader: BitReader, start: int, end: int, count: int, stream: Str
 
 
 def cheapest_stream(
-    counts: npt.NDArray[np.int64], tables: Sequence[PrefixCode], huffman: bool, smooth: bool = False
+    counts: npt.NDArray[np.int64], resources: Resources, huffman: bool, smooth: bool = False
 ) -> tuple[Stream, int]:
     """The cheapest code for these symbol counts, and the bits that it takes, its table or reference included.
 
-    tables : the earlier code tables of the file.
-    huffman : False allows fixed widths only.
+    resources : with the earlier code tables of the file
+    huffman : False allows fixed widths only
     """
-    fixed = PrefixCode.fixed(len(counts))
-    best = (Stream(StreamKind.FIXED, fixed), fixed.cost(counts))
+    alphabet = len(counts)
+    fixed = int(counts.sum()) * field_width(alphabet)
     if not huffman:
-        return best
+        return Stream(StreamKind.FIXED, PrefixCode.fixed(alphabet)), fixed
     code, size = cheapest_code(counts, smooth)
-    if size < best[1]:
-        best = (Stream(StreamKind.NEW_TABLE, code), size)
-    for number in range(max(0, len(tables) - _LOOK_BACK), len(tables)):
-        table = tables[number]
-        if table.alphabet == len(counts) and table.covers(counts):
-            size = 8 * varint_bytes(number) + table.cost(counts)
-            if size < best[1]:
-                best = (Stream(StreamKind.EARLIER_TABLE, table, number), size)
-    return best
+    numbers, tables = resources.recent_tables(alphabet)
+    # Of most tensors the table takes less than a reference could.
+    if tables and min(fixed, size) > tables[0][2]:
+        cheapest = backend.kernels.cheapest_table(counts, tables)
+        if cheapest is not None and cheapest[1] < min(fixed, size):
+            number = numbers[cheapest[0]]
+            return Stream(StreamKind.EARLIER_TABLE, resources.tables[number], number), cheapest[1]
+    if size < fixed:
+        return Stream(StreamKind.NEW_TABLE, code), size
+    return Stream(StreamKind.FIXED, PrefixCode.fixed(alphabet)), fixed
 
 
 def number_tables(streams: Sequence[Stream], resources: Resources) -> None:

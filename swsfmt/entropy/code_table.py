@@ -6,21 +6,16 @@ that is shorter by more. `cheapest_code` tries a few and takes the smallest sum.
 
 from __future__ import annotations
 
-from functools import cache
-
 import numpy as np
 import numpy.typing as npt
 
-from .bits import BitReader, BitWriter, gamma_bits
-from .huffman import KRAFT_ONE, MAX_LENGTH, code_lengths
+from . import backend
+from .bits import BitReader, BitWriter
+from .huffman import KRAFT_ONE, MAX_LENGTH
 from .prefix_code import PrefixCode, field_width
 
-# Bits of the token of a used symbol, by how far its length is from the one before it: 0, 1, more.
-_STEP_BITS = np.array([1, 3, 7])
-# Bits of the token of so many unused symbols.
-_HOLE_BITS = np.array([0] + [3 + gamma_bits(hole) for hole in range(1, KRAFT_ONE)])
 # Half-widths of the smoothing window, in 64ths of the symbol's own number.
-_WINDOWS = (1, 4, 12, 25)
+_WINDOWS = bytes([1, 4, 12, 25])
 
 
 def _tokens(lengths: npt.NDArray[np.uint8]) -> list[tuple[int, int]]:
@@ -34,18 +29,6 @@ def _tokens(lengths: npt.NDArray[np.uint8]) -> list[tuple[int, int]]:
         tokens.append((int(lengths[symbol]), 1))
         following = symbol + 1
     return tokens
-
-
-def table_bits(code: PrefixCode) -> int:
-    """Size in bits of the table of `code`."""
-    if code.single is not None:
-        return 1 + field_width(code.alphabet)
-    used = np.flatnonzero(code.lengths)
-    lengths = code.lengths[used].astype(np.int64)
-    steps = np.abs(lengths[1:] - lengths[:-1])
-    holes = used[1:] - used[:-1] - 1
-    tokens = _STEP_BITS[np.minimum(steps, 2)].sum() + _HOLE_BITS[holes].sum() + _HOLE_BITS[used[0]]
-    return 1 + 4 + 1 + int(tokens)
 
 
 def write_table(writer: BitWriter, code: PrefixCode) -> None:
@@ -116,37 +99,10 @@ def _check_length(reader: BitReader, length: int) -> int:
     return length
 
 
-def _smoothed(counts: npt.NDArray[np.int64], window: int) -> npt.NDArray[np.int64]:
-    """Moving average of the counts, window growing with the symbol; the last symbol (the skip) keeps its own."""
-    low, high = _bounds(len(counts) - 1, window)
-    total = np.concatenate([[0], np.cumsum(counts)])
-    smooth = counts * 256
-    smooth[:-1] = np.maximum((total[high] - total[low]) * 256 // (high - low), counts[:-1] > 0)
-    return smooth
-
-
-@cache
-def _bounds(count: int, window: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Where the window of each of `count` symbols begins and ends."""
-    index = np.arange(count)
-    half = index * window // 64
-    return np.maximum(index - half, 0), np.minimum(index + half + 1, count)
-
-
 def cheapest_code(counts: npt.NDArray[np.int64], smooth: bool = False) -> tuple[PrefixCode, int]:
     """A code for these counts and its size in bits, table and stream together.
 
     smooth : also try codes of smoothed counts, worth it for gaps, whose counts fall slowly from symbol to symbol.
     """
-    code = PrefixCode.optimal(counts)
-    best = (code, table_bits(code) + code.cost(counts))
-    if smooth and code.single is None:
-        for window in _WINDOWS:
-            other = _smoothed(counts, window)
-            if np.count_nonzero(other) < 2:
-                continue
-            code = PrefixCode.canonical(code_lengths(other))
-            size = table_bits(code) + code.cost(counts)
-            if size < best[1]:
-                best = (code, size)
-    return best
+    lengths, single, size = backend.kernels.cheapest_code(counts, _WINDOWS if smooth else b"")
+    return PrefixCode(np.frombuffer(lengths, np.uint8), None if single < 0 else single), size

@@ -11,6 +11,9 @@ from bitarray import bitarray
 Symbols = npt.NDArray[np.uint16]
 Elements = npt.NDArray[np.unsignedinteger[Any]]
 Indices = npt.NDArray[np.int64]
+Live = npt.NDArray[np.bool_]
+# Lengths of an earlier code, its one symbol or -1, and the bits of a reference to it.
+Table = tuple[bytes, int, int]
 # Codewords, lengths, and the one symbol of a code without bits or -1: `PrefixCode.arrays`.
 Code = tuple[Symbols, npt.NDArray[np.uint8], int]
 # Plain memory in which an array lies, for `np.frombuffer`.
@@ -165,12 +168,85 @@ class Kernels(Protocol):
         """
         ...
 
+    def head_gaps(
+        self,
+        lines: Indices,
+        start: int,
+        length: int,
+        state: Indices,
+        live: Live,
+        counts: Indices,
+        others: Indices,
+        /,
+    ) -> None:
+        """Count the gaps before the first entries of lines in three ways: from the start of the line; from the last
+        entry before it; and that where lines without entries are left out.
+
+        lines : as `line_gaps` fills it, of the lines from number `start` on
+        length : places of a line
+        state : (8,), zero at first: the position after the last entry, each way; how many lines have entries; the most
+            entries of a line; how many gaps are listed, each way
+        live : (lines,), set to whether each has entries
+        counts, others : (3, countable) and (3, room); gaps below countable are counted, others listed
+        """
+        ...
+
     def gap_symbols(self, gaps: Indices, pbits: int, /) -> Raw:
         """Gap symbols of `pbits` bits, each after the skips that it needs: uint16."""
         ...
 
     def gap_chunks(self, symbols: Symbols, skip: int, lengths: npt.NDArray[np.uint8], chunk: int, /) -> Raw:
         """For each `chunk` entries the bits of their gap symbols, and how far these lead: int64, (chunks, 2)."""
+        ...
+
+    def gap_counts(self, gaps: Indices, counts: Indices, pbits: int, /) -> Raw:
+        """How often each gap symbol of `pbits` bits occurs, where gaps occur `counts` times: int64, (2**pbits,)."""
+        ...
+
+    def gap_estimates(
+        self,
+        gaps: Indices,
+        counts: Indices,
+        logarithms: Indices,
+        symbol_bits: int,
+        huffman: bool,
+        estimates: Indices,
+        /,
+    ) -> None:
+        """About the sizes of gap streams with symbols of 1, 2, 3 ... bits, in 4096ths of a bit.
+
+        Fixed width; or, with `huffman`, the entropy with `symbol_bits` of a table for each symbol that occurs, where
+        that is less. In integers, to be equal on every machine.
+        logarithms : (256,), log2 of 1 + i / 256 in 4096ths
+        estimates : (widths,), set
+        """
+        ...
+
+    def cheapest_code(self, counts: Indices, windows: bytes, /) -> tuple[Raw, int, int]:
+        """The code for which its table and a stream with these counts take the fewest bits.
+
+        windows : half-widths, in 64ths of the symbol's own number, of moving averages of the counts whose codes are
+            tried too. The last symbol stays as it is.
+        Returns lengths (uint8), the one symbol of a code without bits or -1, and the size in bits.
+        """
+        ...
+
+    def cheapest_table(self, counts: Indices, tables: list[Table], /) -> tuple[int, int] | None:
+        """Which of these tables makes the smallest stream, and its size with the reference, the first of equals; None
+        where none has all symbols that occur.
+        """
+        ...
+
+    def cheapest_runs(self, live: Live, most: int, /) -> tuple[int, int] | None:
+        """The stride from 2 to 64, less than the length, whose differences have the shortest runs, or 0 for the runs of
+        the bitmap as it is, and the size in bits, with 8 of the stride; None where it is not less than `most`.
+        """
+        ...
+
+    def masks(self, live: Live, masks: list[Live], /) -> list[tuple[int, int, int]]:
+        """Which of the masks, each stretched to the length of `live`, have all its live bits; for each of them how many
+        live bits it has, stretched, and the size in bits of the runs of `live` at these.
+        """
         ...
 
     def distinct(self, elements: Elements, itemsize: int, most: int, /) -> Raw | None:

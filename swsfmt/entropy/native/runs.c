@@ -1,0 +1,189 @@
+/* How few bits the runs of a bitmap take, as it is, or after what it repeats is taken out (spec 6.5). */
+#include "kernels.h"
+
+enum { MAX_STRIDE_OF_RUNS = 64 };
+
+/* A bitmap of `n` >= 1 bits in words, the first bit lowest; one more word, of zeros, comes before. */
+typedef struct {
+    const uint64_t *words;
+    size_t n, count;
+} Bitmap;
+
+/* out words: (n + 63) / 64 + 1. in live: `n` bytes, each 0 or 1. */
+static Bitmap pack(const uint8_t *live, size_t n, uint64_t *words)
+{
+    Bitmap bitmap = {words + 1, n, (n + 63) / 64};
+    memset(words, 0, (bitmap.count + 1) * sizeof *words);
+    for (size_t i = 0; i < n; i++)
+        words[1 + i / 64] |= (uint64_t)(live[i] & 1) << (i & 63);
+    return bitmap;
+}
+
+static inline int ones(uint64_t x)
+{
+    x -= x >> 1 & UINT64_C(0x5555555555555555);
+    x = (x & UINT64_C(0x3333333333333333)) + (x >> 2 & UINT64_C(0x3333333333333333));
+    x = (x + (x >> 4)) & UINT64_C(0x0F0F0F0F0F0F0F0F);
+    return (int)(x * UINT64_C(0x0101010101010101) >> 56);
+}
+
+/* The number of the lowest bit of x, which is not 0. */
+static inline int lowest(uint64_t x)
+{
+    return ones((x & (~x + 1)) - 1);
+}
+
+/* Bits of the Elias gamma code of n >= 1. */
+static inline uint64_t gamma_bits(uint64_t n)
+{
+    uint64_t bits = 1;
+    for (; n > 1; n >>= 1)
+        bits += 2;
+    return bits;
+}
+
+/* The bits of one word less those `stride` before, in the sense of XOR; stride 0: as they are. */
+static inline uint64_t differences(const Bitmap *b, size_t word, int stride)
+{
+    const uint64_t *w = b->words + word;
+    if (stride == 0)
+        return w[0];
+    return w[0] ^ (stride == 64 ? w[-1] : w[0] << stride | w[-1] >> (64 - stride));
+}
+
+/* Where runs start in one word. before: the bit before it, and afterwards its last bit. */
+static inline uint64_t starts_of(const Bitmap *b, size_t word, int stride, uint64_t *before)
+{
+    uint64_t bits = differences(b, word, stride), starts = bits ^ (bits << 1 | *before);
+    *before = bits >> 63;
+    starts |= word == 0;
+    if (word == b->count - 1 && b->n % 64)
+        starts &= ((uint64_t)1 << b->n % 64) - 1;
+    return starts;
+}
+
+/* Size of the runs in Elias gamma, with the bit that comes first; or some number of `most` or more. */
+static uint64_t runs_bits(const Bitmap *b, int stride, uint64_t most)
+{
+    uint64_t size = 1, before = 0;
+    size_t last = 0;
+    for (size_t word = 0; word < b->count && size < most; word++)
+        for (uint64_t starts = starts_of(b, word, stride, &before); starts; starts &= starts - 1) {
+            size_t start = 64 * word + (size_t)lowest(starts);
+            if (start > 0)
+                size += gamma_bits(start - last);
+            last = start;
+        }
+    return size < most ? size + gamma_bits(b->n - last) : most;
+}
+
+/* Whether the runs are sure to take `most` bits or more: a run of 2**k or more takes 2k + 1, and of these only the
+ * first steps are counted, many runs at a time. */
+static int takes_as_many(const Bitmap *b, int stride, uint64_t most)
+{
+    uint64_t size = 1, before = 0, starts_before = 0, near_before = 0;
+    for (size_t word = 0; word < b->count && size < most; word++) {
+        uint64_t starts = starts_of(b, word, stride, &before);
+        /* What starts one, and one to three, and one to seven bits before. */
+        uint64_t one = starts << 1 | starts_before >> 63;
+        uint64_t three = one | starts << 2 | starts_before >> 62 | starts << 3 | starts_before >> 61;
+        uint64_t near = starts | three, seven = three | near << 4 | near_before >> 60;
+        starts_before = starts, near_before = near;
+        size += (uint64_t)(ones(starts) + 2 * (ones(starts & ~one) + ones(starts & ~three) + ones(starts & ~seven)));
+    }
+    return size >= most;
+}
+
+/* cheapest_runs(live, most) -> (stride or 0, size in bits) of less than `most`, or None */
+PyObject *py_cheapest_runs(PyObject *self, PyObject *args)
+{
+    (void)self;
+    Py_buffer live;
+    Py_ssize_t most;
+    if (!PyArg_ParseTuple(args, "y*n", &live, &most))
+        return NULL;
+    if (live.len == 0 || most < 0) {
+        release(&live, 1);
+        return refuse("cheapest_runs");
+    }
+    size_t n = (size_t)live.len;
+    uint64_t least = (uint64_t)most, *words = malloc((n / 64 + 2) * sizeof *words);
+    int best = -1;
+    if (words != NULL) {
+        Py_BEGIN_ALLOW_THREADS
+        Bitmap bitmap = pack(live.buf, n, words);
+        for (int stride = 0; stride <= MAX_STRIDE_OF_RUNS && (size_t)stride < n; stride += stride ? 1 : 2) {
+            uint64_t argument = stride ? 8 : 0;
+            if (least <= argument || takes_as_many(&bitmap, stride, least - argument))
+                continue;
+            uint64_t size = argument + runs_bits(&bitmap, stride, least - argument);
+            if (size < least)
+                best = stride, least = size;
+        }
+        Py_END_ALLOW_THREADS
+    }
+    free(words);
+    release(&live, 1);
+    if (words == NULL)
+        return PyErr_NoMemory();
+    return best < 0 ? Py_NewRef(Py_None) : Py_BuildValue("iK", best, (unsigned long long)least);
+}
+
+/* The bits under a mask, each bit of which stands for n / length neighbours; returns how many there are, or -1 where a
+ * bit is live that the mask has not. in live: `n`, in mask: `length`, which divides n. out inner: room for n. */
+static int64_t under(const uint8_t *live, size_t n, const uint8_t *mask, size_t length, uint8_t *inner)
+{
+    size_t width = n / length, count = 0;
+    for (size_t m = 0; m < length; m++, live += width) {
+        if (mask[m]) {
+            memcpy(inner + count, live, width);
+            count += width;
+            continue;
+        }
+        for (size_t i = 0; i < width; i++)
+            if (live[i])
+                return -1;
+    }
+    return (int64_t)count;
+}
+
+/* masks(live, [mask]) -> [(which, live bits of the mask, size of the runs under it)] */
+PyObject *py_masks(PyObject *self, PyObject *args)
+{
+    (void)self;
+    Py_buffer live, mask;
+    PyObject *masks, *found = NULL;
+    if (!PyArg_ParseTuple(args, "y*O", &live, &masks))
+        return NULL;
+    size_t n = (size_t)live.len;
+    uint64_t *words = malloc((n / 64 + 2) * sizeof *words + n);
+    int failed = !PyList_Check(masks) || n == 0;
+    if (failed)
+        refuse("masks");
+    else if (words == NULL)
+        PyErr_NoMemory();
+    else
+        found = PyList_New(0);
+    for (Py_ssize_t i = 0; found != NULL && !failed && i < PyList_Size(masks); i++) {
+        if (!PyArg_Parse(PyList_GetItem(masks, i), "y*", &mask)) {
+            failed = 1;
+            break;
+        }
+        uint8_t *inner = (uint8_t *)(words + n / 64 + 2);
+        size_t length = (size_t)mask.len;
+        int64_t count = length > 0 && n % length == 0 ? under(live.buf, n, mask.buf, length, inner) : -1;
+        release(&mask, 1);
+        if (count <= 0)
+            continue;
+        Bitmap bitmap = pack(inner, (size_t)count, words);
+        uint64_t size = runs_bits(&bitmap, 0, UINT64_MAX);
+        PyObject *row = Py_BuildValue("nLK", i, (long long)count, (unsigned long long)size);
+        failed = row == NULL || PyList_Append(found, row) < 0;
+        Py_XDECREF(row);
+    }
+    if (failed)
+        Py_CLEAR(found);
+    free(words);
+    release(&live, 1);
+    return found;
+}
