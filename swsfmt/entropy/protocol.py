@@ -188,6 +188,21 @@ class Kernels(Protocol):
         """Optimal code lengths of at most `limit` bits (uint8) of 2 to 2**limit ascending counts, none of them 0."""
         ...
 
+    def read_runs(self, bits: bitarray, start: int, stop: int, out: npt.NDArray[np.bool_], /) -> int | None:
+        """The runs of a bitmap, from bit `start` on, until `out` is full (spec 6.5).
+
+        Returns the bit after them; None where bits `start` to stop - 1 do not hold them. Then `out` may hold anything.
+        """
+        ...
+
+    def read_table(self, bits: bitarray, start: int, stop: int, out: npt.NDArray[np.uint8], /) -> int | None:
+        """The lengths of a code of more than one symbol, from bit `start` on, into zeros for its alphabet (spec 6.4).
+
+        Returns the bit after them; None where bits `start` to stop - 1 do not hold a complete code. Then `out` may hold
+        anything.
+        """
+        ...
+
     def adaptive_encode(
         self,
         symbols: Symbols,

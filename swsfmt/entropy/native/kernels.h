@@ -36,6 +36,10 @@ PyObject *py_symbols(PyObject *self, PyObject *args);
 /* lengths.c */
 PyObject *py_code_lengths(PyObject *self, PyObject *args);
 
+/* packed.c */
+PyObject *py_read_runs(PyObject *self, PyObject *args);
+PyObject *py_read_table(PyObject *self, PyObject *args);
+
 /* adaptive.c */
 PyObject *py_adaptive_encode(PyObject *self, PyObject *args);
 PyObject *py_adaptive_decode(PyObject *self, PyObject *args);

@@ -7,6 +7,7 @@ from .adaptive import adaptive_decode, adaptive_encode
 from .elements import distinct, symbols
 from .entries import gap_chunks, gap_symbols, line_entries, line_gaps
 from .lengths import code_lengths
+from .packed import read_runs, read_table
 from .scatter import decode_sparse, scatter
 from .streams import chunk_bits, decode_dense, decode_gaps, decode_stream, encode_symbols
 
@@ -25,6 +26,8 @@ __all__ = [
     "gap_symbols",
     "line_entries",
     "line_gaps",
+    "read_runs",
+    "read_table",
     "scatter",
     "symbols",
 ]
