@@ -106,6 +106,10 @@ def adaptive_encode(
 ) -> bytes: ...
 def adaptive_decode(
     data: bytes | memoryview,
+    starts: Indices,
+    chunk: int,
+    first_chunk: int,
+    last_chunk: int,
     values: Elements,
     elements: Elements,
     line_step: int,
@@ -119,4 +123,4 @@ def adaptive_decode(
     zeros: bool,
     light: bool,
     /,
-) -> bool: ...
+) -> int: ...

@@ -222,6 +222,10 @@ class Kernels(Protocol):
     def adaptive_decode(
         self,
         data: bytes | memoryview,
+        starts: Indices,
+        chunk: int,
+        first_chunk: int,
+        last_chunk: int,
         values: Elements,
         elements: Elements,
         line_step: int,
@@ -235,6 +239,9 @@ class Kernels(Protocol):
         zeros: bool,
         light: bool,
         /,
-    ) -> bool:
-        """See `adaptive.decode_elements`; whether `data` is what `adaptive_encode` makes of the symbols."""
+    ) -> int:
+        """See `adaptive.decode_elements`: chunks first_chunk to last_chunk - 1.
+
+        Returns -1, or a chunk whose bytes are not what `adaptive_encode` makes of its symbols.
+        """
         ...

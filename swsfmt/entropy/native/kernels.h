@@ -4,6 +4,9 @@
 
 #include "arguments.h"
 
+/* Results besides the number of a bad chunk, which is not negative. */
+enum { FINE = -1, NO_MEMORY = -2 };
+
 enum { MAX_DISTINCT = 4096, MAX_FUSED_CHUNK = 1 << 16 };
 
 /* decode.c */
