@@ -13,6 +13,9 @@ Elements = npt.NDArray[np.unsignedinteger[Any]]
 Indices = npt.NDArray[np.int64]
 # Codewords, lengths, and the one symbol of a code without bits or -1: `PrefixCode.arrays`.
 Code = tuple[Symbols, npt.NDArray[np.uint8], int]
+# Of a record: length of the name's prefix, its suffix (or how many records before it was), head, coding, dtype or -1,
+# shape, and the byte after all that.
+Head = tuple[int, bytes | int, int, int, int, tuple[int, ...], int]
 # Plain memory in which an array lies, for `np.frombuffer`.
 Raw = bytes | bytearray | npt.NDArray[Any]
 
@@ -186,6 +189,14 @@ class Kernels(Protocol):
 
     def code_lengths(self, counts: Indices, limit: int, /) -> Raw:
         """Optimal code lengths of at most `limit` bits (uint8) of 2 to 2**limit ascending counts, none of them 0."""
+        ...
+
+    def record_head(self, index: bytes, position: int, /) -> Head | None:
+        """What a record begins with (spec 4), from that byte of the index on.
+
+        None where the index does not hold it, or where the caller is to read it by itself: it can, and knows what is
+        wrong with it.
+        """
         ...
 
     def read_runs(self, bits: bitarray, start: int, stop: int, out: npt.NDArray[np.bool_], /) -> int | None:

@@ -39,6 +39,9 @@ PyObject *py_symbols(PyObject *self, PyObject *args);
 /* lengths.c */
 PyObject *py_code_lengths(PyObject *self, PyObject *args);
 
+/* heads.c */
+PyObject *py_record_head(PyObject *self, PyObject *args);
+
 /* packed.c */
 PyObject *py_read_runs(PyObject *self, PyObject *args);
 PyObject *py_read_table(PyObject *self, PyObject *args);

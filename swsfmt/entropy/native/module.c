@@ -18,6 +18,7 @@ static PyMethodDef methods[] = {
     {"distinct", py_distinct, METH_VARARGS, NULL},
     {"symbols", py_symbols, METH_VARARGS, NULL},
     {"code_lengths", py_code_lengths, METH_VARARGS, NULL},
+    {"record_head", py_record_head, METH_VARARGS, NULL},
     {"read_runs", py_read_runs, METH_VARARGS, NULL},
     {"read_table", py_read_table, METH_VARARGS, NULL},
     {"adaptive_encode", py_adaptive_encode, METH_VARARGS, NULL},

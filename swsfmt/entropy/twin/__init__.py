@@ -6,6 +6,7 @@ See `protocol.Kernels` for what each one does.
 from .adaptive import adaptive_decode, adaptive_encode
 from .elements import distinct, symbols
 from .entries import gap_chunks, gap_symbols, line_entries, line_gaps
+from .heads import record_head
 from .lengths import code_lengths
 from .packed import read_runs, read_table
 from .scatter import decode_sparse, scatter
@@ -28,6 +29,7 @@ __all__ = [
     "line_gaps",
     "read_runs",
     "read_table",
+    "record_head",
     "scatter",
     "symbols",
 ]
