@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 from bitarray import bitarray
 
-from .protocol import Code, Elements, Indices, Live, Symbols, Table
+from .protocol import Code, Elements, Head, Indices, Live, Symbols, Table
 
 MAX_LENGTH: int
 MAX_DISTINCT: int
@@ -101,6 +101,9 @@ def masks(live: Live, masks: list[Live], /) -> list[tuple[int, int, int]]: ...
 def distinct(elements: Elements, itemsize: int, most: int, /) -> bytes | None: ...
 def symbols(elements: Elements, itemsize: int, values: Elements, out: Symbols, counts: Indices, /) -> bool: ...
 def code_lengths(counts: Indices, limit: int, /) -> bytes: ...
+def record_head(index: bytes, position: int, /) -> Head | None: ...
+def read_runs(bits: bitarray, start: int, stop: int, out: npt.NDArray[np.bool_], /) -> int | None: ...
+def read_table(bits: bitarray, start: int, stop: int, out: npt.NDArray[np.uint8], /) -> int | None: ...
 def adaptive_encode(
     symbols: Symbols,
     lines: int,
@@ -115,6 +118,10 @@ def adaptive_encode(
 ) -> bytes: ...
 def adaptive_decode(
     data: bytes | memoryview,
+    starts: Indices,
+    chunk: int,
+    first_chunk: int,
+    last_chunk: int,
     values: Elements,
     elements: Elements,
     line_step: int,
@@ -128,4 +135,4 @@ def adaptive_decode(
     zeros: bool,
     light: bool,
     /,
-) -> bool: ...
+) -> int: ...

@@ -62,15 +62,14 @@ def _write_runs(writer: BitWriter, bits: Live) -> None:
 
 def _read_runs(reader: BitReader, count: int) -> Live:
     bits = np.zeros(count, np.bool_)
-    value = bool(reader.field(1, "bitmap"))
-    position = 0
-    while position < count:
-        run = reader.gamma("bitmap")
-        if run > count - position:
-            raise reader.fail(f"bitmap: a run of {run} goes past the end of {count} bits")
-        bits[position : position + run] = value
-        value = not value
-        position += run
+    end = backend.kernels.read_runs(reader.bits, reader.position, len(reader.bits), bits)
+    if end is None:
+        # The twin knows why.
+        from .twin.packed import runs
+
+        runs(reader, bits)
+        raise AssertionError("kernels disagree on the runs of a bitmap")
+    reader.position = end
     return bits
 
 

@@ -141,14 +141,6 @@ class BitReader:
         self.position = end
         return 1 << zeros | word >> zeros + 1 & (1 << zeros) - 1
 
-    def zeros(self, most: int) -> int:
-        """Pass over zero bits, at most so many, and say how many they were."""
-        start = self.position
-        end = min(len(self.bits), start + most)
-        one = self.bits.find(1, start, end)
-        self.position = one if one >= 0 else end
-        return self.position - start
-
     def align(self, what: str) -> None:
         """Go on to the next byte; the bits passed over must be zero."""
         aligned = -(-self.position // 8) * 8

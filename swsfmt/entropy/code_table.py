@@ -11,7 +11,6 @@ import numpy.typing as npt
 
 from . import backend
 from .bits import BitReader, BitWriter
-from .huffman import KRAFT_ONE, MAX_LENGTH
 from .prefix_code import PrefixCode, field_width
 
 # Half-widths of the smoothing window, in 64ths of the symbol's own number.
@@ -64,39 +63,15 @@ def read_table(reader: BitReader, alphabet: int) -> PrefixCode:
             raise reader.fail(f"code table: symbol {symbol} is outside of the alphabet of {alphabet}")
         return PrefixCode.one_symbol(symbol, alphabet)
     lengths = np.zeros(alphabet, np.uint8)
-    previous = _check_length(reader, reader.field(4, "code table"))
-    symbol = kraft = 0
-    while kraft < KRAFT_ONE:
-        # Each zero bit is a symbol with the length of the one before: until the sum is 1 or above, or the symbols end.
-        missing = (KRAFT_ONE - kraft - 1 >> MAX_LENGTH - previous) + 1
-        run = reader.zeros(max(0, min(missing, alphabet - symbol)))
-        lengths[symbol : symbol + run] = previous
-        symbol += run
-        kraft += run << MAX_LENGTH - previous
-        if kraft >= KRAFT_ONE:
-            break
-        if symbol >= alphabet:
-            raise reader.fail(f"code table: the Kraft sum is below 1 after all {alphabet} symbols")
-        token = reader.field(3, "code table")
-        if token == 0b011:
-            symbol += reader.gamma("code table")
-            continue
-        if token == 0b111:
-            previous = _check_length(reader, reader.field(4, "code table"))
-        else:
-            previous = _check_length(reader, previous + (1 if token == 0b001 else -1))
-        lengths[symbol] = previous
-        symbol += 1
-        kraft += 1 << (MAX_LENGTH - previous)
-    if kraft > KRAFT_ONE:
-        raise reader.fail("code table: the Kraft sum is above 1")
+    end = backend.kernels.read_table(reader.bits, reader.position, len(reader.bits), lengths)
+    if end is None:
+        # The twin knows why.
+        from .twin.packed import table
+
+        table(reader, lengths)
+        raise AssertionError("kernels disagree on a code table")
+    reader.position = end
     return PrefixCode.canonical(lengths)
-
-
-def _check_length(reader: BitReader, length: int) -> int:
-    if not 1 <= length <= MAX_LENGTH:
-        raise reader.fail(f"code table: code length {length} is not within 1 to {MAX_LENGTH}")
-    return length
 
 
 def cheapest_code(counts: npt.NDArray[np.int64], smooth: bool = False) -> tuple[PrefixCode, int]:

@@ -37,7 +37,7 @@ _NO_OFFSETS = (np.zeros(0, np.int64),) * 2
 def distinct(elements: Elements, most: int, threads: int = 1) -> Elements | None:
     """The distinct elements in ascending order, or None where there are more than `most` <= 4096."""
     data, kernels = np.ascontiguousarray(elements), backend.kernels
-    parts = _in_parts(lambda i, j: kernels.distinct(data[i:j], data.itemsize, most), len(data), threads, _PART)
+    parts = in_parts(lambda i, j: kernels.distinct(data[i:j], data.itemsize, most), len(data), threads, _PART)
     values = []
     for part in parts:
         if part is None:
@@ -61,7 +61,7 @@ def symbols_of(elements: Elements, values: Elements, threads: int = 1) -> tuple[
             raise ValueError("an element is not in the codebook")
         return counts
 
-    return symbols, np.sum(_in_parts(part, len(data), threads, _PART), axis=0)
+    return symbols, np.sum(in_parts(part, len(data), threads, _PART), axis=0)
 
 
 def line_entries(
@@ -145,7 +145,7 @@ def gap_chunks(symbols: Symbols, code: PrefixCode, chunk: int) -> npt.NDArray[np
 def chunk_bits(symbols: Symbols, code: PrefixCode, chunk: int, threads: int = 1) -> npt.NDArray[np.int64]:
     """The bits that the symbols of each chunk of `chunk` symbols take: int64 of shape (chunks,)."""
     data, kernels = np.ascontiguousarray(symbols), backend.kernels
-    parts = _in_parts(
+    parts = in_parts(
         lambda i, j: np.frombuffer(kernels.chunk_bits(data[i * chunk : j * chunk], code.lengths, chunk), np.int64),
         -(-len(data) // chunk),
         threads,
@@ -160,7 +160,7 @@ def encode_symbols(symbols: Symbols, code: PrefixCode, threads: int = 1) -> bita
     if code.single is not None:
         return bits
     ids, kernels = np.ascontiguousarray(symbols), backend.kernels
-    parts = _in_parts(
+    parts = in_parts(
         lambda i, j: kernels.encode_symbols(ids[i:j], code.codewords, code.lengths), len(ids), threads, _PART
     )
     for data, count in parts:
@@ -272,7 +272,7 @@ def decode_dense(
             bits, arrays, elements, elements.itemsize, starts, chunk, total, first, last, target
         )
 
-    return target if all(bad < 0 for bad in _in_parts(part, len(starts) - 1, threads)) else None
+    return target if all(bad < 0 for bad in in_parts(part, len(starts) - 1, threads)) else None
 
 
 def decode_sparse(
@@ -333,7 +333,7 @@ def decode_sparse(
             target,
         )
 
-    parts = _in_parts(part, len(starts) - 1, threads)
+    parts = in_parts(part, len(starts) - 1, threads)
     if any(bad >= 0 for bad, _ in parts):
         return None
     return out, sum(symbols for _, symbols in parts)
@@ -354,7 +354,7 @@ def _refuse_gaps(bits: bitarray, position: int, entries: int, code: PrefixCode) 
     raise AssertionError("kernels disagree on a stream of gaps")
 
 
-def _in_parts(part: Callable[[int, int], T], count: int, threads: int, least: int = _CHUNKS) -> list[T]:
+def in_parts(part: Callable[[int, int], T], count: int, threads: int, least: int = _CHUNKS) -> list[T]:
     """Run `part` over 0 to `count`, cut into a few ranges for each thread, which has at least `least` to do.
 
     The results are in order. Python would only wait for itself: the twin has one range.

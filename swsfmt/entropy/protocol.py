@@ -16,6 +16,9 @@ Live = npt.NDArray[np.bool_]
 Table = tuple[bytes, int, int]
 # Codewords, lengths, and the one symbol of a code without bits or -1: `PrefixCode.arrays`.
 Code = tuple[Symbols, npt.NDArray[np.uint8], int]
+# Of a record: length of the name's prefix, its suffix (or how many records before it was), head, coding, dtype or -1,
+# shape, and the byte after all that.
+Head = tuple[int, bytes | int, int, int, int, tuple[int, ...], int]
 # Plain memory in which an array lies, for `np.frombuffer`.
 Raw = bytes | bytearray | npt.NDArray[Any]
 
@@ -264,6 +267,29 @@ class Kernels(Protocol):
         """Optimal code lengths of at most `limit` bits (uint8) of 2 to 2**limit ascending counts, none of them 0."""
         ...
 
+    def record_head(self, index: bytes, position: int, /) -> Head | None:
+        """What a record begins with (spec 4), from that byte of the index on.
+
+        None where the index does not hold it, or where the caller is to read it by itself: it can, and knows what is
+        wrong with it.
+        """
+        ...
+
+    def read_runs(self, bits: bitarray, start: int, stop: int, out: npt.NDArray[np.bool_], /) -> int | None:
+        """The runs of a bitmap, from bit `start` on, until `out` is full (spec 6.5).
+
+        Returns the bit after them; None where bits `start` to stop - 1 do not hold them. Then `out` may hold anything.
+        """
+        ...
+
+    def read_table(self, bits: bitarray, start: int, stop: int, out: npt.NDArray[np.uint8], /) -> int | None:
+        """The lengths of a code of more than one symbol, from bit `start` on, into zeros for its alphabet (spec 6.4).
+
+        Returns the bit after them; None where bits `start` to stop - 1 do not hold a complete code. Then `out` may hold
+        anything.
+        """
+        ...
+
     def adaptive_encode(
         self,
         symbols: Symbols,
@@ -283,6 +309,10 @@ class Kernels(Protocol):
     def adaptive_decode(
         self,
         data: bytes | memoryview,
+        starts: Indices,
+        chunk: int,
+        first_chunk: int,
+        last_chunk: int,
         values: Elements,
         elements: Elements,
         line_step: int,
@@ -296,6 +326,9 @@ class Kernels(Protocol):
         zeros: bool,
         light: bool,
         /,
-    ) -> bool:
-        """See `adaptive.decode_elements`; whether `data` is what `adaptive_encode` makes of the symbols."""
+    ) -> int:
+        """See `adaptive.decode_elements`: chunks first_chunk to last_chunk - 1.
+
+        Returns -1, or a chunk whose bytes are not what `adaptive_encode` makes of its symbols.
+        """
         ...

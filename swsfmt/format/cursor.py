@@ -80,6 +80,10 @@ class Cursor:
 
     def varint(self, what: str) -> int:
         """An unsigned LEB128 number in its shortest form."""
+        # Most have one byte.
+        if self.position < len(self.data) and self.data[self.position] < 0x80:
+            self.position += 1
+            return self.data[self.position - 1]
         value = 0
         for i in range(MAX_VARINT_BYTES):
             byte = self.u8(what)

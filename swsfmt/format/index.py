@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from .. import dtypes
+from ..entropy import backend
+from ..entropy.protocol import Head
 from ..errors import ChecksumError, FormatError, InputError, SwsError, TruncatedError, VersionError
 from ..limits import DEFAULT_LIMITS, MAX_RANK, Limits
 from ..tensor import TensorInfo
@@ -128,13 +130,21 @@ def _parse_records(
     names = NameParser(limits)
     dtype_id = dtypes.F32.id
     decoded = 0
+    kernels = backend.kernels
     for number in range(count):
         start = cursor.offset
         if spans is not None:
             resources.spans = []
-        name = names.parse(cursor)
+        head = kernels.record_head(cursor.data, cursor.position)
+        name = None if head is None else names.follow(head[0], head[1])
+        if head is None or name is None:
+            # What is wrong with it is known here.
+            head, name = None, names.parse(cursor)
         try:
-            record, dtype_id = _parse_record(cursor, name, dtype_id, coding_of, records, resources)
+            if head is None:
+                head = _parse_head(cursor)
+            cursor.position = head[-1]
+            record, dtype_id = _parse_record(cursor, name, head, dtype_id, coding_of, records, resources)
             if record.info is not None and record.coding.is_known:
                 decoded += record.info.nbytes
                 limits.check("max_decoded_bytes", decoded, "the decoded size")
@@ -148,26 +158,35 @@ def _parse_records(
     return records
 
 
-def _parse_record(
-    cursor: Cursor,
-    name: str,
-    dtype_id: int,
-    coding_of: Callable[[int], C],
-    records: Sequence[Record[C]],
-    resources: Resources,
-) -> tuple[Record[C], int]:
+def _parse_head(cursor: Cursor) -> Head:
+    """What comes after the name: the same as the kernel `record_head`, which has no errors."""
     head = cursor.u8("head")
     number = head & 15
     if number == _LONG_FORM:
         number = cursor.varint("coding")
         if number < _LONG_FORM:
             raise cursor.error(f"coding {number} must be written in the head")
+    dtype_id = cursor.u8("dtype") if head >> 7 else -1
+    shape = _parse_shape(cursor, head >> 4 & 7)
+    return 0, b"", head, number, dtype_id, shape, cursor.position
+
+
+def _parse_record(
+    cursor: Cursor,
+    name: str,
+    fields: Head,
+    dtype_id: int,
+    coding_of: Callable[[int], C],
+    records: Sequence[Record[C]],
+    resources: Resources,
+) -> tuple[Record[C], int]:
+    """A record behind its head, without the offset of its payload; and the dtype of the next one, if it has none."""
+    _, _, head, number, own_dtype, shape, _ = fields
     coding = coding_of(number)
     if coding.is_reference:
         return Record(name, coding, None, None, target=_parse_target(cursor, head, records)), dtype_id
-    if head >> 7:
-        dtype_id = cursor.u8("dtype")
-    shape = _parse_shape(cursor, head >> 4 & 7)
+    if own_dtype >= 0:
+        dtype_id = own_dtype
     info: TensorInfo | None = None
     if dtype_id in dtypes.BY_ID:
         info = TensorInfo(dtypes.BY_ID[dtype_id], shape)

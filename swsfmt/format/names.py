@@ -19,7 +19,35 @@ class NameParser:
         self.seen: set[bytes] = set()
         self.total = 0
 
+    def follow(self, prefix: int, suffix: bytes | int) -> str | None:
+        """The next name, of these parts. suffix : bytes, or how many records before it was. None where it is wrong:
+        `parse` tells what is.
+        """
+        if isinstance(suffix, int):
+            if suffix > len(self.suffixes):
+                return None
+            suffix = self.suffixes[-suffix]
+        name = self.previous[:prefix] + suffix
+        total = self.total + len(name)
+        if (
+            prefix > len(self.previous)
+            or len(name) > self.limits.max_name_bytes
+            or total > self.limits.max_names_bytes
+            or name in self.seen
+        ):
+            return None
+        try:
+            text = name.decode("utf-8")
+        except UnicodeDecodeError:
+            return None
+        self.total = total
+        self.seen.add(name)
+        self.suffixes.append(suffix)
+        self.previous = name
+        return text
+
     def parse(self, cursor: Cursor) -> str:
+        """The next name. Raises `IndexRuleError`, `LimitError`."""
         prefix = cursor.varint("name prefix")
         if prefix > len(self.previous):
             raise cursor.error(f"name prefix {prefix} is longer than the name before")

@@ -4,6 +4,9 @@
 
 #include "arguments.h"
 
+/* Results besides the number of a bad chunk, which is not negative. */
+enum { FINE = -1, NO_MEMORY = -2 };
+
 enum { MAX_DISTINCT = 4096, MAX_FUSED_CHUNK = 1 << 16 };
 
 /* decode.c */
@@ -48,6 +51,13 @@ PyObject *py_cheapest_table(PyObject *self, PyObject *args);
 /* runs.c */
 PyObject *py_cheapest_runs(PyObject *self, PyObject *args);
 PyObject *py_masks(PyObject *self, PyObject *args);
+
+/* record_head.c */
+PyObject *py_record_head(PyObject *self, PyObject *args);
+
+/* packed.c */
+PyObject *py_read_runs(PyObject *self, PyObject *args);
+PyObject *py_read_table(PyObject *self, PyObject *args);
 
 /* adaptive.c */
 PyObject *py_adaptive_encode(PyObject *self, PyObject *args);

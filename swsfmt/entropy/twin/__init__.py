@@ -8,6 +8,8 @@ from .codes import cheapest_code, cheapest_table
 from .elements import distinct, symbols
 from .entries import gap_chunks, gap_counts, gap_estimates, gap_symbols, head_gaps, line_entries, line_gaps
 from .lengths import code_lengths
+from .packed import read_runs, read_table
+from .record_head import record_head
 from .runs import cheapest_runs, masks
 from .scatter import decode_sparse, scatter
 from .streams import chunk_bits, decode_dense, decode_gaps, decode_stream, encode_symbols
@@ -34,6 +36,9 @@ __all__ = [
     "line_entries",
     "line_gaps",
     "masks",
+    "read_runs",
+    "read_table",
+    "record_head",
     "scatter",
     "symbols",
 ]
