@@ -14,9 +14,10 @@ import torch
 
 from . import dtypes
 from .dtypes import Bits
-from .errors import InputError, SwsError
+from .errors import InputError, SwsError, located
 from .inspection import inspect, verify
 from .limits import DEFAULT_LIMITS, Limits
+from .memory import Span, is_folded
 from .read.reader import Reader
 from .read.source import BytesSource, File, open_path
 from .read.tensors import load_all
@@ -201,6 +202,10 @@ def load_model(
 
     strict : names that are missing or unexpected raise `RuntimeError`, as `Module.load_state_dict` does.
     """
+    for name, tensor in model.state_dict().items():
+        if isinstance(tensor, torch.Tensor) and not tensor.is_meta:
+            with located(tensor=name):
+                _check_storage(tensor)
     missing, unexpected = model.load_state_dict(
         load_file(filename, device, threads=threads, limits=limits), strict=strict
     )
@@ -241,6 +246,8 @@ def from_tensor(tensor: torch.Tensor) -> Elements:
     """The elements of a tensor. Raises `InputError`."""
     _check(tensor)
     dtype = dtypes.BY_NAME[_NAMES[tensor.dtype]]
+    if tensor._is_zerotensor():
+        tensor = tensor.clone()
     plain = tensor.detach().resolve_conj().resolve_neg().cpu().contiguous().reshape(-1)
     bits = plain.view(_BITS[min(dtype.itemsize, 8)]).numpy().view(dtype.bits)
     return Elements.of(TensorInfo(dtype, tuple(tensor.shape)), bits)
@@ -278,6 +285,28 @@ def _check(tensor: torch.Tensor) -> None:
         raise InputError("a tensor on the meta device has no values")
     if tensor.dtype not in _NAMES:
         raise InputError(f"dtype {tensor.dtype} cannot be stored")
+    _check_storage(tensor)
+
+
+def _check_storage(tensor: torch.Tensor) -> None:
+    """Refuse a tensor that is not all there: whoever reads it reads, and who writes it damages, what is another's."""
+    if tensor.numel() == 0 or tensor._is_zerotensor():
+        return
+    try:
+        size = tensor.untyped_storage().nbytes()
+    except (NotImplementedError, RuntimeError) as error:
+        # Other devices know where their elements are.
+        if tensor.device.type == "cpu":
+            raise InputError("it has no memory, as within torch.vmap and torch.func.grad; save it outside") from error
+        return
+    needed = Span.of(int(tensor.storage_offset()), tensor.shape, tensor.stride(), 1).end * tensor.element_size()
+    if needed > size:
+        raise InputError(
+            f"its storage has {size} bytes where {needed} are needed: it was freed or made smaller "
+            "(as FSDP does with parameters that are not in use)"
+        )
+    if tensor.device.type == "cpu" and tensor.data_ptr() == 0:
+        raise InputError("it has no memory of its own; make it a plain tensor before saving")
 
 
 def _memory(tensor: torch.Tensor) -> Any:
@@ -297,7 +326,12 @@ def _memory(tensor: torch.Tensor) -> Any:
 
 def _detached(out: Mapping[str, torch.Tensor] | None) -> dict[str, torch.Tensor] | None:
     """The same memory, without a part in any graph."""
-    return None if out is None else {name: tensor.detach() for name, tensor in out.items()}
+    if out is None:
+        return None
+    for name, tensor in out.items():
+        if not isinstance(tensor, torch.Tensor):
+            raise InputError(f"a {type(tensor).__name__} in `out` is not a tensor", tensor=str(name))
+    return {name: tensor.detach() for name, tensor in out.items()}
 
 
 def _elements_of(tensor: torch.Tensor, info: TensorInfo) -> Bits | None:
@@ -307,6 +341,9 @@ def _elements_of(tensor: torch.Tensor, info: TensorInfo) -> Bits | None:
             f"the tensor in `out` is {tensor.dtype} of shape {tuple(tensor.shape)}, "
             f"the one in the file {info.dtype.name} of shape {info.shape}"
         )
+    _check(tensor)
+    if is_folded(tensor.shape, tensor.stride()):
+        raise InputError("elements of the tensor in `out` share memory; give it memory of its own")
     plain = tensor.device.type == "cpu" and tensor.layout == torch.strided and tensor.is_contiguous()
     if not plain or tensor.is_conj() or tensor.is_neg() or not tensor.numel():
         return None
