@@ -15,13 +15,14 @@ import numpy.typing as npt
 
 from . import arguments, dtypes
 from .dtypes import Bits, DType
-from .errors import InputError
+from .errors import InputError, located
 from .limits import DEFAULT_LIMITS, Limits
+from .memory import address_of, is_folded, mapped_bytes
 from .read.reader import Reader
 from .read.source import BytesSource, File, open_path
 from .read.tensors import load_all
 from .safe_open import Handle
-from .tensor import Elements, TensorInfo, Tied, overlaps
+from .tensor import Elements, TensorInfo, Tied
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -197,12 +198,22 @@ def _memory(array: Array, info: TensorInfo) -> Bits | None:
         raise InputError(f"the array in `out` has {array.dtype}{array.shape}, the file {wanted}{info.shape}")
     if not array.flags.writeable:
         raise InputError("the array in `out` is read-only")
+    if is_folded(array.shape, array.strides, array.itemsize):
+        raise InputError(
+            "elements of the array in `out` share memory, as broadcasting makes them; give it memory of its own"
+        )
+    _check_mapped(array)
     if not array.flags.c_contiguous:
-        if overlaps(array.shape, array.strides, array.itemsize):
-            raise InputError("elements of the array in `out` are the same memory, as broadcasting makes them")
         return None
     bits: Bits = array.reshape(-1).view(info.dtype.bits)
     return bits
+
+
+def _check_mapped(array: Array) -> None:
+    """Raise `InputError` for an array that maps a part of a file that is not there any more."""
+    mapped = mapped_bytes(array)
+    if mapped is not None and mapped[0] > mapped[1]:
+        raise InputError(f"it maps a file that became shorter: {mapped[0]} bytes are needed, {mapped[1]} are there")
 
 
 def from_array(array: Array, name: str | None = None) -> Elements:
@@ -211,6 +222,8 @@ def from_array(array: Array, name: str | None = None) -> Elements:
     if known is None:
         raise InputError(f"dtype {array.dtype} cannot be stored", tensor=name)
     dtype = dtypes.BY_NAME[known]
+    with located(tensor=name):
+        _check_mapped(array)
     flat = np.ascontiguousarray(array).reshape(-1)
     if flat.dtype.byteorder == ">" or (sys.byteorder == "big" and flat.dtype.byteorder == "="):
         flat = flat.astype(flat.dtype.newbyteorder("<"))
@@ -229,7 +242,7 @@ def _elements(tensors: Mapping[str, Array]) -> dict[str, Elements | Tied]:
             raise InputError(f"{arguments.a(value)} is not a NumPy array", tensor=name)
         array = np.asarray(value)
         alive.append(array)
-        key = (array.__array_interface__["data"][0], array.shape, array.strides, array.dtype)
+        key = (address_of(array), array.shape, array.strides, array.dtype)
         if array.size and key in seen:
             out[name] = Tied(seen[key])
             continue

@@ -17,11 +17,12 @@ from .dtypes import Bits, DType
 from .errors import InputError, SwsError, located
 from .inspection import inspect, verify
 from .limits import DEFAULT_LIMITS, Limits
+from .memory import Span, is_folded
 from .read.reader import Reader
 from .read.source import BytesSource, File, open_path
 from .read.tensors import load_all
 from .safe_open import Handle
-from .tensor import Elements, TensorInfo, Tied, overlaps
+from .tensor import Elements, TensorInfo, Tied
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -233,9 +234,13 @@ def load_model(
     arguments.flag(strict, "strict")
     if assign is not None:
         arguments.flag(assign, "assign")
+    for name, tensor in _module(model).state_dict().items():
+        if isinstance(tensor, torch.Tensor) and not tensor.is_meta:
+            with located(tensor=name):
+                _check_storage(tensor)
     state = load_file(filename, device, threads=threads, limits=limits)
     with located(file=os.fsdecode(filename)):
-        return load_into(_module(model), state, strict=strict, assign=assign)
+        return load_into(model, state, strict=strict, assign=assign)
 
 
 def to_elements(tensors: Mapping[str, Any]) -> dict[str, Elements | Tied]:
@@ -335,6 +340,28 @@ def _check(tensor: torch.Tensor) -> None:
         raise InputError("a ZeroTensor has no memory; save its clone()")
     if tensor.dtype not in _NAMES:
         raise InputError(f"dtype {tensor.dtype} cannot be stored")
+    _check_storage(tensor)
+
+
+def _check_storage(tensor: torch.Tensor) -> None:
+    """Refuse a tensor that is not all there: whoever reads it reads, and who writes it damages, what is another's."""
+    if tensor.numel() == 0:
+        return
+    try:
+        size = tensor.untyped_storage().nbytes()
+    except (NotImplementedError, RuntimeError) as error:
+        # Other devices know where their elements are.
+        if tensor.device.type == "cpu":
+            raise InputError("it has no memory, as within torch.vmap and torch.func.grad; save it outside") from error
+        return
+    needed = Span.of(int(tensor.storage_offset()), tensor.shape, tensor.stride(), 1).end * tensor.element_size()
+    if needed > size:
+        raise InputError(
+            f"its storage has {size} bytes where {needed} are needed: it was freed or made smaller "
+            "(as FSDP does with parameters that are not in use)"
+        )
+    if tensor.device.type == "cpu" and tensor.data_ptr() == 0:
+        raise InputError("it has no memory of its own; make it a plain tensor before saving")
 
 
 def _memory(tensor: torch.Tensor) -> Any:
@@ -373,9 +400,9 @@ def _elements_of(tensor: torch.Tensor, info: TensorInfo) -> Bits | None:
             f"the tensor in `out` is {tensor.dtype} of shape {tuple(tensor.shape)}, "
             f"the one in the file {info.dtype.name} of shape {info.shape}"
         )
-    if overlaps(tensor.shape, tensor.stride()):
+    if is_folded(tensor.shape, tensor.stride()):
         raise InputError(
-            "elements of the tensor in `out` are the same memory, as expand() makes them; give its clone()"
+            "elements of the tensor in `out` share memory, as expand() makes them; give it memory of its own"
         )
     plain = tensor.device.type == "cpu" and tensor.layout == torch.strided and tensor.is_contiguous()
     if not plain or tensor.is_conj() or tensor.is_neg() or not tensor.numel():
