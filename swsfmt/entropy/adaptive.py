@@ -45,7 +45,7 @@ def decode_elements(
     Raises `PayloadError` for bytes that `encode` does not write; then `out` may hold anything.
     """
     if not backend.kernels.adaptive_decode(data, values, out, steps[0], steps[1], lines, length, *_arguments(model)):
-        raise PayloadError("the adaptive code does not end where its bytes end")
+        raise PayloadError("the adaptive code is not the one that an encoder writes")
 
 
 def _arguments(model: Model) -> tuple[int, int, int, int, bool, bool]:

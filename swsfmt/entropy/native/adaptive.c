@@ -75,6 +75,7 @@ PyObject *py_adaptive_decode(PyObject *self, PyObject *args)
         return NULL;
     x.lines = (size_t)lines, x.length = (size_t)length, x.stride = (size_t)stride, x.line_stride = (size_t)line_stride;
     x.line_step = (size_t)line_step, x.place_step = (size_t)place_step;
+    x.idle = 0;
     x.values_of = b[VALUES].buf, x.elements = b[ELEMENTS].buf, x.itemsize = (size_t)b[ELEMENTS].itemsize;
     PyObject *result = NULL;
     const int whole = x.itemsize == 1 || x.itemsize == 2 || x.itemsize == 4 || x.itemsize == 8;
@@ -88,7 +89,7 @@ PyObject *py_adaptive_decode(PyObject *self, PyObject *args)
         for (int i = 0; i < 4; i++)
             c.code = c.code << 8 | next_byte(&c);
         fine = code_matrix(t, &c, &x, 1);
-        right = fine && finish_decoding(&c);
+        right = fine && !x.idle && finish_decoding(&c);
         Py_END_ALLOW_THREADS
         result = fine ? PyBool_FromLong(right) : PyErr_NoMemory();
     } else {

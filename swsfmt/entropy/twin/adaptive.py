@@ -283,18 +283,28 @@ class Entries:
         self.last[j] = self.before + 1
 
 
-def _code(coder: Encoder, symbols: Sequence[Sequence[int]], model: Model) -> list[list[int]]:
-    """A decoder makes nothing of `symbols` but the shape."""
+Flags = tuple[list[int], list[int]]
+
+
+def _live(symbols: Sequence[Sequence[int]]) -> Flags:
+    """Which places of a line, and which lines, hold an entry."""
+    return [int(any(place)) for place in zip(*symbols, strict=True)], [int(any(line)) for line in symbols]
+
+
+def _code(coder: Encoder, symbols: Sequence[Sequence[int]], model: Model) -> tuple[list[list[int]], Flags]:
+    """The symbols, and the live flags. A decoder makes nothing of `symbols` but the shape."""
     lines, length = len(symbols), len(symbols[0])
     live, live_lines = [1] * length, [1] * lines
     if model.zeros:
-        live = code_live(coder, [int(any(column)) for column in zip(*symbols, strict=True)], model.stride)
-        live_lines = code_live(coder, [int(any(line)) for line in symbols], model.line_stride)
+        live, live_lines = _live(symbols)
+        live = code_live(coder, live, model.stride)
+        live_lines = code_live(coder, live_lines, model.line_stride)
     entries = Entries(coder, model, length)
-    return [
+    rows = [
         entries.code_line(line, live) if is_live else [0] * length
         for line, is_live in zip(symbols, live_lines, strict=True)
     ]
+    return rows, (live, live_lines)
 
 
 def encode(symbols: Sequence[Sequence[int]], model: Model) -> bytes:
@@ -306,8 +316,8 @@ def encode(symbols: Sequence[Sequence[int]], model: Model) -> bytes:
 def decode(data: bytes, lines: int, length: int, model: Model) -> tuple[list[list[int]], bool]:
     """The symbols, and whether `data` is what an encoder writes for them."""
     coder = Decoder(data)
-    symbols = _code(coder, [[0] * length] * lines, model)
-    return symbols, coder.finish() == data
+    symbols, flags = _code(coder, [[0] * length] * lines, model)
+    return symbols, flags == _live(symbols) and coder.finish() == data
 
 
 def adaptive_encode(
