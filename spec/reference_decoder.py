@@ -523,6 +523,8 @@ class Adaptive:
         elements = Elements(self, coder, length)
         symbols = [elements.line(live_places) if is_live else [0] * length for is_live in live_lines]
         coder.finish()
+        holds_entry = [int(any(place)) for place in zip(*symbols, strict=True)], [int(any(line)) for line in symbols]
+        check((live_places, live_lines) == holds_entry, "6.6", "a live flag is 1 over zeros alone")
         return symbols
 
     def live(self, coder: RangeDecoder, count: int, s: int) -> list[int]:

@@ -56,7 +56,7 @@ def decode_elements(
         return kernels.adaptive_decode(data, starts, chunk, first, last, values, out, *arguments)
 
     if any(bad >= 0 for bad in in_parts(part, len(starts) - 1, threads, 1)):
-        raise PayloadError("the adaptive code does not end where its bytes end")
+        raise PayloadError("the adaptive code is not the one that an encoder writes")
 
 
 def _arguments(model: Model) -> tuple[int, int, int, int, bool, bool]:

@@ -84,9 +84,9 @@ def test_any_bytes(case: tuple[Symbols, Model], data: bytes) -> None:
     if right:
         found = adaptive.decode(data, *symbols.shape, model)
         assert found.tolist() == expected
-        assert model.zeros or adaptive.encode(found, model) == data
+        assert adaptive.encode(found, model) == data
     else:
-        with pytest.raises(PayloadError, match="does not end"):
+        with pytest.raises(PayloadError, match="not the one that an encoder writes"):
             adaptive.decode(data, *symbols.shape, model)
 
 
@@ -94,7 +94,7 @@ def test_bytes_of_another_length() -> None:
     model = FORMS[0][0]
     code = adaptive.encode(EXAMPLE, model)
     for wrong in (code + b"\0", code + b"\1", code + code):
-        with pytest.raises(PayloadError, match="does not end"):
+        with pytest.raises(PayloadError, match="not the one that an encoder writes"):
             adaptive.decode(wrong, 3, 5, model)
 
 

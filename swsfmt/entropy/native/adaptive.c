@@ -74,7 +74,7 @@ static long decode_chunks(const Tables *t, const Matrix *whole, const uint8_t *d
             c.code = c.code << 8 | next_byte(&c);
         if (!code_matrix(t, &c, &x, 1))
             return NO_MEMORY;
-        if (!finish_decoding(&c))
+        if (x.idle || !finish_decoding(&c))
             return (long)i;
     }
     return FINE;
@@ -98,6 +98,7 @@ PyObject *py_adaptive_decode(PyObject *self, PyObject *args)
     x.lines = (size_t)(chunk < lines ? chunk : lines), x.length = (size_t)length;
     x.stride = (size_t)stride, x.line_stride = (size_t)line_stride;
     x.line_step = (size_t)line_step, x.place_step = (size_t)place_step;
+    x.idle = 0;
     x.values_of = b[VALUES].buf, x.elements = b[ELEMENTS].buf, x.itemsize = (size_t)b[ELEMENTS].itemsize;
     PyObject *result = NULL;
     const int64_t *s = b[STARTS].buf;

@@ -16,12 +16,13 @@ enum { CLASSES = 17, UNSEEN = BUCKETS - 1, MAX_LINE = 1 << 22, MAX_STRIDE = 1 <<
  * by size. stride, line_stride: places, and lines, so far apart are neighbours. zeros: whether 0 occurs. light: fewer
  * contexts.
  * in symbols: when encoding.
+ * out idle: when decoding, whether a line or place that is live holds no entry.
  * out elements: when decoding, zeros; the element of a symbol goes to item line * line_step + place * place_step.
  * in values_of: the element of each symbol, of `itemsize` bytes, 1, 2, 4 or 8. */
 typedef struct {
     size_t lines, length, stride, line_stride;
     uint32_t values[2];
-    int zeros, light;
+    int zeros, light, idle;
     const uint16_t *symbols;
     uint8_t *elements;
     const uint8_t *values_of;
@@ -294,8 +295,11 @@ INLINE int code_lines(const Tables *t, Coder *c, Matrix *x, const uint8_t *live_
             }
         }
         before++;
+        x->idle |= decoding && entries == 0;
     }
 done:
+    for (size_t k = 0; decoding && fine && k < count; k++)
+        x->idle |= past.entries[places[k]] == 0;
     free(zero.slots);
     free(value.model.slots);
     free(value.opened);

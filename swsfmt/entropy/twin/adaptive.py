@@ -73,6 +73,8 @@ class Encoder:
     def __init__(self) -> None:
         self.low, self.high = 0, _FULL
         self.out = bytearray()
+        # Whether a line or a place is called live and holds no entry.
+        self.has_idle_flag = False
 
     def code(self, p: int, bit: int) -> int:
         """Code a decision that is 1 with probability p / 65536."""
@@ -233,6 +235,10 @@ class Entries:
         self.before += 1
         return out
 
+    def is_idle(self, j: int) -> bool:
+        """Whether place j has had no entry."""
+        return not self.column[j + self.pad]
+
     def contexts(self, j: int, entries: int, gap: int, seen: int) -> list[int]:
         """Of the zero flag. entries, gap: of this line so far, and since the last one; seen: live positions so far."""
         line, above, twice_above = self.lines
@@ -306,8 +312,12 @@ def _code(coder: Encoder, symbols: Sequence[Sequence[int]], model: Model) -> Ite
         live = code_live(coder, [int(any(column)) for column in zip(*symbols, strict=True)], model.stride)
         live_lines = code_live(coder, [int(any(line)) for line in symbols], model.line_stride)
     entries = Entries(coder, model, length)
+    entries = Entries(coder, model, length)
     for line, is_live in zip(symbols, live_lines, strict=True):
-        yield entries.code_line(line, live) if is_live else [0] * length
+        row = entries.code_line(line, live) if is_live else [0] * length
+        coder.has_idle_flag |= bool(is_live) and not any(row)
+        yield row
+    coder.has_idle_flag |= any(entries.is_idle(place) for place, flag in enumerate(live) if flag)
 
 
 def encode(symbols: Sequence[Sequence[int]], model: Model) -> bytes:
@@ -321,7 +331,7 @@ def decode(data: bytes, lines: int, length: int, model: Model) -> tuple[list[lis
     """The symbols, and whether `data` is what an encoder writes for them."""
     coder = Decoder(data)
     symbols = list(_code(coder, [[0] * length] * lines, model))
-    return symbols, coder.finish() == data
+    return symbols, not coder.has_idle_flag and coder.finish() == data
 
 
 def adaptive_encode(
@@ -366,6 +376,6 @@ def adaptive_decode(
         coder = Decoder(code)
         for line, row in zip(part, _code(coder, [[0] * length] * len(part), model), strict=True):
             line[:] = values[np.array(row, np.uint16)]
-        if coder.finish() != code:
+        if coder.has_idle_flag or coder.finish() != code:
             return number
     return -1
