@@ -30,6 +30,7 @@ SLOW_MODULES = [
     "write/test_dask",
     "write/test_memory",
     "sws/test_checkout",
+    "sws/test_movable",
     "sws/test_processes",
     "sws/test_records",
     "sws/test_run",
