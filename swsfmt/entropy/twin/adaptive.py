@@ -219,6 +219,7 @@ class Entries:
                 continue
             if self.coder.rest_is_ones:
                 out[j] = sum(self.model.values)
+                self.column[j + self.pad] += 1
                 continue
             bit = 1
             if self.model.zeros:
