@@ -12,6 +12,7 @@ from ..errors import InputError, located
 from ..format.not_sws import is_pickle, is_zip
 from ..read.reader import Reader
 from ..read.tensors import load_all
+from ..write.watched import watched
 from .checkpoint import Checkpoint
 from .entries import RESAVE, select
 from .file import CheckpointFile
@@ -44,13 +45,9 @@ class PyTorch:
         torch = require_torch()
         from ..torch import to_tensor
 
-        watched = _Watched(file)
-        try:
-            torch.save(load_all(reader, to_tensor, threads), watched)
-        except RuntimeError as error:
-            if watched.error is None:
-                raise
-            raise watched.error from error
+        tensors = load_all(reader, to_tensor, threads)
+        with watched(file) as out:
+            torch.save(tensors, out)
 
 
 def require_torch() -> Any:
@@ -132,21 +129,3 @@ def _check_size(tensors: Mapping[str, Any], source: CheckpointFile) -> None:
 
 def _is_tensor(value: Any) -> bool:
     return isinstance(value, require_torch().Tensor)
-
-
-class _Watched:
-    """A file that is written to, and the error of the system, of which torch makes one of its own."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-        self.error: OSError | None = None
-
-    def write(self, data: Any) -> int:
-        try:
-            return self._file.write(data)
-        except OSError as error:
-            self.error = error
-            raise
-
-    def flush(self) -> None:
-        self._file.flush()
