@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -246,4 +247,6 @@ def _check(reader: Reader, name: str) -> None:
 
 
 def _write(file: Any, reader: Reader, name: str, threads: int) -> None:
-    npy.write_array(file, to_array(reader.read(name, threads)), allow_pickle=False)
+    # Into a file of the system NumPy writes by itself, and does not say why it cannot.
+    plain: Any = SimpleNamespace(write=file.write)
+    npy.write_array(plain, to_array(reader.read(name, threads)), allow_pickle=False)

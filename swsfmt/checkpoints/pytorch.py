@@ -12,10 +12,15 @@ from ..errors import InputError, located
 from ..format.not_sws import is_pickle, is_zip
 from ..read.reader import Reader
 from ..read.tensors import load_all
+from ..write.watched import watched
 from .checkpoint import Checkpoint
 from .entries import RESAVE, select
 from .file import CheckpointFile
 from .messages import listed
+
+# The number that torch before version 1.6 has first in its pickles.
+_MAGIC = (0x1950A86A20F9469CFC6C).to_bytes(10, "little")
+_SCRIPT = f"it is a TorchScript archive, which holds code; {RESAVE}"
 
 
 class PyTorch:
@@ -44,13 +49,9 @@ class PyTorch:
         torch = require_torch()
         from ..torch import to_tensor
 
-        watched = _Watched(file)
-        try:
-            torch.save(load_all(reader, to_tensor, threads), watched)
-        except RuntimeError as error:
-            if watched.error is None:
-                raise
-            raise watched.error from error
+        tensors = load_all(reader, to_tensor, threads)
+        with watched(file) as out:
+            torch.save(tensors, out)
 
 
 def require_torch() -> Any:
@@ -65,6 +66,8 @@ def require_torch() -> Any:
 def _load(source: CheckpointFile) -> Any:
     """What the checkpoint holds; classes outside of torch's short list are refused, no code runs."""
     torch = require_torch()
+    if is_pickle(source.head) and _MAGIC not in source.head[:64]:
+        raise InputError(f"it is a Python pickle that torch has not written, and swsfmt never unpickles code; {RESAVE}")
     can_be_mapped = _check_archive(source)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -97,6 +100,8 @@ def _check_archive(source: CheckpointFile) -> bool:
     names = [member.filename for member in members]
     if not any(name.endswith("data.pkl") for name in names):
         raise InputError(f"it is an archive of {listed(names[:3])}, and not a PyTorch checkpoint")
+    if any(name.endswith("constants.pkl") for name in names):
+        raise InputError(_SCRIPT)
     if all(member.compress_type == zipfile.ZIP_STORED for member in members):
         return source.data is None
     size = sum(member.file_size for member in members)
@@ -110,7 +115,7 @@ def _complaint(text: str) -> str:
     if refused:
         return f"it holds a {refused[1]}, and swsfmt never unpickles code; {RESAVE}"
     if "TorchScript" in text:
-        return f"it is a TorchScript archive, which holds code; {RESAVE}"
+        return _SCRIPT
     operand = re.search(r"Unsupported operand \d+", text)
     first = operand[0] if operand else re.split(r"\. |\n", text.strip())[0]
     return f"it is damaged, or not a PyTorch checkpoint: {first or 'it ends too early'}"
@@ -132,21 +137,3 @@ def _check_size(tensors: Mapping[str, Any], source: CheckpointFile) -> None:
 
 def _is_tensor(value: Any) -> bool:
     return isinstance(value, require_torch().Tensor)
-
-
-class _Watched:
-    """A file that is written to, and the error of the system, of which torch makes one of its own."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-        self.error: OSError | None = None
-
-    def write(self, data: Any) -> int:
-        try:
-            return self._file.write(data)
-        except OSError as error:
-            self.error = error
-            raise
-
-    def flush(self) -> None:
-        self._file.flush()

@@ -7,7 +7,8 @@ import os
 import re
 import tempfile
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -177,7 +178,7 @@ def write(reader: Reader, shards: Shards, threads: int) -> int:
 
     Raises `InputError` for what safetensors cannot hold, `FormatError`, `OSError`.
     """
-    with tempfile.TemporaryDirectory(prefix=".sws-", suffix=".tmp", dir=shards.folder) as name:
+    with tempfile.TemporaryDirectory(prefix=".sws-", suffix=".tmp", dir=shards.folder) as name, _final_names(shards):
         folder = Path(name)
         for file, names in shards.names.items():
             write_atomically(folder / file, safetensors.pieces(reader, names, threads))
@@ -188,6 +189,19 @@ def write(reader: Reader, shards: Shards, threads: int) -> int:
         for path in shards.paths:
             os.replace(folder / path.name, path)
     return sum(path.stat().st_size for path in shards.paths)
+
+
+@contextmanager
+def _final_names(shards: Shards) -> Iterator[None]:
+    """Errors of the system in this block are about the files that there would be, not about those on the way there."""
+    try:
+        yield
+    except OSError as error:
+        final = {path.name: path for path in shards.paths}
+        name = os.path.basename(os.fsdecode(error.filename or ""))
+        if name in final:
+            error.filename = str(final[name])
+        raise
 
 
 def _index(reader: Reader, shards: Shards) -> bytes:

@@ -80,9 +80,10 @@ def is_pickle(head: bytes) -> bool:
 
 def is_json_object(head: bytes) -> bool:
     """Behind a byte order mark or blanks, if they are there."""
+    text = head
     for mark in _MARKS:
-        head = head.removeprefix(mark)
-    return head.lstrip(_BLANKS + b"\0").startswith(b"{") and not is_safetensors(head)
+        text = text.removeprefix(mark)
+    return text.lstrip(_BLANKS + b"\0").startswith(b"{") and not is_safetensors(head)
 
 
 def other_kind(head: bytes) -> str | None:
