@@ -1,4 +1,4 @@
-"""swsfmt: the .sws file format for quantised and sparse models.
+"""swsfmt: the .sws file format for quantised models, sparse or not.
 
 The functions here take and give NumPy arrays; `swsfmt.torch` has the same ones for torch tensors.
 """

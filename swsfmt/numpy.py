@@ -71,8 +71,9 @@ def save(
     executor: Executor | None = None,
     **options: Unpack[EncodingOptions],
 ) -> bytes:
-    """The file of these arrays, as bytes. Every value comes back bit for bit.
+    """The file of these arrays, as bytes. Every value comes back bit for bit, -0.0 too, which is another than 0.0.
 
+    An array becomes smaller where it has at most 4,095 distinct values besides zero, or a narrower dtype holds it.
     The same array under two names (same memory, shape and strides) is stored once and tied again on load.
     threads : that encode; None for as many as there are processors. The bytes are the same for any number of them.
     executor : encodes instead, e.g. one of processes; whatever has the interface of `concurrent.futures.Executor`.

@@ -89,8 +89,9 @@ def save(
     executor: Executor | None = None,
     **options: Unpack[EncodingOptions],
 ) -> bytes:
-    """The file of these tensors, as bytes. Every value comes back bit for bit.
+    """The file of these tensors, as bytes. Every value comes back bit for bit, -0.0 too, which is another than 0.0.
 
+    A tensor becomes smaller where it has at most 4,095 distinct values besides zero, or a narrower dtype holds it.
     Tensors may lie on any device, be non-contiguous, empty or 0-dimensional. Tensors that are the same memory
     (storage, offset, shape and strides) are stored once.
     threads : that encode; None for as many as there are processors. The bytes are the same for any number of them.
