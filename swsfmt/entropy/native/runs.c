@@ -14,23 +14,35 @@ static Bitmap pack(const uint8_t *live, size_t n, uint64_t *words)
 {
     Bitmap bitmap = {words + 1, n, (n + 63) / 64};
     memset(words, 0, (bitmap.count + 1) * sizeof *words);
-    for (size_t i = 0; i < n; i++)
-        words[1 + i / 64] |= (uint64_t)(live[i] & 1) << (i & 63);
+    for (size_t i = 0; i < n; i += 8) {
+        uint8_t rest[8] = {0};
+        if (n - i < 8)
+            memcpy(rest, live + i, n - i);
+        /* The lowest bits of eight bytes come together in the highest byte of the product. */
+        uint64_t eight = load64(n - i < 8 ? rest : live + i) & UINT64_C(0x0101010101010101);
+        words[1 + i / 64] |= (eight * UINT64_C(0x0102040810204080) >> 56) << (i & 63);
+    }
     return bitmap;
 }
 
-static inline int ones(uint64_t x)
+/* In each byte how many of its bits are set. */
+static inline uint64_t ones_of_bytes(uint64_t x)
 {
     x -= x >> 1 & UINT64_C(0x5555555555555555);
     x = (x & UINT64_C(0x3333333333333333)) + (x >> 2 & UINT64_C(0x3333333333333333));
-    x = (x + (x >> 4)) & UINT64_C(0x0F0F0F0F0F0F0F0F);
-    return (int)(x * UINT64_C(0x0101010101010101) >> 56);
+    return (x + (x >> 4)) & UINT64_C(0x0F0F0F0F0F0F0F0F);
+}
+
+static inline uint64_t sum_of_bytes(uint64_t x)
+{
+    x = (x & UINT64_C(0x00FF00FF00FF00FF)) + (x >> 8 & UINT64_C(0x00FF00FF00FF00FF));
+    return x * UINT64_C(0x0001000100010001) >> 48;
 }
 
 /* The number of the lowest bit of x, which is not 0. */
-static inline int lowest(uint64_t x)
+static inline size_t lowest(uint64_t x)
 {
-    return ones((x & (~x + 1)) - 1);
+    return (size_t)sum_of_bytes(ones_of_bytes((x & (~x + 1)) - 1));
 }
 
 /* Bits of the Elias gamma code of n >= 1. */
@@ -69,7 +81,7 @@ static uint64_t runs_bits(const Bitmap *b, int stride, uint64_t most)
     size_t last = 0;
     for (size_t word = 0; word < b->count && size < most; word++)
         for (uint64_t starts = starts_of(b, word, stride, &before); starts; starts &= starts - 1) {
-            size_t start = 64 * word + (size_t)lowest(starts);
+            size_t start = 64 * word + lowest(starts);
             if (start > 0)
                 size += gamma_bits(start - last);
             last = start;
@@ -77,19 +89,24 @@ static uint64_t runs_bits(const Bitmap *b, int stride, uint64_t most)
     return size < most ? size + gamma_bits(b->n - last) : most;
 }
 
-/* Whether the runs are sure to take `most` bits or more: a run of 2**k or more takes 2k + 1, and of these only the
- * first steps are counted, many runs at a time. */
+/* Whether the runs are sure to take `most` bits or more. A run takes one bit, one of two or more at least three, one of
+ * four or more at least five: that much is counted, for many runs at a time. */
 static int takes_as_many(const Bitmap *b, int stride, uint64_t most)
 {
-    uint64_t size = 1, before = 0, starts_before = 0, near_before = 0;
-    for (size_t word = 0; word < b->count && size < most; word++) {
-        uint64_t starts = starts_of(b, word, stride, &before);
-        /* What starts one, and one to three, and one to seven bits before. */
-        uint64_t one = starts << 1 | starts_before >> 63;
-        uint64_t three = one | starts << 2 | starts_before >> 62 | starts << 3 | starts_before >> 61;
-        uint64_t near = starts | three, seven = three | near << 4 | near_before >> 60;
-        starts_before = starts, near_before = near;
-        size += (uint64_t)(ones(starts) + 2 * (ones(starts & ~one) + ones(starts & ~three) + ones(starts & ~seven)));
+    enum { WORDS = 6 }; /* 40 each: no byte of the sum runs over */
+    uint64_t size = 1, before = 0, starts_before = 0;
+    for (size_t word = 0; word < b->count && size < most;) {
+        uint64_t sum = 0;
+        for (size_t stop = b->count - word < WORDS ? b->count : word + WORDS; word < stop; word++) {
+            uint64_t starts = starts_of(b, word, stride, &before);
+            /* With each start but the first a run ends. Did it start one bit before, or one to three? */
+            uint64_t ends = word == 0 ? starts & ~(uint64_t)1 : starts;
+            uint64_t one = starts << 1 | starts_before >> 63;
+            uint64_t three = one | starts << 2 | starts_before >> 62 | starts << 3 | starts_before >> 61;
+            starts_before = starts;
+            sum += ones_of_bytes(starts) + 2 * (ones_of_bytes(ends & ~one) + ones_of_bytes(ends & ~three));
+        }
+        size += sum_of_bytes(sum);
     }
     return size >= most;
 }
