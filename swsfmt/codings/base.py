@@ -103,8 +103,7 @@ class SymbolMatrix:
     counts: npt.NDArray[np.int64]
 
 
-@dataclass(frozen=True, eq=False)
-class Proposal:
+class Proposal(NamedTuple):
     """How a tensor could be stored.
 
     bits : size of parameters and payload
@@ -182,10 +181,10 @@ class Coding(Protocol[P]):
 
     # ---- writing -----------------------------------------------------------------------------------------------------
 
-    def propose_plain(self, elements: Elements, values: Bits | None) -> Proposal | None:
+    def propose_plain(self, elements: Elements, own: Codebook | None) -> Proposal | None:
         """How the coding would store elements without a codebook; None where it cannot.
 
-        values : the distinct elements but zero, ascending; None where they are too many for a codebook
+        own : the codebook that would hold them, without values for zeros alone; None where they are too many
         Runs anywhere, for one tensor alone: it may bring tables of its own, and cannot refer to those of others.
         """
         return None

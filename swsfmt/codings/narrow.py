@@ -9,7 +9,7 @@ import numpy as np
 
 from .. import dtypes
 from ..dtypes import Bits, DType
-from ..format.codebook import parse_dtype
+from ..format.codebook import Codebook, parse_dtype
 from ..format.cursor import Cursor
 from ..format.records import Summary
 from ..format.resources import Resources
@@ -54,9 +54,13 @@ class NarrowCoding(Coding[Params]):
         stored = np.frombuffer(payload, params.storage.bits)[first:last]
         return dtypes.widen(stored, params.storage, tensor.dtype)
 
-    def propose_plain(self, elements: Elements, values: Bits | None) -> Proposal | None:
+    def propose_plain(self, elements: Elements, own: Codebook | None) -> Proposal | None:
         info = elements.info
-        storage = dtypes.storage_for(elements.bits, info.dtype) if info.numel else info.dtype
+        if own is not None:
+            # Zero is exact in every type.
+            storage = own.storage
+        else:
+            storage = dtypes.storage_for(elements.bits, info.dtype) if info.numel else info.dtype
         return None if storage == info.dtype else Proposal(self, Params(storage), plain.size_bits(elements, storage))
 
     def encode(self, params: Params, tensor: Loadable, threads: int = 1) -> tuple[Params, bytes | Summary]:

@@ -8,6 +8,7 @@ import numpy as np
 
 from ..dtypes import Bits
 from ..errors import PayloadError
+from ..format.codebook import Codebook
 from ..format.cursor import Cursor
 from ..format.records import Summary
 from ..format.resources import Resources
@@ -42,7 +43,7 @@ class RawCoding(Coding[None]):
         part = payload[first * tensor.dtype.itemsize : last * tensor.dtype.itemsize]
         return self.decode(None, TensorInfo(tensor.dtype, (last - first,)), part).bits
 
-    def propose_plain(self, elements: Elements, values: Bits | None) -> Proposal:
+    def propose_plain(self, elements: Elements, own: Codebook | None) -> Proposal:
         return Proposal(self, None, plain.size_bits(elements, elements.info.dtype))
 
     def encode(self, params: None, tensor: Loadable, threads: int = 1) -> tuple[None, bytes | Summary]:

@@ -43,7 +43,7 @@ def distinct(elements: Elements, most: int, threads: int = 1) -> Elements | None
         if part is None:
             return None
         values.append(np.frombuffer(part, np.uint64))
-    merged: Elements = np.unique(np.concatenate(values)).astype(elements.dtype)
+    merged: Elements = (values[0] if len(values) == 1 else np.unique(np.concatenate(values))).astype(elements.dtype)
     return merged if len(merged) <= most else None
 
 
@@ -61,7 +61,10 @@ def symbols_of(elements: Elements, values: Elements, threads: int = 1) -> tuple[
             raise ValueError("an element is not in the codebook")
         return counts
 
-    return symbols, np.sum(in_parts(part, len(data), threads, _PART), axis=0)
+    first, *others = in_parts(part, len(data), threads, _PART)
+    for counts in others:
+        first += counts
+    return symbols, first
 
 
 def line_entries(

@@ -253,7 +253,7 @@ class Kernels(Protocol):
         ...
 
     def distinct(self, elements: Elements, itemsize: int, most: int, /) -> Raw | None:
-        """The distinct elements in any order, uint64; None where there are more than `most` <= 4096."""
+        """The distinct elements, ascending, uint64; None where there are more than `most` <= 4096."""
         ...
 
     def symbols(self, elements: Elements, itemsize: int, values: Elements, out: Symbols, counts: Indices, /) -> bool:

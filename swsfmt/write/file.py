@@ -184,14 +184,10 @@ def _choose(
 
     numbers : of all records in the file, by name
     """
-    distinct = {
-        numbers[name]: (tensors[name].info.dtype, examination.values)
-        for name, examination in examinations.items()
-        if examination.values is not None
-    }
+    own = {numbers[name]: examination.own for name, examination in examinations.items() if examination.own is not None}
     founders = {numbers[name] for name, examination in examinations.items() if examination.founds}
     while True:
-        codebooks, owners = share(distinct, founders)
+        codebooks, owners = share(own, founders)
         resources = Resources(codebooks=codebooks)
         sharers = np.bincount(list(owners.values()), minlength=len(codebooks))
         freedoms = {
@@ -222,7 +218,7 @@ def _choose(
         # Without the tensors that are smaller without a codebook, the others may share theirs differently.
         progress.repeat()
         for number in losers:
-            del distinct[number]
+            del own[number]
 
 
 def propose(info: TensorInfo, survey: Survey, book: int, resources: Resources, freedom: Freedom) -> Proposal:

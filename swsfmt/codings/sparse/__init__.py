@@ -62,9 +62,9 @@ class SparseCoding(Coding[Params]):
     def codebook(self, params: Params) -> Codebook | None:
         return None if params.coded is None else params.coded.codebook
 
-    def propose_plain(self, elements: Elements, values: Bits | None) -> Proposal | None:
+    def propose_plain(self, elements: Elements, own: Codebook | None) -> Proposal | None:
         """Zeros alone need neither codebook nor payload."""
-        return Proposal(self, Params(0), 8, b"") if values is not None and not len(values) else None
+        return Proposal(self, Params(0), 8, b"") if own is not None and own.count == 0 else None
 
     # What plans is imported where it is used: a reader has no need of it.
 

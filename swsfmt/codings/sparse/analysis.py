@@ -80,6 +80,8 @@ def analyse(
     # Where there are chunks there are no line ends. Without chunks it is done before threads have started.
     chunked = chunks_for(total).code > 0
     threads = min(threads, MOST_THREADS) if chunked else 1
+    if 1 in symbols.shape:
+        return Analysis(total, counts[1:], list(_of_vector(symbols, total, chunked, freedom, threads)))
     as_it_is = {scan: _Lines(symbols, scan, None, threads) for scan in Scan}
     live_rows, live_columns = (_dead(as_it_is[scan].live, freedom.compact) for scan in Scan)
     without_dead = {
@@ -99,6 +101,26 @@ def analyse(
                 width = max(1, lines.most.bit_length())
                 geometries.append(Geometry(matrix, scan, width, *lines.gaps(_Heads.LINE_START)))
     return Analysis(total, counts[1:], geometries)
+
+
+def _of_vector(
+    symbols: npt.NDArray[np.uint16], entries: int, chunked: bool, freedom: Freedom, threads: int
+) -> Iterator[Geometry]:
+    """The geometries of a matrix of one row or one column. It is the same line, along which it is read in any case."""
+    rows, columns = symbols.shape
+    along = Scan.ROWS if rows == 1 else Scan.COLUMNS
+    line = _Lines(symbols.reshape(1, -1), Scan.ROWS, None, threads).gaps(_Heads.LAST_ENTRY)
+    # Where no place is dead, or each is a line of its own, no gap is left.
+    none = np.zeros(1, np.int64), np.array([entries])
+    live = _dead(symbols.reshape(-1) != 0, freedom.compact)
+    for places in [None] if live is None else [None, live]:
+        matrix = CompactMatrix(rows, columns, *((None, places) if along == Scan.ROWS else (places, None)))
+        for scan in Scan if freedom.scan is None else [freedom.scan]:
+            yield Geometry(matrix, scan, 0, *(line if places is None else none))
+            if not chunked and scan == along:
+                yield Geometry(matrix, scan, entries.bit_length(), *(line if places is None else none))
+            elif not chunked:
+                yield Geometry(matrix, scan, 1, *none)
 
 
 def _dead(live: Live, compact: bool) -> Live | None:

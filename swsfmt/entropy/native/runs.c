@@ -3,93 +3,114 @@
 
 enum { MAX_STRIDE_OF_RUNS = 64 };
 
-/* A bitmap of `n` >= 1 bits in words, the first bit lowest; one more word, of zeros, comes before. */
+/* Where a bitmap of `n` >= 1 bits differs from the bit before, which is 0 for the first: in words, the first bit lowest;
+ * one more word, of zeros, comes before. */
 typedef struct {
     const uint64_t *words;
     size_t n, count;
-} Bitmap;
+} Edges;
 
 /* out words: (n + 63) / 64 + 1. in live: `n` bytes, each 0 or 1. */
-static Bitmap pack(const uint8_t *live, size_t n, uint64_t *words)
+static Edges edges_of(const uint8_t *live, size_t n, uint64_t *words)
 {
-    Bitmap bitmap = {words + 1, n, (n + 63) / 64};
-    memset(words, 0, (bitmap.count + 1) * sizeof *words);
-    for (size_t i = 0; i < n; i++)
-        words[1 + i / 64] |= (uint64_t)(live[i] & 1) << (i & 63);
-    return bitmap;
+    Edges edges = {words + 1, n, (n + 63) / 64};
+    memset(words, 0, (edges.count + 1) * sizeof *words);
+    for (size_t i = 0; i < n; i += 8) {
+        uint8_t rest[8] = {0};
+        if (n - i < 8)
+            memcpy(rest, live + i, n - i);
+        /* The lowest bits of eight bytes come together in the highest byte of the product. */
+        uint64_t eight = load64(n - i < 8 ? rest : live + i) & UINT64_C(0x0101010101010101);
+        words[1 + i / 64] |= (eight * UINT64_C(0x0102040810204080) >> 56) << (i & 63);
+    }
+    for (size_t word = edges.count; word > 0; word--)
+        words[word] ^= words[word] << 1 | words[word - 1] >> 63;
+    return edges;
 }
 
-static inline int ones(uint64_t x)
+/* In each byte how many of its bits are set. */
+static inline uint64_t ones_of_bytes(uint64_t x)
 {
     x -= x >> 1 & UINT64_C(0x5555555555555555);
     x = (x & UINT64_C(0x3333333333333333)) + (x >> 2 & UINT64_C(0x3333333333333333));
-    x = (x + (x >> 4)) & UINT64_C(0x0F0F0F0F0F0F0F0F);
-    return (int)(x * UINT64_C(0x0101010101010101) >> 56);
+    return (x + (x >> 4)) & UINT64_C(0x0F0F0F0F0F0F0F0F);
 }
 
-/* The number of the lowest bit of x, which is not 0. */
-static inline int lowest(uint64_t x)
+static inline uint64_t sum_of_bytes(uint64_t x)
 {
-    return ones((x & (~x + 1)) - 1);
+    x = (x & UINT64_C(0x00FF00FF00FF00FF)) + (x >> 8 & UINT64_C(0x00FF00FF00FF00FF));
+    return x * UINT64_C(0x0001000100010001) >> 48;
 }
+
+#if defined(__GNUC__)
+/* The number of the lowest bit, and of the highest, of x, which is not 0. */
+static inline size_t lowest(uint64_t x) { return (size_t)__builtin_ctzll(x); }
+static inline size_t highest(uint64_t x) { return 63 - (size_t)__builtin_clzll(x); }
+#else
+static inline size_t lowest(uint64_t x)
+{
+    return (size_t)sum_of_bytes(ones_of_bytes((x & (~x + 1)) - 1));
+}
+static inline size_t highest(uint64_t x)
+{
+    for (int shift = 1; shift < 64; shift *= 2)
+        x |= x >> shift;
+    return (size_t)sum_of_bytes(ones_of_bytes(x)) - 1;
+}
+#endif
 
 /* Bits of the Elias gamma code of n >= 1. */
 static inline uint64_t gamma_bits(uint64_t n)
 {
-    uint64_t bits = 1;
-    for (; n > 1; n >>= 1)
-        bits += 2;
-    return bits;
+    return 2 * highest(n) + 1;
 }
 
-/* The bits of one word less those `stride` before, in the sense of XOR; stride 0: as they are. */
-static inline uint64_t differences(const Bitmap *b, size_t word, int stride)
+/* Where runs start in one word of the bitmap less the bits `stride` before, in the sense of XOR; 0: as it is. */
+static inline uint64_t starts_of(const Edges *e, size_t word, int stride)
 {
-    const uint64_t *w = b->words + word;
-    if (stride == 0)
-        return w[0];
-    return w[0] ^ (stride == 64 ? w[-1] : w[0] << stride | w[-1] >> (64 - stride));
-}
-
-/* Where runs start in one word. before: the bit before it, and afterwards its last bit. */
-static inline uint64_t starts_of(const Bitmap *b, size_t word, int stride, uint64_t *before)
-{
-    uint64_t bits = differences(b, word, stride), starts = bits ^ (bits << 1 | *before);
-    *before = bits >> 63;
-    starts |= word == 0;
-    if (word == b->count - 1 && b->n % 64)
-        starts &= ((uint64_t)1 << b->n % 64) - 1;
-    return starts;
+    const uint64_t *w = e->words + word;
+    uint64_t starts = w[0];
+    if (stride > 0)
+        starts ^= stride == 64 ? w[-1] : w[0] << stride | w[-1] >> (64 - stride);
+    if (word == e->count - 1 && e->n % 64)
+        starts &= ((uint64_t)1 << e->n % 64) - 1;
+    return word == 0 ? starts | 1 : starts;
 }
 
 /* Size of the runs in Elias gamma, with the bit that comes first; or some number of `most` or more. */
-static uint64_t runs_bits(const Bitmap *b, int stride, uint64_t most)
+static uint64_t runs_bits(const Edges *e, int stride, uint64_t most)
 {
-    uint64_t size = 1, before = 0;
+    uint64_t size = 1;
     size_t last = 0;
-    for (size_t word = 0; word < b->count && size < most; word++)
-        for (uint64_t starts = starts_of(b, word, stride, &before); starts; starts &= starts - 1) {
-            size_t start = 64 * word + (size_t)lowest(starts);
-            if (start > 0)
-                size += gamma_bits(start - last);
+    for (size_t word = 0; word < e->count && size < most; word++) {
+        uint64_t starts = starts_of(e, word, stride);
+        for (starts = word == 0 ? starts & (starts - 1) : starts; starts; starts &= starts - 1) {
+            size_t start = 64 * word + lowest(starts);
+            size += gamma_bits(start - last);
             last = start;
         }
-    return size < most ? size + gamma_bits(b->n - last) : most;
+    }
+    return size < most ? size + gamma_bits(e->n - last) : most;
 }
 
-/* Whether the runs are sure to take `most` bits or more: a run of 2**k or more takes 2k + 1, and of these only the
- * first steps are counted, many runs at a time. */
-static int takes_as_many(const Bitmap *b, int stride, uint64_t most)
+/* Whether the runs are sure to take `most` bits or more. A run takes one bit, one of two or more at least three, one of
+ * four or more at least five: that much is counted, for many runs at a time. */
+static int takes_as_many(const Edges *e, int stride, uint64_t most)
 {
-    uint64_t size = 1, before = 0, starts_before = 0, near_before = 0;
-    for (size_t word = 0; word < b->count && size < most; word++) {
-        uint64_t starts = starts_of(b, word, stride, &before);
-        /* What starts one, and one to three, and one to seven bits before. */
-        uint64_t one = starts << 1 | starts_before >> 63;
-        uint64_t three = one | starts << 2 | starts_before >> 62 | starts << 3 | starts_before >> 61;
-        uint64_t near = starts | three, seven = three | near << 4 | near_before >> 60;
-        starts_before = starts, near_before = near;
-        size += (uint64_t)(ones(starts) + 2 * (ones(starts & ~one) + ones(starts & ~three) + ones(starts & ~seven)));
+    enum { WORDS = 6 }; /* 40 each: no byte of the sum runs over */
+    uint64_t size = 1, starts_before = 0;
+    for (size_t word = 0; word < e->count && size < most;) {
+        uint64_t sum = 0;
+        for (size_t stop = e->count - word < WORDS ? e->count : word + WORDS; word < stop; word++) {
+            uint64_t starts = starts_of(e, word, stride);
+            /* With each start but the first a run ends. Did it start one bit before, or one to three? */
+            uint64_t ends = word == 0 ? starts & ~(uint64_t)1 : starts;
+            uint64_t one = starts << 1 | starts_before >> 63;
+            uint64_t three = one | starts << 2 | starts_before >> 62 | starts << 3 | starts_before >> 61;
+            starts_before = starts;
+            sum += ones_of_bytes(starts) + 2 * (ones_of_bytes(ends & ~one) + ones_of_bytes(ends & ~three));
+        }
+        size += sum_of_bytes(sum);
     }
     return size >= most;
 }
@@ -111,12 +132,15 @@ PyObject *py_cheapest_runs(PyObject *self, PyObject *args)
     int best = -1;
     if (words != NULL) {
         Py_BEGIN_ALLOW_THREADS
-        Bitmap bitmap = pack(live.buf, n, words);
+        Edges edges = edges_of(live.buf, n, words);
+        /* Where there are few runs they are measured as quickly as they are counted. */
+        int has_many = 0;
         for (int stride = 0; stride <= MAX_STRIDE_OF_RUNS && (size_t)stride < n; stride += stride ? 1 : 2) {
             uint64_t argument = stride ? 8 : 0;
-            if (least <= argument || takes_as_many(&bitmap, stride, least - argument))
+            if (least <= argument || (has_many && takes_as_many(&edges, stride, least - argument)))
                 continue;
-            uint64_t size = argument + runs_bits(&bitmap, stride, least - argument);
+            uint64_t size = argument + runs_bits(&edges, stride, least - argument);
+            has_many = size > n / 4;
             if (size < least)
                 best = stride, least = size;
         }
@@ -175,8 +199,8 @@ PyObject *py_masks(PyObject *self, PyObject *args)
         release(&mask, 1);
         if (count <= 0)
             continue;
-        Bitmap bitmap = pack(inner, (size_t)count, words);
-        uint64_t size = runs_bits(&bitmap, 0, UINT64_MAX);
+        Edges edges = edges_of(inner, (size_t)count, words);
+        uint64_t size = runs_bits(&edges, 0, UINT64_MAX);
         PyObject *row = Py_BuildValue("nLK", i, (long long)count, (unsigned long long)size);
         failed = row == NULL || PyList_Append(found, row) < 0;
         Py_XDECREF(row);
