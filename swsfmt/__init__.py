@@ -5,6 +5,7 @@ The functions here take and give NumPy arrays; `swsfmt.torch` has the same ones 
 
 from ._version import __version__
 from .errors import (
+    ChangedError,
     ChecksumError,
     FormatError,
     IndexRuleError,
@@ -25,6 +26,7 @@ from .numpy import load, load_file, safe_open, save, save_file
 from .read.report import Report, TensorReport
 
 __all__ = [
+    "ChangedError",
     "ChecksumError",
     "FormatError",
     "IndexRuleError",

@@ -29,15 +29,18 @@ class Source(Protocol):
 
 
 class BytesSource:
-    """A file in memory."""
+    """A file in memory. What its owner may change is copied before it is looked at, payload by payload."""
 
     def __init__(self, data: bytes | bytearray | memoryview) -> None:
-        self._data = memoryview(data).cast("B").toreadonly()
+        view = memoryview(data)
+        self._may_change = not isinstance(view.obj, bytes)
+        self._data = view.cast("B").toreadonly()
         self.size = len(self._data)
         self.name: str | None = None
 
     def read_at(self, offset: int, count: int) -> memoryview:
-        return self._data[offset : offset + count]
+        part = self._data[offset : offset + count]
+        return memoryview(bytearray(part)) if self._may_change else part
 
     def close(self) -> None:
         """The memory is the caller's."""

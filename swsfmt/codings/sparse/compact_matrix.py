@@ -68,6 +68,13 @@ class CompactMatrix:
         columns = self.columns if self.live_columns is None else int(np.count_nonzero(self.live_columns))
         return rows, columns
 
+    def has_entries_outside(self, symbols: npt.NDArray[np.uint16]) -> bool:
+        """Whether a matrix of symbols, shape (rows, columns), has entries in rows or columns that are dead here."""
+        return any(
+            live is not None and bool(np.bitwise_or.reduce(symbols, axis=axis)[~live.astype(np.bool_)].any())
+            for axis, live in ((1, self.live_rows), (0, self.live_columns))
+        )
+
     def lines(self, scan: int) -> int:
         return self._counts[scan]
 

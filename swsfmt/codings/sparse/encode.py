@@ -10,6 +10,7 @@ from bitarray import bitarray
 
 from ...entropy import kernels
 from ...entropy.bits import BitWriter
+from ...errors import ChangedError
 from ...parallel import MOST_THREADS, in_order
 from ..base import Symbols
 from ..chunks import width_of
@@ -19,10 +20,15 @@ from .params import Params, chunk_rows
 
 
 def encode(params: Params, symbols: Symbols, threads: int = 1) -> tuple[Params, bytes]:
-    """The payload of a matrix of codebook symbols, shape (rows, columns), and the parameters with all widths."""
+    """The payload of a matrix of codebook symbols, shape (rows, columns), and the parameters with all widths.
+
+    Raises `ChangedError` where the parameters are not for this matrix.
+    """
     p = params.coded
     if p is None:
         return params, b""
+    if p.matrix.has_entries_outside(symbols):
+        raise ChangedError
 
     def streams(block: Entries) -> tuple[npt.NDArray[np.int64] | None, bitarray, bitarray]:
         gaps = kernels.gap_symbols(block.gaps, p.pbits)
@@ -38,7 +44,10 @@ def encode(params: Params, symbols: Symbols, threads: int = 1) -> tuple[Params, 
         value_bits.extend(values)
     writer = BitWriter()
     if p.line_ends:
-        writer.fields(line_counts(symbols, p.matrix, p.scan), p.line_width)
+        counts = line_counts(symbols, p.matrix, p.scan)
+        if width_of(counts) > p.line_width:
+            raise ChangedError
+        writer.fields(counts, p.line_width)
     chunks = p.chunks
     if table:
         rows = np.concatenate(table)
