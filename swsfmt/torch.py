@@ -13,14 +13,13 @@ from typing import TYPE_CHECKING, Any, TypeAlias, Unpack
 import torch
 
 from . import dtypes
-from .dtypes import Bits
 from .errors import InputError, SwsError, located
 from .inspection import inspect, verify
 from .limits import DEFAULT_LIMITS, Limits
 from .memory import Span, is_folded
 from .read.reader import Reader
 from .read.source import BytesSource, File, open_path
-from .read.tensors import load_all
+from .read.tensors import Place, load_all
 from .safe_open import Handle
 from .tensor import Elements, TensorInfo, Tied
 
@@ -137,11 +136,12 @@ def load(
     dtype : floating-point tensors are converted to it; None leaves them as they are.
     out : tensors to decode into where one has the name, e.g. the `state_dict` of a model; that saves the time to get
         new memory. They may lie on any device. `InputError` is raised where dtype or shape differ. After another error
-        they may hold anything.
+        they may hold anything. Tensors may share memory, which then holds the one that comes last in the file, as with
+        `Module.load_state_dict`.
     threads : for decoding small tensors, and the chunks of large ones; None for as many as there are processors.
     """
     with Reader(BytesSource(data), limits) as reader:
-        return load_all(reader, partial(to_tensor, device=device, dtype=dtype), threads, _detached(out), _elements_of)
+        return load_all(reader, partial(to_tensor, device=device, dtype=dtype), threads, _detached(out), _place_of)
 
 
 def load_file(
@@ -155,7 +155,7 @@ def load_file(
 ) -> dict[str, torch.Tensor]:
     """The tensors of a file, in its order. Raises `FormatError`, `LimitError`, `OSError`. Arguments as in `load`."""
     with Reader(open_path(filename), limits) as reader:
-        return load_all(reader, partial(to_tensor, device=device, dtype=dtype), threads, _detached(out), _elements_of)
+        return load_all(reader, partial(to_tensor, device=device, dtype=dtype), threads, _detached(out), _place_of)
 
 
 def safe_open(
@@ -334,8 +334,8 @@ def _detached(out: Mapping[str, torch.Tensor] | None) -> dict[str, torch.Tensor]
     return {name: tensor.detach() for name, tensor in out.items()}
 
 
-def _elements_of(tensor: torch.Tensor, info: TensorInfo) -> Bits | None:
-    """The elements of a tensor that is decoded into, flat; None where they are elsewhere or not contiguous."""
+def _place_of(tensor: torch.Tensor, info: TensorInfo) -> Place:
+    """Where a tensor lies that is decoded into."""
     if _NAMES.get(tensor.dtype) != info.dtype.name or tuple(tensor.shape) != info.shape:
         raise InputError(
             f"the tensor in `out` is {tensor.dtype} of shape {tuple(tensor.shape)}, "
@@ -344,9 +344,9 @@ def _elements_of(tensor: torch.Tensor, info: TensorInfo) -> Bits | None:
     _check(tensor)
     if is_folded(tensor.shape, tensor.stride()):
         raise InputError("elements of the tensor in `out` share memory; give it memory of its own")
-    plain = tensor.device.type == "cpu" and tensor.layout == torch.strided and tensor.is_contiguous()
+    size = tensor.element_size()
+    span = Span.of(tensor.data_ptr(), tensor.shape, [size * stride for stride in tensor.stride()], size)
+    plain = tensor.device.type == "cpu" and tensor.is_contiguous()
     if not plain or tensor.is_conj() or tensor.is_neg() or not tensor.numel():
-        return None
-    flat = tensor.view(-1).view(_BITS[min(info.dtype.itemsize, 8)])
-    bits: Bits = flat.numpy().view(info.dtype.bits)
-    return bits
+        return Place(span, None)
+    return Place(span, tensor.view(-1).view(_BITS[min(info.dtype.itemsize, 8)]).numpy().view(info.dtype.bits))
