@@ -13,7 +13,7 @@ from ...entropy.bits import BitWriter
 from ...errors import ChangedError
 from ...parallel import MOST_THREADS, in_order
 from ..base import Symbols
-from ..chunks import width_of
+from ..chunks import MAX_FIELD_WIDTH, NO_CHUNKS, width_of
 from ..streams import StreamKind
 from .entries import Entries, line_counts, read_entries, whole_chunks
 from .params import Params, chunk_rows
@@ -53,8 +53,9 @@ def encode(params: Params, symbols: Symbols, threads: int = 1) -> tuple[Params, 
         rows = np.concatenate(table)
         has_column = (True, p.values.kind != StreamKind.FIXED, True)
         widths = tuple(width_of(rows[:, i]) if has else 0 for i, has in enumerate(has_column))
-        chunks = replace(chunks, widths=widths)
-        for fields in rows.tolist():
+        # Entries so far apart that a chunk of them leads further than a field can say have no restart points.
+        chunks = replace(chunks, widths=widths) if max(widths) <= MAX_FIELD_WIDTH else NO_CHUNKS
+        for fields in rows.tolist() if chunks.code else ():
             for value, width in zip(fields, widths, strict=True):
                 writer.field(value if width else 0, width)
     writer.bits.extend(gap_bits)
