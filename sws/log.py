@@ -56,6 +56,8 @@ class RunLog:
         path = self.path(CHECKPOINT)
         if path is None:
             return
+        if path.exists() and not path.is_file():
+            raise InputError("this is no regular file, no checkpoint can take its place", file=str(path))
         partial = path.with_suffix(".partial")
         generators: dict[str, Any] = {"generator": torch.get_rng_state()}
         if torch.cuda.is_initialized():
