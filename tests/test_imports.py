@@ -25,7 +25,15 @@ LAYERS = [
     ("swsfmt.codings",),
     ("swsfmt.format",),
     ("swsfmt.entropy", "swsfmt.tensor"),
-    ("swsfmt.dtypes", "swsfmt.limits", "swsfmt.memory", "swsfmt.parallel", "swsfmt.errors", "swsfmt._version"),
+    (
+        "swsfmt.cached",
+        "swsfmt.dtypes",
+        "swsfmt.limits",
+        "swsfmt.memory",
+        "swsfmt.parallel",
+        "swsfmt.errors",
+        "swsfmt._version",
+    ),
 ]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 # The command is a part of `sws` where it is installed: `python -m sws` is all that knows it from above.

@@ -16,7 +16,11 @@ File: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview
 
 
 class Source(Protocol):
-    """size : bytes of the whole file. name : for messages, or None."""
+    """size : bytes of the whole file. name : for messages, or None.
+
+    Several threads may read at once, and so may processes that were forked meanwhile. One that is pickled opens its
+    file again, wherever it comes to.
+    """
 
     size: int
     name: str | None
@@ -45,6 +49,9 @@ class BytesSource:
     def close(self) -> None:
         """The memory is the caller's."""
 
+    def __reduce__(self) -> tuple[type[BytesSource], tuple[bytes]]:
+        return type(self), (bytes(self._data),)
+
 
 class UrlSource:
     """A file behind any URL that fsspec knows (https://, s3://, ...); only the ranges asked for are fetched.
@@ -54,15 +61,23 @@ class UrlSource:
 
     def __init__(self, url: str) -> None:
         self.name: str | None = url
+        self._url = url
+        self._connect()
+        self.size = int(self._files.size(self._path))
+
+    def _connect(self) -> None:
         try:
             from fsspec.core import url_to_fs
 
-            self._files, self._path = url_to_fs(url)
+            self._files, self._path = url_to_fs(self._url)
         except ImportError as error:
-            raise InputError(f"{error}; pip install 'swsfmt[remote]'", file=url) from error
-        self.size = int(self._files.size(self._path))
+            raise InputError(f"{error}; pip install 'swsfmt[remote]'", file=self._url) from error
+        self._process = os.getpid()
 
     def read_at(self, offset: int, count: int) -> memoryview:
+        if self._process != os.getpid():
+            # The connections, and the thread that serves them, are those of the process that was forked.
+            self._connect()
         data: bytes = self._files.cat_file(self._path, start=offset, end=offset + count) if count else b""
         if len(data) != count:
             raise TruncatedError(
@@ -73,31 +88,56 @@ class UrlSource:
     def close(self) -> None:
         """Nothing is held open."""
 
+    def __reduce__(self) -> tuple[type[UrlSource], tuple[str]]:
+        return type(self), (self._url,)
+
 
 class PathSource:
-    """A file on disk, open until `close`. Several threads may read at once."""
+    """A file on disk, open until `close`.
 
-    def __init__(self, path: str | bytes | os.PathLike[str]) -> None:
+    state : its size and time of change, where it has to be the file that it was. Raises `InputError` for another one.
+    """
+
+    def __init__(self, path: str | bytes | os.PathLike[str], state: tuple[int, int] | None = None) -> None:
         self.name: str | None = os.fsdecode(path)
         if Path(self.name).is_dir():
             raise InputError("this is a folder, not a file", file=self.name)
-        self._file = open(self.name, "rb")  # noqa: SIM115
+        # A relative path means something else to a process in another folder.
+        self._path = os.path.abspath(self.name)
+        self._file = open(self.name, "rb", buffering=0)  # noqa: SIM115
         self._lock = threading.Lock()
-        self.size = os.fstat(self._file.fileno()).st_size
+        status = os.fstat(self._file.fileno())
+        self.size = status.st_size
+        self._state = status.st_size, status.st_mtime_ns
+        if state not in (None, self._state):
+            self._file.close()
+            raise InputError("the file has changed since it was opened", file=self.name)
 
     def read_at(self, offset: int, count: int) -> memoryview:
         # NumPy asks for large pages, which makes reading twice as fast.
         data = np.empty(count, np.uint8).data
-        # Where the file stands is one for all threads.
+        done = 0
+        while done < count:
+            # The system reads no more than 2 GiB at once.
+            read = self._read_into(data[done:], offset + done)
+            if not read:
+                raise TruncatedError("the file became shorter while it was read", file=self.name, offset=offset)
+            done += read
+        return data
+
+    def _read_into(self, data: memoryview, offset: int) -> int:
+        if hasattr(os, "preadv"):
+            # Where the file stands is one for all threads and for all processes that were forked.
+            return os.preadv(self._file.fileno(), [data], offset)
         with self._lock:
             self._file.seek(offset)
-            read = self._file.readinto(data)
-        if read != count:
-            raise TruncatedError("the file became shorter while it was read", file=self.name, offset=offset)
-        return data
+            return self._file.readinto(data) or 0
 
     def close(self) -> None:
         self._file.close()
+
+    def __reduce__(self) -> tuple[type[PathSource], tuple[str, tuple[int, int]]]:
+        return type(self), (self._path, self._state)
 
 
 def open_path(path: str | os.PathLike[str]) -> Source:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
+from ...cached import cached_property
 from ...entropy.bitmap import Live
 
 Indices = npt.NDArray[np.int64]
