@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .errors import PayloadError
+from .errors import ChangedError, PayloadError
 
 Bits = npt.NDArray[np.unsignedinteger]
 
@@ -163,14 +163,17 @@ def _has_fine_bits(bits: Bits, dtype: DType) -> bool:
 
 
 def narrowed(bits: Bits, dtype: DType, storage: DType) -> Iterator[Bits]:
-    """`bits` in `storage`, for which they must be exact, block by block."""
+    """`bits` in `storage`, block by block, each in memory of its own: one reading of elements that may change.
+
+    Raises `ChangedError` where `storage` is not exact for one, as it was when it was chosen.
+    """
     if storage == dtype:
-        yield bits
+        yield from (bits[start : start + _BLOCK].copy() for start in range(0, len(bits), _BLOCK))
         return
     for block in _blocks(bits):
-        stored = _narrow(block, dtype, storage)
+        stored = _narrow(block.copy(), dtype, storage)
         if stored is None:
-            raise ValueError(f"an element is not exact in {storage.name}")
+            raise ChangedError
         yield stored
 
 

@@ -13,6 +13,7 @@
      ├── LimitError               valid so far, but larger than the caller's `Limits`
      ├── UnknownCodingError       a tensor uses a coding that this version does not know
      ├── InputError               what was given cannot be stored or read as asked
+     │    ├── ChangedError        a tensor was written to while it was saved
      │    └── StateDictError      a file and a model do not fit (also a RuntimeError)
      ├── MismatchError            two models that should be equal differ
      └── TensorNotFoundError      no tensor of that name (also a KeyError)
@@ -28,6 +29,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 
 class SwsError(ValueError):
@@ -105,6 +107,18 @@ class UnknownCodingError(SwsError):
 
 class InputError(SwsError):
     """What was given cannot be stored or read as asked."""
+
+
+class ChangedError(InputError):
+    """A tensor was written to while it was saved; nothing was written in place of what was there."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the tensor changed while it was saved; save a copy of it, or let nothing write to it meanwhile"
+        )
+
+    def __reduce__(self) -> tuple[type[ChangedError], tuple[()], dict[str, Any]]:
+        return type(self), (), self.__dict__
 
 
 class StateDictError(InputError, RuntimeError):

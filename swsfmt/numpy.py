@@ -14,13 +14,13 @@ import numpy as np
 import numpy.typing as npt
 
 from . import arguments, dtypes
-from .dtypes import Bits, DType
+from .dtypes import DType
 from .errors import InputError, located
 from .limits import DEFAULT_LIMITS, Limits
-from .memory import address_of, is_folded, mapped_bytes
+from .memory import Span, address_of, is_folded, mapped_bytes
 from .read.reader import Reader
 from .read.source import BytesSource, File, open_path
-from .read.tensors import load_all
+from .read.tensors import Place, load_all
 from .safe_open import Handle
 from .tensor import Elements, TensorInfo, Tied
 
@@ -118,11 +118,12 @@ def load(
     Those of a dtype that NumPy does not have here are left out, and a warning names them; `InputError` is raised where
     no others are there.
     out : arrays to decode into, where a tensor has their name; that saves the time to get new memory. `InputError` is
-        raised where dtype or shape differ. After another error they may hold anything.
+        raised where dtype or shape differ. After another error they may hold anything. Arrays may share memory, which
+        then holds the tensor that comes last in the file.
     threads : for decoding small tensors, and the chunks of large ones; None for as many as there are processors.
     """
     with Reader(BytesSource(data), limits) as reader:
-        return load_all(reader, to_array, threads, out, _memory, _lacks)
+        return load_all(reader, to_array, threads, out, _place_of, _lacks)
 
 
 def load_file(
@@ -134,7 +135,7 @@ def load_file(
 ) -> dict[str, Array]:
     """The arrays of a file, in its order. Raises `FormatError`, `LimitError`, `OSError`. Arguments as in `load`."""
     with Reader(open_path(filename), limits) as reader:
-        return load_all(reader, to_array, threads, out, _memory, _lacks)
+        return load_all(reader, to_array, threads, out, _place_of, _lacks)
 
 
 @overload
@@ -190,8 +191,8 @@ def to_array(elements: Elements) -> Array:
     return bits.view(_numpy_dtype(info.dtype)).reshape(info.shape)
 
 
-def _memory(array: Array, info: TensorInfo) -> Bits | None:
-    """The elements of an array that a tensor is decoded into, flat; None where they are not contiguous."""
+def _place_of(array: Array, info: TensorInfo) -> Place:
+    """Where an array lies that a tensor is decoded into."""
     if not isinstance(array, np.ndarray):
         raise InputError(f"{arguments.a(array)} in `out` is not a NumPy array")
     wanted = _numpy_dtype(info.dtype)
@@ -204,10 +205,8 @@ def _memory(array: Array, info: TensorInfo) -> Bits | None:
             "elements of the array in `out` share memory, as broadcasting makes them; give it memory of its own"
         )
     _check_mapped(array)
-    if not array.flags.c_contiguous:
-        return None
-    bits: Bits = array.reshape(-1).view(info.dtype.bits)
-    return bits
+    span = Span.of(address_of(array), array.shape, array.strides, array.itemsize)
+    return Place(span, array.reshape(-1).view(info.dtype.bits) if array.flags.c_contiguous else None)
 
 
 def _check_mapped(array: Array) -> None:

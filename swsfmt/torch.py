@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any, TypeAlias, Unpack
 import torch
 
 from . import arguments, devices, dtypes
-from .dtypes import Bits, DType
+from .dtypes import DType
 from .errors import InputError, SwsError, located
 from .inspection import inspect, verify
 from .limits import DEFAULT_LIMITS, Limits
 from .memory import Span, is_folded
 from .read.reader import Reader
 from .read.source import BytesSource, File, open_path
-from .read.tensors import load_all
+from .read.tensors import Place, load_all
 from .safe_open import Handle
 from .tensor import Elements, TensorInfo, Tied
 
@@ -142,12 +142,13 @@ def load(
     dtype : floating-point tensors are converted to it, a floating-point or complex one; None leaves them as they are.
     out : tensors to decode into where one has the name, e.g. the `state_dict` of a model; that saves the time to get
         new memory. They may lie on any device. `InputError` is raised where dtype or shape differ. After another error
-        they may hold anything.
+        they may hold anything. Tensors may share memory, which then holds the one that comes last in the file, as with
+        `Module.load_state_dict`.
     threads : for decoding small tensors, and the chunks of large ones; None for as many as there are processors.
     """
     convert = _converter(device, dtype)
     with Reader(BytesSource(data), limits) as reader:
-        return load_all(reader, convert, threads, _detached(out), _elements_of, _lacks)
+        return load_all(reader, convert, threads, _detached(out), _place_of, _lacks)
 
 
 def load_file(
@@ -162,7 +163,7 @@ def load_file(
     """The tensors of a file, in its order. Raises `FormatError`, `LimitError`, `OSError`. Arguments as in `load`."""
     convert = _converter(device, dtype)
     with Reader(open_path(filename), limits) as reader:
-        return load_all(reader, convert, threads, _detached(out), _elements_of, _lacks)
+        return load_all(reader, convert, threads, _detached(out), _place_of, _lacks)
 
 
 def safe_open(
@@ -394,8 +395,8 @@ def _detached(out: Mapping[str, torch.Tensor] | None) -> dict[str, torch.Tensor]
     return detached
 
 
-def _elements_of(tensor: torch.Tensor, info: TensorInfo) -> Bits | None:
-    """The elements of a tensor that is decoded into, flat; None where they are elsewhere or not contiguous."""
+def _place_of(tensor: torch.Tensor, info: TensorInfo) -> Place:
+    """Where a tensor lies that is decoded into."""
     if _NAMES.get(tensor.dtype) != info.dtype.name or tuple(tensor.shape) != info.shape:
         raise InputError(
             f"the tensor in `out` is {tensor.dtype} of shape {tuple(tensor.shape)}, "
@@ -405,9 +406,9 @@ def _elements_of(tensor: torch.Tensor, info: TensorInfo) -> Bits | None:
         raise InputError(
             "elements of the tensor in `out` share memory, as expand() makes them; give it memory of its own"
         )
+    size = tensor.element_size()
+    span = Span.of(tensor.data_ptr(), tensor.shape, [size * stride for stride in tensor.stride()], size)
     plain = tensor.device.type == "cpu" and tensor.layout == torch.strided and tensor.is_contiguous()
     if not plain or tensor.is_conj() or tensor.is_neg() or not tensor.numel():
-        return None
-    flat = tensor.view(-1).view(_BITS[min(info.dtype.itemsize, 8)])
-    bits: Bits = flat.numpy().view(info.dtype.bits)
-    return bits
+        return Place(span, None)
+    return Place(span, tensor.view(-1).view(_BITS[min(info.dtype.itemsize, 8)]).numpy().view(info.dtype.bits))

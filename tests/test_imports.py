@@ -27,6 +27,7 @@ LAYERS = [
     ("swsfmt.entropy", "swsfmt.tensor"),
     (
         "swsfmt.arguments",
+        "swsfmt.cached",
         "swsfmt.dtypes",
         "swsfmt.limits",
         "swsfmt.memory",

@@ -18,7 +18,7 @@ from ..format.not_sws import is_json_object
 from ..limits import Limits
 from ..read.reader import Reader
 from ..tensor import Loadable, Tied
-from ..write.atomic import write_atomically
+from ..write.atomic import is_replaceable, write_atomically
 from . import safetensors
 from .checkpoint import Checkpoint
 from .file import CheckpointFile
@@ -178,6 +178,9 @@ def write(reader: Reader, shards: Shards, threads: int) -> int:
 
     Raises `InputError` for what safetensors cannot hold, `FormatError`, `OSError`.
     """
+    for path in shards.paths:
+        if not is_replaceable(path):
+            raise InputError("this is no regular file, it cannot be replaced", file=str(path))
     with tempfile.TemporaryDirectory(prefix=".sws-", suffix=".tmp", dir=shards.folder) as name, _final_names(shards):
         folder = Path(name)
         for file, names in shards.names.items():

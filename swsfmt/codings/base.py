@@ -216,7 +216,10 @@ class Coding(Protocol[P]):
         ...
 
     def pieces(self, params: P, tensor: Loadable) -> Iterator[memoryview]:
-        """A payload of which `encode` gave the summary, piece by piece."""
+        """A payload of which `encode` gave the summary, piece by piece, each in memory that nobody writes to.
+
+        Where the tensor has changed since it is another one, which the writer finds out.
+        """
         payload = self.encode(params, tensor)[1]
         assert isinstance(payload, bytes)
         yield memoryview(payload)

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from bitarray import bitarray
 
+from ..errors import ChangedError
 from ..parallel import in_parallel
 from . import backend
 from .prefix_code import PrefixCode
@@ -48,9 +49,9 @@ def distinct(elements: Elements, most: int, threads: int = 1) -> Elements | None
 
 
 def symbols_of(elements: Elements, values: Elements, threads: int = 1) -> tuple[Symbols, npt.NDArray[np.int64]]:
-    """The number of each element among the ascending `values`, and how often each number occurs.
+    """The number of each element among the ascending `values`, at most 4096, and how often each number occurs.
 
-    Every element must be one of at most 4096 values; otherwise `ValueError`.
+    Each element is read once. Raises `ChangedError` for one that is not among the values, which were those of all.
     """
     data, keys = np.ascontiguousarray(elements), values.astype(np.uint64)
     symbols, kernels = np.empty(len(data), np.uint16), backend.kernels
@@ -58,7 +59,7 @@ def symbols_of(elements: Elements, values: Elements, threads: int = 1) -> tuple[
     def part(first: int, last: int) -> npt.NDArray[np.int64]:
         counts = np.zeros(len(keys), np.int64)
         if not kernels.symbols(data[first:last], data.itemsize, keys, symbols[first:last], counts):
-            raise ValueError("an element is not in the codebook")
+            raise ChangedError
         return counts
 
     first, *others = in_parts(part, len(data), threads, _PART)
@@ -158,15 +159,20 @@ def chunk_bits(symbols: Symbols, code: PrefixCode, chunk: int, threads: int = 1)
 
 
 def encode_symbols(symbols: Symbols, code: PrefixCode, threads: int = 1) -> bitarray:
-    """The bits of `symbols`, each of which must have a codeword in `code`."""
+    """The bits of `symbols`. Raises `ChangedError` for one that has no codeword: the code was made for all of them."""
     bits = bitarray(endian="little")
     if code.single is not None:
+        if not bool((symbols == code.single).all()):
+            raise ChangedError
         return bits
     ids, kernels = np.ascontiguousarray(symbols), backend.kernels
     parts = in_parts(
         lambda i, j: kernels.encode_symbols(ids[i:j], code.codewords, code.lengths), len(ids), threads, _PART
     )
-    for data, count in parts:
+    for part in parts:
+        if part is None:
+            raise ChangedError
+        data, count = part
         end = len(bits) + count
         bits.extend(bitarray(buffer=data, endian="little"))
         del bits[end:]

@@ -134,8 +134,8 @@ class Kernels(Protocol):
 
     def encode_symbols(
         self, symbols: Symbols, codewords: Symbols, lengths: npt.NDArray[np.uint8], /
-    ) -> tuple[bytes, int]:
-        """The stream of these symbols, in bytes, and its size in bits."""
+    ) -> tuple[bytes, int] | None:
+        """The stream of these symbols, in bytes, and its size in bits; None where one has no codeword (length 0)."""
         ...
 
     def chunk_bits(self, symbols: Symbols, lengths: npt.NDArray[np.uint8], chunk: int, /) -> Raw:
@@ -253,7 +253,10 @@ class Kernels(Protocol):
         ...
 
     def distinct(self, elements: Elements, itemsize: int, most: int, /) -> Raw | None:
-        """The distinct elements, ascending, uint64; None where there are more than `most` <= 4096."""
+        """The distinct elements, ascending, uint64; None where there are more than `most` <= 4096.
+
+        This and `symbols` are the kernels whose elements others may write to at the same time.
+        """
         ...
 
     def symbols(self, elements: Elements, itemsize: int, values: Elements, out: Symbols, counts: Indices, /) -> bool:

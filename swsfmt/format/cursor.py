@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cached_property
 
 from bitarray import bitarray
 
+from ..cached import cached_property
 from ..entropy.bits import BitReader
 from ..errors import IndexRuleError
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from types import TracebackType
 from typing import Any, Self, TypeAlias
 
@@ -191,6 +192,12 @@ class Reader:
         error = UnknownCoding(record.coding.id).error()
         error.locate(file=self.source.name, tensor=record.name)
         return error
+
+    def __reduce__(self) -> tuple[Callable[..., Reader], tuple[Source, Limits]]:
+        """A reader that is pickled opens its file again. Raises `InputError` after `close`."""
+        if self._closed:
+            raise InputError("this file has been closed; open it again", file=self.source.name)
+        return partial(type(self), on_decode=self._on_decode), (self.source, self.limits)
 
     def close(self) -> None:
         """Give the file back; what the index says can still be asked."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import groupby, islice
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 from .. import arguments
 from ..dtypes import Bits, DType
 from ..errors import InputError, SwsError, SwsWarning
+from ..memory import Span, share_memory
 from ..parallel import MOST_THREADS, in_order, thread_count
 from ..tensor import Elements, TensorInfo
 from .reader import Reader, Record
@@ -25,33 +26,51 @@ _NAMED = 8
 _SMALL = 1 << 20
 
 
+class Place(NamedTuple):
+    """Memory that a tensor is decoded into.
+
+    span : what it takes up
+    bits : its elements, flat, where they are contiguous and here
+    """
+
+    span: Span
+    bits: Bits | None
+
+
 def load_all(
     reader: Reader,
     convert: Callable[[Elements], T],
     threads: int | None = None,
     out: Mapping[str, T] | None = None,
-    memory: Callable[[T, TensorInfo], Bits | None] = lambda tensor, info: None,
+    place_of: Callable[[T, TensorInfo], Place] | None = None,
     lacks: Lacks = lambda dtype: None,
 ) -> dict[str, T]:
     """Every tensor of an open file in its order; tied names get the same object.
 
     threads : for the chunks of large tensors, one tensor at a time, and for small ones side by side; None for as many
         as there are processors.
-    out : tensors that take the place of new ones where they have the name.
-    memory : the elements of such a tensor, flat, where it is contiguous; raises `InputError` where it does not fit.
+    out : tensors that take the place of new ones where they have the name. Where some share memory they are decoded one
+        after the other, and the last one in the file is what that memory holds.
+    place_of : where such a tensor lies; raises `InputError` where it does not fit.
     lacks : why there can be no tensors of a dtype; None where there can. Those of such a dtype are left out, which a
         `SwsWarning` says, as long as any are left.
     """
     threads = thread_count(threads)
     given: Mapping[str, Any] = {} if out is None else arguments.mapping(out, "out", "names to tensors")
     # All are looked at before the first is changed.
-    places = {name: _place(given[name], reader, name, memory) for name in reader.keys() if name in given}  # noqa: SIM118
+    places = {
+        name: _place(given[name], reader, name, place_of)
+        for name in reader.keys()  # noqa: SIM118
+        if name in given and place_of is not None
+    }
     if given and not places:
         raise InputError("no name in `out` is that of a tensor", file=reader.source.name)
+    shared = share_memory(place.span for place in places.values())
+    targets = {name: place.bits for name, place in places.items()}
     tensors: dict[str, T] = {}
-    for record, elements in _decoded(reader, _holdable(reader, lacks), places, threads):
+    for record, elements in _decoded(reader, _holdable(reader, lacks), targets, threads, one_by_one=shared):
         name = record.name
-        if elements is not None and places.get(name) is not None:
+        if elements is not None and targets.get(name) is not None:
             tensors[name] = given[name]
             continue
         tensor = tensors[reader.resolve(record).name] if elements is None else convert(elements)
@@ -83,18 +102,25 @@ def _holdable(reader: Reader, lacks: Lacks) -> Sequence[Record]:
 
 
 def _decoded(
-    reader: Reader, records: Sequence[Record], places: Mapping[str, Bits | None], threads: int
+    reader: Reader, records: Sequence[Record], targets: Mapping[str, Bits | None], threads: int, *, one_by_one: bool
 ) -> Iterator[tuple[Record, Elements | None]]:
-    """These records, in order, with their elements, which may be in their `places` already; None for a tied one."""
+    """These records in order, with their elements, which may be in their `targets` already; None for one that is tied.
+
+    one_by_one : each is decoded when it is asked for, even one that is tied and has a target: what it is tied to may be
+        overwritten
+    """
 
     def is_small(record: Record) -> bool:
         return record.info is None or record.info.nbytes <= _SMALL
 
     def decode(record: Record, threads: int = 1) -> Elements | None:
-        if reader.resolve(record) is not record:
+        if reader.resolve(record) is not record and not (one_by_one and record.name in targets):
             return None
-        return reader.read(record.name, threads, places.get(record.name))
+        return reader.read(record.name, threads, targets.get(record.name))
 
+    if one_by_one:
+        yield from ((record, decode(record, threads)) for record in records)
+        return
     for small, group in groupby(records, is_small):
         records = list(group)
         if not small:
@@ -112,9 +138,9 @@ def _copy(tensor: Any, out: Any, name: str) -> None:
         raise InputError(f"the tensor in `out` cannot be written to: {error}", tensor=name) from error
 
 
-def _place(tensor: T, reader: Reader, name: str, memory: Callable[[T, TensorInfo], Bits | None]) -> Bits | None:
+def _place(tensor: T, reader: Reader, name: str, place_of: Callable[[T, TensorInfo], Place]) -> Place:
     try:
-        return memory(tensor, reader.info(name))
+        return place_of(tensor, reader.info(name))
     except SwsError as error:
         error.locate(file=reader.source.name, tensor=name)
         raise

@@ -16,8 +16,9 @@ from .. import arguments
 from ..codings import Coding, codings_of
 from ..codings.alias import ALIAS
 from ..codings.base import Freedom, Proposal
-from ..errors import InputError
+from ..errors import ChangedError, InputError, located
 from ..format import index
+from ..format.checksum import crc32
 from ..format.codebook import Codebook
 from ..format.records import MAX_INLINE, Draft, Summary
 from ..format.resources import Resources
@@ -70,7 +71,10 @@ class EncodedFile:
         return {name: value for name, value in needed.items() if value > getattr(DEFAULT_LIMITS, name)}
 
     def pieces(self) -> Iterator[bytes | memoryview]:
-        """All of it, in order, once: each payload is forgotten when it has been handed out."""
+        """All of it, in order, once: each payload is forgotten when it has been handed out.
+
+        Raises `ChangedError` where a tensor is not what it was when the index was made.
+        """
         yield self.prefix
         while self._drafts:
             draft = self._drafts.popleft()
@@ -79,7 +83,13 @@ class EncodedFile:
                 continue
             tensor = self._tensors[draft.name]
             assert not isinstance(tensor, Tied)
-            yield from draft.coding.pieces(draft.params, tensor)
+            crc = 0
+            with located(tensor=draft.name):
+                for piece in draft.coding.pieces(draft.params, tensor):
+                    crc = crc32(piece, crc)
+                    yield piece
+                if crc != draft.payload.crc:
+                    raise ChangedError
 
 
 def encode(
@@ -121,8 +131,9 @@ def encode_file(
     with Workers([tensor.info.nbytes for tensor in own.values()], threads, executor) as workers:
         examinations: dict[str, Examination] = {}
         results = workers.map(examine.examine, ((tensor, of_tensor[name]) for name, tensor in own.items()))
-        for name, examination in zip(own, results, strict=True):
-            examinations[name] = examination
+        for name in own:
+            with located(tensor=name):
+                examinations[name] = next(results)
             progress.after(name)
         numbers = {name: number for number, name in enumerate(tensors)}
         choices, codebooks = _choose(own, numbers, examinations, of_tensor, options, workers, progress)
@@ -206,7 +217,9 @@ def _choose(
             choice = examination.plain
             if name in freedoms:
                 book = owners[numbers[name]]
-                choice = propose(tensors[name].info, next(surveys), book, resources, freedoms[name])
+                with located(tensor=name):
+                    survey = next(surveys)
+                choice = propose(tensors[name].info, survey, book, resources, freedoms[name])
                 own_book = 8 * len(codebooks[book].to_bytes()) if sharers[book] == 1 else 0
                 if choice.bits + own_book > examination.plain.bits:
                     losers.append(numbers[name])
@@ -240,6 +253,8 @@ def _write(
         if isinstance(tensor, Tied):
             drafts.append(Draft(name, ALIAS, None, None, target=numbers[tensor.to]))
             continue
-        drafts.append(next(written) if choices[name].payload is None else examine.write(tensor, name, choices[name]))
+        with located(tensor=name):
+            draft = next(written) if choices[name].payload is None else examine.write(tensor, name, choices[name])
+        drafts.append(draft)
         progress.after(name)
     return drafts

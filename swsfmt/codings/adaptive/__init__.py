@@ -8,6 +8,7 @@ plan     the smallest form, found by trying
 from __future__ import annotations
 
 from ...dtypes import Bits
+from ...errors import ChangedError
 from ...format.codebook import Codebook
 from ...format.cursor import Cursor
 from ...format.resources import Resources
@@ -61,7 +62,9 @@ class AdaptiveCoding(Coding[Params]):
         return Proposal(self, params, bits, payload)
 
     def encode(self, params: Params, tensor: Loadable, threads: int = 1) -> tuple[Params, bytes]:
-        symbols, _ = params.codebook.symbols_of(tensor.load().bits, threads)
+        symbols, counts = params.codebook.symbols_of(tensor.load().bits, threads)
+        if counts[0] and not params.zeros:
+            raise ChangedError
         return params, encode(params, symbols.reshape(matrix_shape(tensor.info.shape)), threads)
 
     def write(self, params: Params, resources: Resources) -> bytes:

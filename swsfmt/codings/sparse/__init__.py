@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ...dtypes import Bits
+from ...errors import ChangedError
 from ...format.codebook import Codebook
 from ...format.cursor import Cursor
 from ...format.resources import Resources
@@ -98,7 +99,9 @@ class SparseCoding(Coding[Params]):
 
         if params.coded is None:
             return params, b""
-        symbols, _ = params.coded.codebook.symbols_of(tensor.load().bits, threads)
+        symbols, counts = params.coded.codebook.symbols_of(tensor.load().bits, threads)
+        if int(counts[1:].sum()) != params.entries:
+            raise ChangedError
         return encode(params, symbols.reshape(matrix_shape(tensor.info.shape)), threads)
 
     def write(self, params: Params, resources: Resources) -> bytes:

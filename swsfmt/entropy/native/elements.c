@@ -1,4 +1,7 @@
-/* The elements of a tensor: which ones occur, and the symbol of each. */
+/* The elements of a tensor: which ones occur, and the symbol of each.
+ *
+ * Others may write to the elements at any time, and a compiler may read one twice. Whatever is read then, nothing is
+ * written outside of a buffer, and a symbol is that of an element that was read, or it is said that there is none. */
 #include "kernels.h"
 
 /* An open hash table of up to 4096 elements, so large that nearly all of them are found in their first slot.
@@ -8,7 +11,8 @@ typedef struct {
     uint64_t key, number;
 } Slot;
 
-/* Four sets of counts: of equal elements that follow each other each finds its count free. */
+/* Four sets of counts, by number: of equal elements that follow each other each finds its count free. Number 0 is
+ * counted where an element changed between two looks at it. */
 enum { SETS = 4 };
 
 typedef struct {
@@ -24,14 +28,14 @@ static Hash *make_hash(size_t most)
     while (bits < 14 && (size_t)1 << bits < 4 * most)
         bits++;
     size_t slots = (size_t)1 << bits;
-    Hash *h = calloc(1, sizeof *h + slots * sizeof(Slot) + SETS * most * sizeof(int64_t));
+    Hash *h = calloc(1, sizeof *h + slots * sizeof(Slot) + SETS * (most + 1) * sizeof(int64_t));
     if (h != NULL) {
         h->slots = (Slot *)(void *)(h + 1);
         h->slots[0].key = 1;
         h->last = h->slots + slots - 1;
         h->shift = 64 - bits;
         for (size_t set = 0; set < SETS; set++)
-            h->counts[set] = (int64_t *)(void *)(h->slots + slots) + set * most;
+            h->counts[set] = (int64_t *)(void *)(h->slots + slots) + set * (most + 1);
     }
     return h;
 }
@@ -110,9 +114,9 @@ static inline int symbols_of(Hash *h, const uint8_t *data, size_t n, uint16_t *o
         Slot *home[4];
         if (n - i >= 4 && at_home(h, data, i, bytes, home)) {
             for (size_t k = 0; k < 4; k++) {
-                size_t symbol = (size_t)home[k]->number - 1;
-                out[i + k] = (uint16_t)symbol;
-                h->counts[k][symbol]++;
+                size_t number = (size_t)home[k]->number;
+                out[i + k] = (uint16_t)(number - 1);
+                h->counts[k][number]++;
             }
             i += 4;
             continue;
@@ -122,10 +126,10 @@ static inline int symbols_of(Hash *h, const uint8_t *data, size_t n, uint16_t *o
             if (number == 0)
                 return 0;
             out[i] = (uint16_t)(number - 1);
-            h->counts[0][number - 1]++;
+            h->counts[0][number]++;
         }
     }
-    return 1;
+    return (h->counts[0][0] | h->counts[1][0] | h->counts[2][0] | h->counts[3][0]) == 0;
 }
 
 static int is_size(int bytes)
@@ -223,7 +227,7 @@ PyObject *py_symbols(PyObject *self, PyObject *args)
             all = symbols_by_size(h, b[DATA].buf, (size_t)(b[DATA].len / bytes), b[OUT].buf, bytes);
             for (size_t i = 0; i < count; i++)
                 for (int set = 0; set < SETS; set++)
-                    counts[i] += h->counts[set][i];
+                    counts[i] += h->counts[set][i + 1];
         }
         free(h);
         Py_END_ALLOW_THREADS
