@@ -122,9 +122,9 @@ class Slice(Generic[T]):
             return tensor[index]
         if isinstance(first, int):
             row = range(shape[0])[first]
-            part: Any = self._convert(self._reader.read_rows(self._name, row, row + 1))
+            part: Any = self._convert(self._reader.read_rows(self._name, row, row + 1, self._threads))
             return part[(0, *rest)]
         rows = range(shape[0])[first]
         first_row, last_row = sorted((rows[0], rows[-1])) if rows else (0, -1)
-        part = self._convert(self._reader.read_rows(self._name, first_row, last_row + 1))
+        part = self._convert(self._reader.read_rows(self._name, first_row, last_row + 1, self._threads))
         return part[(slice(None, None, rows.step), *rest)]

@@ -161,9 +161,18 @@ class Coding(Protocol[P]):
         """
         ...
 
+    def check(self, params: P, tensor: TensorInfo, payload: Payload, threads: int = 1) -> None:
+        """Refuse a payload that `decode` refuses, where `decode_rows` would not see it. Here it sees all.
+
+        Called before rows of a payload are decoded for the first time: what is no tensor has no rows (spec section 7).
+        Raises `PayloadError`.
+        """
+        return None
+
     def decode_rows(self, params: P, tensor: TensorInfo, payload: Payload, first: int, last: int) -> Bits:
         """Elements first to last - 1 in C order, from the chunks that hold them; here from the whole payload.
 
+        payload : that `check` has looked at.
         Raises `PayloadError` for what is wrong in what it reads.
         """
         bits = self.decode(params, tensor, payload).bits

@@ -110,10 +110,32 @@ class DenseCoding(Coding[Params]):
         spans = [Span(Section.CHUNK_TABLES, 0, start), Span(Section.VALUES, start, reader.position)]
         return Decoded(bits, [span for span in spans if span.bits])
 
+    def check(self, params: Params, tensor: TensorInfo, payload: Payload, threads: int = 1) -> None:
+        """Decodes some chunks at a time, to save memory."""
+        reader = BitReader(payload, PayloadError)
+        chunks = _chunk_starts(params, tensor.numel, reader)
+        if chunks is None:
+            return
+        size, starts = chunks
+        many = max(1, _BLOCK // size)
+        is_right = int(starts[-1]) <= len(reader.bits)
+        block = np.empty(min(many * size, tensor.numel), tensor.dtype.bits)
+        for first in range(0, len(starts) - 1, many):
+            part = block[: min(many * size, tensor.numel - first * size)]
+            within, code, elements = starts[first : first + many + 1], params.stream.code, params.codebook.symbols
+            is_right = is_right and (
+                kernels.decode_dense(reader.bits, within, size, len(part), code, elements, threads, part) is not None
+            )
+        if not is_right:
+            # This says what is wrong; and it takes elements that the kernel does not.
+            self.decode(params, tensor, payload)
+        reader.position = int(starts[-1])
+        reader.finish("payload")
+
     def decode_rows(self, params: Params, tensor: TensorInfo, payload: Payload, first: int, last: int) -> Bits:
         reader = BitReader(payload, PayloadError)
         chunks = _chunk_starts(params, tensor.numel, reader)
-        if chunks is None or last == first:
+        if chunks is None:
             return super().decode_rows(params, tensor, payload, first, last)
         size, starts = chunks
         begin, end = first // size, -(-last // size)

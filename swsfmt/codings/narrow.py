@@ -19,6 +19,9 @@ from . import plain
 from .base import Coding, Decoded, Payload, Proposal
 from .registry import register
 
+# Elements that are widened in one go to be checked.
+_BLOCK = 1 << 18
+
 
 @dataclass(frozen=True)
 class Params:
@@ -47,8 +50,12 @@ class NarrowCoding(Coding[Params]):
     def decode(
         self, params: Params, tensor: TensorInfo, payload: Payload, threads: int = 1, out: Bits | None = None
     ) -> Decoded:
-        bits = self.decode_rows(params, tensor, payload, 0, tensor.numel)
+        bits = dtypes.widen(np.frombuffer(payload, params.storage.bits), params.storage, tensor.dtype)
         return Decoded(bits, [Span(Section.RAW, 0, 8 * len(payload))])
+
+    def check(self, params: Params, tensor: TensorInfo, payload: Payload, threads: int = 1) -> None:
+        for first in range(0, tensor.numel, _BLOCK):
+            self.decode_rows(params, tensor, payload, first, first + _BLOCK)
 
     def decode_rows(self, params: Params, tensor: TensorInfo, payload: Payload, first: int, last: int) -> Bits:
         stored = np.frombuffer(payload, params.storage.bits)[first:last]

@@ -39,10 +39,6 @@ class RawCoding(Coding[None]):
             raise PayloadError("a byte of a BOOL tensor is neither 0 nor 1")
         return Decoded(bits, [Span(Section.RAW, 0, 8 * len(payload))] if payload else [])
 
-    def decode_rows(self, params: None, tensor: TensorInfo, payload: Payload, first: int, last: int) -> Bits:
-        part = payload[first * tensor.dtype.itemsize : last * tensor.dtype.itemsize]
-        return self.decode(None, TensorInfo(tensor.dtype, (last - first,)), part).bits
-
     def propose_plain(self, elements: Elements, own: Codebook | None) -> Proposal:
         return Proposal(self, None, plain.size_bits(elements, elements.info.dtype))
 

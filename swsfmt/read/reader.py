@@ -44,6 +44,8 @@ class Reader:
     def __init__(self, source: Source, limits: Limits = DEFAULT_LIMITS, *, on_decode: OnDecode | None = None) -> None:
         self.source = source
         self._closed = False
+        # Names of the tensors whose payloads have been checked for parts to be read.
+        self._checked: set[str] = set()
         self._on_decode = on_decode
         try:
             self.limits = arguments.instance(limits, Limits, "limits", "a swsfmt.Limits")
@@ -117,19 +119,23 @@ class Reader:
             bits = out
         return Elements(info, bits)
 
-    def read_rows(self, name: str, first: int, last: int) -> Elements:
+    def read_rows(self, name: str, first: int, last: int, threads: int = 1) -> Elements:
         """Decode the part first:last of a tensor along dimension 0, from the chunks that it needs.
 
-        0 <= first <= last <= shape[0]. Raises as `read` does, for what is wrong in those chunks.
+        The first time all of its payload is checked, with so many threads; from then on its checksum and those chunks.
+        0 <= first <= last <= shape[0]. Raises as `read` does, for anything that is wrong in the tensor.
         """
         record = self.record(name)
         info = self._known(record)
         row = math.prod(info.shape[1:])
         payload = self.payload(record)
         try:
+            if record.name not in self._checked:
+                record.coding.check(record.params, info, payload, threads)
+                self._checked.add(record.name)
             bits = record.coding.decode_rows(record.params, info, payload, first * row, last * row)
         except SwsError as error:
-            error.locate(file=self.source.name, tensor=record.name)
+            self._locate(error, record)
             raise
         return Elements(TensorInfo(info.dtype, (last - first, *info.shape[1:])), bits)
 
@@ -153,13 +159,17 @@ class Reader:
         except ChecksumError:
             raise
         except SwsError as error:
-            error.locate(file=self.source.name, tensor=record.name)
-            if error.offset is not None:
-                error.offset += record.offset
+            self._locate(error, record)
             raise
         if self._on_decode is not None:
             self._on_decode(record, decoded)
         return decoded
+
+    def _locate(self, error: SwsError, record: Record) -> None:
+        """Say where in the file an error of a payload is."""
+        error.locate(file=self.source.name, tensor=record.name)
+        if error.offset is not None:
+            error.offset += record.offset
 
     def payload(self, record: Record) -> Payload:
         """The bytes of a payload, its CRC-32 checked."""

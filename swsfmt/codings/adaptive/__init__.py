@@ -35,8 +35,12 @@ class AdaptiveCoding(Coding[Params]):
     ) -> Decoded:
         return decode(params, tensor, payload, threads, out)
 
+    def check(self, params: Params, tensor: TensorInfo, payload: Payload, threads: int = 1) -> None:
+        if _has_parts(params):
+            decode(params, tensor, payload, threads)
+
     def decode_rows(self, params: Params, tensor: TensorInfo, payload: Payload, first: int, last: int) -> Bits:
-        if not params.chunk_lines or params.scan != Scan.ROWS or last == first:
+        if not _has_parts(params):
             return super().decode_rows(params, tensor, payload, first, last)
         return decode_rows(params, tensor, payload, first, last)
 
@@ -69,6 +73,11 @@ class AdaptiveCoding(Coding[Params]):
 
     def write(self, params: Params, resources: Resources) -> bytes:
         return write(params)
+
+
+def _has_parts(params: Params) -> bool:
+    """Whether rows can be decoded without all others."""
+    return params.chunk_lines > 0 and params.scan == Scan.ROWS
 
 
 ADAPTIVE = AdaptiveCoding()

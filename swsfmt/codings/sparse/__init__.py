@@ -23,7 +23,7 @@ from ..registry import register
 from ..streams import number_tables
 from .decode import decode as decode_all
 from .decode import decode_rows
-from .params import Params, parse, write
+from .params import Coded, Params, parse, write
 
 if TYPE_CHECKING:
     from .analysis import Analysis
@@ -50,9 +50,13 @@ class SparseCoding(Coding[Params]):
     ) -> Decoded:
         return decode_all(params, tensor, payload, threads, out)
 
+    def check(self, params: Params, tensor: TensorInfo, payload: Payload, threads: int = 1) -> None:
+        if _parts(params) is not None:
+            decode_all(params, tensor, payload, threads)
+
     def decode_rows(self, params: Params, tensor: TensorInfo, payload: Payload, first: int, last: int) -> Bits:
-        coded = params.coded
-        if coded is None or not coded.chunks.code or coded.scan != Scan.ROWS or last == first:
+        coded = _parts(params)
+        if coded is None:
             return super().decode_rows(params, tensor, payload, first, last)
         return decode_rows(params.entries, coded, tensor, payload, first, last)
 
@@ -106,6 +110,12 @@ class SparseCoding(Coding[Params]):
 
     def write(self, params: Params, resources: Resources) -> bytes:
         return write(params, resources)
+
+
+def _parts(params: Params) -> Coded | None:
+    """The parameters, where rows can be decoded without all others."""
+    coded = params.coded
+    return coded if coded is not None and coded.chunks.code and coded.scan == Scan.ROWS else None
 
 
 SPARSE = SparseCoding()
