@@ -45,6 +45,9 @@ from swsfmt.entropy import backend  # noqa: E402
 if torch:
     import swsfmt.torch
 
+    # Its threads do not live through a fork, whatever one does there: GNU OpenMP waits for them for ever.
+    torch.set_num_threads(1)
+
 # Elements of a tensor, and of a file that is given to the twin, to the adaptive twin and to the reference decoder.
 MOST, MOST_TWIN, MOST_ADAPTIVE_TWIN, MOST_REFERENCE = 1 << 18, 20_000, 1500, 5000
 MOST_MUTATED = 1 << 16

@@ -45,7 +45,7 @@ class BitWriter:
 
     def flags(self, values: npt.NDArray[np.uint8] | npt.NDArray[np.bool_]) -> None:
         """Write one bit for each of `values`, which are 0 or 1."""
-        packed = bitarray(np.packbits(values, bitorder="little").tobytes(), endian="little")
+        packed = bitarray(buffer=np.packbits(values, bitorder="little").tobytes(), endian="little")
         self.bits.extend(packed[: len(values)])
 
     def gamma(self, n: int) -> None:

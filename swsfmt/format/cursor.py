@@ -110,7 +110,7 @@ class Cursor:
 
     @cached_property
     def _bits(self) -> bitarray:
-        return bitarray(self.data, endian="little")
+        return bitarray(buffer=self.data, endian="little")
 
     @contextmanager
     def packed(self) -> Iterator[BitReader]:
