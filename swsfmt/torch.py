@@ -239,7 +239,7 @@ def load_model(
     for name, tensor in _module(model).state_dict().items():
         if isinstance(tensor, torch.Tensor) and not tensor.is_meta:
             with located(tensor=name):
-                _check_storage(tensor)
+                devices.check_storage(tensor)
     state = load_file(filename, device, threads=threads, limits=limits)
     with located(file=os.fsdecode(filename)):
         return load_into(model, state, strict=strict, assign=assign)
@@ -260,7 +260,8 @@ def to_elements(tensors: Mapping[str, Any]) -> dict[str, Elements | Tied]:
             )
         alive.append(tensor)
         try:
-            _check(tensor)
+            devices.check_plain(tensor)
+            _check_dtype(tensor.dtype)
             key = _memory(tensor)
             if key is not None and key in seen:
                 out[name] = Tied(seen[key])
@@ -277,7 +278,8 @@ def to_elements(tensors: Mapping[str, Any]) -> dict[str, Elements | Tied]:
 def from_tensor(tensor: torch.Tensor) -> Elements:
     """The elements of a tensor. Raises `InputError`."""
     arguments.instance(tensor, torch.Tensor, "tensor", "a tensor of torch")
-    _check(tensor)
+    devices.check_plain(tensor)
+    _check_dtype(tensor.dtype)
     dtype = dtypes.BY_NAME[_NAMES[tensor.dtype]]
     with devices.refusals("torch does not give the elements of this tensor"):
         plain = tensor.detach().resolve_conj().resolve_neg().cpu().contiguous().reshape(-1)
@@ -324,46 +326,9 @@ def _module(model: Any) -> torch.nn.Module:
     return arguments.instance(model, torch.nn.Module, "model", "a torch.nn.Module")
 
 
-def _check(tensor: torch.Tensor) -> None:
-    """Refuse what has no plain array of elements."""
-    if torch.nn.parameter.is_lazy(tensor):
-        raise InputError("a lazy parameter has no values yet; run the model once")
-    if type(tensor).__torch_dispatch__ != torch.Tensor.__torch_dispatch__:
-        # Its elements are elsewhere, or nowhere: DTensor, FakeTensor, torchao's quantised tensors.
-        raise InputError(f"a {type(tensor).__name__} is not a plain tensor; make it one first")
-    if tensor.is_nested or tensor.layout != torch.strided or tensor.is_quantized:
-        kind = "nested" if tensor.is_nested else f"of layout {tensor.layout} and dtype {tensor.dtype}"
-        raise InputError(f"a tensor {kind} is not dense")
-    if tensor.is_meta:
-        raise InputError("a tensor on the meta device has no values")
-    if torch._C._functorch.is_functorch_wrapped_tensor(tensor):
-        raise InputError("a tensor inside of vmap, grad or jvp is not a plain tensor; save and load outside")
-    if tensor._is_zerotensor():
-        raise InputError("a ZeroTensor has no memory; save its clone()")
-    if tensor.dtype not in _NAMES:
-        raise InputError(f"dtype {tensor.dtype} cannot be stored")
-    _check_storage(tensor)
-
-
-def _check_storage(tensor: torch.Tensor) -> None:
-    """Refuse a tensor that is not all there: whoever reads it reads, and who writes it damages, what is another's."""
-    if tensor.numel() == 0:
-        return
-    try:
-        size = tensor.untyped_storage().nbytes()
-    except (NotImplementedError, RuntimeError) as error:
-        # Other devices know where their elements are.
-        if tensor.device.type == "cpu":
-            raise InputError("it has no memory, as within torch.vmap and torch.func.grad; save it outside") from error
-        return
-    needed = Span.of(int(tensor.storage_offset()), tensor.shape, tensor.stride(), 1).end * tensor.element_size()
-    if needed > size:
-        raise InputError(
-            f"its storage has {size} bytes where {needed} are needed: it was freed or made smaller "
-            "(as FSDP does with parameters that are not in use)"
-        )
-    if tensor.device.type == "cpu" and tensor.data_ptr() == 0:
-        raise InputError("it has no memory of its own; make it a plain tensor before saving")
+def _check_dtype(dtype: torch.dtype) -> None:
+    if dtype not in _NAMES:
+        raise InputError(f"dtype {dtype} cannot be stored")
 
 
 def _memory(tensor: torch.Tensor) -> Any:
@@ -390,7 +355,8 @@ def _detached(out: Mapping[str, torch.Tensor] | None) -> dict[str, torch.Tensor]
         if not isinstance(tensor, torch.Tensor):
             raise InputError(f"{arguments.a(tensor)} in `out` is not a tensor of torch", tensor=str(name))
         with located(tensor=str(name)):
-            _check(tensor)
+            devices.check_plain(tensor)
+            _check_dtype(tensor.dtype)
         detached[name] = tensor.detach()
     return detached
 

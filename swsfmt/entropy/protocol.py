@@ -8,6 +8,10 @@ import numpy as np
 import numpy.typing as npt
 from bitarray import bitarray
 
+# Bits of the longest codeword of a Huffman code, and what a complete code adds up to in units of the smallest share.
+MAX_LENGTH = 12
+KRAFT_ONE = 1 << MAX_LENGTH
+
 Symbols = npt.NDArray[np.uint16]
 Elements = npt.NDArray[np.unsignedinteger[Any]]
 Indices = npt.NDArray[np.int64]

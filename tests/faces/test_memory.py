@@ -72,11 +72,6 @@ def test_tensors_without_memory_of_their_own() -> None:
     save(torch._to_functional_tensor(torch.ones(3)))  # type: ignore[attr-defined]
 
 
-def test_zeros_that_are_nowhere_are_zeros() -> None:
-    zeros = torch._efficientzerotensor((2, 3))  # type: ignore[attr-defined]
-    assert torch.equal(swsfmt.torch.load(swsfmt.torch.save({"a": zeros}))["a"], torch.zeros(2, 3))
-
-
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [

@@ -8,14 +8,13 @@ import numpy as np
 import numpy.typing as npt
 
 from ..bits import gamma_bits
-from ..protocol import Indices, Table
+from ..protocol import KRAFT_ONE, MAX_LENGTH, Indices, Table
 from .lengths import code_lengths
 
-_MAX_LENGTH = 12
 # Bits of the token of a used symbol, by how far its length is from the one before it: 0, 1, more.
 _STEP_BITS = np.array([1, 3, 7])
 # Bits of the token of so many unused symbols.
-_HOLE_BITS = np.array([0] + [3 + gamma_bits(hole) for hole in range(1, 1 << _MAX_LENGTH)])
+_HOLE_BITS = np.array([0] + [3 + gamma_bits(hole) for hole in range(1, KRAFT_ONE)])
 
 
 def cheapest_code(counts: Indices, windows: bytes) -> tuple[npt.NDArray[np.uint8], int, int]:
@@ -53,7 +52,7 @@ def _measured(given: Indices, counts: Indices) -> tuple[npt.NDArray[np.uint8], i
     used = np.flatnonzero(given)
     order = used[np.argsort(given[used], kind="stable")]
     lengths = np.zeros(len(given), np.uint8)
-    lengths[order] = code_lengths(given[order], _MAX_LENGTH)
+    lengths[order] = code_lengths(given[order], MAX_LENGTH)
     return lengths, _table_bits(lengths) + int((counts * lengths).sum())
 
 

@@ -11,7 +11,7 @@ from bitarray import bitarray
 
 from ...errors import PayloadError
 from ..bits import BitReader
-from ..huffman import KRAFT_ONE, MAX_LENGTH
+from ..protocol import KRAFT_ONE, MAX_LENGTH
 
 
 def runs(reader: BitReader, live: npt.NDArray[np.bool_]) -> None:
