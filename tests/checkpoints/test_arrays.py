@@ -1,4 +1,4 @@
-"""NumPy's own files, .npz and .npy, in and out. Nothing in them is unpickled, and nothing small becomes large unasked."""
+"""NumPy's own files, .npz and .npy, in and out. Nothing is unpickled, and nothing small becomes large unasked."""
 
 from __future__ import annotations
 
@@ -238,9 +238,10 @@ def test_members_that_are_no_arrays(members: dict[str, bytes], text: str, tmp_pa
 
 
 def test_twice_the_same_name_and_other_compression(tmp_path: Path) -> None:
-    with zipfile.ZipFile(tmp_path / "a.npz", "w") as file, pytest.warns(UserWarning, match="Duplicate"):
+    with zipfile.ZipFile(tmp_path / "a.npz", "w") as file:
         file.writestr("w.npy", npy(np.ones(1)))
-        file.writestr("w.npy", npy(np.ones(2)))
+        with pytest.warns(UserWarning, match="Duplicate"):
+            file.writestr("w.npy", npy(np.ones(2)))
     assert "has this array twice" in fails("encode", tmp_path / "a.npz")
     archive(tmp_path / "b.npz", {"w.npy": npy(np.ones(1))}, zipfile.ZIP_BZIP2)
     assert "compression 12" in fails("encode", tmp_path / "b.npz")
