@@ -153,7 +153,7 @@ def test_training_commands(tmp_path: Path) -> None:
     text = block("sws demo").text
     launch = f'accelerate() {{ "{sys.executable}" -m accelerate.commands.accelerate_cli "$@"; }}\n'
     done = run(launch + text, tmp_path, SWS_DATA=str(tmp_path / "data"), ACCELERATE_USE_CPU="true")
-    files = [tmp_path / name / "model.sws" for name in ("demo", "runs/lenet", "runs/digits")]
+    files = [tmp_path / name / "model.sws" for name in ("sws_demo", "runs/lenet", "runs/digits")]
     assert all(swsfmt.verify(file).ratio > 15 for file in files)
     (error,) = re.findall(r"([\d.]+)% test error \([\d,]+ of 360 images of mnist\)", done.stdout)
     assert float(error) < 15
