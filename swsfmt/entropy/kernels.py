@@ -362,8 +362,8 @@ def _in_parts(part: Callable[[int, int], T], count: int, threads: int, least: in
 
     The results are in order. Python would only wait for itself: the twin has one range.
     """
-    threads = min(threads, count // least) if backend.active() == backend.NATIVE else 1
-    if threads <= 1:
+    threads = min(threads, count // least)
+    if threads <= 1 or backend.active() != backend.NATIVE:
         return [part(0, count)]
     cuts = np.linspace(0, count, min(count, 4 * threads) + 1).astype(int).tolist()
     return in_parallel(part, cuts[:-1], cuts[1:], threads=threads)

@@ -92,6 +92,7 @@ class Options:
                 raise TypeError(f"there is no option {name!r}; the options are {', '.join(SETTINGS)}")
         values = {name: _checked(name, setting, given.get(name, setting.default)) for name, setting in SETTINGS.items()}
         self._values = cast(EncodingOptions, values)
+        self._freedoms = {convolution: self._freedom(convolution) for convolution in (False, True)}
 
     def profile(self, name: str) -> str:
         """Under which codings of the registry may be chosen for the tensor of that name."""
@@ -100,8 +101,11 @@ class Options:
 
     def freedom(self, rank: int) -> Freedom:
         """What is left open for a tensor of that rank."""
+        return self._freedoms[rank >= 3]
+
+    def _freedom(self, convolution: bool) -> Freedom:
         values = self._values
-        own = values["pbits_conv"] if rank >= 3 else values["pbits_fc"]
+        own = values["pbits_conv"] if convolution else values["pbits_fc"]
         return Freedom(
             pbits=own if own is not None else values["pbits"],
             scan=None if values["scan"] == "auto" else Scan[values["scan"].upper()],
