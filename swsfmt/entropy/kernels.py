@@ -124,8 +124,9 @@ def line_gaps(
     gaps = LineGaps(
         np.zeros(min(places, COUNTABLE), np.int64),
         np.zeros(lines * (places // COUNTABLE), np.int64),
-        np.repeat(np.array([[-1], [-1], [0]], np.int64), lines, axis=1),
+        np.full((3, lines), -1, np.int64),
     )
+    gaps.lines[2] = 0
     given = _NO_NUMBERS if numbers is None else numbers
     listed = backend.kernels.line_gaps(matrix, matrix.shape[1], window, lines_are_columns, given, *gaps)
     return gaps._replace(others=gaps.others[:listed])
