@@ -42,7 +42,7 @@ class DType:
         return np.dtype(f"<{self.kind[0].replace('s', 'i')}{self.itemsize}")
 
     def __reduce__(self) -> tuple[Callable[[int], DType], tuple[int]]:
-        return BY_ID.__getitem__, (self.id,)
+        return _of_id, (self.id,)
 
 
 _TABLE = [
@@ -71,6 +71,12 @@ _TABLE = [
 ]
 BY_ID = {d.id: d for d in _TABLE}
 BY_NAME = {d.name: d for d in _TABLE}
+
+
+def _of_id(number: int) -> DType:
+    return BY_ID[number]
+
+
 F32 = BY_NAME["F32"]
 
 _FLOAT_STORAGE = {"F32": ("F16", "BF16"), "F64": ("F16", "BF16", "F32")}
@@ -179,12 +185,13 @@ def narrowed(bits: Bits, dtype: DType, storage: DType) -> Iterator[Bits]:
 
 def narrowest(bits: Bits, dtype: DType) -> tuple[DType, Bits]:
     """The narrowest storage type that is exact for all of `bits`, and the elements in it."""
-    if len(bits) <= _FIRST and not _has_fine_bits(bits, dtype):
+    if len(bits) <= _FIRST:
         # As most codebooks are: what is tried is what is wanted.
-        for storage in narrower(dtype):
+        for storage in () if _has_fine_bits(bits, dtype) else narrower(dtype):
             stored = _narrow(bits, dtype, storage)
             if stored is not None:
                 return storage, stored.astype(storage.bits, copy=False)
+        return dtype, bits
     storage = storage_for(bits, dtype)
     if storage == dtype:
         return storage, bits

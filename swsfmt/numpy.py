@@ -6,8 +6,8 @@ bfloat16 and float8 arrays have the dtypes of the package `ml_dtypes`, which is 
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 
 import numpy as np
@@ -218,16 +218,19 @@ def _check_mapped(array: Array) -> None:
 
 def from_array(array: Array, name: str | None = None) -> Elements:
     """The elements of an array. Raises `InputError` for a dtype that the format does not have."""
-    known = _NAMES.get(array.dtype.name)
-    if known is None:
+    dtype, little_endian = _stored_as(array.dtype)
+    if dtype is None:
         raise InputError(f"dtype {array.dtype} cannot be stored", tensor=name)
-    dtype = dtypes.BY_NAME[known]
     with located(tensor=name):
         _check_mapped(array)
-    flat = np.ascontiguousarray(array).reshape(-1)
-    if flat.dtype.byteorder == ">" or (sys.byteorder == "big" and flat.dtype.byteorder == "="):
-        flat = flat.astype(flat.dtype.newbyteorder("<"))
+    flat = np.ascontiguousarray(array).reshape(-1).astype(little_endian, copy=False)
     return Elements.of(TensorInfo(dtype, array.shape), flat.view(dtype.bits))
+
+
+@lru_cache
+def _stored_as(dtype: np.dtype[Any]) -> tuple[DType | None, np.dtype[Any]]:
+    """The format's dtype for one of NumPy, which may have none, and the dtype of NumPy in the byte order of files."""
+    return dtypes.BY_NAME.get(_NAMES.get(dtype.name, "")), dtype.newbyteorder("<")
 
 
 def _elements(tensors: Mapping[str, Array]) -> dict[str, Elements | Tied]:

@@ -161,7 +161,7 @@ class DenseCoding(Coding[Params]):
         """The cheapest dense form. The width of the chunk table is left open: `encode` finds it."""
         huffman = freedom.huffman and resources.has_room(table_symbols=len(survey))
         stream, size = cheapest_stream(survey, resources, huffman)
-        total = int(survey.sum())
+        total = tensor.numel
         chunks = NO_CHUNKS if stream.kind == StreamKind.FIXED else chunks_for(total)
         size += _CHUNK_BITS * chunks.count(total) + 8 * (varint_bytes(number) + 1)
         return Proposal(self, Params(number, resources.codebooks[number], stream, chunks), size)
@@ -170,6 +170,8 @@ class DenseCoding(Coding[Params]):
         number_tables([params.stream], resources)
 
     def encode(self, params: Params, tensor: Loadable, threads: int = 1) -> tuple[Params, bytes]:
+        if params.stream.code.single is not None and not params.chunks.code:
+            return params, b""
         symbols, _ = params.codebook.symbols_of(tensor.load().bits, threads)
         return encode(params, symbols, threads)
 

@@ -87,7 +87,7 @@ def cheapest_stream(
     huffman : False allows fixed widths only
     """
     alphabet = len(counts)
-    fixed = int(counts.sum()) * field_width(alphabet)
+    fixed = int(np.add.reduce(counts)) * field_width(alphabet)
     if not huffman:
         return Stream(StreamKind.FIXED, PrefixCode.fixed(alphabet)), fixed
     code, size = cheapest_code(counts, smooth)

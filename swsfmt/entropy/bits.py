@@ -12,6 +12,8 @@ from bitarray.util import int2ba
 from ..errors import FormatError
 
 MAX_GAMMA_ZEROS = 32
+# Bits of fields that are collected before they become part of the stream.
+_LONG_WORD = 512
 _GAMMA_BYTES = (2 * MAX_GAMMA_ZEROS + 1 + 7 + 7) // 8
 
 
@@ -26,15 +28,27 @@ def varint_bytes(value: int) -> int:
 
 
 class BitWriter:
-    """Collects bits; `bits` is the stream so far."""
+    """Collects bits."""
 
     def __init__(self) -> None:
-        self.bits = bitarray(endian="little")
+        self._bits = bitarray(endian="little")
+        # The last fields, together as one number: to add to it is faster than to make bits of each.
+        self._word = self._width = 0
+
+    @property
+    def bits(self) -> bitarray:
+        """The stream so far; may be added to."""
+        if self._width:
+            self._bits.extend(int2ba(self._word, length=self._width, endian="little"))
+            self._word = self._width = 0
+        return self._bits
 
     def field(self, value: int, width: int) -> None:
-        """Write `value` in `width` bits."""
-        if width:
-            self.bits.extend(int2ba(value, length=width, endian="little"))
+        """Write `value`, less than 2**width, in `width` bits."""
+        self._word |= value << self._width
+        self._width += width
+        if self._width > _LONG_WORD:
+            _ = self.bits
 
     def fields(self, values: npt.NDArray[np.integer], width: int) -> None:
         """Write each of `values` in `width` bits."""

@@ -125,8 +125,9 @@ def line_gaps(
     gaps = LineGaps(
         np.zeros(min(places, COUNTABLE), np.int64),
         np.zeros(lines * (places // COUNTABLE), np.int64),
-        np.repeat(np.array([[-1], [-1], [0]], np.int64), lines, axis=1),
+        np.full((3, lines), -1, np.int64),
     )
+    gaps.lines[2] = 0
     given = _NO_NUMBERS if numbers is None else numbers
     listed = backend.kernels.line_gaps(matrix, matrix.shape[1], window, lines_are_columns, given, *gaps)
     return gaps._replace(others=gaps.others[:listed])
@@ -368,8 +369,8 @@ def in_parts(part: Callable[[int, int], T], count: int, threads: int, least: int
 
     The results are in order. Python would only wait for itself: the twin has one range.
     """
-    threads = min(threads, count // least) if backend.active() == backend.NATIVE else 1
-    if threads <= 1:
+    threads = min(threads, count // least)
+    if threads <= 1 or backend.active() != backend.NATIVE:
         return [part(0, count)]
     cuts = np.linspace(0, count, min(count, 4 * threads) + 1).astype(int).tolist()
     return in_parallel(part, cuts[:-1], cuts[1:], threads=threads)

@@ -12,10 +12,14 @@ from ..entropy.bits import BitReader
 from ..errors import IndexRuleError
 
 MAX_VARINT_BYTES = 9
+# Most numbers are small.
+_SHORT = [bytes([value]) for value in range(0x80)]
 
 
 def varint(value: int) -> bytes:
     """LEB128 of 0 <= value < 2**63, least significant group first."""
+    if 0 <= value < 0x80:
+        return _SHORT[value]
     if not 0 <= value < 1 << 63:
         raise ValueError(f"varint out of range: {value}")
     out = bytearray()

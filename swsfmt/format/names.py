@@ -87,9 +87,8 @@ class NameWriter:
         prefix = _shared(self.previous, name)
         suffix = name[prefix:]
         literal = varint(2 * len(suffix)) + suffix
-        coded = literal
-        if suffix in self.suffixes:
-            coded = min(literal, varint(2 * (self.count - self.suffixes[suffix]) - 1), key=len)
+        earlier = self.suffixes.get(suffix)
+        coded = literal if earlier is None else min(literal, varint(2 * (self.count - earlier) - 1), key=len)
         self.previous, self.suffixes[suffix] = name, self.count
         self.count += 1
         return varint(prefix) + coded
@@ -97,9 +96,14 @@ class NameWriter:
 
 def _shared(a: bytes, b: bytes) -> int:
     """Number of leading bytes that are equal."""
-    count = 0
-    for x, y in zip(a, b, strict=False):
-        if x != y:
-            break
-        count += 1
-    return count
+    least, most = 0, min(len(a), len(b))
+    if a[:most] == b[:most]:
+        return most
+    # The first `least` are equal, the first `most` are not.
+    while most - least > 1:
+        middle = (least + most) // 2
+        if a[least:middle] == b[least:middle]:
+            least = middle
+        else:
+            most = middle
+    return least

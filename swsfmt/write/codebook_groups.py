@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Collection, Container, Mapping
 
 import numpy as np
 
@@ -17,6 +17,7 @@ _HEADER_BITS = 24
 # Of the groups that have a value, so many of the first and so many of the last are looked at: a value that is in more
 # of them, such as 1, says little, and the time for a file has to stay in proportion to its tensors.
 _FIRST_AND_LAST = 32
+_NOWHERE: list[int] = []
 
 
 def own_codebook(elements: Elements, threads: int = 1) -> Codebook | None:
@@ -80,11 +81,13 @@ class _Groups:
         """The first group that has these values and no others."""
         return min(self._with_values.get(_values_of(own), ()), default=None)
 
-    def near(self, own: Codebook, values: Iterable[int]) -> set[int]:
-        """Groups that have one of the values."""
+    def near(self, own: Codebook, values: Collection[int], all_of_them: bool) -> set[int]:
+        """Groups that have one of the values; or candidates for those that have all of them."""
+        postings = [self._with_value.get((own.dtype.id, value), _NOWHERE) for value in values]
+        if all_of_them:
+            postings = [min(postings, key=len)]
         near: set[int] = set()
-        for value in values:
-            numbers = self._with_value.get((own.dtype.id, value), ())
+        for numbers in postings:
             if len(numbers) > 2 * _FIRST_AND_LAST:
                 near.update(numbers[:_FIRST_AND_LAST], numbers[-_FIRST_AND_LAST:])
             else:
@@ -137,7 +140,7 @@ def _cheapest(groups: _Groups, own: Codebook, founds: bool) -> tuple[int | None,
     """The number of the group that a tensor joins, and the codebook that this gives it where it changes."""
     values = set(own.values.tolist())
     costs = []
-    for i in groups.near(own, values):
+    for i in groups.near(own, values, all_of_them=not founds):
         group = groups.all[i]
         shared = len(group.values & values)
         more = len(values) - shared

@@ -6,11 +6,9 @@ tensors are kept until the file is written, the others are read once more.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from .. import arguments
 from ..codings import Coding, codings_of
@@ -200,7 +198,7 @@ def _choose(
     while True:
         codebooks, owners = share(own, founders)
         resources = Resources(codebooks=codebooks)
-        sharers = np.bincount(list(owners.values()), minlength=len(codebooks))
+        sharers = Counter(owners.values())
         freedoms = {
             name: options.freedom(len(tensors[name].info.shape)) for name in examinations if numbers[name] in owners
         }
@@ -236,8 +234,7 @@ def _choose(
 
 def propose(info: TensorInfo, survey: Survey, book: int, resources: Resources, freedom: Freedom) -> Proposal:
     """The cheapest coding of those that were surveyed, with codebook number `book`."""
-    proposals = (coding.propose(own, info, book, resources, freedom) for coding, own in survey)
-    return cheapest(proposals)
+    return cheapest([coding.propose(own, info, book, resources, freedom) for coding, own in survey])
 
 
 def _write(

@@ -107,6 +107,7 @@ class Options:
                 raise arguments.unknown_option("Options", name, SETTINGS)
         values = {name: _checked(name, setting, given.get(name, setting.default)) for name, setting in SETTINGS.items()}
         self._values = cast(EncodingOptions, values)
+        self._freedoms = {convolution: self._freedom(convolution) for convolution in (False, True)}
 
     @property
     def positive_zeros(self) -> bool:
@@ -133,8 +134,11 @@ class Options:
 
     def freedom(self, rank: int) -> Freedom:
         """What is left open for a tensor of that rank."""
+        return self._freedoms[rank >= 3]
+
+    def _freedom(self, convolution: bool) -> Freedom:
         values = self._values
-        own = values["pbits_conv"] if rank >= 3 else values["pbits_fc"]
+        own = values["pbits_conv"] if convolution else values["pbits_fc"]
         return Freedom(
             pbits=own if own is not None else values["pbits"],
             scan=None if values["scan"] == "auto" else Scan[values["scan"].upper()],

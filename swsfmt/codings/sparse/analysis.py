@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 from itertools import product
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -34,16 +35,10 @@ _COLUMNS = 1 << 12
 
 
 @dataclass(frozen=True, eq=False)
-class Geometry:
-    """One way to read a matrix. line_width: bits of a line count, 0 without line ends.
+class Gaps:
+    """The gaps that occur, ascending, and how often. Several geometries may have the same ones."""
 
-    gaps, counts : the gaps that occur, ascending, and how often.
-    """
-
-    matrix: CompactMatrix
-    scan: Scan
-    line_width: int
-    gaps: Indices
+    lengths: Indices
     counts: Indices
 
     def is_wider_than_needed(self, pbits: int) -> bool:
@@ -51,11 +46,20 @@ class Geometry:
 
         Only a file that has a table of this very alphabet could gain by it.
         """
-        return int(self.gaps[-1]) < (1 << pbits - 1) - 1
+        return int(self.lengths[-1]) < (1 << pbits - 1) - 1
 
     def symbol_counts(self, pbits: int) -> Indices:
         """How often each gap symbol of `pbits` bits occurs."""
-        return np.frombuffer(backend.kernels.gap_counts(self.gaps, self.counts, pbits), np.int64)
+        return np.frombuffer(backend.kernels.gap_counts(self.lengths, self.counts, pbits), np.int64)
+
+
+class Geometry(NamedTuple):
+    """One way to read a matrix. line_width: bits of a line count, 0 without line ends."""
+
+    matrix: CompactMatrix
+    scan: Scan
+    line_width: int
+    gaps: Gaps
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,10 +100,10 @@ def analyse(
             of_lines, of_places = (rows, columns) if scan == Scan.ROWS else (columns, rows)
             lines = (as_it_is if of_places is None else without_dead)[scan]
             heads = _Heads.LAST_ENTRY if of_lines is None else _Heads.LAST_ENTRY_OF_LIVING
-            geometries.append(Geometry(matrix, scan, 0, *lines.gaps(heads)))
+            geometries.append(Geometry(matrix, scan, 0, lines.gaps(heads)))
             if not chunked:
                 width = max(1, lines.most.bit_length())
-                geometries.append(Geometry(matrix, scan, width, *lines.gaps(_Heads.LINE_START)))
+                geometries.append(Geometry(matrix, scan, width, lines.gaps(_Heads.LINE_START)))
     return Analysis(total, counts[1:], geometries)
 
 
@@ -111,16 +115,16 @@ def _of_vector(
     along = Scan.ROWS if rows == 1 else Scan.COLUMNS
     line = _Lines(symbols.reshape(1, -1), Scan.ROWS, None, threads).gaps(_Heads.LAST_ENTRY)
     # Where no place is dead, or each is a line of its own, no gap is left.
-    none = np.zeros(1, np.int64), np.array([entries])
+    none = Gaps(np.zeros(1, np.int64), np.array([entries]))
     live = _dead(symbols.reshape(-1) != 0, freedom.compact)
     for places in [None] if live is None else [None, live]:
         matrix = CompactMatrix(rows, columns, *((None, places) if along == Scan.ROWS else (places, None)))
         for scan in Scan if freedom.scan is None else [freedom.scan]:
-            yield Geometry(matrix, scan, 0, *(line if places is None else none))
+            yield Geometry(matrix, scan, 0, line if places is None else none)
             if not chunked and scan == along:
-                yield Geometry(matrix, scan, entries.bit_length(), *(line if places is None else none))
+                yield Geometry(matrix, scan, entries.bit_length(), line if places is None else none)
             elif not chunked:
-                yield Geometry(matrix, scan, 1, *none)
+                yield Geometry(matrix, scan, 1, none)
 
 
 def _dead(live: Live, compact: bool) -> Live | None:
@@ -153,6 +157,7 @@ class _Lines:
         self._heads = np.zeros((len(_Heads), len(self._within)), np.int64)
         self._long_heads = np.zeros((len(_Heads), symbols.size // kernels.COUNTABLE), np.int64)
         self._state = np.zeros(8, np.int64)
+        self._gaps: dict[_Heads, Gaps] = {}
 
         def count(window: Window) -> kernels.LineGaps:
             return kernels.line_gaps(symbols, window, scan == Scan.COLUMNS, ranks)
@@ -188,15 +193,20 @@ class _Lines:
         live = self.live[start : start + lines.shape[1]]
         backend.kernels.head_gaps(lines, start, self._length, self._state, live, self._heads, self._long_heads)
 
-    def gaps(self, heads: _Heads) -> tuple[Indices, Indices]:
-        """All gaps that occur, ascending, and how often each of them does."""
+    def gaps(self, heads: _Heads) -> Gaps:
+        """All gaps that occur."""
+        if heads not in self._gaps:
+            self._gaps[heads] = self._together(heads)
+        return self._gaps[heads]
+
+    def _together(self, heads: _Heads) -> Gaps:
         sums = self._within + self._heads[heads]
-        short = np.flatnonzero(sums)
+        short = sums.nonzero()[0]
         long = [*self._long, self._long_heads[heads, : self._state[5 + heads]]]
         if not any(map(len, long)):
-            return short, sums[short]
+            return Gaps(short, sums[short])
         others, counts = np.unique(np.concatenate(long), return_counts=True)
-        return np.concatenate([short, others]), np.concatenate([sums[short], counts])
+        return Gaps(np.concatenate([short, others]), np.concatenate([sums[short], counts]))
 
 
 def _windows(shape: tuple[int, ...], scan: Scan) -> Iterator[Window]:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from ...entropy import backend
 from ...entropy.bitmap import Form, Kind, Live, cheapest_form
@@ -18,7 +19,7 @@ from ...format.resources import Resources
 from ..base import MAX_PBITS, Freedom, Scan
 from ..chunks import NO_CHUNKS, chunks_for
 from ..streams import Stream, cheapest_stream
-from .analysis import Analysis, Geometry
+from .analysis import Analysis, Gaps, Geometry
 from .compact_matrix import CompactMatrix
 from .params import CHUNKABLE_ENTRIES, Coded, Params
 
@@ -49,19 +50,21 @@ def plan(
     layouts = _layouts(analysis, resources)
     widths = range(1, MAX_PBITS + 1) if freedom.pbits is None else range(freedom.pbits, freedom.pbits + 1)
 
+    streams: dict[tuple[Gaps, int], tuple[Stream, int]] = {}
     best: tuple[int, int, _Layout, int, Stream] | None = None
-    for which, pbits in _finalists(layouts, widths, freedom.huffman, bool(chunks.code)):
-        layout = layouts[which]
-        geometry = layout.geometry
-        if freedom.pbits is None and geometry.is_wider_than_needed(pbits):
+    for layout, pbits in _finalists(layouts, widths, freedom.huffman, bool(chunks.code)):
+        gaps = layout.geometry.gaps
+        if freedom.pbits is None and gaps.is_wider_than_needed(pbits):
             continue
-        stream, gap_bits = cheapest_stream(geometry.symbol_counts(pbits), resources, huffman, smooth=True)
+        if (gaps, pbits) not in streams:
+            streams[gaps, pbits] = cheapest_stream(gaps.symbol_counts(pbits), resources, huffman, smooth=True)
+        stream, gap_bits = streams[gaps, pbits]
         size = layout.side_bits + gap_bits
         rank = size + (size >> _COLUMNS_SHIFT) if layout.is_slow(chunks.code) else size
         if best is None or rank < best[0]:
             best = (rank, size, layout, pbits, stream)
     assert best is not None
-    _, size, layout, pbits, gaps = best
+    _, size, layout, pbits, stream = best
     geometry = layout.geometry
     chunks = NO_CHUNKS if geometry.line_width else chunks
     coded = Coded(
@@ -69,7 +72,7 @@ def plan(
         codebook,
         geometry.scan,
         pbits,
-        gaps,
+        stream,
         values,
         layout.row_form,
         layout.column_form,
@@ -114,22 +117,25 @@ def _layouts(analysis: Analysis, resources: Resources) -> list[_Layout]:
     return out
 
 
-def _finalists(layouts: list[_Layout], widths: range, huffman: bool, chunked: bool) -> Iterator[tuple[int, int]]:
-    """The number of the layout and the index width of those that are best by the entropy of their gaps.
+def _finalists(layouts: list[_Layout], widths: range, huffman: bool, chunked: bool) -> Iterator[tuple[_Layout, int]]:
+    """Those layouts and index widths that are best by the entropy of their gaps.
 
     In integers, to be equal on every machine.
     """
     sizes = np.empty((len(layouts), MAX_PBITS), np.int64)
+    of_gaps: dict[Gaps, npt.NDArray[np.int64]] = {}
     for layout, row in zip(layouts, sizes, strict=True):
-        geometry = layout.geometry
-        backend.kernels.gap_estimates(geometry.gaps, geometry.counts, _LOG_TABLE, _TABLE_BITS, huffman, row)
-        row += layout.side_bits << _LOG_BITS
+        gaps = layout.geometry.gaps
+        if gaps not in of_gaps:
+            of_gaps[gaps] = np.empty(MAX_PBITS, np.int64)
+            backend.kernels.gap_estimates(gaps.lengths, gaps.counts, _LOG_TABLE, _TABLE_BITS, huffman, of_gaps[gaps])
+        np.add(of_gaps[gaps], layout.side_bits << _LOG_BITS, out=row)
         if layout.is_slow(chunked):
             row += row >> _COLUMNS_SHIFT
     order = np.argsort(sizes[:, widths.start - 1 : widths.stop - 1], axis=None, kind="stable")
     for at in order[:_FINALISTS].tolist():
         which, width = divmod(at, len(widths))
-        yield which, widths[width]
+        yield layouts[which], widths[width]
 
 
 def _bitmap_forms(matrix: CompactMatrix, bitmaps: list[Live]) -> tuple[Form, Form, int]:

@@ -122,15 +122,22 @@ PyObject *py_gap_estimates(PyObject *self, PyObject *args)
     for (size_t i = 0; sound && i < n; i++)
         sound = gaps[i] >= 0 && counts[i] > 0;
     if (sound && n > 0) {
-        int64_t *estimates = b[ESTIMATES].buf;
+        int64_t *estimates = b[ESTIMATES].buf, most = 0, total = 0, bits = 0;
         Py_BEGIN_ALLOW_THREADS
+        for (size_t i = 0; i < n; i++)
+            most = gaps[i] > most ? gaps[i] : most;
         for (int pbits = 1; pbits <= (int)widths; pbits++) {
-            int64_t of_symbols[PATTERNS], total = gap_counts(gaps, counts, n, pbits, of_symbols);
-            int64_t of_total = log2_of(total, logarithms, LOG_BITS), bits = 0;
-            for (size_t s = 0; s < (size_t)1 << pbits; s++)
-                if (of_symbols[s])
-                    bits += of_symbols[s] * (of_total - log2_of(of_symbols[s], logarithms, LOG_BITS)) +
-                            ((int64_t)symbol_bits << LOG_BITS);
+            /* Where one bit less has no skips, the symbols are the same. */
+            if (pbits == 1 || most >= ((int64_t)1 << (pbits - 1)) - 1) {
+                int64_t of_symbols[PATTERNS];
+                total = gap_counts(gaps, counts, n, pbits, of_symbols);
+                int64_t of_total = log2_of(total, logarithms, LOG_BITS);
+                bits = 0;
+                for (size_t s = 0; s < (size_t)1 << pbits; s++)
+                    if (of_symbols[s])
+                        bits += of_symbols[s] * (of_total - log2_of(of_symbols[s], logarithms, LOG_BITS)) +
+                                ((int64_t)symbol_bits << LOG_BITS);
+            }
             int64_t fixed = total * pbits * ((int64_t)1 << LOG_BITS);
             estimates[pbits - 1] = fixed < bits || !huffman ? fixed : bits;
         }

@@ -97,20 +97,26 @@ static uint64_t runs_bits(const Edges *e, int stride, uint64_t most)
  * four or more at least five: that much is counted, for many runs at a time. */
 static int takes_as_many(const Edges *e, int stride, uint64_t most)
 {
-    enum { WORDS = 6 }; /* 40 each: no byte of the sum runs over */
-    uint64_t size = 1, starts_before = 0;
-    for (size_t word = 0; word < e->count && size < most;) {
-        uint64_t sum = 0;
-        for (size_t stop = e->count - word < WORDS ? e->count : word + WORDS; word < stop; word++) {
-            uint64_t starts = starts_of(e, word, stride);
-            /* With each start but the first a run ends. Did it start one bit before, or one to three? */
-            uint64_t ends = word == 0 ? starts & ~(uint64_t)1 : starts;
-            uint64_t one = starts << 1 | starts_before >> 63;
-            uint64_t three = one | starts << 2 | starts_before >> 62 | starts << 3 | starts_before >> 61;
-            starts_before = starts;
-            sum += ones_of_bytes(starts) + 2 * (ones_of_bytes(ends & ~one) + ones_of_bytes(ends & ~three));
-        }
-        size += sum_of_bytes(sum);
+    enum { LANES = 2, WORDS = 6 * LANES }; /* 40 in each byte for each word: none runs over */
+    uint64_t size = 1, starts[WORDS + 1] = {0};
+    for (size_t word = 0; word < e->count && size < most; word += WORDS) {
+        size_t rest = e->count - word;
+        uint64_t sums[LANES] = {0};
+        for (size_t i = 0; i < WORDS; i++)
+            starts[i + 1] = i < rest ? starts_of(e, word + i, stride) : 0;
+        for (size_t i = 0; i < WORDS; i += LANES)
+            for (size_t lane = 0; lane < LANES; lane++) {
+                /* With each start but the first a run ends. Did it start one bit before, or one to three? */
+                uint64_t here = starts[i + lane + 1], before = starts[i + lane];
+                uint64_t one = here << 1 | before >> 63;
+                uint64_t three = one | here << 2 | before >> 62 | here << 3 | before >> 61;
+                sums[lane] += ones_of_bytes(here) + 2 * (ones_of_bytes(here & ~one) + ones_of_bytes(here & ~three));
+            }
+        for (size_t lane = 0; lane < LANES; lane++)
+            size += sum_of_bytes(sums[lane]);
+        /* The very first start ends none. */
+        size -= word == 0 ? 4 : 0;
+        starts[0] = starts[WORDS];
     }
     return size >= most;
 }
