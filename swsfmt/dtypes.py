@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -29,7 +30,7 @@ class DType:
     itemsize: int
     kind: str = field(default="other", repr=False)
 
-    @property
+    @cached_property
     def bits(self) -> np.dtype[np.unsignedinteger]:
         """The NumPy dtype that holds an element as an unsigned integer (bytes for 16-byte elements)."""
         return np.dtype(f"<u{self.itemsize}") if self.itemsize <= 8 else np.dtype("u1")

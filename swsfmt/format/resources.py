@@ -31,7 +31,7 @@ class Resources:
     def add_table(self, code: PrefixCode) -> None:
         """Number a new code table."""
         self.tables.append(code)
-        self.table_symbols += code.alphabet
+        self.table_symbols += len(code.lengths)
 
     def add_bitmap(self, live: Live) -> None:
         """Number a new bitmap."""
@@ -51,7 +51,7 @@ class Resources:
         if number >= len(self.codebooks):
             raise cursor.error(f"codebook {number} does not exist, there are {len(self.codebooks)}")
         book = self.codebooks[number]
-        if book.dtype != dtype:
+        if book.dtype is not dtype and book.dtype != dtype:
             raise cursor.error(f"codebook {number} holds {book.dtype.name}, the tensor is {dtype.name}")
         return number, book
 
