@@ -8,9 +8,14 @@ from typing import Any
 
 import click
 
+MANY = 1000
+"""So many tensors are for a program or a pager: what takes long to lay out is left out from here on."""
+
 
 def escape(text: str) -> str:
     """Control characters, direction marks, lone surrogates and the like as backslash escapes."""
+    if text.isprintable():
+        return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
@@ -26,8 +31,10 @@ def block(text: str, *, err: bool = False) -> None:
 
 
 def json_object(value: dict[str, Any]) -> None:
-    """The one object that `--json` prints."""
-    click.echo(json.dumps(value, indent=2))
+    """The one object that `--json` prints; where it lists very much, without the blanks and line ends for people."""
+    is_long = any(isinstance(entry, list) and len(entry) > MANY for entry in value.values())
+    # With an indent Python's slow encoder is at work.
+    click.echo(json.dumps(value, indent=None if is_long else 2))
 
 
 def size(count: int) -> str:

@@ -202,7 +202,8 @@ class Kernels(Protocol):
     def read_runs(self, bits: bitarray, start: int, stop: int, out: npt.NDArray[np.bool_], /) -> tuple[int, int] | None:
         """The runs of a bitmap, from bit `start` on, until `out` is full (spec 6.5).
 
-        Returns the bit after them, and -1; None where bits `start` to stop - 1 do not hold them. Then `out` may hold anything.
+        Returns the bit after them, and -1; None where bits `start` to stop - 1 do not hold them. Then `out` may hold
+        anything.
         """
         ...
 

@@ -159,7 +159,7 @@ def _parse_records(
         records.append(record)
         if spans is not None and resources.spans is not None:
             own = fill(resources.spans, 8 * start, 8 * cursor.offset)
-            spans += [Span(span.section, span.start, span.end, number) for span in own]
+            spans += [Span(section, first, last, number) for section, first, last, _ in own]
     return records
 
 
