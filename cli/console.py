@@ -13,9 +13,14 @@ import click
 
 from swsfmt import SwsWarning
 
+MANY = 1000
+"""So many tensors are for a program or a pager: what takes long to lay out is left out from here on."""
+
 
 def escape(text: str) -> str:
     """Control characters, direction marks, lone surrogates and the like as backslash escapes."""
+    if text.isprintable():
+        return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
@@ -48,8 +53,10 @@ def warnings_as_lines() -> Iterator[None]:
 
 
 def json_object(value: dict[str, Any]) -> None:
-    """The one object that `--json` prints."""
-    _echo(json.dumps(value, indent=2), err=False)
+    """The one object that `--json` prints; where it lists very much, without the blanks and line ends for people."""
+    is_long = any(isinstance(entry, list) and len(entry) > MANY for entry in value.values())
+    # With an indent Python's slow encoder is at work.
+    _echo(json.dumps(value, indent=None if is_long else 2), err=False)
 
 
 def _echo(text: str, *, err: bool) -> None:

@@ -31,7 +31,7 @@ class TensorInfo(NamedTuple):
     @property
     def nbytes(self) -> int:
         """Decoded size in bytes."""
-        return self.numel * self.dtype.itemsize
+        return math.prod(self.shape) * self.dtype.itemsize
 
 
 def check_shape(info: TensorInfo) -> None:

@@ -39,7 +39,8 @@ _FIXED_CHUNK = 8192
 _BLOCK = 1 << 18
 
 
-@dataclass(frozen=True, eq=False)
+# Not frozen: see `Stream`.
+@dataclass(eq=False, slots=True)
 class Params:
     """number : of the codebook in the file. stream : the code of the symbols."""
 
@@ -63,19 +64,22 @@ class DenseCoding(Coding[Params]):
         kind = parse_stream_kind(cursor, layout & 3)
         if layout >> 2 & 3:
             raise cursor.error("reserved bits of a dense layout are not zero")
-        table_start = cursor.offset
+        table_start = cursor.position
         earlier = parse_earlier(cursor, kind)
-        resources.span(Section.CODE_TABLES, 8 * table_start, 8 * cursor.offset)
+        table_end = cursor.position
         if layout >> 4 and kind == StreamKind.FIXED:
             raise cursor.error("a fixed-width stream has no chunk table")
-        chunks = parse_chunks(cursor, layout >> 4, tensor.numel, 1)
+        chunks = parse_chunks(cursor, layout >> 4, tensor.numel, 1) if layout >> 4 else NO_CHUNKS
         for width in chunks.widths:
             check_width(cursor, width, "chunk column width")
 
         with cursor.packed() as reader:
             start = reader.position
             stream = read_stream(kind, earlier, codebook.count + 1, reader, resources)
-            resources.span(Section.CODE_TABLES, 8 * cursor.base + start, 8 * cursor.base + reader.position)
+            if resources.spans is not None:
+                base = 8 * cursor.base
+                resources.span(Section.CODE_TABLES, base + 8 * table_start, base + 8 * table_end)
+                resources.span(Section.CODE_TABLES, base + start, base + reader.position)
         return Params(number, codebook, stream, chunks)
 
     def write(self, params: Params, resources: Resources) -> bytes:

@@ -36,6 +36,9 @@ class Kind(IntEnum):
         return self >= Kind.STRIDE_RUNS
 
 
+_PLAIN = (Kind.RAW, Kind.MASKED_RAW)
+
+
 @dataclass(frozen=True)
 class Form:
     """How one bitmap is written. argument: the stride, or the number of the earlier bitmap."""
@@ -62,14 +65,14 @@ def _write_runs(writer: BitWriter, bits: Live) -> None:
 
 def _read_runs(reader: BitReader, count: int) -> Live:
     bits = np.zeros(count, np.bool_)
-    end = backend.kernels.read_runs(reader.bits, reader.position, len(reader.bits), bits)
-    if end is None:
+    read = backend.kernels.read_runs(reader.bits, reader.position, len(reader.bits), bits)
+    if read is None:
         # The twin knows why.
         from .twin.packed import runs
 
         runs(reader, bits)
         raise AssertionError("kernels disagree on the runs of a bitmap")
-    reader.position = end
+    reader.position, _ = read
     return bits
 
 
@@ -122,7 +125,7 @@ def write_bitmap(writer: BitWriter, bits: Live, form: Form, earlier: Sequence[Li
 def read_bitmap(reader: BitReader, length: int, form: Form, earlier: Sequence[Live]) -> Live:
     """Read the packed bits of a bitmap of `length` bits."""
     read: Callable[[int], Live]
-    if form.kind in (Kind.RAW, Kind.MASKED_RAW):
+    if form.kind in _PLAIN:
         read = lambda count: reader.flags(count, "bitmap").astype(np.bool_)  # noqa: E731
     else:
         read = lambda count: _read_runs(reader, count)  # noqa: E731

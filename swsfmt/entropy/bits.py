@@ -157,8 +157,8 @@ class BitReader:
 
     def align(self, what: str) -> None:
         """Go on to the next byte; the bits passed over must be zero."""
-        aligned = -(-self.position // 8) * 8
-        if self.bits.find(1, self.position, aligned) >= 0:
+        aligned = self.position + 7 & ~7
+        if aligned > self.position and self.bits.find(1, self.position, aligned) >= 0:
             raise self.fail(f"{what} has padding bits that are not zero")
         self.position = aligned
 

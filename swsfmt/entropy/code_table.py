@@ -57,21 +57,16 @@ def write_table(writer: BitWriter, code: PrefixCode) -> None:
 
 def read_table(reader: BitReader, alphabet: int) -> PrefixCode:
     """Read a code table for `alphabet` symbols (1 to 4096); every rule of spec 6.4 is checked."""
-    if reader.field(1, "code table"):
-        symbol = reader.field(field_width(alphabet), "code table")
-        if symbol >= alphabet:
-            raise reader.fail(f"code table: symbol {symbol} is outside of the alphabet of {alphabet}")
-        return PrefixCode.one_symbol(symbol, alphabet)
     lengths = np.zeros(alphabet, np.uint8)
-    end = backend.kernels.read_table(reader.bits, reader.position, len(reader.bits), lengths)
-    if end is None:
+    read = backend.kernels.read_table(reader.bits, reader.position, len(reader.bits), lengths)
+    if read is None:
         # The twin knows why.
         from .twin.packed import table
 
         table(reader, lengths)
         raise AssertionError("kernels disagree on a code table")
-    reader.position = end
-    return PrefixCode.canonical(lengths)
+    reader.position, single = read
+    return PrefixCode.canonical(lengths) if single < 0 else PrefixCode.one_symbol(single, alphabet)
 
 
 def cheapest_code(counts: npt.NDArray[np.int64], smooth: bool = False) -> tuple[PrefixCode, int]:

@@ -282,18 +282,21 @@ class Kernels(Protocol):
         """
         ...
 
-    def read_runs(self, bits: bitarray, start: int, stop: int, out: npt.NDArray[np.bool_], /) -> int | None:
+    def read_runs(self, bits: bitarray, start: int, stop: int, out: npt.NDArray[np.bool_], /) -> tuple[int, int] | None:
         """The runs of a bitmap, from bit `start` on, until `out` is full (spec 6.5).
 
-        Returns the bit after them; None where bits `start` to stop - 1 do not hold them. Then `out` may hold anything.
+        Returns the bit after them, and -1; None where bits `start` to stop - 1 do not hold them. Then `out` may hold
+        anything.
         """
         ...
 
-    def read_table(self, bits: bitarray, start: int, stop: int, out: npt.NDArray[np.uint8], /) -> int | None:
-        """The lengths of a code of more than one symbol, from bit `start` on, into zeros for its alphabet (spec 6.4).
+    def read_table(
+        self, bits: bitarray, start: int, stop: int, out: npt.NDArray[np.uint8], /
+    ) -> tuple[int, int] | None:
+        """A code table, from bit `start` on: the lengths of its symbols, into zeros for an alphabet (spec 6.4).
 
-        Returns the bit after them; None where bits `start` to stop - 1 do not hold a complete code. Then `out` may hold
-        anything.
+        Returns the bit after it, and the one symbol of a code without bits or -1; None where bits `start` to stop - 1
+        do not hold a complete code. Then `out` may hold anything.
         """
         ...
 

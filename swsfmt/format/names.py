@@ -27,14 +27,13 @@ class NameParser:
             if suffix > len(self.suffixes):
                 return None
             suffix = self.suffixes[-suffix]
-        name = self.previous[:prefix] + suffix
-        total = self.total + len(name)
-        if (
-            prefix > len(self.previous)
-            or len(name) > self.limits.max_name_bytes
-            or total > self.limits.max_names_bytes
-            or name in self.seen
-        ):
+        previous, limits = self.previous, self.limits
+        name = previous[:prefix] + suffix
+        size = len(name)
+        total = self.total + size
+        if prefix > len(previous) or size > limits.max_name_bytes or total > limits.max_names_bytes:
+            return None
+        if name in self.seen:
             return None
         try:
             text = name.decode("utf-8")

@@ -38,7 +38,7 @@ class Resources:
     def add_table(self, code: PrefixCode) -> None:
         """Number a new code table."""
         self.tables.append(code)
-        self.table_symbols += code.alphabet
+        self.table_symbols += len(code.lengths)
 
     def recent_tables(self, alphabet: int) -> tuple[list[int], list[Table]]:
         """The numbers of the latest tables of that alphabet, ascending, and what the kernels take of each."""
@@ -72,7 +72,7 @@ class Resources:
         if number >= len(self.codebooks):
             raise cursor.error(f"codebook {number} does not exist, there are {len(self.codebooks)}")
         book = self.codebooks[number]
-        if book.dtype != dtype:
+        if book.dtype is not dtype and book.dtype != dtype:
             raise cursor.error(f"codebook {number} holds {book.dtype.name}, the tensor is {dtype.name}")
         return number, book
 

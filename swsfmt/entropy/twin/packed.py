@@ -27,8 +27,13 @@ def runs(reader: BitReader, live: npt.NDArray[np.bool_]) -> None:
         position += run
 
 
-def table(reader: BitReader, lengths: npt.NDArray[np.uint8]) -> None:
-    """The code lengths of an alphabet, zeros so far; of a complete code of more than one symbol."""
+def table(reader: BitReader, lengths: npt.NDArray[np.uint8]) -> int:
+    """The code lengths of an alphabet, zeros so far; returns the one symbol of a code without bits, or -1."""
+    if reader.field(1, "code table"):
+        single = reader.field((len(lengths) - 1).bit_length(), "code table")
+        if single >= len(lengths):
+            raise reader.fail(f"code table: symbol {single} is outside of the alphabet of {len(lengths)}")
+        return single
     previous = _check_length(reader, reader.field(4, "code table"))
     symbol = kraft = 0
     while kraft < KRAFT_ONE:
@@ -48,6 +53,7 @@ def table(reader: BitReader, lengths: npt.NDArray[np.uint8]) -> None:
         kraft += 1 << (MAX_LENGTH - previous)
     if kraft > KRAFT_ONE:
         raise reader.fail("code table: the Kraft sum is above 1")
+    return -1
 
 
 def _check_length(reader: BitReader, length: int) -> int:
@@ -56,22 +62,22 @@ def _check_length(reader: BitReader, length: int) -> int:
     return length
 
 
-def read_runs(bits: bitarray, start: int, stop: int, out: npt.NDArray[np.bool_]) -> int | None:
+def read_runs(bits: bitarray, start: int, stop: int, out: npt.NDArray[np.bool_]) -> tuple[int, int] | None:
     reader = _reader(bits, start, stop)
     try:
         runs(reader, out)
     except PayloadError:
         return None
-    return reader.position
+    return reader.position, -1
 
 
-def read_table(bits: bitarray, start: int, stop: int, out: npt.NDArray[np.uint8]) -> int | None:
+def read_table(bits: bitarray, start: int, stop: int, out: npt.NDArray[np.uint8]) -> tuple[int, int] | None:
     reader = _reader(bits, start, stop)
     try:
-        table(reader, out)
+        single = table(reader, out)
     except PayloadError:
         return None
-    return reader.position
+    return reader.position, single
 
 
 def _reader(bits: bitarray, start: int, stop: int) -> BitReader:
