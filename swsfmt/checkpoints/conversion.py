@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, BinaryIO, Unpack
 
 from ..errors import InputError, located
 from ..limits import DEFAULT_LIMITS, Limits
-from ..parallel import thread_count
+from ..parallel import team_of, thread_count
 from ..read.progress import DecodeCounter
 from ..read.reader import Reader
 from ..write.atomic import replacement, write_atomically
@@ -168,7 +168,7 @@ def _encode(
 def _decode(reader: Reader, out: Output, threads: int | None, max_shard_size: int | str | None) -> Conversion:
     threads = thread_count(threads)
     path, shards, has_metadata = _path(out), [], True
-    with located(file=reader.source.name):
+    with located(file=reader.source.name), team_of(threads):
         target = _target(out, sharded=max_shard_size is not None)
         if max_shard_size is not None and path is not None:
             cut = sharded.cut(reader, path, max_shard_size)

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..codings.base import Decoded, Description
 from ..format.sections import Section, Span
-from ..parallel import thread_count
+from ..parallel import team_of, thread_count
 from .reader import Reader, Record
 
 Savings: TypeAlias = Callable[[Record, Decoded], int]
@@ -119,12 +119,17 @@ def report(
     savings : the write side has it, `swsfmt.write.savings.saved_bytes`; None leaves `saved_bytes` out
     """
     threads = thread_count(threads)
+    with team_of(threads):
+        return _report(reader, known or {}, threads, savings)
+
+
+def _report(reader: Reader, known: Mapping[str, Account], threads: int, savings: Savings | None) -> Report:
     spans = [span for span in reader.prefix_spans() if span.section != Section.RAW]
     accounts: dict[int, Account] = {}
     for number, record in enumerate(reader.records):
         if record.target is not None:
             continue
-        own = (known or {}).get(record.name)
+        own = known.get(record.name)
         if own is None and record.coding.is_known:
             own = account(record, reader.decode(record, threads), savings)
         if own is not None:
