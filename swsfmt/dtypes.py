@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from .cached import cached_property
 from .errors import ChangedError, PayloadError
 
 Bits = npt.NDArray[np.unsignedinteger]

@@ -22,8 +22,8 @@ class Handle(Generic[T]):
     """An open file, for use in a `with` statement. Same methods as safetensors' `safe_open`.
 
     Unlike there, `metadata` is an empty dict where a file has none, and `keys` is in the order of the file.
-    Several threads may use one handle, and so may processes that were forked. One that is pickled, as for those that
-    are spawned, opens its file again. Raises on opening: `FormatError` for a file that is not valid, `LimitError`,
+    Several threads may use one handle, and so may processes that were forked. One that is pickled, as for processes
+    that are spawned, opens its file again. Raises on opening: `FormatError` for a file that is not valid, `LimitError`,
     `OSError`, and `InputError` where it is opened again and has changed; when a tensor is asked for after `close`,
     `InputError`.
     """

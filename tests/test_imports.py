@@ -32,6 +32,7 @@ LAYERS = [
         "swsfmt.limits",
         "swsfmt.memory",
         "swsfmt.parallel",
+        "swsfmt.processors",
         "swsfmt.errors",
         "swsfmt._version",
     ),

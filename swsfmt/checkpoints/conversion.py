@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO, Unpack
 from .. import arguments
 from ..errors import InputError, located
 from ..limits import DEFAULT_LIMITS, Limits
-from ..parallel import thread_count
+from ..parallel import team_of, thread_count
 from ..read.progress import DecodeCounter
 from ..read.reader import Reader
 from ..write.atomic import replacement, write_atomically
@@ -201,7 +201,7 @@ def _decode(reader: Reader, out: Output, threads: int | None, max_shard_size: in
             new_folder = Path(out)
         out = decoded_name(out)
     path, shards, has_metadata = _path(out), [], True
-    with located(file=reader.source.name), folder.made(new_folder):
+    with located(file=reader.source.name), folder.made(new_folder), team_of(threads):
         target = _target(out, sharded=max_shard_size is not None)
         if max_shard_size is not None and path is not None:
             cut = sharded.cut(reader, path, max_shard_size)

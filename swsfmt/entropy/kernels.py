@@ -29,7 +29,7 @@ COUNTABLE = 1 << 16
 # Elements that `decode_dense` and `decode_sparse` write, in bytes.
 _LARGEST_FUSED = 4
 # What a thread must have to do, or it is not worth its start: chunks to decode, elements to encode.
-_CHUNKS = 4
+_CHUNKS = 32
 _PART = 1 << 18
 _NO_NUMBERS = np.zeros(0, np.int32)
 _NO_OFFSETS = (np.zeros(0, np.int64),) * 2
@@ -369,8 +369,8 @@ def in_parts(part: Callable[[int, int], T], count: int, threads: int, least: int
 
     The results are in order. Python would only wait for itself: the twin has one range.
     """
-    threads = min(threads, count // least)
-    if threads <= 1 or backend.active() != backend.NATIVE:
+    parts = min(4 * threads, count // least) if backend.active() == backend.NATIVE and threads > 1 else 1
+    if parts <= 1:
         return [part(0, count)]
-    cuts = np.linspace(0, count, min(count, 4 * threads) + 1).astype(int).tolist()
+    cuts = np.linspace(0, count, parts + 1).astype(int).tolist()
     return in_parallel(part, cuts[:-1], cuts[1:], threads=threads)

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..codings.base import Decoded, Description
 from ..format.sections import Section, Span
-from ..parallel import thread_count
+from ..parallel import team_of, thread_count
 from .reader import Reader, Record
 
 Savings: TypeAlias = Callable[[Record, Decoded], int]
@@ -123,6 +123,11 @@ def report(
     savings : the write side has it, `swsfmt.write.savings.saved_bytes`; None leaves `saved_bytes` out
     """
     threads = thread_count(threads)
+    with team_of(threads):
+        return _report(reader, known or {}, threads, savings)
+
+
+def _report(reader: Reader, known: Mapping[str, Account], threads: int, savings: Savings | None) -> Report:
     names = [str(section) for section in Section.all()]
     of_file, of_records = _by_record(reader.prefix_spans(), len(reader.records))
     sections = _sums(names, of_file)[0]
@@ -130,7 +135,7 @@ def report(
     for record, spans in zip(reader.records, of_records, strict=True):
         own = None
         if record.target is None:
-            own = (known or {}).get(record.name)
+            own = known.get(record.name)
             if own is None and record.coding.is_known:
                 own = account(record, reader.decode(record, threads), savings)
             spans += _covered(_payload_spans(record, None) if own is None else own.spans, record)

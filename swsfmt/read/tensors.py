@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby, islice
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
@@ -11,7 +11,7 @@ from .. import arguments
 from ..dtypes import Bits, DType
 from ..errors import InputError, SwsError, SwsWarning
 from ..memory import Span, share_memory
-from ..parallel import MOST_THREADS, in_order, thread_count
+from ..parallel import MOST_THREADS, in_order, team_of, thread_count
 from ..tensor import Elements, TensorInfo
 from .reader import Reader, Record
 
@@ -22,8 +22,13 @@ Lacks: TypeAlias = Callable[[DType], str | None]
 
 # Tensors that a warning names.
 _NAMED = 8
-# Decoded bytes of tensors that are decoded side by side; larger ones have their chunks decoded so.
-_SMALL = 1 << 20
+# Decoded bytes of tensors that are decoded side by side; larger ones have their chunks decoded so. Each part of a
+# tensor needs the tables of its codes once more.
+_SMALL = 1 << 22
+# Fewer bytes than these, of all that are decoded side by side, are decoded before a thread has started.
+_LITTLE = 1 << 20
+# Of those that one thread decodes in one go, at least, where there are so many.
+_BATCH = 1 << 17
 
 
 class Place(NamedTuple):
@@ -57,6 +62,18 @@ def load_all(
     """
     threads = thread_count(threads)
     given: Mapping[str, Any] = {} if out is None else arguments.mapping(out, "out", "names to tensors")
+    with team_of(threads):
+        return _load_all(reader, convert, threads, given, place_of, lacks)
+
+
+def _load_all(
+    reader: Reader,
+    convert: Callable[[Elements], T],
+    threads: int,
+    given: Mapping[str, Any],
+    place_of: Callable[[T, TensorInfo], Place] | None,
+    lacks: Lacks,
+) -> dict[str, T]:
     # All are looked at before the first is changed.
     places = {
         name: _place(given[name], reader, name, place_of)
@@ -111,7 +128,7 @@ def _decoded(
     """
 
     def is_small(record: Record) -> bool:
-        return record.info is None or record.info.nbytes <= _SMALL
+        return _size(record) <= _SMALL
 
     def decode(record: Record, threads: int = 1) -> Elements | None:
         if reader.resolve(record) is not record and not (one_by_one and record.name in targets):
@@ -126,9 +143,32 @@ def _decoded(
         if not small:
             yield from ((record, decode(record, threads)) for record in records)
             continue
-        much = sum(record.info.nbytes for record in records if record.info) > _SMALL
-        decoded = in_order(decode, records, threads=min(threads, MOST_THREADS) if much else 1)
-        yield from zip(records, decoded, strict=True)
+        batches = list(_batches(records))
+        decoded = in_order(
+            lambda batch: [decode(record) for record in batch],
+            batches,
+            threads=min(threads, MOST_THREADS) if sum(map(_size, records)) > _LITTLE else 1,
+        )
+        for batch, elements in zip(batches, decoded, strict=True):
+            yield from zip(batch, elements, strict=True)
+
+
+def _size(record: Record) -> int:
+    """In bytes, decoded."""
+    return 0 if record.info is None else record.info.nbytes
+
+
+def _batches(records: Iterable[Record]) -> Iterator[list[Record]]:
+    """Small tensors that are decoded in one go: to hand over each takes longer than to decode a tiny one."""
+    batch, size = list[Record](), 0
+    for record in records:
+        batch.append(record)
+        size += _size(record)
+        if size >= _BATCH:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
 
 
 def _copy(tensor: Any, out: Any, name: str) -> None:
