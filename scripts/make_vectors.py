@@ -387,7 +387,7 @@ def unknown_coding() -> bytes:
 
 
 def unknown_coding_of_any_size() -> bytes:
-    """Tensors of an unknown coding count nothing against the decoded size: two of 2^62 bytes beside one of two bytes."""
+    """Tensors of an unknown coding count nothing against the decoded size: two of 2^62 bytes beside one of two."""
     index = b"\x00\x00" + varint(3)
     index += b"\x00\x02a" + bytes([9 | 1 << 4 | 0x80, 1]) + varint(1 << 62) + varint(0) + varint(1) + b"x"
     index += b"\x00\x02b" + bytes([9 | 1 << 4 | 0x80, 12]) + varint(1 << 59) + varint(0) + varint(0)

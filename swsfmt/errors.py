@@ -108,6 +108,10 @@ class TensorNotFoundError(SwsError, KeyError):
     """No tensor of that name."""
 
 
+class SwsWarning(UserWarning):
+    """Something is not as it was meant, and the rest of it has been done all the same."""
+
+
 @contextmanager
 def located(*, file: str | None = None, tensor: str | None = None) -> Iterator[None]:
     """Errors of this package in this block are about this file and tensor, unless they know better."""

@@ -127,7 +127,6 @@ def _parse_records(
     records: list[Record[C]] = []
     names = NameParser(limits)
     dtype_id = dtypes.F32.id
-    decoded = 0
     for number in range(count):
         start = cursor.offset
         if spans is not None:
@@ -135,9 +134,6 @@ def _parse_records(
         name = names.parse(cursor)
         try:
             record, dtype_id = _parse_record(cursor, name, dtype_id, coding_of, records, resources)
-            if record.info is not None and record.coding.is_known:
-                decoded += record.info.nbytes
-                limits.check("max_decoded_bytes", decoded, "the decoded size")
         except SwsError as error:
             error.locate(tensor=name)
             raise
@@ -181,8 +177,6 @@ def _parse_record(
     elif info is None:
         raise cursor.error(f"unknown dtype {dtype_id}")
     else:
-        # The decoded size is checked before bitmaps of that size are made.
-        resources.limits.check("max_decoded_bytes", info.nbytes, "the decoded size")
         params = coding.parse(cursor, info, resources)
         length = coding.payload_length(params, info)
     record = Record(name, coding, info, params, params_length=cursor.offset - start)

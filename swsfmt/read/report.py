@@ -27,7 +27,7 @@ class TensorReport:
     dense_bytes : elements in their own dtype; 0 for an alias, which counts with its target, and for an unknown coding
     file_bytes : record and payload; codebooks and header belong to the whole file
     sections, section_bits : the same by section, in bytes (they sum up to file_bytes) and in exact bits
-    nonzero : number of elements with a bit set; None if the tensor was not decoded
+    nonzero : number of elements with a bit set; None if the tensor was not decoded (unknown coding, limits)
     gaps : number of symbols in the gap stream, skips included; None if there is none
     saved_bytes : what a coding of the profile "small" saves against the cheapest one of "fast", about (they may share
         tables and bitmaps with other tensors, which is not counted); None for other codings
@@ -116,16 +116,21 @@ def report(
     """The report on an open file.
 
     known : the accounts of tensors that need not be decoded again, by name
+    Tensors are decoded in their order up to `max_decoded_bytes`. Those behind are listed undecoded: their payloads
+    count as raw, and `nonzero` is None.
     savings : the write side has it, `swsfmt.write.savings.saved_bytes`; None leaves `saved_bytes` out
     """
     threads = thread_count(threads)
     spans = [span for span in reader.prefix_spans() if span.section != Section.RAW]
     accounts: dict[int, Account] = {}
+    left = reader.limits.max_decoded_bytes
     for number, record in enumerate(reader.records):
         if record.target is not None:
             continue
         own = (known or {}).get(record.name)
         if own is None and record.coding.is_known:
+            left -= reader.decoded_bytes([record])
+        if own is None and record.coding.is_known and left >= 0:
             own = account(record, reader.decode(record, threads), savings)
         if own is not None:
             accounts[number] = own

@@ -31,7 +31,9 @@ def load_all(
         as there are processors.
     out : tensors that take the place of new ones where they have the name.
     memory : the elements of such a tensor, flat, where it is contiguous; raises `InputError` where it does not fit.
+    Raises `LimitError` where all together are more than the reader may decode.
     """
+    reader.check_decoded_bytes()
     threads = thread_count(threads)
     given: Mapping[str, Any] = out or {}
     # All are looked at before the first is changed.
