@@ -28,6 +28,11 @@ def inspect(file: str, threads: int | None, limits: Limits, as_json: bool) -> No
         progress.open_reader(source, limits, step) as reader,
     ):
         summary = report(reader, threads=threads)
+        needed = reader.decoded_bytes()
+    if needed > limits.max_decoded_bytes:
+        console.line(
+            f"sws: note: not all tensors were decoded, which would take --limit max_decoded_bytes={needed}", err=True
+        )
     if as_json:
         console.json_object({**summary.to_json(), "file": file})
         return

@@ -116,13 +116,17 @@ def save_file(
     executor: Executor | None = None,
     **options: Unpack[EncodingOptions],
 ) -> None:
-    """Write the file of these tensors; atomically: `filename` holds what it held before or the whole new file."""
+    """Write the file of these tensors; atomically: `filename` holds what it held before or the whole new file.
+
+    Warns (`SwsWarning`) of a file that readers load with raised `Limits` only.
+    """
     from .write.atomic import write_atomically
     from .write.file import encode_file
     from .write.options import Options
 
     path, fixed = arguments.path(filename), Options.of("save_file", options)
     encoded = encode_file(to_elements(tensors), metadata, fixed, threads=threads, executor=executor)
+    encoded.warn(2)
     write_atomically(path, encoded.pieces())
 
 

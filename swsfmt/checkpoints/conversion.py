@@ -202,6 +202,7 @@ def _decode(reader: Reader, out: Output, threads: int | None, max_shard_size: in
         out = decoded_name(out)
     path, shards, has_metadata = _path(out), [], True
     with located(file=reader.source.name), folder.made(new_folder), team_of(threads):
+        reader.check_decoded_bytes()
         target = _target(out, sharded=max_shard_size is not None)
         if max_shard_size is not None and path is not None:
             cut = sharded.cut(reader, path, max_shard_size)

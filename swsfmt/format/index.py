@@ -32,7 +32,7 @@ MAX_HEADER = len(SIGNATURE) + 2 + MAX_VARINT_BYTES
 _LONG_FORM = 15
 
 # What `_tensor_info` gave: many tensors of a file have the same dtype and shape.
-_Infos: TypeAlias = dict[tuple[int, tuple[int, ...]], tuple[TensorInfo | None, int]]
+_Infos: TypeAlias = dict[tuple[int, tuple[int, ...]], TensorInfo | None]
 
 
 # ---- reading ---------------------------------------------------------------------------------------------------------
@@ -132,7 +132,6 @@ def _parse_records(
     records: list[Record[C]] = []
     names = NameParser(limits)
     dtype_id = dtypes.F32.id
-    decoded = 0
     kernels = backend.kernels
     infos: _Infos = {}
     for number in range(count):
@@ -148,11 +147,7 @@ def _parse_records(
             if head is None:
                 head = _parse_head(cursor)
             cursor.position = head[-1]
-            record, dtype_id, size = _parse_record(cursor, name, head, dtype_id, coding_of, records, resources, infos)
-            if size and record.coding.is_known:
-                decoded += size
-                if decoded > limits.max_decoded_bytes:
-                    limits.check("max_decoded_bytes", decoded, "the decoded size")
+            record, dtype_id = _parse_record(cursor, name, head, dtype_id, coding_of, records, resources, infos)
         except SwsError as error:
             error.locate(tensor=name)
             raise
@@ -185,20 +180,18 @@ def _parse_record(
     records: Sequence[Record[C]],
     resources: Resources,
     infos: _Infos,
-) -> tuple[Record[C], int, int]:
-    """A record behind its head, without the offset of its payload; the dtype of the next one, if it has none; and the
-    size of its elements in bytes, 0 where they are those of another one.
-    """
+) -> tuple[Record[C], int]:
+    """A record behind its head, without the offset of its payload; and the dtype of the next one, if it has none."""
     _, _, head, number, own_dtype, shape, _ = fields
     coding = coding_of(number)
     if coding.is_reference:
-        return Record(name, coding, None, None, target=_parse_target(cursor, head, records)), dtype_id, 0
+        return Record(name, coding, None, None, target=_parse_target(cursor, head, records)), dtype_id
     if own_dtype >= 0:
         dtype_id = own_dtype
     key = dtype_id, shape
     if key not in infos:
         infos[key] = _tensor_info(cursor, dtype_id, shape)
-    info, size = infos[key]
+    info = infos[key]
     length: int | None = None
     params: Any = None
     start = cursor.position
@@ -207,9 +200,6 @@ def _parse_record(
     elif info is None:
         raise cursor.error(f"unknown dtype {dtype_id}")
     else:
-        # The decoded size is checked before bitmaps of that size are made.
-        if size > resources.limits.max_decoded_bytes:
-            resources.limits.check("max_decoded_bytes", size, "the decoded size")
         params = coding.parse(cursor, info, resources)
         length = coding.payload_length(params, info)
     params_length = cursor.position - start
@@ -217,22 +207,22 @@ def _parse_record(
         length = cursor.varint("payload length")
     if length > MAX_INLINE:
         crc = cursor.u32("payload CRC")
-        return Record(name, coding, info, params, length, 0, crc, None, None, params_length), dtype_id, size
+        return Record(name, coding, info, params, length, 0, crc, None, None, params_length), dtype_id
     offset = cursor.offset
     inline = cursor.take(length, "inline payload")
     if resources.spans is not None:
         resources.span(Section.RAW, 8 * offset, 8 * (offset + length))
-    return Record(name, coding, info, params, length, offset, None, inline, None, params_length), dtype_id, size
+    return Record(name, coding, info, params, length, offset, None, inline, None, params_length), dtype_id
 
 
-def _tensor_info(cursor: Cursor, dtype_id: int, shape: tuple[int, ...]) -> tuple[TensorInfo | None, int]:
-    """Dtype and shape, and the size of the elements in bytes; None and 0 for a dtype that is not known."""
+def _tensor_info(cursor: Cursor, dtype_id: int, shape: tuple[int, ...]) -> TensorInfo | None:
+    """Dtype and shape; None for a dtype that is not known."""
     if dtype_id not in dtypes.BY_ID:
-        return None, 0
+        return None
     info = TensorInfo(dtypes.BY_ID[dtype_id], shape)
     if not info.is_addressable:
         raise cursor.error(f"shape {shape} is too large to address")
-    return info, info.nbytes
+    return info
 
 
 def _parse_target(cursor: Cursor, head: int, records: Sequence[Record[C]]) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from types import TracebackType
 from typing import Any, Self, TypeAlias
@@ -13,7 +13,7 @@ from ..codings import Coding, coding_of
 from ..codings.base import Decoded, Payload
 from ..codings.unknown import UnknownCoding
 from ..dtypes import Bits
-from ..errors import ChecksumError, InputError, SwsError, TruncatedError, UnknownCodingError
+from ..errors import ChecksumError, InputError, SwsError, TruncatedError, UnknownCodingError, located
 from ..format import records
 from ..format.checksum import crc32
 from ..format.index import MAX_HEADER, parse_prefix, prefix_length
@@ -38,7 +38,8 @@ class Reader:
     """An open .sws file whose header and index have been checked. Payloads are read when asked for.
 
     on_decode : is called after each record that has been decoded whole, in the thread that did it.
-    Raises `FormatError` for a file that is not valid, `LimitError` for one that is too large, `OSError` as `open` does.
+    Raises `FormatError` for a file that is not valid, `LimitError` for an index that is too large, `OSError` as `open`
+    does. What is decoded counts when it is: a file of any decoded size can be opened and listed.
     """
 
     def __init__(self, source: Source, limits: Limits = DEFAULT_LIMITS, *, on_decode: OnDecode | None = None) -> None:
@@ -105,11 +106,21 @@ class Reader:
             raise self._unknown(record)
         return record.info
 
+    def decoded_bytes(self, records: Iterable[Record] | None = None) -> int:
+        """The elements of these records in bytes, of all if none are given; tied ones and unknown codings have none."""
+        chosen = self.records if records is None else records
+        return sum(record.info.nbytes for record in chosen if record.info is not None and record.coding.is_known)
+
+    def check_decoded_bytes(self) -> None:
+        """Raise `LimitError` where all tensors together are more than may be decoded: before the first one is."""
+        with located(file=self.source.name):
+            self.limits.check("max_decoded_bytes", self.decoded_bytes(), "the decoded size of the file")
+
     def read(self, name: str, threads: int = 1, out: Bits | None = None) -> Elements:
         """Decode one tensor, its chunks in parallel where it has them.
 
         out : contiguous memory for its elements; after an error it may hold anything. None for new memory.
-        Raises `FormatError`, `UnknownCodingError`, `TensorNotFoundError`.
+        Raises `FormatError`, `LimitError`, `UnknownCodingError`, `TensorNotFoundError`.
         """
         record = self.record(name)
         info = self._known(record)
@@ -193,9 +204,11 @@ class Reader:
             )
 
     def _known(self, record: Record) -> TensorInfo:
-        """Dtype and shape of a tensor that can be decoded. Raises `UnknownCodingError`."""
+        """Dtype and shape of a tensor that can be decoded. Raises `UnknownCodingError`, `LimitError`."""
         if record.info is None or not record.coding.is_known:
             raise self._unknown(record)
+        with located(file=self.source.name, tensor=record.name):
+            self.limits.check("max_decoded_bytes", record.info.nbytes, "the decoded size of this tensor")
         return record.info
 
     def _unknown(self, record: Record) -> UnknownCodingError:

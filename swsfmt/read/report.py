@@ -27,7 +27,7 @@ class TensorReport:
     dense_bytes : elements in their own dtype; 0 for an alias, which counts with its target, and for an unknown coding
     file_bytes : record and payload; codebooks and header belong to the whole file
     sections, section_bits : the same by section, in bytes (they sum up to file_bytes) and in exact bits
-    nonzero : number of elements with a bit set; None if the tensor was not decoded
+    nonzero : number of elements with a bit set; None if the tensor was not decoded (unknown coding, limits)
     gaps : number of symbols in the gap stream, skips included; None if there is none
     saved_bytes : what a coding of the profile "small" saves against the cheapest one of "fast", about (they may share
         tables and bitmaps with other tensors, which is not counted); None for other codings
@@ -120,6 +120,8 @@ def report(
     """The report on an open file.
 
     known : the accounts of tensors that need not be decoded again, by name
+    Tensors are decoded in their order up to `max_decoded_bytes`. Those behind are listed undecoded: their payloads
+    count as raw, and `nonzero` is None.
     savings : the write side has it, `swsfmt.write.savings.saved_bytes`; None leaves `saved_bytes` out
     """
     threads = thread_count(threads)
@@ -132,12 +134,15 @@ def _report(reader: Reader, known: Mapping[str, Account], threads: int, savings:
     of_file, of_records = _by_record(reader.prefix_spans(), len(reader.records))
     sections = _sums(names, of_file)[0]
     tensors = []
+    left = reader.limits.max_decoded_bytes
     for record, spans in zip(reader.records, of_records, strict=True):
         own = None
         if record.target is None:
             own = known.get(record.name)
             if own is None and record.coding.is_known:
-                own = account(record, reader.decode(record, threads), savings)
+                left -= reader.decoded_bytes([record])
+                if left >= 0:
+                    own = account(record, reader.decode(record, threads), savings)
             spans += _covered(_payload_spans(record, None) if own is None else own.spans, record)
         tensor = _tensor(reader, record, _sums(names, spans), own)
         for name, count in tensor.sections.items():

@@ -59,7 +59,9 @@ def load_all(
     place_of : where such a tensor lies; raises `InputError` where it does not fit.
     lacks : why there can be no tensors of a dtype; None where there can. Those of such a dtype are left out, which a
         `SwsWarning` says, as long as any are left.
+    Raises `LimitError` where all together are more than the reader may decode.
     """
+    reader.check_decoded_bytes()
     threads = thread_count(threads)
     given: Mapping[str, Any] = {} if out is None else arguments.mapping(out, "out", "names to tensors")
     with team_of(threads):
