@@ -78,6 +78,32 @@ def evaluate(
     return mean.value
 
 
+def evaluate_classifier(
+    model: nn.Module,
+    loader: Iterable[Any],
+    classes: int,
+    device: str | torch.device = "cpu",
+    *,
+    title: str = "the data",
+) -> float:
+    """The accuracy of `model`, as `evaluate` has it.
+
+    title : of the dataset, for messages
+    Raises `InputError` where the model does not take these images, or tells apart another number of `classes`.
+    """
+    images, _ = batch = next(iter(loader))
+    shape = tuple(images.shape[1:])
+    try:
+        with evaluating(model):
+            outputs = call_model(model, to_device(batch, device))
+    except (RuntimeError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"this network does not take images of shape {shape}, as in {title} ({reason})") from error
+    if outputs.shape[1:] != (classes,):
+        raise InputError(f"this network tells {outputs.shape[1]} classes apart, and {title} has {classes}")
+    return evaluate(model, loader, device)
+
+
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
     """Evaluation mode, without gradients; then each module is again in the mode in which it was."""

@@ -2,28 +2,37 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterable, Mapping
+import os
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from .batches import Forward, always_the_same, batch_size, targets_of, to_device
+from .batches import Forward, always_the_same, batch_size, call_model, targets_of, to_device
 from .evaluation import Mean, Metric, accuracy, evaluating
-from .warnings import QualityWarning
+from .warnings import QualityWarning, warn
 
 # Examples looked at, and what may be lost: a point of accuracy, or a hundredth of the loss.
 _EXAMPLES = 2000
-_ALLOWED = 0.01
+ALLOWED = 0.01
 
 
 class Quality:
-    """The metric of a network on the first examples of `loader`: each time the same ones."""
+    """The accuracy, or a loss, of a network on the first examples of `loader`: each time the same ones.
+
+    metric : `sws.evaluation.metric_for` the loss. run_dir : as of `sws.warnings.warn`
+    """
 
     def __init__(
-        self, loader: Iterable[Any] | None, device: str | torch.device, metric: Metric, forward: Forward
+        self,
+        loader: Iterable[Any] | None = None,
+        device: str | torch.device = "cpu",
+        metric: Metric = accuracy,
+        forward: Forward = call_model,
+        run_dir: str | os.PathLike[str] | None = None,
     ) -> None:
+        self.run_dir = run_dir
         self._loader = loader
         self._device = device
         self._metric = metric
@@ -31,7 +40,7 @@ class Quality:
 
     def measure(self, model: nn.Module) -> float | None:
         """None where there are no examples, or none that could be looked at twice."""
-        if self._loader is None or iter(self._loader) is self._loader:
+        if self._loader is None or isinstance(self._loader, Iterator):
             return None
         mean, examples = Mean(), 0
         with evaluating(model), always_the_same(self._loader) as batches:
@@ -44,32 +53,34 @@ class Quality:
                     break
         return mean.value if examples else None
 
+    def better(self, *values: float | None) -> float | None:
+        """The best of these; None where there is none."""
+        known = [value for value in values if value is not None]
+        return (max if self._metric is accuracy else min)(known, default=None)
+
     def compare(self, what: str, before: float | None, after: float | None) -> None:
         """Warn of `what` if it made the network worse. before, after : of `measure`."""
         if before is None or after is None:
             return
         if self._metric is accuracy:
-            if not before - after <= _ALLOWED:
+            if not before - after <= ALLOWED:
                 points = 100 * (before - after)
-                warn(f"{what} cost {points:.1f} points of accuracy: {before:.1%} before, {after:.1%} after")
-        elif not after - before <= _ALLOWED * abs(before):
-            # A metric of which more is better falls instead; nobody says which one it is.
-            warn(f"{what} took the loss from {before:.4g} to {after:.4g}")
+                self.warn(f"{what} cost {points:.1f} points of accuracy: {before:.1%} before, {after:.1%} after")
+        elif not after - before <= ALLOWED * abs(before):
+            self.warn(f"{what} took the loss from {before:.4g} to {after:.4g}")
+
+    def warn(self, message: str) -> None:
+        """A `QualityWarning`."""
+        warn(message, QualityWarning, self.run_dir)
 
 
-def warn(message: str) -> None:
-    """A `QualityWarning`, shown once for each message and place."""
-    warnings.warn(message, QualityWarning, stacklevel=3)
+def emptied(before: Mapping[str, bool], weights: Iterable[tuple[str, Tensor]]) -> str | None:
+    """What to say of matrices that are all zero and were not; None where there are none.
 
-
-def warn_of_emptied(before: Mapping[str, bool], weights: Iterable[tuple[str, Tensor]]) -> None:
-    """Warn of the weights that are all zero and were not.
-
-    before : for each name, as `alive` had it
+    before : of `alive`
     """
-    emptied = [name for name, living in alive(weights).items() if before.get(name) and not living]
-    if emptied:
-        warn(f"all weights of {', '.join(emptied)} are zero: the network computes nothing with them")
+    names = [name for name, living in alive(weights).items() if before.get(name) and not living]
+    return f"all weights of {', '.join(names)} are zero: the network computes nothing with them" if names else None
 
 
 @torch.no_grad()

@@ -34,6 +34,7 @@ SLOW_MODULES = [
     "sws/test_checkout",
     "sws/test_movable",
     "sws/test_processes",
+    "sws/test_quality",
     "sws/test_records",
     "sws/test_run",
     "sws/test_shrink",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -15,7 +14,7 @@ from ..batches import Batches, Forward, always_the_same, tensors_of, to_device
 from ..chain import Chain
 from ..evaluation import evaluating
 from ..neurons import permute, remove_dead_neurons
-from ..warnings import SkippedWarning
+from ..warnings import SkippedWarning, warn
 
 State = dict[str, Tensor]
 
@@ -54,10 +53,8 @@ class Equality:
         difference = _difference(before, self._outputs())
         if difference is not None:
             self._model.load_state_dict(kept)
-            warnings.warn(
-                f"an output would have changed by {difference:.3g}: neurons were not removed or sorted",
-                SkippedWarning,
-                stacklevel=2,
+            warn(
+                f"an output would have changed by {difference:.3g}: neurons were not removed or sorted", SkippedWarning
             )
 
     def _try(self, state: State, change: Callable[[State], State], kept: State) -> None:

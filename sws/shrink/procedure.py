@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import os
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -22,8 +21,8 @@ from ..former_names import former_names_of
 from ..layers import layer_parameters, left_out
 from ..loop import Execution, Task, TrainingLoop
 from ..neurons import order_neurons, remove_dead_neurons
-from ..quality import Quality, alive, warn_of_emptied
-from ..warnings import SkippedWarning
+from ..quality import Quality, alive, emptied
+from ..warnings import SkippedWarning, warn
 from .distillation import distilled
 from .equality import Equality
 from .progress import Progress, Report, ignore
@@ -156,11 +155,8 @@ class _Run:
         self._equality.check_movable(self._chain, removes=settings.remove_dead, sorts=settings.order)
         skipped = [*(name for name, parameter in every if not parameter.requires_grad), *left_out(model)]
         if skipped and execution.leads:
-            warnings.warn(
-                f"{', '.join(skipped)} will be left as they are: frozen, or of no layer that is compressed",
-                SkippedWarning,
-                stacklevel=3,
-            )
+            message = f"{', '.join(skipped)} will be left as they are: frozen, or of no layer that is compressed"
+            warn(message, SkippedWarning, execution.run_dir)
 
     def _check(self) -> None:
         """Raises `InputError` for what would fail only after many epochs."""
@@ -181,12 +177,15 @@ class _Run:
     @contextmanager
     def watched(self) -> Iterator[None]:
         """Warn at its end of what the network has lost within it."""
-        quality = Quality(self._loader, self._execution.device, metric_for(self._task.loss), self._task.forward)
+        task, execution = self._task, self._execution
+        quality = Quality(self._loader, execution.device, metric_for(task.loss), task.forward, execution.run_dir)
         before, living = quality.measure(self._model), alive(self._named)
         yield
-        if self._execution.leads:
-            quality.compare("compression", before, quality.measure(self._model))
-            warn_of_emptied(living, self._named)
+        after, message = quality.measure(self._model), emptied(living, self._named)
+        if execution.leads:
+            quality.compare("compression", before, after)
+            if message is not None:
+                quality.warn(message)
 
     def prune(self, teacher: nn.Module | None, report: Report) -> None:
         settings = self._settings.pruning
