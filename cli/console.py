@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -77,3 +77,13 @@ def times(ratio: float) -> str:
 
 def plural(count: int, noun: str) -> str:
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def negative_zeros(counts: Iterable[int], file_bytes: int) -> None:
+    """Say on stderr that a file has many. counts : how many each tensor has."""
+    held = [count for count in counts if count]
+    # Each costs a bit at least: a hundredth of the file is worth a line.
+    if sum(held) * 100 >= max(1, file_bytes) * 8:
+        where = plural(len(held), "tensor")
+        text = f"{sum(held):,} negative zeros (-0.0) in {where} are a value of their own"
+        line(f"sws: {text}; encode --positive-zeros stores 0.0, often in far less", err=True)

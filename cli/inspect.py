@@ -39,3 +39,4 @@ def inspect(file: str, threads: int | None, limits: Limits, as_json: bool) -> No
     from .tables import render
 
     console.block(render(files.shown(file), summary))
+    console.negative_zeros((tensor.negative_zeros or 0 for tensor in summary.tensors), summary.file_bytes)

@@ -42,6 +42,12 @@ class DType:
         """The NumPy dtype of the numbers that the elements are, for the kinds that can be narrowed; BF16 has none."""
         return np.dtype(f"<{self.kind[0].replace('s', 'i')}{self.itemsize}")
 
+    @cached_property
+    def negative_zero(self) -> int | None:
+        """The bits of -0.0; None where there is no such value, as in some of eight bits, whose pattern is NaN there."""
+        signed = self.kind == "float" or self.name in ("F8_E4M3", "F8_E5M2")
+        return 1 << (8 * self.itemsize - 1) if signed else None
+
     def __reduce__(self) -> tuple[Callable[[int], DType], tuple[int]]:
         return _of_id, (self.id,)
 
@@ -93,6 +99,15 @@ def narrower(dtype: DType) -> tuple[DType, ...]:
     kinds = {"signed": ("signed", "unsigned"), "unsigned": ("unsigned",)}.get(dtype.kind, ())
     candidates = [d for d in _TABLE if d.kind in kinds and d.itemsize < dtype.itemsize]
     return tuple(sorted(candidates, key=lambda d: d.itemsize))
+
+
+def count_negative_zeros(bits: Bits, dtype: DType, values: Bits) -> int:
+    """How many elements of a tensor are -0.0. values : its distinct elements but 0.0, ascending."""
+    if dtype.negative_zero is None:
+        return 0
+    pattern = dtype.bits.type(dtype.negative_zero)
+    place = int(np.searchsorted(values, pattern))
+    return int(np.count_nonzero(bits == pattern)) if place < len(values) and values[place] == pattern else 0
 
 
 def _as_numbers(bits: Bits, dtype: DType) -> npt.NDArray[np.generic]:

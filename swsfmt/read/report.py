@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 
 from ..codings.base import Decoded, Description
+from ..dtypes import count_negative_zeros
 from ..format.sections import Section, Span
 from ..parallel import team_of, thread_count
 from .reader import Reader, Record
@@ -29,6 +30,7 @@ class TensorReport:
     sections, section_bits : the same by section, in bytes (they sum up to file_bytes) and in exact bits
     nonzero : number of elements with a bit set; None if the tensor was not decoded (unknown coding, limits)
     gaps : number of symbols in the gap stream, skips included; None if there is none
+    negative_zeros : number of elements that are -0.0, which the codebook holds beside 0.0; None without codebook
     saved_bytes : what a coding of the profile "small" saves against the cheapest one of "fast", about (they may share
         tables and bitmaps with other tensors, which is not counted); None for other codings
     pbits : width of the relative indices; None if there are none
@@ -48,6 +50,7 @@ class TensorReport:
     pbits: int | None = None
     scan: str | None = None
     saved_bytes: int | None = None
+    negative_zeros: int | None = None
 
     @property
     def numel(self) -> int:
@@ -94,20 +97,23 @@ class Report:
 
 class Account(NamedTuple):
     """What a report needs of a decoded tensor. nonzero : elements with a bit set. gap_symbols, spans : as in `Decoded`.
-    saved_bytes : as in `TensorReport`.
+    saved_bytes, negative_zeros : as in `TensorReport`.
     """
 
     nonzero: int
     gap_symbols: int | None
     spans: list[Span]
     saved_bytes: int | None = None
+    negative_zeros: int | None = None
 
 
 def account(record: Record, decoded: Decoded, savings: Savings | None = None) -> Account:
     """Look at the elements, which can then be forgotten."""
     saved = None if savings is None or record.coding.is_fast else savings(record, decoded)
     spans = _payload_spans(record, decoded.spans)
-    return Account(_count_nonzero(decoded.bits, record), decoded.gap_symbols, spans, saved)
+    codebook = record.coding.codebook(record.params)
+    zeros = None if codebook is None else count_negative_zeros(decoded.bits, codebook.dtype, codebook.values)
+    return Account(_count_nonzero(decoded.bits, record), decoded.gap_symbols, spans, saved, zeros)
 
 
 def report(
@@ -230,4 +236,5 @@ def _tensor(
         pbits=description.pbits,
         scan=description.scan,
         saved_bytes=account.saved_bytes if account else None,
+        negative_zeros=account.negative_zeros if account else None,
     )

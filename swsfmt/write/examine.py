@@ -12,11 +12,11 @@ from typing import Any, NamedTuple, TypeAlias
 
 from ..codings.base import Coding, Freedom, Proposal, SymbolMatrix
 from ..codings.matrix import matrix_shape
+from ..dtypes import count_negative_zeros
 from ..format.codebook import Codebook
 from ..format.records import Draft
 from ..tensor import Loadable
 from .codebook_groups import own_codebook, pays_alone
-from .positive_zeros import count_negative_zeros
 
 Codings: TypeAlias = Sequence[Coding[Any]]
 
@@ -40,7 +40,8 @@ def examine(tensor: Loadable, codings: Codings, *, threads: int = 1) -> Examinat
     own = own_codebook(elements, threads)
     plain = cheapest([coding.propose_plain(elements, own) for coding in codings])
     if own is not None:
-        return Examination(own, pays_alone(own, plain.bits), plain, count_negative_zeros(elements, own.values))
+        negative_zeros = count_negative_zeros(elements.bits, elements.info.dtype, own.values)
+        return Examination(own, pays_alone(own, plain.bits), plain, negative_zeros)
     if plain.payload is None:
         params, payload = plain.coding.encode(plain.params, elements, threads)
         plain = plain._replace(params=params, payload=payload)

@@ -10,30 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..dtypes import Bits, DType
 from ..tensor import Elements, Loadable, TensorInfo
 
-# Floats whose sign is their first bit; where a float8 type has no negative zero that pattern is NaN.
-_FLOATS = ("F16", "BF16", "F32", "F64", "F8_E4M3", "F8_E5M2")
 # Complex numbers are pairs of floats.
 _COMPLEX = {"C32": "<u2", "C64": "<u4", "C128": "<u8"}
-
-
-def negative_zero(dtype: DType) -> int | None:
-    """The bits of -0.0, or None for a dtype without it. Complex numbers have no single one: None."""
-    return 1 << (8 * dtype.itemsize - 1) if dtype.name in _FLOATS else None
-
-
-def count_negative_zeros(elements: Elements, values: Bits) -> int:
-    """How many elements of a tensor are -0.0. values : its distinct elements but 0.0, ascending."""
-    zero = negative_zero(elements.info.dtype)
-    if zero is None:
-        return 0
-    pattern = elements.bits.dtype.type(zero)
-    place = int(np.searchsorted(values, pattern))
-    if place == len(values) or values[place] != pattern:
-        return 0
-    return int(np.count_nonzero(elements.bits == pattern))
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +29,7 @@ class PositiveZeros:
     def load(self) -> Elements:
         elements = self.tensor.load()
         dtype = self.info.dtype
-        kind = dtype.bits if dtype.name in _FLOATS else _COMPLEX.get(dtype.name)
+        kind = _COMPLEX.get(dtype.name) if dtype.negative_zero is None else dtype.bits
         if kind is None:
             return elements
         parts = elements.bits.view(kind)

@@ -11,7 +11,6 @@ import pytest
 
 import swsfmt
 from swsfmt.dtypes import BY_NAME
-from swsfmt.write.positive_zeros import negative_zero
 from tests.helpers.command import run
 
 PLAIN = [np.float16, np.float32, np.float64, np.complex64, np.complex128]
@@ -81,10 +80,17 @@ def test_the_command_tells_and_mends(tmp_path: Path) -> None:
     count = np.count_nonzero(np.signbit(masked()) & (masked() == 0))
     assert f"{count:,} negative zeros (-0.0) in 1 tensor" in result.stderr
     assert "--positive-zeros" in result.stderr
-    size = path.with_suffix(".sws").stat().st_size
+    out = path.with_suffix(".sws")
+    assert f"{count:,} negative zeros (-0.0) in 1 tensor" in run("inspect", out).stderr
+    assert {tensor.name: tensor.negative_zeros for tensor in swsfmt.inspect(out).tensors} == {
+        "bias": 0,
+        "fc.weight": count,
+    }
+    size = out.stat().st_size
     result = run("encode", path, "--positive-zeros", "--force")
     assert "negative zeros" not in result.stderr
-    assert path.with_suffix(".sws").stat().st_size < size / 1.5
+    assert out.stat().st_size < size / 1.5
+    assert "zeros" not in run("inspect", out).stderr
 
 
 def test_no_word_where_there_are_none(tmp_path: Path) -> None:
@@ -97,7 +103,7 @@ def test_no_word_where_there_are_none(tmp_path: Path) -> None:
 
 
 def test_dtypes_with_a_negative_zero() -> None:
-    assert {name for name, dtype in BY_NAME.items() if negative_zero(dtype) is not None} == {
+    assert {name for name, dtype in BY_NAME.items() if dtype.negative_zero is not None} == {
         "F16",
         "BF16",
         "F32",
