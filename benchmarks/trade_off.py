@@ -1,19 +1,23 @@
 """Ratio against error, our runs beside the papers: `python benchmarks/trade_off.py RUN [RUN ...] -o PICTURE`.
 
 RUN is a folder of `sws train` on MNIST with lenet_300_100 or lenet5, named RECIPE-SEED, or zoo/runs.json, which holds
-many. Each run is a point; a line goes through the means of the recipes. Our ratios are dense bytes over the bytes of
-the whole file; the papers' are as their authors count, mostly estimates of the weights alone.
+many. Each run is a point, each recipe has its shape and name; a line goes through the means of the recipes. Our ratios
+are dense bytes over the bytes of the whole file; the papers' are as their authors count, mostly estimates of the
+weights alone.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
 import matplotlib.pyplot as plt
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator
 
 # Test error in percent, ratio. As published.
 PAPERS = {
@@ -31,13 +35,28 @@ PAPERS = {
         "MIRACLE, larger": (0.69, 555),
     },
 }
-# Where a label would otherwise lie on our points or our line.
-BESIDE: dict[str, dict[str, Any]] = {
-    "MIRACLE, larger": {"xytext": (-6, 5), "ha": "right"},
-    "Bayesian compression": {"xytext": (6, -7)},
-    "entropy-penalised": {"xytext": (6, -7)},
+# Where a label goes, in points from what it names, if not to the upper right of it.
+RIGHT, LEFT = {"ha": "left"}, {"ha": "right"}
+PLACES: dict[str, dict[str, dict[str, Any]]] = {
+    "lenet_300_100": {
+        "lenet_300_100": {"xytext": (-4, 12), **LEFT},
+        "lenet_300_100_low_error": {"xytext": (-30, -18), **RIGHT},
+        "soft weight-sharing": {"xytext": (-8, -4), **LEFT},
+        "entropy-penalised": {"xytext": (-8, -4), **LEFT},
+    },
+    "lenet5": {
+        "lenet5": {"xytext": (-4, 10), **LEFT},
+        "lenet5_low_error": {"xytext": (-4, -16), **RIGHT},
+        "lenet5_smallest": {"xytext": (4, 10), **RIGHT},
+        "MIRACLE": {"xytext": (-8, 6), **LEFT},
+        "MIRACLE, larger": {"xytext": (-8, 4), **LEFT},
+        "Bayesian compression": {"xytext": (8, -4), **RIGHT},
+        "entropy-penalised": {"xytext": (8, -4), **RIGHT},
+    },
 }
 TITLES = {"lenet_300_100": "LeNet-300-100", "lenet5": "LeNet-5-Caffe"}
+# One for each recipe.
+MARKERS = ("o", "s", "^", "v", "P", "X")
 OURS, THEIRS = "#0072B2", "#D55E00"
 
 
@@ -54,27 +73,45 @@ def main() -> None:
                 ratio = report["dense_bytes"] / report["file_bytes"]
                 recipe = report.get("recipe", run.name.rpartition("-")[0])
                 points[report["model"]].setdefault(recipe, []).append((100 * report["test_error"], ratio))
-    figure, panels = plt.subplots(1, 2, figsize=(11, 4.6), layout="constrained")
+    figure = draw(points)
+    figure.savefig(args.output, dpi=120, bbox_inches="tight")
+
+
+def draw(points: Mapping[str, Mapping[str, Sequence[tuple[float, float]]]]) -> Figure:
+    """points : of each model, and each recipe of it, the error in percent and the ratio of every run."""
+    figure, panels = plt.subplots(1, 2, figsize=(11, 5), layout="constrained")
     for axes, (model, papers) in zip(panels, PAPERS.items(), strict=True):
-        for label, (error, ratio) in papers.items():
-            axes.plot(error, ratio, "D", color=THEIRS, markersize=6)
-            side = BESIDE.get(label, {"xytext": (6, 5)})
-            axes.annotate(label, (error, ratio), textcoords="offset points", fontsize=9, color=THEIRS, **side)
-        ours = points[model].values()
-        if ours:
-            means = sorted((fmean(error for error, _ in runs), fmean(ratio for _, ratio in runs)) for runs in ours)
-            every = [run for runs in ours for run in runs]
-            axes.plot(*zip(*means, strict=True), color=OURS, linewidth=1.5)
-            axes.plot(*zip(*every, strict=True), "o", color=OURS, markersize=6, label="files of this project")
-            axes.legend(loc="lower right", frameon=False)
+        means = {
+            recipe: (fmean(error for error, _ in runs), fmean(ratio for _, ratio in runs))
+            for recipe, runs in points[model].items()
+        }
+        axes.plot(*zip(*papers.values(), strict=True), "D", color=THEIRS, markersize=6, label="as published")
+        for marker, runs in zip(MARKERS, points[model].values(), strict=False):
+            axes.plot(
+                *zip(*runs, strict=True),
+                marker,
+                color=OURS,
+                markersize=6,
+                label="files of this project, a shape for each recipe",
+            )
+        if means:
+            axes.plot(
+                *zip(*sorted(means.values()), strict=True), "-", color=OURS, linewidth=1.5, label="means of the recipes"
+            )
+        for places, colour in ((papers, THEIRS), (means, OURS)):
+            for name, place in places.items():
+                beside = {"xytext": (8, 5), **RIGHT, **PLACES[model].get(name, {})}
+                axes.annotate(name, place, textcoords="offset points", fontsize=9, color=colour, **beside)
         axes.set(title=TITLES[model], xlabel="test error on MNIST, percent", ylabel="ratio", yscale="log")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
         axes.yaxis.set_major_formatter("{x:,.0f}")
-        axes.yaxis.set_minor_formatter("{x:,.0f}")
-        axes.tick_params(axis="y", which="minor", labelsize=7)
-        axes.margins(x=0.45, y=0.15)
+        axes.yaxis.set_minor_locator(NullLocator())
+        axes.margins(x=0.48, y=0.12)
         axes.grid(color="#DDDDDD", linewidth=0.6)
         axes.spines[["top", "right"]].set_visible(False)
-    figure.savefig(args.output, dpi=120)
+    entries = {text: handle for axes in panels for handle, text in zip(*axes.get_legend_handles_labels(), strict=True)}
+    figure.legend(entries.values(), entries.keys(), loc="outside lower center", ncols=len(entries), frameon=False)
+    return figure
 
 
 if __name__ == "__main__":

@@ -11,11 +11,16 @@ from typing import Any
 
 import click
 
-from swsfmt.errors import CheckpointWarning
+from swsfmt import SwsWarning
+
+MANY = 1000
+"""So many tensors are for a program or a pager: what takes long to lay out is left out from here on."""
 
 
 def escape(text: str) -> str:
     """Control characters, direction marks, lone surrogates and the like as backslash escapes."""
+    if text.isprintable():
+        return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
@@ -30,26 +35,28 @@ def block(text: str, *, err: bool = False) -> None:
     _echo(text.encode(encoding, "backslashreplace").decode(encoding), err=err)
 
 
-def json_object(value: dict[str, Any]) -> None:
-    """The one object that `--json` prints."""
-    _echo(json.dumps(value, indent=2), err=False)
-
-
 @contextmanager
 def warnings_as_lines() -> Iterator[None]:
-    """What the library warns of in this block goes to stderr, a line each; other warnings go where they would."""
+    """Warnings of this package as one line each on stderr; those of others as Python shows them."""
     with warnings.catch_warnings():
-        usual = warnings.showwarning
+        others = warnings.showwarning
 
         def show(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
-            if issubclass(category, CheckpointWarning):
+            if issubclass(category, SwsWarning):
                 line(f"sws: warning: {message}", err=True)
             else:
-                usual(message, category, *place, **more)
+                others(message, category, *place, **more)
 
-        warnings.simplefilter("always", CheckpointWarning)
+        warnings.simplefilter("always", SwsWarning)
         warnings.showwarning = show
         yield
+
+
+def json_object(value: dict[str, Any]) -> None:
+    """The one object that `--json` prints; where it lists very much, without the blanks and line ends for people."""
+    is_long = any(isinstance(entry, list) and len(entry) > MANY for entry in value.values())
+    # With an indent Python's slow encoder is at work.
+    _echo(json.dumps(value, indent=None if is_long else 2), err=False)
 
 
 def _echo(text: str, *, err: bool) -> None:

@@ -72,6 +72,12 @@ def encode(
     if written.needed_limits:
         settings = " ".join(f"--limit {limit}={value}" for limit, value in written.needed_limits.items())
         console.line(f"sws: warning: {name} is larger than readers accept; they need {settings}", err=True)
+    zeros = sum(written.negative_zeros.values())
+    # Each costs a bit at least: a hundredth of the file is worth a line.
+    if zeros * 100 >= written.size * 8:
+        where = console.plural(len(written.negative_zeros), "tensor")
+        text = f"{zeros:,} negative zeros (-0.0) in {where} are a value of their own; --positive-zeros stores 0.0"
+        console.line(f"sws: {text}, often in far less", err=True)
     if as_json:
         names = {"input": checkpoint, "file": target, "output": target}
         console.json_object({**_report(target), **names, "output_bytes": written.size})

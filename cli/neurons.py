@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from swsfmt import InputError
+from swsfmt.arguments import no_such
 from swsfmt.checkpoints import Checkpoint, require_torch
 from swsfmt.tensor import Tied
 
@@ -28,7 +29,7 @@ def sorted_neurons(model: Checkpoint, layers: list[str], coding: Mapping[str, An
     names = [f"{layer}.{kind}" for layer in layers for kind in ("weight", "bias")]
     for name in names:
         if name not in model.tensors:
-            raise InputError(f"--sort-neurons needs a tensor {name!r}, and there is none")
+            raise InputError(f"--sort-neurons: {no_such('tensor', name, model.tensors)}")
         if isinstance(model.tensors[name], Tied):
             raise InputError(f"--sort-neurons cannot move the neurons of {name!r}, which is tied to another tensor")
     state = {name: to_tensor(model.elements(name)) for name in names}

@@ -13,7 +13,7 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from torch import Tensor, nn
 import swsfmt
 import swsfmt.torch
 from swsfmt import InputError
+from swsfmt.write.options import Options
 
 from .compress import compression_report
 from .data import Loaders, number_of_examples, split_loaders
@@ -66,6 +67,8 @@ def run_recipe(
     device = accelerator.device if accelerator is not None else get_device()
     loaders = split_loaders(recipe.dataset, recipe.batch_size, validation=recipe.validation)
     model = make_model(recipe.model, loaders.num_classes)
+    # Now, and not when the file is written, after all training.
+    Options(**recipe.file).check_names(model.state_dict())
     if recipe.channels_last:
         # The stubs of torch do not know of it.
         model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -105,7 +108,7 @@ def run_recipe(
             loaders.train,
             recipe.shrink,
             device=device,
-            size=lambda state: len(swsfmt.torch.save(state, **recipe.file)),
+            size=lambda state: _size(state, recipe.file),
             report=lambda progress: _tell_progress(tell, progress),
             **common,
         )
@@ -121,6 +124,15 @@ def run_recipe(
     if pictures:
         _pictures(folder, weights, prior)
     return report
+
+
+def _size(state: Mapping[str, Tensor], options: Mapping[str, Any]) -> int:
+    """Of the file of some tensors of a model; what the options have to say of others does not matter."""
+    own: dict[str, Any] = {
+        option: {name: value[name] for name in value if name in state} if isinstance(value, Mapping) else value
+        for option, value in options.items()
+    }
+    return len(swsfmt.torch.save(state, **own))
 
 
 def decoded_model(file: str | os.PathLike[str], name: str | None = None, device: Any = "cpu") -> nn.Module:

@@ -1,10 +1,11 @@
-"""swsfmt: the .sws file format for quantised and sparse models.
+"""swsfmt: the .sws file format for quantised models, sparse or not.
 
 The functions here take and give NumPy arrays; `swsfmt.torch` has the same ones for torch tensors.
 """
 
 from ._version import __version__
 from .errors import (
+    ChangedError,
     CheckpointWarning,
     ChecksumError,
     FormatError,
@@ -14,7 +15,9 @@ from .errors import (
     MismatchError,
     NotSwsError,
     PayloadError,
+    StateDictError,
     SwsError,
+    SwsWarning,
     TensorNotFoundError,
     TruncatedError,
     UnknownCodingError,
@@ -26,6 +29,7 @@ from .numpy import load, load_file, safe_open, save, save_file
 from .read.report import Report, TensorReport
 
 __all__ = [
+    "ChangedError",
     "CheckpointWarning",
     "ChecksumError",
     "FormatError",
@@ -37,7 +41,9 @@ __all__ = [
     "NotSwsError",
     "PayloadError",
     "Report",
+    "StateDictError",
     "SwsError",
+    "SwsWarning",
     "TensorNotFoundError",
     "TensorReport",
     "TruncatedError",

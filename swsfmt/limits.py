@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
+from . import arguments
 from .errors import LimitError
 
 
@@ -38,6 +39,10 @@ class Limits:
     max_name_bytes: int = 2**16 - 1
     max_bitmap_bits: int = 2**26
     max_table_symbols: int = 2**23
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            arguments.whole_number(getattr(self, field.name), field.name, 0)
 
     def check(self, name: str, value: int, what: str) -> None:
         """Raise `LimitError` if `value` is above the limit called `name`."""

@@ -6,20 +6,21 @@ bfloat16 and float8 arrays have the dtypes of the package `ml_dtypes`, which is 
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 
 import numpy as np
 import numpy.typing as npt
 
-from . import dtypes
-from .dtypes import Bits, DType
-from .errors import InputError
+from . import arguments, dtypes
+from .dtypes import DType
+from .errors import InputError, located
 from .limits import DEFAULT_LIMITS, Limits
+from .memory import Span, address_of, is_folded, mapped_bytes
 from .read.reader import Reader
 from .read.source import BytesSource, File, open_path
-from .read.tensors import load_all
+from .read.tensors import Place, load_all
 from .safe_open import Handle
 from .tensor import Elements, TensorInfo, Tied
 
@@ -70,18 +71,20 @@ def save(
     executor: Executor | None = None,
     **options: Unpack[EncodingOptions],
 ) -> bytes:
-    """The file of these arrays, as bytes. Every value comes back bit for bit.
+    """The file of these arrays, as bytes. Every value comes back bit for bit, -0.0 too, which is another than 0.0.
 
+    An array becomes smaller where it has at most 4,095 distinct values besides zero, or a narrower dtype holds it.
     The same array under two names (same memory, shape and strides) is stored once and tied again on load.
     threads : that encode; None for as many as there are processors. The bytes are the same for any number of them.
     executor : encodes instead, e.g. one of processes; whatever has the interface of `concurrent.futures.Executor`.
-    Raises `InputError` for a dtype that the format does not have.
+    Raises `InputError` for a dtype that the format does not have, and for a name in `profile` that is no array's.
     """
     # Not at the top: who only loads has no need of what plans and encodes.
     from .write.file import encode
     from .write.options import Options
 
-    return encode(_elements(tensors), metadata, Options(**options), threads=threads, executor=executor)
+    fixed = Options.of("save", options)
+    return encode(_elements(tensors), metadata, fixed, threads=threads, executor=executor)
 
 
 def save_file(
@@ -98,8 +101,9 @@ def save_file(
     from .write.file import encode_file
     from .write.options import Options
 
-    encoded = encode_file(_elements(tensors), metadata, Options(**options), threads=threads, executor=executor)
-    write_atomically(filename, encoded.pieces())
+    path, fixed = arguments.path(filename), Options.of("save_file", options)
+    encoded = encode_file(_elements(tensors), metadata, fixed, threads=threads, executor=executor)
+    write_atomically(path, encoded.pieces())
 
 
 def load(
@@ -111,12 +115,15 @@ def load(
 ) -> dict[str, Array]:
     """The arrays of a file in memory, in the order of the file. Raises `FormatError`, `LimitError`.
 
+    Those of a dtype that NumPy does not have here are left out, and a warning names them; `InputError` is raised where
+    no others are there.
     out : arrays to decode into, where a tensor has their name; that saves the time to get new memory. `InputError` is
-        raised where dtype or shape differ. After another error they may hold anything.
+        raised where dtype or shape differ. After another error they may hold anything. Arrays may share memory, which
+        then holds the tensor that comes last in the file.
     threads : for decoding small tensors, and the chunks of large ones; None for as many as there are processors.
     """
     with Reader(BytesSource(data), limits) as reader:
-        return load_all(reader, to_array, threads, out, _memory)
+        return load_all(reader, to_array, threads, out, _place_of, _lacks)
 
 
 def load_file(
@@ -128,7 +135,7 @@ def load_file(
 ) -> dict[str, Array]:
     """The arrays of a file, in its order. Raises `FormatError`, `LimitError`, `OSError`. Arguments as in `load`."""
     with Reader(open_path(filename), limits) as reader:
-        return load_all(reader, to_array, threads, out, _memory)
+        return load_all(reader, to_array, threads, out, _place_of, _lacks)
 
 
 @overload
@@ -164,10 +171,11 @@ def safe_open(
     threads : as for `load`
     Raises `FormatError`, `LimitError`, `OSError`; `InputError` for another framework.
     """
+    arguments.instance(framework, str, "framework", "'np' or 'pt'")
     if framework in ("np", "numpy"):
-        if device != "cpu":
-            raise InputError(f"NumPy arrays cannot be on device {device!r}")
-        return Handle(filename, to_array, limits, threads)
+        if not isinstance(device, str) or device != "cpu":
+            raise InputError(f"NumPy arrays cannot be on device {arguments.brief(device)}, only on 'cpu'")
+        return Handle(filename, to_array, limits, threads, _lacks)
     if framework not in ("pt", "torch", "pytorch"):
         raise InputError(f"framework {framework!r} is not known; use 'np' or 'pt'")
     # Not at the top: torch is slow to import, and may not be installed.
@@ -183,46 +191,61 @@ def to_array(elements: Elements) -> Array:
     return bits.view(_numpy_dtype(info.dtype)).reshape(info.shape)
 
 
-def _memory(array: Array, info: TensorInfo) -> Bits | None:
-    """The elements of an array that a tensor is decoded into, flat; None where they are not contiguous."""
+def _place_of(array: Array, info: TensorInfo) -> Place:
+    """Where an array lies that a tensor is decoded into."""
     if not isinstance(array, np.ndarray):
-        raise InputError(f"a {type(array).__name__} in `out` is not a NumPy array")
+        raise InputError(f"{arguments.a(array)} in `out` is not a NumPy array")
     wanted = _numpy_dtype(info.dtype)
     if array.dtype != wanted or array.shape != info.shape:
         raise InputError(f"the array in `out` has {array.dtype}{array.shape}, the file {wanted}{info.shape}")
     if not array.flags.writeable:
         raise InputError("the array in `out` is read-only")
-    if not array.flags.c_contiguous:
-        return None
-    bits: Bits = array.reshape(-1).view(info.dtype.bits)
-    return bits
+    if is_folded(array.shape, array.strides, array.itemsize):
+        raise InputError(
+            "elements of the array in `out` share memory, as broadcasting makes them; give it memory of its own"
+        )
+    _check_mapped(array)
+    span = Span.of(address_of(array), array.shape, array.strides, array.itemsize)
+    return Place(span, array.reshape(-1).view(info.dtype.bits) if array.flags.c_contiguous else None)
+
+
+def _check_mapped(array: Array) -> None:
+    """Raise `InputError` for an array that maps a part of a file that is not there any more."""
+    mapped = mapped_bytes(array)
+    if mapped is not None and mapped[0] > mapped[1]:
+        raise InputError(f"it maps a file that became shorter: {mapped[0]} bytes are needed, {mapped[1]} are there")
 
 
 def from_array(array: Array, name: str | None = None) -> Elements:
     """The elements of an array. Raises `InputError` for a dtype that the format does not have."""
-    known = _NAMES.get(array.dtype.name)
-    if known is None:
+    dtype, little_endian = _stored_as(array.dtype)
+    if dtype is None:
         raise InputError(f"dtype {array.dtype} cannot be stored", tensor=name)
-    dtype = dtypes.BY_NAME[known]
-    flat = np.ascontiguousarray(array).reshape(-1)
-    if flat.dtype.byteorder == ">" or (sys.byteorder == "big" and flat.dtype.byteorder == "="):
-        flat = flat.astype(flat.dtype.newbyteorder("<"))
+    with located(tensor=name):
+        _check_mapped(array)
+    flat = np.ascontiguousarray(array).reshape(-1).astype(little_endian, copy=False)
     return Elements.of(TensorInfo(dtype, array.shape), flat.view(dtype.bits))
 
 
+@lru_cache
+def _stored_as(dtype: np.dtype[Any]) -> tuple[DType | None, np.dtype[Any]]:
+    """The format's dtype for one of NumPy, which may have none, and the dtype of NumPy in the byte order of files."""
+    return dtypes.BY_NAME.get(_NAMES.get(dtype.name, "")), dtype.newbyteorder("<")
+
+
 def _elements(tensors: Mapping[str, Array]) -> dict[str, Elements | Tied]:
-    if not isinstance(tensors, Mapping):
-        raise InputError(f"give a mapping from names to arrays, not a {type(tensors).__name__}")
+    arguments.mapping(tensors, "tensors", "names to arrays")
     out: dict[str, Elements | Tied] = {}
     seen: dict[Any, str] = {}
     # Arrays that a lazy mapping makes must not go before all have been seen: their memory would be given out again.
     alive = []
     for name, value in tensors.items():
+        arguments.tensor_name(name)
         if not isinstance(value, np.ndarray | np.generic):
-            raise InputError(f"a {type(value).__name__} is not a NumPy array", tensor=name)
+            raise InputError(f"{arguments.a(value)} is not a NumPy array", tensor=name)
         array = np.asarray(value)
         alive.append(array)
-        key = (array.__array_interface__["data"][0], array.shape, array.strides, array.dtype)
+        key = (address_of(array), array.shape, array.strides, array.dtype)
         if array.size and key in seen:
             out[name] = Tied(seen[key])
             continue
@@ -232,13 +255,27 @@ def _elements(tensors: Mapping[str, Array]) -> dict[str, Elements | Tied]:
 
 
 def _numpy_dtype(dtype: DType) -> np.dtype[Any]:
-    if dtype.name in _ML_DTYPES:
-        try:
-            import ml_dtypes
-        except ImportError as error:
-            raise InputError(f"NumPy has no {dtype.name}; install ml_dtypes, or use swsfmt.torch") from error
-        numpy_dtype: np.dtype[Any] = np.dtype(getattr(ml_dtypes, _ML_DTYPES[dtype.name]))
-        return numpy_dtype
-    if dtype.name not in _NUMPY:
-        raise InputError(f"NumPy has no {dtype.name}; use swsfmt.torch")
-    return _NUMPY[dtype.name]
+    reason = _lacks(dtype)
+    if reason is not None:
+        raise InputError(reason)
+    if dtype.name in _NUMPY:
+        return _NUMPY[dtype.name]
+    import ml_dtypes
+
+    numpy_dtype: np.dtype[Any] = np.dtype(getattr(ml_dtypes, _ML_DTYPES[dtype.name]))
+    return numpy_dtype
+
+
+def _lacks(dtype: DType) -> str | None:
+    """Why there can be no arrays of a dtype; None where there can."""
+    if dtype.name in _NUMPY:
+        return None
+    if dtype.name not in _ML_DTYPES:
+        return f"NumPy has no {dtype.name}; use swsfmt.torch"
+    try:
+        import ml_dtypes
+    except ImportError:
+        return f"NumPy has no {dtype.name}; install ml_dtypes, or use swsfmt.torch"
+    if not hasattr(ml_dtypes, _ML_DTYPES[dtype.name]):
+        return f"this version of ml_dtypes has no {dtype.name}; upgrade it, or use swsfmt.torch"
+    return None

@@ -6,11 +6,13 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
+from . import arguments
+from .errors import InputError, SwsError
 from .limits import DEFAULT_LIMITS, Limits
 from .parallel import thread_count
 from .read.reader import Reader
 from .read.source import File
-from .read.tensors import load_all
+from .read.tensors import Lacks, load_all
 from .tensor import Elements
 
 T = TypeVar("T")
@@ -20,8 +22,10 @@ class Handle(Generic[T]):
     """An open file, for use in a `with` statement. Same methods as safetensors' `safe_open`.
 
     Unlike there, `metadata` is an empty dict where a file has none, and `keys` is in the order of the file.
-    Several threads may use one handle. Raises on opening: `FormatError` for a file that is not valid, `LimitError`,
-    `OSError`; and when a tensor is asked for after `close`, `InputError`.
+    Several threads may use one handle, and so may processes that were forked. One that is pickled, as for processes
+    that are spawned, opens its file again. Raises on opening: `FormatError` for a file that is not valid, `LimitError`,
+    `OSError`, and `InputError` where it is opened again and has changed; when a tensor is asked for after `close`,
+    `InputError`.
     """
 
     def __init__(
@@ -30,10 +34,12 @@ class Handle(Generic[T]):
         convert: Callable[[Elements], T],
         limits: Limits = DEFAULT_LIMITS,
         threads: int | None = None,
+        lacks: Lacks = lambda dtype: None,
     ) -> None:
+        self._threads = thread_count(threads)
         self._reader = Reader.open(file, limits)
         self._convert = convert
-        self._threads = thread_count(threads)
+        self._lacks = lacks
 
     def keys(self) -> list[str]:
         """Names in the order of the file."""
@@ -52,8 +58,8 @@ class Handle(Generic[T]):
         return self._convert(self._reader.read(name, self._threads))
 
     def get_tensors(self) -> dict[str, T]:
-        """Decode all of them. Raises `UnknownCodingError`, `FormatError`."""
-        return load_all(self._reader, self._convert, self._threads)
+        """Decode all of them, as `load` does. Raises `UnknownCodingError`, `FormatError`."""
+        return load_all(self._reader, self._convert, self._threads, lacks=self._lacks)
 
     def get_slice(self, name: str) -> Slice[T]:
         """The tensor's shape and dtype, and parts of it by indexing."""
@@ -91,17 +97,34 @@ class Slice(Generic[T]):
         return self._reader.info(self._name).dtype.name
 
     def __getitem__(self, index: Any) -> Any:
-        """As the whole tensor would be indexed; a first index that is a number or a slice decodes only those rows."""
+        """As the whole tensor would be indexed; a first index that is a number or a slice decodes only those rows.
+
+        Raises `IndexError` as the tensor does, so that one may iterate; `InputError` for what is no index.
+        """
+        items = index if isinstance(index, tuple) else (index,)
+        for item in items:
+            if isinstance(item, str | bytes | float | complex | dict | set):
+                raise InputError(f"{arguments.a(item)} is no index of a tensor", tensor=self._name)
+        try:
+            return self._part(index, items)
+        except SwsError:
+            raise
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise InputError(
+                f"the tensor cannot be indexed by {arguments.brief(index)}: {error}", tensor=self._name
+            ) from error
+
+    def _part(self, index: Any, items: tuple[Any, ...]) -> Any:
         shape = self._reader.info(self._name).shape
-        first, *rest = index if isinstance(index, tuple) else (index,)
+        first, rest = items[0] if items else None, items[1:]
         if not shape or not isinstance(first, int | slice) or isinstance(first, bool):
             tensor: Any = self._convert(self._reader.read(self._name, self._threads))
             return tensor[index]
         if isinstance(first, int):
             row = range(shape[0])[first]
-            part: Any = self._convert(self._reader.read_rows(self._name, row, row + 1))
+            part: Any = self._convert(self._reader.read_rows(self._name, row, row + 1, self._threads))
             return part[(0, *rest)]
         rows = range(shape[0])[first]
         first_row, last_row = sorted((rows[0], rows[-1])) if rows else (0, -1)
-        part = self._convert(self._reader.read_rows(self._name, first_row, last_row + 1))
+        part = self._convert(self._reader.read_rows(self._name, first_row, last_row + 1, self._threads))
         return part[(slice(None, None, rows.step), *rest)]

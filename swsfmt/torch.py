@@ -6,20 +6,21 @@ Unlike there, tied tensors are kept: stored once, under all their names, and tie
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias, Unpack
 
 import torch
 
-from . import dtypes
-from .dtypes import Bits
-from .errors import InputError, SwsError
+from . import arguments, devices, dtypes
+from .dtypes import DType
+from .errors import InputError, SwsError, located
 from .inspection import inspect, verify
 from .limits import DEFAULT_LIMITS, Limits
+from .memory import Span, is_folded
 from .read.reader import Reader
 from .read.source import BytesSource, File, open_path
-from .read.tensors import load_all
+from .read.tensors import Place, load_all
 from .safe_open import Handle
 from .tensor import Elements, TensorInfo, Tied
 
@@ -88,19 +89,22 @@ def save(
     executor: Executor | None = None,
     **options: Unpack[EncodingOptions],
 ) -> bytes:
-    """The file of these tensors, as bytes. Every value comes back bit for bit.
+    """The file of these tensors, as bytes. Every value comes back bit for bit, -0.0 too, which is another than 0.0.
 
+    A tensor becomes smaller where it has at most 4,095 distinct values besides zero, or a narrower dtype holds it.
     Tensors may lie on any device, be non-contiguous, empty or 0-dimensional. Tensors that are the same memory
     (storage, offset, shape and strides) are stored once.
     threads : that encode; None for as many as there are processors. The bytes are the same for any number of them.
     executor : encodes instead, e.g. one of processes; whatever has the interface of `concurrent.futures.Executor`.
-    Raises `InputError` for what is not a dense tensor or has a dtype that the format does not have.
+    Raises `InputError` for what is not a dense tensor or has a dtype that the format does not have, and for a name in
+    `profile` that is no tensor's.
     """
     # Not at the top: who only loads has no need of what plans and encodes.
     from .write.file import encode
     from .write.options import Options
 
-    return encode(to_elements(tensors), metadata, Options(**options), threads=threads, executor=executor)
+    fixed = Options.of("save", options)
+    return encode(to_elements(tensors), metadata, fixed, threads=threads, executor=executor)
 
 
 def save_file(
@@ -117,8 +121,9 @@ def save_file(
     from .write.file import encode_file
     from .write.options import Options
 
-    encoded = encode_file(to_elements(tensors), metadata, Options(**options), threads=threads, executor=executor)
-    write_atomically(filename, encoded.pieces())
+    path, fixed = arguments.path(filename), Options.of("save_file", options)
+    encoded = encode_file(to_elements(tensors), metadata, fixed, threads=threads, executor=executor)
+    write_atomically(path, encoded.pieces())
 
 
 def load(
@@ -132,15 +137,18 @@ def load(
 ) -> dict[str, torch.Tensor]:
     """The tensors of a file in memory, in the order of the file. Raises `FormatError`, `LimitError`.
 
-    Tensors are decoded one at a time and go to `device` at once.
-    dtype : floating-point tensors are converted to it; None leaves them as they are.
+    Tensors are decoded one at a time and go to `device` at once. Those of a dtype that this version of torch does not
+    have are left out, and a warning names them; `InputError` is raised where no others are there.
+    dtype : floating-point tensors are converted to it, a floating-point or complex one; None leaves them as they are.
     out : tensors to decode into where one has the name, e.g. the `state_dict` of a model; that saves the time to get
         new memory. They may lie on any device. `InputError` is raised where dtype or shape differ. After another error
-        they may hold anything.
+        they may hold anything. Tensors may share memory, which then holds the one that comes last in the file, as with
+        `Module.load_state_dict`.
     threads : for decoding small tensors, and the chunks of large ones; None for as many as there are processors.
     """
+    convert = _converter(device, dtype)
     with Reader(BytesSource(data), limits) as reader:
-        return load_all(reader, partial(to_tensor, device=device, dtype=dtype), threads, _detached(out), _elements_of)
+        return load_all(reader, convert, threads, _detached(out), _place_of, _lacks)
 
 
 def load_file(
@@ -153,8 +161,9 @@ def load_file(
     limits: Limits = DEFAULT_LIMITS,
 ) -> dict[str, torch.Tensor]:
     """The tensors of a file, in its order. Raises `FormatError`, `LimitError`, `OSError`. Arguments as in `load`."""
+    convert = _converter(device, dtype)
     with Reader(open_path(filename), limits) as reader:
-        return load_all(reader, partial(to_tensor, device=device, dtype=dtype), threads, _detached(out), _elements_of)
+        return load_all(reader, convert, threads, _detached(out), _place_of, _lacks)
 
 
 def safe_open(
@@ -170,22 +179,36 @@ def safe_open(
     threads : as for `load`
     Raises `FormatError`, `LimitError`, `OSError`; `InputError` for a framework other than torch.
     """
-    if framework not in ("pt", "torch", "pytorch"):
-        raise InputError(f"framework {framework!r}: this function gives tensors of torch; use swsfmt.safe_open")
-    return Handle(filename, partial(to_tensor, device=device), limits, threads)
+    if not isinstance(framework, str) or framework not in ("pt", "torch", "pytorch"):
+        text = "this function gives tensors of torch; use swsfmt.safe_open"
+        raise InputError(f"framework {arguments.brief(framework)}: {text}")
+    return Handle(filename, _converter(device), limits, threads, _lacks)
 
 
 def save_model(
     model: torch.nn.Module,
     filename: str | os.PathLike[str],
     metadata: Mapping[str, str] | None = None,
+    force_contiguous: bool = True,
     *,
     threads: int | None = None,
     executor: Executor | None = None,
     **options: Unpack[EncodingOptions],
 ) -> None:
-    """Write the `state_dict` of a model."""
-    save_file(model.state_dict(), filename, metadata, threads=threads, executor=executor, **options)
+    """Write the `state_dict` of a model. Arguments as in `save`.
+
+    force_contiguous : False refuses tensors that are not contiguous, with `InputError`, as `safetensors.torch` does. In
+        the file all tensors are.
+    """
+    from .write.options import Options
+
+    Options.of("save_model", options)
+    state = _module(model).state_dict()
+    if not arguments.flag(force_contiguous, "force_contiguous"):
+        for name, tensor in state.items():
+            if isinstance(tensor, torch.Tensor) and tensor.layout == torch.strided and not tensor.is_contiguous():
+                raise InputError("the tensor is not contiguous; force_contiguous=True takes it", tensor=name)
+    save_file(state, filename, metadata, threads=threads, executor=executor, **options)
 
 
 def load_model(
@@ -194,36 +217,51 @@ def load_model(
     strict: bool = True,
     device: Device = "cpu",
     *,
+    assign: bool | None = None,
     threads: int | None = None,
     limits: Limits = DEFAULT_LIMITS,
 ) -> tuple[list[str], list[str]]:
     """Load a file into a model and return the missing and the unexpected names.
 
-    strict : names that are missing or unexpected raise `RuntimeError`, as `Module.load_state_dict` does.
+    strict : names that are missing or unexpected raise `StateDictError`, which is a `RuntimeError` as that of
+        `Module.load_state_dict`; so do tensors of another shape, strict or not.
+    assign : True makes the tensors of the file, on `device` and in their own dtypes, the model's; False copies them
+        into the model's. None assigns those that the model has on the meta device, where there is nothing to copy
+        into, and copies the others. Parameters that are tied stay tied.
+    Raises `InputError` for assign=False where the model has tensors on the meta device, as nothing would be loaded.
+    A buffer that is on the meta device and not in the `state_dict` stays there, with a warning.
     """
-    missing, unexpected = model.load_state_dict(
-        load_file(filename, device, threads=threads, limits=limits), strict=strict
-    )
-    return list(missing), list(unexpected)
+    from .state_dict import load_into
+
+    arguments.flag(strict, "strict")
+    if assign is not None:
+        arguments.flag(assign, "assign")
+    for name, tensor in _module(model).state_dict().items():
+        if isinstance(tensor, torch.Tensor) and not tensor.is_meta:
+            with located(tensor=name):
+                devices.check_storage(tensor)
+    state = load_file(filename, device, threads=threads, limits=limits)
+    with located(file=os.fsdecode(filename)):
+        return load_into(model, state, strict=strict, assign=assign)
 
 
 def to_elements(tensors: Mapping[str, Any]) -> dict[str, Elements | Tied]:
     """What the writer takes: elements, with tied tensors named as such. Raises `InputError`."""
-    if not isinstance(tensors, Mapping):
-        raise InputError(f"give a mapping from names to tensors, not a {type(tensors).__name__}")
+    arguments.mapping(tensors, "tensors", "names to tensors")
     out: dict[str, Elements | Tied] = {}
     seen: dict[Any, str] = {}
     # Tensors that a lazy mapping makes must not go before all have been seen: their memory would be given out again.
     alive = []
     for name, tensor in tensors.items():
+        arguments.tensor_name(name)
         if not isinstance(tensor, torch.Tensor):
             raise InputError(
-                f"a {type(tensor).__name__} is not a tensor; leave it out or store it as metadata",
-                tensor=str(name),
+                f"{arguments.a(tensor)} is not a tensor; leave it out or store it as metadata", tensor=name
             )
         alive.append(tensor)
         try:
-            _check(tensor)
+            devices.check_plain(tensor)
+            _check_dtype(tensor.dtype)
             key = _memory(tensor)
             if key is not None and key in seen:
                 out[name] = Tied(seen[key])
@@ -239,10 +277,13 @@ def to_elements(tensors: Mapping[str, Any]) -> dict[str, Elements | Tied]:
 
 def from_tensor(tensor: torch.Tensor) -> Elements:
     """The elements of a tensor. Raises `InputError`."""
-    _check(tensor)
+    arguments.instance(tensor, torch.Tensor, "tensor", "a tensor of torch")
+    devices.check_plain(tensor)
+    _check_dtype(tensor.dtype)
     dtype = dtypes.BY_NAME[_NAMES[tensor.dtype]]
-    plain = tensor.detach().resolve_conj().resolve_neg().cpu().contiguous().reshape(-1)
-    bits = plain.view(_BITS[min(dtype.itemsize, 8)]).numpy().view(dtype.bits)
+    with devices.refusals("torch does not give the elements of this tensor"):
+        plain = tensor.detach().resolve_conj().resolve_neg().cpu().contiguous().reshape(-1)
+        bits = plain.view(_BITS[min(dtype.itemsize, 8)]).numpy().view(dtype.bits)
     return Elements.of(TensorInfo(dtype, tuple(tensor.shape)), bits)
 
 
@@ -250,34 +291,44 @@ def to_tensor(elements: Elements, device: Device = "cpu", dtype: torch.dtype | N
     """The tensor of these elements, on `device`; it shares their memory where they are writable and stay as they are.
 
     dtype : a floating-point tensor is converted to it; None leaves it as it is.
-    Raises `InputError` where this version of torch has no such dtype.
+    Raises `InputError` where this version of torch has no such dtype, and for a device that is not there.
     """
+    arguments.instance(elements, Elements, "elements", "what from_tensor() gives")
+    return _converter(device, dtype)(elements)
+
+
+def _converter(device: Device, dtype: torch.dtype | None = None) -> Callable[[Elements], torch.Tensor]:
+    """What makes tensors of elements. Raises `InputError` for what is no device or no dtype to convert to."""
+    return partial(_to_tensor, device=devices.device(device), dtype=devices.float_dtype(dtype))
+
+
+def _to_tensor(elements: Elements, device: torch.device, dtype: torch.dtype | None) -> torch.Tensor:
     info = elements.info
-    if info.dtype.name not in _DTYPES:
-        raise InputError(f"this version of torch has no {info.dtype.name}; upgrade torch")
+    reason = _lacks(info.dtype)
+    if reason is not None:
+        raise InputError(reason)
     if info.numel == 0:
         tensor = torch.empty(info.shape, dtype=_DTYPES[info.dtype.name], device=device)
     else:
         bits = elements.bits if elements.bits.flags.writeable else elements.bits.copy()
         signed = bits if info.dtype.itemsize in (1, 16) else bits.view(f"<i{info.dtype.itemsize}")
         tensor = torch.from_numpy(signed).view(_DTYPES[info.dtype.name]).reshape(info.shape)
-    return tensor.to(device, dtype if tensor.is_floating_point() else None)
+    with devices.refusals(f"torch does not put tensors on device {str(device)!r}"):
+        return tensor.to(device, dtype if tensor.is_floating_point() else None)
 
 
-def _check(tensor: torch.Tensor) -> None:
-    """Refuse what has no plain array of elements."""
-    if torch.nn.parameter.is_lazy(tensor):
-        raise InputError("a lazy parameter has no values yet; run the model once")
-    if type(tensor).__torch_dispatch__ != torch.Tensor.__torch_dispatch__:
-        # Its elements are elsewhere, or nowhere: DTensor, FakeTensor, torchao's quantised tensors.
-        raise InputError(f"a {type(tensor).__name__} is not a plain tensor; make it one before saving")
-    if tensor.is_nested or tensor.layout != torch.strided or tensor.is_quantized:
-        kind = "nested" if tensor.is_nested else f"of layout {tensor.layout} and dtype {tensor.dtype}"
-        raise InputError(f"a tensor {kind} is not dense")
-    if tensor.is_meta:
-        raise InputError("a tensor on the meta device has no values")
-    if tensor.dtype not in _NAMES:
-        raise InputError(f"dtype {tensor.dtype} cannot be stored")
+def _lacks(dtype: DType) -> str | None:
+    """Why there can be no tensors of a dtype; None where there can."""
+    return None if dtype.name in _DTYPES else f"this version of torch has no {dtype.name}; upgrade torch"
+
+
+def _module(model: Any) -> torch.nn.Module:
+    return arguments.instance(model, torch.nn.Module, "model", "a torch.nn.Module")
+
+
+def _check_dtype(dtype: torch.dtype) -> None:
+    if dtype not in _NAMES:
+        raise InputError(f"dtype {dtype} cannot be stored")
 
 
 def _memory(tensor: torch.Tensor) -> Any:
@@ -296,20 +347,34 @@ def _memory(tensor: torch.Tensor) -> Any:
 
 
 def _detached(out: Mapping[str, torch.Tensor] | None) -> dict[str, torch.Tensor] | None:
-    """The same memory, without a part in any graph."""
-    return None if out is None else {name: tensor.detach() for name, tensor in out.items()}
+    """The same memory, without a part in any graph. Raises `InputError` for what is no tensor."""
+    if out is None:
+        return None
+    detached = {}
+    for name, tensor in arguments.mapping(out, "out", "names to tensors").items():
+        if not isinstance(tensor, torch.Tensor):
+            raise InputError(f"{arguments.a(tensor)} in `out` is not a tensor of torch", tensor=str(name))
+        with located(tensor=str(name)):
+            devices.check_plain(tensor)
+            _check_dtype(tensor.dtype)
+        detached[name] = tensor.detach()
+    return detached
 
 
-def _elements_of(tensor: torch.Tensor, info: TensorInfo) -> Bits | None:
-    """The elements of a tensor that is decoded into, flat; None where they are elsewhere or not contiguous."""
+def _place_of(tensor: torch.Tensor, info: TensorInfo) -> Place:
+    """Where a tensor lies that is decoded into."""
     if _NAMES.get(tensor.dtype) != info.dtype.name or tuple(tensor.shape) != info.shape:
         raise InputError(
             f"the tensor in `out` is {tensor.dtype} of shape {tuple(tensor.shape)}, "
             f"the one in the file {info.dtype.name} of shape {info.shape}"
         )
+    if is_folded(tensor.shape, tensor.stride()):
+        raise InputError(
+            "elements of the tensor in `out` share memory, as expand() makes them; give it memory of its own"
+        )
+    size = tensor.element_size()
+    span = Span.of(tensor.data_ptr(), tensor.shape, [size * stride for stride in tensor.stride()], size)
     plain = tensor.device.type == "cpu" and tensor.layout == torch.strided and tensor.is_contiguous()
     if not plain or tensor.is_conj() or tensor.is_neg() or not tensor.numel():
-        return None
-    flat = tensor.view(-1).view(_BITS[min(info.dtype.itemsize, 8)])
-    bits: Bits = flat.numpy().view(info.dtype.bits)
-    return bits
+        return Place(span, None)
+    return Place(span, tensor.view(-1).view(_BITS[min(info.dtype.itemsize, 8)]).numpy().view(info.dtype.bits))

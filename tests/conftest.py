@@ -23,6 +23,8 @@ hypothesis.settings.register_profile("quick", max_examples=10)
 # Modules that train, draw, build, start many processes, or read thousands of files.
 SLOW_MODULES = [
     "test_build",
+    "docs/test_code_blocks",
+    "docs/test_figures",
     "cli/test_progress",
     "spec/test_kaitai",
     "spec/test_mutation",
@@ -30,6 +32,7 @@ SLOW_MODULES = [
     "write/test_dask",
     "write/test_memory",
     "sws/test_checkout",
+    "sws/test_movable",
     "sws/test_processes",
     "sws/test_records",
     "sws/test_run",

@@ -20,12 +20,22 @@ LAYERS = [
     ("sws",),
     ("swsfmt",),
     ("swsfmt.checkpoints",),
-    ("swsfmt.torch", "swsfmt.numpy", "swsfmt.safe_open", "swsfmt.inspection"),
+    ("swsfmt.torch", "swsfmt.state_dict", "swsfmt.devices", "swsfmt.numpy", "swsfmt.safe_open", "swsfmt.inspection"),
     ("swsfmt.read", "swsfmt.write"),
     ("swsfmt.codings",),
     ("swsfmt.format",),
     ("swsfmt.entropy", "swsfmt.tensor"),
-    ("swsfmt.dtypes", "swsfmt.limits", "swsfmt.parallel", "swsfmt.errors", "swsfmt._version"),
+    (
+        "swsfmt.arguments",
+        "swsfmt.cached",
+        "swsfmt.dtypes",
+        "swsfmt.limits",
+        "swsfmt.memory",
+        "swsfmt.parallel",
+        "swsfmt.processors",
+        "swsfmt.errors",
+        "swsfmt._version",
+    ),
 ]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 # The command is a part of `sws` where it is installed: `python -m sws` is all that knows it from above.
@@ -117,7 +127,9 @@ def test_the_command_asks_checkpoints_at_their_door(name: str) -> None:
 @pytest.mark.parametrize("name", LIBRARY)
 def test_only_the_modules_for_torch_import_torch(name: str) -> None:
     roots = {other.split(".")[0] for other in imports(name)}
-    assert ("torch" in roots) == (name in ("swsfmt.torch", "swsfmt.checkpoints.pytorch"))
+    assert ("torch" in roots) == (
+        name in ("swsfmt.torch", "swsfmt.state_dict", "swsfmt.devices", "swsfmt.checkpoints.pytorch")
+    )
 
 
 @pytest.mark.parametrize("name", [name for name in MODULES if layer(name) != "sws"])

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Unpack
 
+from .. import arguments
 from ..errors import InputError, located
 from ..limits import DEFAULT_LIMITS, Limits
-from ..parallel import thread_count
+from ..parallel import team_of, thread_count
 from ..read.progress import DecodeCounter
 from ..read.reader import Reader
 from ..write.atomic import replacement, write_atomically
@@ -37,6 +38,7 @@ class Conversion:
     tensors : how many there are, each name counted
     dense_bytes : their elements in their own dtypes, tied tensors once
     needed_limits : of a .sws file: the fields of `Limits` that its readers must raise, and to what
+    negative_zeros : of a .sws file: how many elements of each tensor of few values are -0.0, stored apart from 0.0
     lost_metadata : whether there was metadata for which the format of the output has no place
     """
 
@@ -46,6 +48,7 @@ class Conversion:
     dense_bytes: int
     shards: list[Path] = field(default_factory=list)
     needed_limits: dict[str, int] = field(default_factory=dict)
+    negative_zeros: dict[str, int] = field(default_factory=dict)
     lost_metadata: bool = False
 
 
@@ -83,10 +86,13 @@ def convert(
     Raises `InputError` for what is no checkpoint or cannot be stored in the other format, for arguments of the other
     direction and a suffix that is another format's; `FormatError` for a damaged .sws file, `LimitError`, `OSError`.
     """
+    arguments.output(out)
+    arguments.function(step, "step")
+    fixed = Options.of("convert", options)
     if isinstance(file, Checkpoint):
         _refuse("a checkpoint that is open", key=key, strip_prefix=strip_prefix, max_shard_size=max_shard_size)
         _check_name(out)
-        return _encode(file, out, threads, executor, step, Options(**options))
+        return _encode(file, out, threads, executor, step, fixed)
     if isinstance(file, Reader):
         _refuse("a .sws file that is open", key=key, strip_prefix=strip_prefix, executor=executor, step=step, **options)
         return _decode(file, out, threads, max_shard_size)
@@ -99,7 +105,7 @@ def convert(
         if not source.is_sws and _format_for(out) is None and max_shard_size is None:
             checkpoint = registry.read(source, key, strip_prefix)
             with located(file=source.path):
-                return _encode(checkpoint, out, threads, executor, step, Options(**options))
+                return _encode(checkpoint, out, threads, executor, step, fixed)
         content = source.content
     _refuse("decoding", key=key, strip_prefix=strip_prefix, executor=executor, **options)
     counter = DecodeCounter(step or (lambda done, total: None))
@@ -113,7 +119,7 @@ def encoded_name(path: str | os.PathLike[str]) -> str:
 
     That for the checkpoint in a folder is beside the folder, and called like it.
     """
-    name = os.fspath(path)
+    name = os.fsdecode(arguments.path(path, "path"))
     if os.path.isdir(name):
         bare = name.rstrip("".join(folder.SLASHES))
         return (os.path.abspath(name) if os.path.basename(bare) in ("", ".", "..") else bare) + ".sws"
@@ -126,7 +132,7 @@ def decoded_name(out: str | os.PathLike[str]) -> str:
 
     It is one where such a folder is there, without the suffix of a format, and where its name ends with a slash.
     """
-    name = os.fspath(out)
+    name = os.fsdecode(arguments.path(out, "out"))
     is_folder = name.endswith(folder.SLASHES) or (os.path.isdir(name) and registry.format_for(name) is None)
     return os.path.join(name, folder.MODEL) if is_folder else name
 
@@ -136,6 +142,8 @@ def check_output(out: Output, *, sharded: bool = False) -> None:
 
     sharded : whether `max_shard_size` will be given
     """
+    arguments.output(out)
+    arguments.flag(sharded, "sharded")
     _target(decoded_name(out) if isinstance(out, str | os.PathLike) else out, sharded=sharded)
 
 
@@ -181,6 +189,7 @@ def _encode(
         tensors=len(checkpoint.tensors),
         dense_bytes=checkpoint.dense_bytes,
         needed_limits=encoded.needed_limits(),
+        negative_zeros=encoded.negative_zeros,
     )
 
 
@@ -192,7 +201,7 @@ def _decode(reader: Reader, out: Output, threads: int | None, max_shard_size: in
             new_folder = Path(out)
         out = decoded_name(out)
     path, shards, has_metadata = _path(out), [], True
-    with located(file=reader.source.name), folder.made(new_folder):
+    with located(file=reader.source.name), folder.made(new_folder), team_of(threads):
         target = _target(out, sharded=max_shard_size is not None)
         if max_shard_size is not None and path is not None:
             cut = sharded.cut(reader, path, max_shard_size)

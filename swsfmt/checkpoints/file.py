@@ -8,6 +8,7 @@ import os
 from dataclasses import dataclass
 from typing import BinaryIO, TypeAlias
 
+from .. import arguments
 from ..errors import InputError
 from ..format.index import SIGNATURE
 from ..format.not_sws import HEAD
@@ -42,7 +43,7 @@ class CheckpointFile:
     def open(cls, file: FileLike, limits: Limits = DEFAULT_LIMITS) -> CheckpointFile:
         """Raises `OSError`; `InputError` for what is no file or open for text, and for a folder without checkpoint."""
         if isinstance(file, str | os.PathLike):
-            path = os.fspath(file)
+            path = os.fsdecode(arguments.path(file, "file"))
             if os.path.isdir(path):
                 path = os.fspath(folder.find(path))
             with open(path, "rb") as opened:
@@ -53,8 +54,9 @@ class CheckpointFile:
                 return cls._in_memory(path, head + opened.read(), limits)
         if isinstance(file, bytes | bytearray | memoryview | mmap.mmap):
             return cls._in_memory(None, bytes(file), limits)
-        if not hasattr(file, "read"):
-            raise InputError(f"give a path, the bytes of a file or an open file, not {type(file).__name__!r}")
+        if not callable(getattr(file, "read", None)):
+            text = "a path, the bytes of a file or an open binary file"
+            raise InputError(f"file must be {text}, not {arguments.a(file)}")
         data = file.read()
         if not isinstance(data, bytes):
             raise InputError("this file is open for text; open it for bytes: open(path, 'rb')")

@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from itertools import product
 from pathlib import Path
 
+from .. import arguments
 from ..errors import InputError
 from .messages import listed
 
@@ -36,7 +37,7 @@ def find(path: str | os.PathLike[str]) -> Path:
 
     Raises `InputError` where there is none or where there are several, `OSError`.
     """
-    folder = Path(path)
+    folder = Path(os.fsdecode(arguments.path(path, "path")))
     names = {entry.name for entry in os.scandir(folder) if entry.is_file()}
     others = sorted(name for name in names - _NO_MODEL if name.endswith(_OTHERS) and not _SHARD.search(name))
     for kind in [*_KINDS, others]:

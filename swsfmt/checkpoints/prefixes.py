@@ -30,14 +30,14 @@ def of_wrapper(names: Iterable[str]) -> str:
     return prefix or next((part for part in _ANYWHERE if any(f".{part}" in f".{name}" for name in inner)), "")
 
 
-def strip(checkpoint: Checkpoint, prefixes: str | Iterable[str]) -> Checkpoint:
+def strip(checkpoint: Checkpoint, prefixes: Iterable[str]) -> Checkpoint:
     """The same tensors, without the prefixes, one after the other, in their names; other names stay as they are.
 
     prefixes : whole parts of names, with or without the dot at the end. What torch.compile puts before the names of a
         part of a model, "_orig_mod.", goes wherever it stands.
     Raises `InputError` where no name has one of them, and where two names would be the same.
     """
-    for prefix in [prefixes] if isinstance(prefixes, str) else prefixes:
+    for prefix in prefixes:
         checkpoint = _strip(checkpoint, prefix if prefix.endswith(".") else prefix + ".")
     return checkpoint
 

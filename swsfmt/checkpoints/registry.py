@@ -6,6 +6,7 @@ import os
 import warnings
 from collections.abc import Iterable
 
+from .. import arguments
 from ..errors import CheckpointWarning, located
 from ..limits import DEFAULT_LIMITS, Limits
 from . import prefixes
@@ -68,8 +69,9 @@ def read(source: CheckpointFile, key: str | None = None, strip_prefix: str | Ite
     with located(file=source.path):
         check_key(chosen, key)
         checkpoint = chosen.read(source, key)
-        if strip_prefix:
-            return prefixes.strip(checkpoint, strip_prefix)
+        unwanted = [] if strip_prefix is None else arguments.strings(strip_prefix, "strip_prefix")
+        if unwanted:
+            return prefixes.strip(checkpoint, unwanted)
     prefix = prefixes.of_wrapper(checkpoint.tensors)
     if prefix:
         where = "" if source.path is None else f"{source.path}: "

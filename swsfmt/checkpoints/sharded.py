@@ -12,12 +12,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from .. import arguments
 from ..errors import CheckpointWarning, InputError, located
 from ..format.not_sws import is_json_object
 from ..limits import Limits
 from ..read.reader import Reader
 from ..tensor import Loadable, Tied
-from ..write.atomic import write_atomically
+from ..write.atomic import is_replaceable, write_atomically
 from . import safetensors
 from .checkpoint import Checkpoint
 from .file import CheckpointFile
@@ -139,10 +140,11 @@ class Shards:
 
 def parse_size(size: int | str) -> int:
     """A number of bytes: 5GB, 500MB, 2GiB, 1000000. Raises `InputError`."""
+    arguments.instance(size, (int, str), "a size", "a whole number or text such as '5GB'")
     parts = re.fullmatch(r"(\d{1,18})(|[KMGT]I?)B?", str(size).strip().upper())
     number = int(parts[1]) * (_UNITS | _BINARY)[parts[2]] if parts else 0
     if not number:
-        raise InputError(f"{size!r} is not a size such as 5GB, 500MB or 2GiB")
+        raise InputError(f"{arguments.brief(size)} is not a size such as 5GB, 500MB or 2GiB")
     return number
 
 
@@ -176,6 +178,9 @@ def write(reader: Reader, shards: Shards, threads: int) -> int:
 
     Raises `InputError` for what safetensors cannot hold, `FormatError`, `OSError`.
     """
+    for path in shards.paths:
+        if not is_replaceable(path):
+            raise InputError("this is no regular file, it cannot be replaced", file=str(path))
     with tempfile.TemporaryDirectory(prefix=".sws-", suffix=".tmp", dir=shards.folder) as name, _final_names(shards):
         folder = Path(name)
         for file, names in shards.names.items():

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from types import TracebackType
 from typing import Any, Self, TypeAlias
 
+from .. import arguments
 from ..codings import Coding, coding_of
 from ..codings.base import Decoded, Payload
 from ..codings.unknown import UnknownCoding
 from ..dtypes import Bits
-from ..errors import ChecksumError, InputError, SwsError, TensorNotFoundError, TruncatedError, UnknownCodingError
+from ..errors import ChecksumError, InputError, SwsError, TruncatedError, UnknownCodingError
 from ..format import records
 from ..format.checksum import crc32
 from ..format.index import MAX_HEADER, parse_prefix, prefix_length
@@ -41,10 +43,12 @@ class Reader:
 
     def __init__(self, source: Source, limits: Limits = DEFAULT_LIMITS, *, on_decode: OnDecode | None = None) -> None:
         self.source = source
-        self.limits = limits
         self._closed = False
+        # Names of the tensors whose payloads have been checked for parts to be read.
+        self._checked: set[str] = set()
         self._on_decode = on_decode
         try:
+            self.limits = arguments.instance(limits, Limits, "limits", "a swsfmt.Limits")
             self.layout: Layout = self._read_prefix()
         except SwsError as error:
             source.close()
@@ -86,8 +90,8 @@ class Reader:
 
     def record(self, name: str) -> Record:
         """The record of that name; that of its target where it is tied to another tensor."""
-        if name not in self._numbers:
-            raise TensorNotFoundError(f"there is no tensor {name!r}", file=self.source.name)
+        if not isinstance(name, str) or name not in self._numbers:
+            raise arguments.not_there(name, self._numbers, self.source.name)
         return self.resolve(self.layout.records[self._numbers[name]])
 
     def resolve(self, record: Record) -> Record:
@@ -115,19 +119,23 @@ class Reader:
             bits = out
         return Elements(info, bits)
 
-    def read_rows(self, name: str, first: int, last: int) -> Elements:
+    def read_rows(self, name: str, first: int, last: int, threads: int = 1) -> Elements:
         """Decode the part first:last of a tensor along dimension 0, from the chunks that it needs.
 
-        0 <= first <= last <= shape[0]. Raises as `read` does, for what is wrong in those chunks.
+        The first time all of its payload is checked, with so many threads; from then on its checksum and those chunks.
+        0 <= first <= last <= shape[0]. Raises as `read` does, for anything that is wrong in the tensor.
         """
         record = self.record(name)
         info = self._known(record)
         row = math.prod(info.shape[1:])
         payload = self.payload(record)
         try:
+            if record.name not in self._checked:
+                record.coding.check(record.params, info, payload, threads)
+                self._checked.add(record.name)
             bits = record.coding.decode_rows(record.params, info, payload, first * row, last * row)
         except SwsError as error:
-            error.locate(file=self.source.name, tensor=record.name)
+            self._locate(error, record)
             raise
         return Elements(TensorInfo(info.dtype, (last - first, *info.shape[1:])), bits)
 
@@ -151,13 +159,17 @@ class Reader:
         except ChecksumError:
             raise
         except SwsError as error:
-            error.locate(file=self.source.name, tensor=record.name)
-            if error.offset is not None:
-                error.offset += record.offset
+            self._locate(error, record)
             raise
         if self._on_decode is not None:
             self._on_decode(record, decoded)
         return decoded
+
+    def _locate(self, error: SwsError, record: Record) -> None:
+        """Say where in the file an error of a payload is."""
+        error.locate(file=self.source.name, tensor=record.name)
+        if error.offset is not None:
+            error.offset += record.offset
 
     def payload(self, record: Record) -> Payload:
         """The bytes of a payload, its CRC-32 checked."""
@@ -190,6 +202,12 @@ class Reader:
         error = UnknownCoding(record.coding.id).error()
         error.locate(file=self.source.name, tensor=record.name)
         return error
+
+    def __reduce__(self) -> tuple[Callable[..., Reader], tuple[Source, Limits]]:
+        """A reader that is pickled opens its file again. Raises `InputError` after `close`."""
+        if self._closed:
+            raise InputError("this file has been closed; open it again", file=self.source.name)
+        return partial(type(self), on_decode=self._on_decode), (self.source, self.limits)
 
     def close(self) -> None:
         """Give the file back; what the index says can still be asked."""

@@ -6,11 +6,23 @@ checks them and fills in the defaults, and the command makes its options of `SET
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from operator import index
-from typing import Annotated, Any, Literal, NamedTuple, TypedDict, Unpack, cast, get_args, get_origin, get_type_hints
+from typing import (
+    Annotated,
+    Any,
+    Literal,
+    NamedTuple,
+    Self,
+    TypedDict,
+    Unpack,
+    cast,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
+from .. import arguments
 from ..codings.base import MAX_PBITS, Freedom, Profile, Scan
 from ..errors import InputError
 
@@ -33,6 +45,8 @@ class EncodingOptions(TypedDict, total=False):
         mapping, tensors that are not named are "fast"
     contexts : of the adaptive coding: light is faster; auto takes it for tensors of 4 million elements and more
     compact : whether dead rows and columns may leave the matrix
+    positive_zeros : store 0.0 for each -0.0. `weights * mask` makes half of all zeros negative, and a file up to three
+        times as large
     """
 
     pbits: Annotated[int | None, Default(None, "Width of relative column indices.  [default: the cheapest]")]
@@ -46,6 +60,7 @@ class EncodingOptions(TypedDict, total=False):
     ]
     contexts: Annotated[Literal["auto", "full", "light"], Default("auto", "Of the adaptive coding: light is faster.")]
     compact: Annotated[Literal["auto", "off"], Default("auto", "Leave out dead rows and columns.")]
+    positive_zeros: Annotated[bool, Default(False, "Store 0.0 for each -0.0.")]
 
 
 @dataclass(frozen=True)
@@ -89,9 +104,28 @@ class Options:
     def __init__(self, **given: Unpack[EncodingOptions]) -> None:
         for name in given:
             if name not in SETTINGS:
-                raise TypeError(f"there is no option {name!r}; the options are {', '.join(SETTINGS)}")
+                raise arguments.unknown_option("Options", name, SETTINGS)
         values = {name: _checked(name, setting, given.get(name, setting.default)) for name, setting in SETTINGS.items()}
         self._values = cast(EncodingOptions, values)
+        self._freedoms = {convolution: self._freedom(convolution) for convolution in (False, True)}
+
+    @property
+    def positive_zeros(self) -> bool:
+        return self._values["positive_zeros"]
+
+    @classmethod
+    def of(cls, function: str, given: EncodingOptions) -> Self:
+        """Those that were given to a function, whose name is told to who has mistyped one."""
+        for name in given:
+            if name not in SETTINGS:
+                raise arguments.unknown_option(function, name, SETTINGS)
+        return cls(**given)
+
+    def check_names(self, tensors: Iterable[str]) -> None:
+        """Raise `InputError` where an option has something to say of a tensor that is not among these."""
+        for name, value in self._values.items():
+            if isinstance(value, Mapping):
+                arguments.names_of_tensors(value, tensors, name)
 
     def profile(self, name: str) -> str:
         """Under which codings of the registry may be chosen for the tensor of that name."""
@@ -100,8 +134,11 @@ class Options:
 
     def freedom(self, rank: int) -> Freedom:
         """What is left open for a tensor of that rank."""
+        return self._freedoms[rank >= 3]
+
+    def _freedom(self, convolution: bool) -> Freedom:
         values = self._values
-        own = values["pbits_conv"] if rank >= 3 else values["pbits_fc"]
+        own = values["pbits_conv"] if convolution else values["pbits_fc"]
         return Freedom(
             pbits=own if own is not None else values["pbits"],
             scan=None if values["scan"] == "auto" else Scan[values["scan"].upper()],
@@ -114,18 +151,12 @@ class Options:
 def _checked(name: str, setting: Setting, value: Any) -> Any:
     if setting.choices:
         for single in value.values() if setting.by_name and isinstance(value, Mapping) else [value]:
-            if single not in setting.choices:
+            if not isinstance(single, str) or single not in setting.choices:
                 *others, last = (repr(choice) for choice in setting.choices)
-                raise InputError(f"{name} is {single!r}, it must be {', '.join(others)} or {last}")
+                raise InputError(f"{name} is {arguments.brief(single)}, it must be {', '.join(others)} or {last}")
         return value
     if setting.is_flag:
-        if not isinstance(value, bool):
-            raise InputError(f"{name} is {value!r}, it must be True or False")
-        return value
+        return arguments.flag(value, name)
     if value is None:
         return None
-    if isinstance(value, bool) or not hasattr(value, "__index__") or index(value) not in setting.widths:
-        raise InputError(
-            f"{name} is {value!r}, it must be a whole number from {setting.widths[0]} to {setting.widths[-1]}"
-        )
-    return index(value)
+    return arguments.whole_number(value, name, setting.widths[0], setting.widths[-1])

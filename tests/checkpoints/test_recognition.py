@@ -191,5 +191,5 @@ def test_memory_of_all_kinds(tmp_path: Path) -> None:
         for given in (data, bytearray(data), memoryview(data), mapped, file, io.BytesIO(data)):
             assert to_array(checkpoints.open(given).elements("w")).tolist() == [1]
     for wrong in (3, None, ["a"]):
-        with pytest.raises(swsfmt.InputError, match="give a path, the bytes of a file or an open file"):
+        with pytest.raises(swsfmt.InputError, match="a path, the bytes of a file or an open binary file"):
             checkpoints.open(wrong)  # type: ignore[arg-type]

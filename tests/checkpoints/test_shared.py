@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import swsfmt
-import swsfmt.torch as sws
+from swsfmt.torch import load, save
 
 MAX_BYTES = {
     "lenet_300_100_quantized": 16_050,
@@ -29,7 +29,7 @@ def state(checkpoint_path: Path) -> dict[str, torch.Tensor]:
 
 @pytest.fixture(scope="module")
 def data(state: dict[str, torch.Tensor]) -> bytes:
-    return sws.save(state)
+    return save(state)
 
 
 def bits(tensor: torch.Tensor) -> bytes:
@@ -37,7 +37,7 @@ def bits(tensor: torch.Tensor) -> bytes:
 
 
 def test_bit_exact(state: dict[str, torch.Tensor], data: bytes) -> None:
-    loaded = sws.load(data)
+    loaded = load(data)
     assert list(loaded) == list(state)
     for name, tensor in state.items():
         assert loaded[name].dtype == tensor.dtype
@@ -66,7 +66,7 @@ def test_sections_sum(data: bytes) -> None:
 
 
 def test_fixed_width_is_exact_too(state: dict[str, torch.Tensor]) -> None:
-    data = sws.save(state, pbits=5, huffman=False)
+    data = save(state, pbits=5, huffman=False)
     swsfmt.verify(data)
-    for name, tensor in sws.load(data).items():
+    for name, tensor in load(data).items():
         assert bits(tensor) == bits(state[name])

@@ -5,15 +5,18 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from craft import F32, file_, floats, record
 
 import swsfmt
+import swsfmt.torch
 from swsfmt import InputError, TruncatedError
 
 BASE = np.arange(24, dtype=np.float32).reshape(4, 6)
@@ -190,21 +193,55 @@ def test_file_that_shrinks_while_it_is_open(tmp_path: Path) -> None:
             file.get_tensor("a")
 
 
-def test_dtypes_that_numpy_lacks() -> None:
-    data = file_(record(dtype=15, shape=(2,), payload=bytes(8)), record("b", dtype=21, payload=b"\1"))
-    with swsfmt.safe_open(data) as file:
+def test_dtypes_that_numpy_lacks(tmp_path: Path) -> None:
+    """They are named; the others are there. Where there are no others, that is an error."""
+    lacking = (record(dtype=15, shape=(2,), payload=bytes(8)), record("b", dtype=21, payload=b"\1"))
+    path = tmp_path / "a.sws"
+    path.write_bytes(
+        file_(*lacking, record("c", dtype=F32, payload=floats(1)), record("d\x1b", dtype=15, payload=bytes(4)))
+    )
+    with swsfmt.safe_open(path) as file:
         for name in ("a", "b"):
             with pytest.raises(InputError, match=r"use swsfmt\.torch"):
                 file.get_tensor(name)
-    assert swsfmt.verify(data).dense_bytes == 9
+        readers: tuple[Callable[[], Any], ...] = (
+            lambda: swsfmt.load_file(path),
+            lambda: swsfmt.load(path.read_bytes()),
+            file.get_tensors,
+        )
+        for read in readers:
+            with pytest.warns(swsfmt.SwsWarning) as caught:
+                assert read() == {"c": 1}
+            text = str(caught[0].message).removeprefix(f"{path}: ")
+            assert text.startswith(
+                r"left out 'a', 'b', 'd\x1b': NumPy has no C32; use swsfmt.torch; NumPy has no F4_X2"
+            )
+            assert (len(caught), caught[0].filename) == (1, __file__)
+    with pytest.raises(InputError, match=r"NumPy has no C32"):
+        swsfmt.load(file_(*lacking))
+    assert swsfmt.verify(path).dense_bytes == 17
+
+
+@pytest.mark.filterwarnings("ignore:ComplexHalf support is experimental")
+def test_tied_names_of_a_dtype_that_numpy_lacks() -> None:
+    half = torch.zeros(3, dtype=torch.complex32)
+    data = swsfmt.torch.save({"a": half, "b": half, "c": torch.arange(3)})
+    with pytest.warns(swsfmt.SwsWarning, match="left out 'a', 'b': "):
+        assert list(swsfmt.load(data)) == ["c"]
+    with pytest.raises(InputError, match="NumPy has no C32"):
+        swsfmt.load(data, out={"a": np.zeros(3)})
 
 
 def test_bfloat16_without_ml_dtypes() -> None:
-    """Only files that have such tensors need the package."""
+    """Only tensors that are such need the package."""
+    both = (record(payload=floats(1)), record("b", dtype=10, payload=bytes(2)))
     code = f"""
 import sys; sys.modules["ml_dtypes"] = None
-import swsfmt
+import swsfmt, warnings
 assert swsfmt.load({file_(record(payload=floats(1)))!r})["a"] == 1
+with warnings.catch_warnings(record=True) as caught:
+    assert list(swsfmt.load({file_(*both)!r})) == ["a"]
+assert "left out 'b': NumPy has no BF16; install ml_dtypes" in str(caught[0].message)
 try:
     swsfmt.load({file_(record(dtype=10, payload=bytes(2)))!r})
 except swsfmt.InputError as error:
@@ -231,7 +268,7 @@ def test_a_closed_handle(tmp_path: Path) -> None:
 def test_a_path_is_not_data_and_data_is_not_a_path(tmp_path: Path) -> None:
     path = tmp_path / "m.sws"
     swsfmt.save_file({"w": np.arange(4)}, path)
-    with pytest.raises(TypeError):
+    with pytest.raises(InputError, match=r"not its path; load_file\(\)"):
         swsfmt.load(str(path))  # type: ignore[arg-type]
     assert swsfmt.load_file(os.fsencode(path)).keys() == {"w"}  # type: ignore[arg-type]
     assert swsfmt.load(bytearray(path.read_bytes())).keys() == {"w"}

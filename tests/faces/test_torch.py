@@ -18,9 +18,10 @@ from tensors import same
 from torch import nn
 
 import swsfmt
-import swsfmt.torch as sws
+import swsfmt.torch
 from swsfmt import InputError
 from swsfmt.read.reader import Reader, Record
+from swsfmt.torch import from_tensor, load, load_file, load_model, safe_open, save, save_file, save_model, to_tensor
 
 pytestmark = pytest.mark.filterwarnings("ignore:ComplexHalf support is experimental")
 Tensors = Mapping[str, torch.Tensor]
@@ -35,10 +36,10 @@ DTYPES += [getattr(torch, name) for name in ("float8_e8m0fnu", "float4_e2m1fn_x2
 
 
 def round_trip(tensors: Tensors, **options: Any) -> dict[str, torch.Tensor]:
-    data = sws.save(tensors, **options)
-    assert sws.save(tensors, **options) == data
+    data = save(tensors, **options)
+    assert save(tensors, **options) == data
     swsfmt.verify(data)
-    loaded = sws.load(data)
+    loaded = load(data)
     assert list(loaded) == list(tensors)
     for name, tensor in tensors.items():
         assert same(loaded[name], tensor)
@@ -110,11 +111,11 @@ def test_all_kinds_in_one_file_in_order() -> None:
 
 
 def test_loaded_tensors_are_writable_and_own_their_memory() -> None:
-    data = sws.save({"a": base(), "b": base() + 1})
-    first, second = sws.load(data), sws.load(data)
+    data = save({"a": base(), "b": base() + 1})
+    first, second = load(data), load(data)
     first["a"].zero_()
     assert same(second["a"], base())
-    assert same(sws.load(data)["a"], base())
+    assert same(load(data)["a"], base())
 
 
 # ---- ties ------------------------------------------------------------------------------------------------------------
@@ -175,7 +176,7 @@ class Lazy(Mapping[str, torch.Tensor]):
 
 
 def test_temporary_tensors_at_the_same_address_are_not_ties() -> None:
-    loaded = sws.load(sws.save(Lazy()))
+    loaded = load(save(Lazy()))
     assert [int(tensor.max()) for tensor in loaded.values()] == list(range(20))
 
 
@@ -196,27 +197,27 @@ class Tied(nn.Module):
 def test_model_round_trip_with_a_tie(tmp_path: Path) -> None:
     torch.manual_seed(0)
     model, other = Tied(), Tied()
-    sws.save_model(model, tmp_path / "m.sws", metadata={"epoch": "3"})
-    assert sws.load_model(other, tmp_path / "m.sws") == ([], [])
+    save_model(model, tmp_path / "m.sws", metadata={"epoch": "3"})
+    assert load_model(other, tmp_path / "m.sws") == ([], [])
     for name, tensor in model.state_dict().items():
         assert same(other.state_dict()[name], tensor)
     assert other.head.weight is other.embed.weight
-    loaded = sws.load_file(tmp_path / "m.sws")
+    loaded = load_file(tmp_path / "m.sws")
     assert list(loaded) == list(model.state_dict())
     assert tied(loaded, "embed.weight", "head.weight")
     report = swsfmt.inspect(tmp_path / "m.sws")
     assert [t.alias_of for t in report.tensors if t.name == "head.weight"] == ["embed.weight"]
-    with sws.safe_open(tmp_path / "m.sws") as file:
+    with safe_open(tmp_path / "m.sws") as file:
         assert file.metadata() == {"epoch": "3"}
 
 
 def test_load_model_strict_and_not(tmp_path: Path) -> None:
     path = tmp_path / "m.sws"
-    sws.save_file({"weight": torch.ones(2, 3), "extra": torch.zeros(1)}, path)
+    save_file({"weight": torch.ones(2, 3), "extra": torch.zeros(1)}, path)
     model = nn.Linear(3, 2)
     with pytest.raises(RuntimeError, match="Missing key"):
-        sws.load_model(model, path)
-    missing, unexpected = sws.load_model(model, path, strict=False)
+        load_model(model, path)
+    missing, unexpected = load_model(model, path, strict=False)
     assert (missing, unexpected) == (["bias"], ["extra"])
     assert torch.equal(model.weight, torch.ones(2, 3))
 
@@ -229,9 +230,9 @@ def test_ordered_dict_with_metadata_of_state_dict() -> None:
 
 def test_files_and_slices(tmp_path: Path) -> None:
     path = tmp_path / "t.sws"
-    sws.save_file({"a": base(), "b": base().bfloat16()}, path)
-    assert same(sws.load_file(str(path))["b"], base().bfloat16())
-    with sws.safe_open(path) as file:
+    save_file({"a": base(), "b": base().bfloat16()}, path)
+    assert same(load_file(str(path))["b"], base().bfloat16())
+    with safe_open(path) as file:
         assert file.keys() == ["a", "b"]
         assert same(file.get_tensor("a"), base())
         part = file.get_slice("b")
@@ -242,7 +243,7 @@ def test_files_and_slices(tmp_path: Path) -> None:
 
 
 def test_device() -> None:
-    loaded = sws.load(sws.save({"a": base()}), device="meta")
+    loaded = load(save({"a": base()}), device="meta")
     assert loaded["a"].is_meta
 
 
@@ -287,7 +288,7 @@ BAD: dict[str, Any] = {
 @pytest.mark.parametrize("name", BAD)
 def test_what_cannot_be_stored(name: str) -> None:
     with pytest.raises(InputError) as caught:
-        sws.save({"good": base(), name: BAD[name]})
+        save({"good": base(), name: BAD[name]})
     assert caught.value.tensor == name
     assert len(str(caught.value).splitlines()) == 1
 
@@ -295,28 +296,28 @@ def test_what_cannot_be_stored(name: str) -> None:
 @pytest.mark.parametrize("name", [1, None, ("a", "b"), b"bytes", "\ud800"])
 def test_names_that_cannot_be_stored(name: Any) -> None:
     with pytest.raises(InputError):
-        sws.save({name: base()})
+        save({name: base()})
 
 
 def test_bool_of_another_byte_is_not_written_unreadably() -> None:
     """torch lets a bool have any byte; what is saved must be refused at once or be readable."""
     odd = torch.tensor([0, 1, 2, 255], dtype=torch.uint8).view(torch.bool)
     try:
-        data = sws.save({"a": odd})
+        data = save({"a": odd})
     except InputError:
         return
-    assert sws.load(data)["a"].tolist() == [False, True, True, True]
+    assert load(data)["a"].tolist() == [False, True, True, True]
 
 
 def test_narrow_floats_with_flushed_denormals() -> None:
     """Reading is exact whatever the floating-point mode of the thread."""
     expected = torch.arange(1, 3000, dtype=torch.int32).view(torch.float32).double()
     brain = (torch.arange(1, 400, dtype=torch.int32) % 100 + 1 << 16).view(torch.float32).double()
-    data = sws.save({"narrow": expected, "codebook": brain})
+    data = save({"narrow": expected, "codebook": brain})
     if not torch.set_flush_denormal(True):
         pytest.skip("this machine cannot flush denormals")
     try:
-        loaded = sws.load(data)
+        loaded = load(data)
     finally:
         torch.set_flush_denormal(False)
     assert same(loaded["narrow"], expected)
@@ -331,7 +332,7 @@ def test_import_without_torch(module: str) -> None:
 
 def test_load_with_a_dtype() -> None:
     tensors = {"a": torch.randn(5, 4), "n": torch.arange(3), "flags": torch.tensor([True, False])}
-    found = sws.load(sws.save(tensors), dtype=torch.bfloat16)
+    found = load(save(tensors), dtype=torch.bfloat16)
     assert torch.equal(found["a"], tensors["a"].to(torch.bfloat16))
     assert found["n"].dtype == torch.int64
     assert found["flags"].dtype == torch.bool
@@ -344,8 +345,8 @@ def test_threads_give_the_same_tensors(threads: int | None, tmp_path: Path) -> N
     dense = torch.randint(0, 9, (500, 700), generator=generator).float() / 4
     sparse = dense * (torch.rand(500, 700, generator=generator) < 0.3)
     path = tmp_path / "a.sws"
-    sws.save_file({"dense": dense, "sparse": sparse, "columns": sparse.t().contiguous()}, path)
-    found = sws.load_file(path, threads=threads)
+    save_file({"dense": dense, "sparse": sparse, "columns": sparse.t().contiguous()}, path)
+    found = load_file(path, threads=threads)
     assert torch.equal(found["dense"], dense)
     assert torch.equal(found["sparse"], sparse)
     assert torch.equal(found["columns"], sparse.t())
@@ -356,7 +357,7 @@ def test_small_tensors_are_decoded_side_by_side(tmp_path: Path, monkeypatch: pyt
     tensors = {f"{number}": torch.full((300, 200), float(number)) for number in range(30)}
     tensors |= {"large": torch.randn(600, 700), "tied": tensors["3"], "last": torch.arange(5)}
     path = tmp_path / "a.sws"
-    sws.save_file(tensors, path)
+    save_file(tensors, path)
     both, decode = threading.Barrier(2, timeout=60), Reader.decode
 
     def watched(reader: Reader, record: Record, threads: int = 1, out: Any = None) -> Any:
@@ -368,7 +369,7 @@ def test_small_tensors_are_decoded_side_by_side(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(Reader, "decode", watched)
     places = {name: torch.empty_like(tensors[name]) for name in ("1", "large")}
     for out in (None, places):
-        found = sws.load_file(path, threads=2, out=out)
+        found = load_file(path, threads=2, out=out)
         assert list(found) == list(tensors)
         assert all(torch.equal(found[name], tensor) for name, tensor in tensors.items())
         assert found["tied"] is found["3"]
@@ -385,7 +386,7 @@ def test_tensors_without_plain_elements_are_refused() -> None:
         (torch.nn.LazyLinear(4).weight, "lazy parameter"),
     ):
         with pytest.raises(swsfmt.InputError, match=message) as caught:
-            sws.save({"w": tensor})
+            save({"w": tensor})
         assert caught.value.tensor == "w"
 
 
@@ -395,27 +396,27 @@ class Labelled(torch.Tensor):
 
 def test_plain_subclasses_are_tensors() -> None:
     given = torch.arange(6.0).as_subclass(Labelled)
-    assert torch.equal(sws.load(sws.save({"w": given}))["w"], torch.arange(6.0))
+    assert torch.equal(load(save({"w": given}))["w"], torch.arange(6.0))
 
 
 def test_public_names() -> None:
-    assert all(callable(getattr(sws, name)) for name in sws.__all__)
-    assert {"save_file", "load_file", "save", "load", "safe_open", "inspect", "verify"} <= set(sws.__all__)
+    assert all(callable(getattr(swsfmt.torch, name)) for name in swsfmt.torch.__all__)
+    assert {"save_file", "load_file", "save", "load", "safe_open", "inspect", "verify"} <= set(swsfmt.torch.__all__)
 
 
 def test_frameworks(tmp_path: Path) -> None:
     path = tmp_path / "m.sws"
-    sws.save_file({"w": torch.arange(4.0)}, path)
+    save_file({"w": torch.arange(4.0)}, path)
     with swsfmt.safe_open(path, framework="pt", device="cpu") as file:
         assert isinstance(file.get_tensor("w"), torch.Tensor)
     with swsfmt.safe_open(path) as file:
         assert isinstance(file.get_tensor("w"), np.ndarray)
-    with sws.safe_open(path, "pt", "meta") as file:
+    with safe_open(path, "pt", "meta") as file:
         assert file.get_tensor("w").is_meta
     for call, message in (
         (lambda: swsfmt.safe_open(path, "tf"), "framework 'tf' is not known"),
         (lambda: swsfmt.safe_open(path, "np", "cuda"), "cannot be on device"),
-        (lambda: sws.safe_open(path, "np"), "use swsfmt.safe_open"),
+        (lambda: safe_open(path, "np"), "use swsfmt.safe_open"),
     ):
         with pytest.raises(swsfmt.InputError, match=message):
             call()
@@ -423,10 +424,20 @@ def test_frameworks(tmp_path: Path) -> None:
 
 def test_elements_of_one_tensor_and_back() -> None:
     weight = torch.arange(6.0).reshape(2, 3)
-    elements = sws.from_tensor(weight)
-    same(sws.to_tensor(elements), weight)
-    assert sws.to_tensor(elements, "meta").device.type == "meta"
-    assert sws.to_tensor(elements, dtype=torch.float16).dtype is torch.float16
+    elements = from_tensor(weight)
+    same(to_tensor(elements), weight)
+    assert to_tensor(elements, "meta").device.type == "meta"
+    assert to_tensor(elements, dtype=torch.float16).dtype is torch.float16
     # Without elements as well; and only floating-point tensors are converted.
-    assert sws.to_tensor(sws.from_tensor(weight[:0]), dtype=torch.float16).dtype is torch.float16
-    assert sws.to_tensor(sws.from_tensor(torch.arange(3)), dtype=torch.float16).dtype is torch.int64
+    assert to_tensor(from_tensor(weight[:0]), dtype=torch.float16).dtype is torch.float16
+    assert to_tensor(from_tensor(torch.arange(3)), dtype=torch.float16).dtype is torch.int64
+
+
+def test_dtypes_that_torch_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in an older version."""
+    data = save({"a": torch.zeros(3, dtype=torch.float8_e5m2fnuz), "b": torch.ones(2)})
+    monkeypatch.delitem(swsfmt.torch._DTYPES, "F8_E5M2FNUZ")
+    with pytest.warns(swsfmt.SwsWarning, match="left out 'a': this version of torch has no F8_E5M2FNUZ; upgrade torch"):
+        assert list(load(data)) == ["b"]
+    with safe_open(data) as file, pytest.raises(InputError, match="upgrade torch"):
+        file.get_tensor("a")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 import numpy as np
 import pytest
+from command import fails, run
 
 import swsfmt
 
@@ -18,31 +21,56 @@ TENSORS = {
 }
 
 
+SILENCE = threading.Event()
+
+
 class Ranges(BaseHTTPRequestHandler):
     """Serves one file with Range requests and counts the bytes that it sends."""
 
     data = b""
     sent: list[int] = []  # noqa: RUF012
+    # What it leaves out of its answers, or does instead.
+    fault: str | int = ""
 
     def do_HEAD(self) -> None:
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(self.data)))
-        self.send_header("Accept-Ranges", "bytes")
-        self.end_headers()
+        if self.answers("HEAD"):
+            self.send_response(200)
+            self.send_length(len(self.data))
+            self.end_headers()
 
     def do_GET(self) -> None:
+        if not self.answers("GET"):
+            return
         first, last = 0, len(self.data) - 1
-        asked = self.headers.get("Range")
+        asked = None if self.fault in ("no ranges", "no length") else self.headers.get("Range")
         if asked:
             start, _, end = asked.removeprefix("bytes=").partition("-")
             first, last = int(start), min(int(end or last), last)
         part = self.data[first : last + 1]
         self.sent.append(len(part))
         self.send_response(206 if asked else 200)
-        self.send_header("Content-Length", str(len(part)))
-        self.send_header("Content-Range", f"bytes {first}-{last}/{len(self.data)}")
+        self.send_length(len(part))
+        if asked:
+            self.send_header("Content-Range", f"bytes {first}-{last}/{len(self.data)}")
         self.end_headers()
-        self.wfile.write(part)
+        self.wfile.write(part[: len(part) // 2] if self.fault == "short" else part)
+        self.close_connection = True
+
+    def answers(self, method: str) -> bool:
+        """Whether there will be one; else it has been refused, in one way or another."""
+        if isinstance(self.fault, int) or (self.fault == "no head" and method == "HEAD"):
+            self.send_error(self.fault if isinstance(self.fault, int) else 405)
+        elif self.fault == "hangs up":
+            self.connection.close()
+        elif self.fault == "is silent":
+            SILENCE.wait(60)
+        else:
+            return True
+        return False
+
+    def send_length(self, length: int) -> None:
+        if self.fault != "no length":
+            self.send_header("Content-Length", str(length))
 
     def log_message(self, *args: object) -> None:
         """Quiet."""
@@ -52,11 +80,13 @@ class Ranges(BaseHTTPRequestHandler):
 def url() -> Iterator[str]:
     pytest.importorskip("fsspec")
     pytest.importorskip("aiohttp")
-    Ranges.data, Ranges.sent = swsfmt.save(TENSORS), []
+    Ranges.data, Ranges.sent, Ranges.fault = swsfmt.save(TENSORS), [], ""
+    SILENCE.clear()
     server = ThreadingHTTPServer(("127.0.0.1", 0), Ranges)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     yield f"http://127.0.0.1:{server.server_port}/model.sws"
+    SILENCE.set()
     server.shutdown()
     thread.join()
     server.server_close()
@@ -86,3 +116,119 @@ def test_damage_is_found(url: str) -> None:
     with swsfmt.safe_open(url) as f, pytest.raises(swsfmt.ChecksumError) as caught:
         f.get_tensor("last")
     assert caught.value.file == url
+
+
+# ---- other servers ---------------------------------------------------------------------------------------------------
+
+
+def check_tensors(found: Mapping[str, np.ndarray[Any, Any]]) -> None:
+    assert list(found) == list(TENSORS)
+    for name, array in TENSORS.items():
+        np.testing.assert_array_equal(found[name], array)
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"), [("no ranges", "the server sends no ranges"), ("no length", "does not say how long it is")]
+)
+def test_a_server_without_ranges_sends_all_of_it_once(url: str, fault: str, message: str) -> None:
+    Ranges.fault = fault
+    with pytest.warns(swsfmt.SwsWarning, match=f"{message}; all {len(Ranges.data):,} bytes were fetched") as caught:
+        check_tensors(swsfmt.load_file(url, threads=4))
+    assert len(caught) == 1
+    assert Ranges.sent[-1] == len(Ranges.data)
+    # fsspec asks for the length with a GET of its own where there is none, and reads no more than its head.
+    assert len(Ranges.sent) == (1 if fault == "no ranges" else 2)
+
+
+def test_a_server_that_knows_no_head(url: str) -> None:
+    Ranges.fault = "no head"
+    check_tensors(swsfmt.load_file(url))
+
+
+def test_a_small_file_is_fetched_once(url: str) -> None:
+    Ranges.data = swsfmt.save({"a": np.arange(1000)})
+    with swsfmt.safe_open(url) as file:
+        assert file.get_tensor("a")[7] == 7
+        assert file.get_tensor("a")[8] == 8
+    assert Ranges.sent == [len(Ranges.data)]
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind", "message"),
+    [
+        (404, FileNotFoundError, r"no such file \(HTTP 404\)"),
+        (410, FileNotFoundError, r"\(HTTP 410\)"),
+        (401, PermissionError, r"asks for a login \(HTTP 401\)"),
+        (403, PermissionError, r"refuses access \(HTTP 403\)"),
+        (429, OSError, r"too many requests; try again later \(HTTP 429\)"),
+        (500, OSError, r"answers with an error \(HTTP 500\)"),
+        (503, OSError, r"\(HTTP 503\)"),
+        ("hangs up", OSError, r"cannot be read: .*[Dd]isconnected"),
+        ("short", OSError, r"cannot be read: .*Not enough data"),
+    ],
+)
+def test_what_a_server_says(url: str, fault: str | int, kind: type[OSError], message: str) -> None:
+    Ranges.fault = fault
+    with pytest.raises(kind, match=message) as caught:
+        swsfmt.load_file(url)
+    assert caught.value.filename == url
+    assert isinstance(caught.value, FileNotFoundError) == (kind is FileNotFoundError)
+
+
+def test_a_server_that_does_not_answer(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its patience is that of fsspec, which has settings for it."""
+    import aiohttp
+    import fsspec.config
+
+    patience = {"timeout": aiohttp.ClientTimeout(total=0.2)}
+    monkeypatch.setitem(fsspec.config.conf, "http", {"client_kwargs": patience})
+    Ranges.fault = "is silent"
+    with pytest.raises(TimeoutError, match="does not answer in time") as caught:
+        swsfmt.load_file(url)
+    assert caught.value.filename == url
+
+
+def unused_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        port: int = one.getsockname()[1]
+        return port
+
+
+def test_no_server() -> None:
+    pytest.importorskip("aiohttp")
+    with pytest.raises(ConnectionRefusedError, match="no connection to the server"):
+        swsfmt.load_file(f"http://127.0.0.1:{unused_port()}/a.sws")
+    with pytest.raises(OSError, match="name of the server is not known") as caught:
+        swsfmt.load_file("http://nosuch.invalid/a.sws")
+    assert not isinstance(caught.value, FileNotFoundError)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "kind", "message"),
+    [
+        ("nosuch://a", swsfmt.InputError, "no URL that fsspec knows"),
+        ("file:///nosuch/a.sws", FileNotFoundError, "No such file"),
+        ("file:///", IsADirectoryError, "directory"),
+        ("memory://a.sws", FileNotFoundError, "no such file"),
+        ("http://[", OSError, "cannot be read"),
+        ("http://127.0.0.1:99999/a", OSError, "cannot be read"),
+    ],
+)
+def test_wrong_urls(wrong: str, kind: type[Exception], message: str) -> None:
+    pytest.importorskip("aiohttp")
+    with pytest.raises(kind, match=message):
+        swsfmt.load_file(wrong)
+
+
+def test_the_command_prints_one_line(url: str) -> None:
+    Ranges.fault = "no ranges"
+    done = run("verify", url)
+    assert done.exit_code == 0
+    assert (
+        done.stderr == f"sws: warning: {url}: the server sends no ranges; all {len(Ranges.data):,} bytes were fetched\n"
+    )
+    Ranges.fault = 404
+    assert fails("inspect", url) == f"sws: error: {url}: the server has no such file (HTTP 404)\n"
+    refused = f"http://127.0.0.1:{unused_port()}/a.sws"
+    assert fails("inspect", refused) == f"sws: error: {refused}: no connection to the server: Connection refused\n"

@@ -264,6 +264,18 @@ def test_help_does_not_import_torch() -> None:
     subprocess.run([sys.executable, "-c", code], check=True, env=dict(os.environ))
 
 
+def test_options_for_single_tensors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name that the network does not have is told before the training, not after it."""
+    path = tmp_path / "named.toml"
+    path.write_text(f'{SHORT}[file.profile]\n"fc1.weight" = "small"\n')
+    run_recipe(load_recipe(str(path)), tmp_path / "out", pictures=False)
+    assert "fc1.weight" in swsfmt.load_file(tmp_path / "out" / "model.sws")
+    path.write_text(f'{SHORT}[file.profile]\n"fc1.wieght" = "small"\n')
+    monkeypatch.setattr("sws.run.train_standard", pytest.fail)
+    with pytest.raises(InputError, match=r"no tensor 'fc1.wieght', did you mean 'fc1.weight'"):
+        run_recipe(load_recipe(str(path)), tmp_path / "other", pictures=False)
+
+
 def test_the_demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     quick = Recipe("digits_300_100", "digits", mixture=Mixture(J=4), retrain=Retrain(epochs=1))
     quick = dataclasses.replace(quick, pretrain=dataclasses.replace(quick.pretrain, epochs=1))

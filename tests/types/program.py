@@ -51,11 +51,12 @@ def arrays(tensors: Mapping[str, Array], path: Path, executor: Executor) -> None
         profile="small",
         contexts="light",
         compact="off",
+        positive_zeros=True,
     )
     assert_type(data, bytes)
     swsfmt.save_file(
         tensors, path, None, threads=None, executor=None, pbits=None, pbits_fc=None, pbits_conv=None, huffman=True,
-        scan="auto", profile={"a": "small"}, contexts="full", compact="auto",
+        scan="auto", profile={"a": "small"}, contexts="full", compact="auto", positive_zeros=True,
     )  # fmt: skip
     assert_type(swsfmt.load(data, out=dict(tensors), threads=1, limits=LIMITS), dict[str, Array])
     assert_type(swsfmt.load_file(path, out=None, threads=None, limits=LIMITS), dict[str, Array])
@@ -88,23 +89,24 @@ def tensors_of_torch(model: nn.Module, path: Path, executor: Executor) -> None:
     state = model.state_dict()
     data = swsfmt.torch.save(
         state, {"a": "b"}, threads=1, executor=executor, pbits=5, pbits_fc=None, pbits_conv=None, huffman=True,
-        scan="rows", profile="fast", contexts="auto", compact="off",
+        scan="rows", profile="fast", contexts="auto", compact="off", positive_zeros=False,
     )  # fmt: skip
     assert_type(data, bytes)
     swsfmt.torch.save_file(
         state, path, {"a": "b"}, threads=1, executor=executor, pbits=None, pbits_fc=5, pbits_conv=8, huffman=True,
-        scan="auto", profile="small", contexts="light", compact="auto",
+        scan="auto", profile="small", contexts="light", compact="auto", positive_zeros=True,
     )  # fmt: skip
     swsfmt.torch.save_model(
-        model, path, {"a": "b"}, threads=1, executor=executor, pbits=None, pbits_fc=5, pbits_conv=8, huffman=False,
-        scan="columns", profile={"a": "small"}, contexts="full", compact="auto",
+        model, path, {"a": "b"}, force_contiguous=True, threads=1, executor=executor, pbits=None, pbits_fc=5,
+        pbits_conv=8, huffman=False, scan="columns", profile={"a": "small"}, contexts="full", compact="auto",
+        positive_zeros=True,
     )  # fmt: skip
     assert_type(swsfmt.torch.inspect(path, threads=1, limits=LIMITS), Report)
     assert_type(swsfmt.torch.verify(data, threads=1, limits=LIMITS), Report)
     loaded = swsfmt.torch.load(data, device=0, dtype=torch.bfloat16, out=state, threads=1, limits=LIMITS)
     assert_type(loaded, dict[str, Tensor])
     loaded = swsfmt.torch.load_file(path, "cpu", dtype=None, out=None, threads=1, limits=LIMITS)
-    missing, _ = swsfmt.torch.load_model(model, path, strict=False, device="cpu", threads=1, limits=LIMITS)
+    missing, _ = swsfmt.torch.load_model(model, path, strict=False, device="cpu", assign=None, threads=1, limits=LIMITS)
     assert_type(missing, list[str])
     with swsfmt.torch.safe_open(path, "pt", "cuda:0", threads=1, limits=LIMITS) as handle:
         assert_type(handle.get_tensor("a"), Tensor)
@@ -131,7 +133,7 @@ def checkpoints(path: Path, executor: Executor) -> None:
     written = swsfmt.checkpoints.convert(
         path, "model.sws", key="state_dict", strip_prefix=["module.", "_orig_mod."], threads=2, executor=executor,
         step=step, pbits=5, pbits_fc=5, pbits_conv=8,
-        huffman=True, scan="columns", profile="small", contexts="auto", compact="auto",
+        huffman=True, scan="columns", profile="small", contexts="auto", compact="auto", positive_zeros=True,
     )  # fmt: skip
     assert_type(written, swsfmt.checkpoints.Conversion)
     swsfmt.checkpoints.convert("model.sws", Path("folder"), limits=LIMITS, max_shard_size="5GB")

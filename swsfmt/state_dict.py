@@ -1,0 +1,54 @@
+"""The tensors of a file become those of a model: copied into them, or put in their place."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+
+import torch
+
+from .errors import InputError, StateDictError, SwsWarning
+
+
+def load_into(
+    model: torch.nn.Module, state: Mapping[str, torch.Tensor], *, strict: bool, assign: bool | None
+) -> tuple[list[str], list[str]]:
+    """What `swsfmt.torch.load_model` does with what it has read. Returns the missing and the unexpected names."""
+    own = {
+        name: tensor for name, tensor in model.state_dict(keep_vars=True).items() if isinstance(tensor, torch.Tensor)
+    }
+    on_meta = [name for name in state if name in own and own[name].is_meta]
+    if assign is False and on_meta:
+        raise InputError(
+            "the model has it on the meta device, where nothing can be copied to; leave assign out, or give True",
+            tensor=on_meta[0],
+        )
+    state = dict(state)
+    replaced = [name for name in state if name in own] if assign else on_meta
+    _tie({name: own[name] for name in replaced}, state)
+    try:
+        if replaced:
+            model.load_state_dict({name: state[name] for name in replaced}, strict=False, assign=True)
+        missing, unexpected = model.load_state_dict(state, strict=strict, assign=bool(assign))
+    except RuntimeError as error:
+        raise StateDictError(" ".join(str(error).split())) from error
+    left = [name for name, buffer in model.named_buffers() if buffer.is_meta and name not in own]
+    if left:
+        # At the line that called `load_model`.
+        text = f"still on the meta device, as no state_dict has them: {', '.join(left)}; make them anew"
+        warnings.warn(text, SwsWarning, stacklevel=3)
+    return list(missing), list(unexpected)
+
+
+def _tie(own: Mapping[str, torch.Tensor], state: dict[str, torch.Tensor]) -> None:
+    """Make one parameter of all names under which the model has one; torch would make one for each name.
+
+    own : tensors of the model that those in `state` take the place of
+    """
+    parameters = {name: tensor for name, tensor in own.items() if isinstance(tensor, torch.nn.Parameter)}
+    # Where the file has several tensors for one parameter, the last one stays, as it does where they are copied.
+    made = {
+        id(parameter): torch.nn.Parameter(state[name], requires_grad=parameter.requires_grad)
+        for name, parameter in parameters.items()
+    }
+    state.update({name: made[id(parameter)] for name, parameter in parameters.items()})

@@ -1,0 +1,211 @@
+"""Every code block of the documentation is run, and what stands beside it is true."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from documents import Block, blocks
+from safetensors.torch import load_file as load_safetensors
+
+import sws.data
+import swsfmt
+import swsfmt.torch
+
+ROOT = Path(__file__).resolve().parents[2]
+BLOCKS = blocks()
+
+
+def block(start: str) -> Block:
+    """The one that begins so."""
+    (found,) = [block for block in BLOCKS if block.text.startswith(start)]
+    return found
+
+
+def run(commands: str | list[str], folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Lines of a shell, or arguments of Python, in a folder; with the command `sws` of these tests."""
+    shell = f'set -e\nsws() {{ "{sys.executable}" -m sws "$@"; }}\n'
+    command = ["bash", "-c", shell + commands] if isinstance(commands, str) else [sys.executable, *commands]
+    common = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, cwd=folder, env=common | environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done
+
+
+# ---- each block ------------------------------------------------------------------------------------------------------
+
+
+def make(target: str) -> list[str]:
+    """What make would do for a target, an environment that is there taken for granted."""
+    command = ["make", "-n", "-o", ".venv/made", "-o", "spec/node_modules/made", target]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
+
+
+def test_two_commands() -> None:
+    """They make environments and take minutes; what they run is run by other tests, or is these."""
+    text = block("make demo").text
+    assert re.findall(r"^make (\w+)", text, re.M) == ["demo", "test"]
+    assert any(line.startswith(".venv/bin/sws demo") for line in make("demo"))
+    tested = make("test")
+    for tool in ("ruff check", "mypy", "pytest"):
+        assert any(tool in line for line in tested)
+
+
+def test_install() -> None:
+    """What is named in brackets is there, and the torch of the text is the one of the Makefile."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    lines = block("pip install .").text.splitlines()
+    named = [match[1] for line in lines if (match := re.search(r"'\.\[(\w+)\]'", line))]
+    assert len(named) == len(lines) - 1
+    assert set(named) <= project["optional-dependencies"].keys()
+    readme, makefile = ((ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "Makefile"))
+    for name in re.findall(r"swsfmt\[(\w+)\]", readme):
+        assert name in project["optional-dependencies"]
+    (version,) = set(re.findall(r"`pip install (torch==[\d.]+)`", readme))
+    assert f"TORCH ?= {version}" in makefile
+    assert project["requires-python"] == ">=3.11"
+
+
+def test_library(tmp_path: Path) -> None:
+    text = block("import torch\nfrom swsfmt.torch import load_model").text
+    printed = run(["-c", text], tmp_path).stdout
+    assert printed == "['0.weight', '0.bias', '2.weight', '2.bias'] [300, 784] torch.float32\n"
+    report = swsfmt.inspect(tmp_path / "model.sws")
+    assert report.ratio > 50
+    weight = swsfmt.load_file(tmp_path / "model.sws")["0.weight"]
+    assert not (weight.view("u4") == 0x80000000).any()
+    # "With both in it, this file is three times as large."
+    signed = text.replace("weight + 0.0", "weight")
+    assert signed != text
+    run(["-c", signed], tmp_path)
+    assert 2.5 < (tmp_path / "model.sws").stat().st_size / report.file_bytes < 3.5
+
+
+def test_library_gives_the_same_bytes_every_time(tmp_path: Path) -> None:
+    text = "import torch\ntorch.manual_seed(0)\n" + block("import torch\nfrom swsfmt.torch import load_model").text
+    files = []
+    for number in range(2):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        run(["-c", text], folder)
+        files.append((folder / "model.sws").read_bytes())
+    assert files[0] == files[1]
+
+
+class Net(torch.nn.Module):
+    """With the layers that the commands name."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.fc1, self.fc2, self.fc3 = torch.nn.Linear(64, 60), torch.nn.Linear(60, 40), torch.nn.Linear(40, 10)
+        with torch.no_grad():
+            for parameter in self.parameters():
+                density = 0.1 + 0.3 * torch.rand(parameter.shape[:1] + (1,) * (parameter.dim() - 1))
+                parameter.copy_((parameter * 30).round() * (torch.rand(parameter.shape) < density) + 0.0)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        out: torch.Tensor = self.fc3(torch.relu(self.fc2(torch.relu(self.fc1(x)))))
+        return out
+
+
+def test_command_line(tmp_path: Path) -> None:
+    net = Net()
+    torch.save(net.state_dict(), tmp_path / "model.pt")
+    done = run(block("sws encode model.pt").text, tmp_path)
+    assert "fc1.weight" in done.stdout
+    assert "bit-identical to model.pt" in done.stdout
+    back = load_safetensors(tmp_path / "model.safetensors")
+    for name, tensor in net.state_dict().items():
+        assert torch.equal(back[name], tensor)
+    sizes = {name: (tmp_path / f"{name}.sws").stat().st_size for name in ("model", "small", "sorted")}
+    assert sizes["small"] < sizes["model"]
+    assert sizes["sorted"] < sizes["model"]
+    other, x = Net(), torch.randn(20, 64)
+    swsfmt.torch.load_model(other, tmp_path / "sorted.sws")
+    assert not torch.equal(other.fc1.weight, net.fc1.weight)
+    torch.testing.assert_close(other(x), net(x), rtol=1e-4, atol=1e-3)
+
+
+def small_mnist(folder: Path) -> None:
+    """Digits of scikit-learn, enlarged, in the files of MNIST."""
+    (folder / "mnist").mkdir(parents=True)
+    for part, split in zip(("train", "t10k"), sws.data.load("digits"), strict=True):
+        images = torch.nn.functional.interpolate(split.images / split.images.max(), (28, 28), mode="bilinear")
+        for kind, array in (("images-idx3", (images[:, 0] * 255).byte()), ("labels-idx1", split.labels.byte())):
+            head = bytes([0, 0, 8, array.dim()]) + b"".join(size.to_bytes(4, "big") for size in array.shape)
+            (folder / "mnist" / f"{part}-{kind}-ubyte.gz").write_bytes(gzip.compress(head + array.numpy().tobytes(), 1))
+
+
+def test_training_commands(tmp_path: Path) -> None:
+    """With fewer and smaller images; `accelerate` starts what it can here, `sws/test_processes.py` two processes."""
+    pytest.importorskip("accelerate")
+    small_mnist(tmp_path / "data")
+    text = block("sws demo").text
+    launch = f'accelerate() {{ "{sys.executable}" -m accelerate.commands.accelerate_cli "$@"; }}\n'
+    done = run(launch + text, tmp_path, SWS_DATA=str(tmp_path / "data"), ACCELERATE_USE_CPU="true")
+    files = [tmp_path / name / "model.sws" for name in ("sws_demo", "runs/lenet", "runs/digits")]
+    assert all(swsfmt.verify(file).ratio > 15 for file in files)
+    (error,) = re.findall(r"([\d.]+)% test error \([\d,]+ of 360 images of mnist\)", done.stdout)
+    assert float(error) < 15
+    for folder in (file.parent for file in files):
+        report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+        assert report["test_error"] < report["dense_test_error"] + 0.02
+
+
+def test_training_in_python(tmp_path: Path) -> None:
+    printed = run(["-c", block("from swsfmt.torch import inspect").text], tmp_path).stdout.splitlines()[-1]
+    match = re.fullmatch(r"([\d.]+)%, in the file ([\d.]+)%, (\d+) times smaller", printed)
+    assert match is not None, printed
+    dense, quantised, ratio = map(float, match.groups())
+    # "This prints about 91 % twice, and more than 20 times."
+    assert 88 < dense < 94
+    assert dense - quantised < 2
+    assert ratio > 20
+
+
+def json_keys() -> dict[str, set[str]]:
+    """The keys that the README lists, by the commands that print them."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    table = readme[readme.index("| keys | in |") :].split("\n\n")[0].splitlines()[2:]
+    keys: dict[str, set[str]] = {}
+    for line in table:
+        names, commands = (cell.strip() for cell in line.strip("|").split("|"))
+        keys.setdefault(commands, set()).update(re.findall(r"`(\w+)`", re.split(r": (?:for each|bytes by)", names)[0]))
+    return keys
+
+
+def test_json_keys_are_those_of_the_table(tmp_path: Path) -> None:
+    keys = json_keys()
+    torch.save(Net().state_dict(), tmp_path / "model.pt")
+    commands = {
+        "encode": "sws encode --json model.pt",
+        "inspect": "sws inspect --json model.sws",
+        "verify": "sws verify --json model.sws --against model.pt",
+        "decode": "sws decode --json model.sws -o back.pt",
+    }
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    for command, line in commands.items():
+        printed: dict[str, Any] = json.loads(run(line, tmp_path).stdout)
+        assert printed.keys() == set().union(
+            *(own for row, own in keys.items() if row == "all commands" or command in row)
+        )
+        (row,) = [line for line in readme.splitlines() if line.startswith("| `tensors`: for each")]
+        assert printed["tensors"][0].keys() == set(re.findall(r"`(\w+)`", row)) - {"tensors"}
+
+
+def test_every_block_is_run() -> None:
+    """A new one has to be tried here, too."""
+    source = Path(__file__).read_text(encoding="utf-8")
+    starts = [start.encode().decode("unicode_escape") for start in re.findall(r'block\(\s*"((?:[^"\\]|\\.)+)"', source)]
+    for one in BLOCKS:
+        assert any(one.text.startswith(start) for start in starts), f"{one.path} line {one.line} is run by no test"
