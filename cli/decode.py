@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import BinaryIO
 
 import click
 
@@ -51,9 +52,9 @@ def decode(
     Face's libraries have it; a FOLDER that is not there is made where its name ends with a slash.
     """
     target = files.output_for(file, output, os.path.splitext(file)[0] + ".safetensors")
-    _check_suffix(target, sharded=max_shard_size is not None)
-    inputs = [] if file == files.STANDARD else [file]
     destination, new_folder = files.destination(target), target.endswith(os.sep)
+    _check_suffix(destination, sharded=max_shard_size is not None)
+    inputs = [] if file == files.STANDARD else [file]
     if max_shard_size is None:
         target = decoded_name(target)
         files.check_output(target, inputs, force=force, as_json=as_json, new_folder=new_folder)
@@ -90,9 +91,9 @@ def decode(
     console.line(f"{name}: {what} {files.shown(file)}", err=target == files.STANDARD)
 
 
-def _check_suffix(target: str, *, sharded: bool) -> None:
+def _check_suffix(destination: str | BinaryIO, *, sharded: bool) -> None:
     """Before anything is read: in a pipe that could take long."""
     try:
-        check_output(files.destination(target), sharded=sharded)
+        check_output(destination, sharded=sharded)
     except InputError as error:
         raise click.UsageError(_SHARDS_ARE_SAFETENSORS if sharded else error.message) from error

@@ -53,6 +53,7 @@ def encode(
     of NumPy themselves, under the same path.
     """
     target = files.output_for(checkpoint, output, encoded_name(checkpoint))
+    destination = files.destination(target)
     checkpoint = files.checkpoint(checkpoint)
     source = files.source(checkpoint)
     with located(file=files.shown(checkpoint)):
@@ -66,7 +67,7 @@ def encode(
         with located(file=files.shown(checkpoint)), cluster.executor(dask) as executor:
             if layers is not None:
                 model = sorted_neurons(model, layers.split(","), coding)
-            written = convert(model, files.destination(target), threads=threads, executor=executor, step=step, **coding)
+            written = convert(model, destination, threads=threads, executor=executor, step=step, **coding)
     name = files.shown(target, "stdout")
     if written.needed_limits:
         settings = " ".join(f"--limit {limit}={value}" for limit, value in written.needed_limits.items())

@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TextIO
 
 import click
 
@@ -29,13 +29,20 @@ def checkpoint(name: str) -> str:
 def source(name: str) -> str | bytes:
     """What the library takes: the path, or all bytes of what can be read only once."""
     if name == STANDARD:
-        return sys.stdin.buffer.read()
+        return _standard(sys.stdin, "stdin").read()
     return Path(name).read_bytes() if Path(name).is_fifo() else name
 
 
 def destination(output: str) -> str | BinaryIO:
     """What the library writes to: the path, or stdout."""
-    return sys.stdout.buffer if output == STANDARD else output
+    return _standard(sys.stdout, "stdout") if output == STANDARD else output
+
+
+def _standard(stream: TextIO | None, name: str) -> BinaryIO:
+    """Python has None for a stream that is closed. Raises `InputError` for that."""
+    if stream is None:
+        raise InputError(f"{name} is closed")
+    return stream.buffer
 
 
 def output_for(name: str, output: str | None, default: str) -> str:

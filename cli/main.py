@@ -75,7 +75,8 @@ def _silence() -> None:
     """
     nowhere = os.open(os.devnull, os.O_WRONLY)
     for stream in (sys.stdout, sys.stderr):
-        os.dup2(nowhere, stream.fileno())
+        if stream is not None:
+            os.dup2(nowhere, stream.fileno())
 
 
 def _version(ctx: click.Context, _param: click.Parameter, wanted: bool) -> None:

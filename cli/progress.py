@@ -6,7 +6,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TextIO
 
 from swsfmt import Limits
 from swsfmt.codings.base import Decoded
@@ -34,7 +34,12 @@ def bar(what: str, *, as_json: bool) -> Iterator[Step]:
 
 def _is_wanted(as_json: bool) -> bool:
     """Where somebody looks: with --json a program may read, even if stderr goes to a terminal."""
-    return sys.stderr.isatty() and (not as_json or sys.stdout.isatty())
+    return _is_terminal(sys.stderr) and (not as_json or _is_terminal(sys.stdout))
+
+
+def _is_terminal(stream: TextIO | None) -> bool:
+    """None stands for a stream that is closed."""
+    return stream is not None and stream.isatty()
 
 
 class _Bar:

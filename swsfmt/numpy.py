@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, Unpack, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -89,7 +89,7 @@ def save(
 
 def save_file(
     tensors: Mapping[str, Array],
-    filename: str | os.PathLike[str],
+    filename: str | os.PathLike[str] | BinaryIO,
     metadata: Mapping[str, str] | None = None,
     *,
     threads: int | None = None,
@@ -98,16 +98,19 @@ def save_file(
 ) -> None:
     """Write the file of these arrays; atomically: `filename` holds what it held before or the whole new file.
 
+    filename : a path, or a binary file that is open for writing, which is written to from where it stands
     Warns (`SwsWarning`) of a file that readers load with raised `Limits` only.
     """
-    from .write.atomic import write_atomically
+    from .write.atomic import write_to
     from .write.file import encode_file
     from .write.options import Options
 
-    path, fixed = arguments.path(filename), Options.of("save_file", options)
+    if not hasattr(filename, "write"):
+        arguments.path(filename)
+    fixed = Options.of("save_file", options)
     encoded = encode_file(_elements(tensors), metadata, fixed, threads=threads, executor=executor)
     encoded.warn(2)
-    write_atomically(path, encoded.pieces())
+    write_to(filename, encoded.pieces())
 
 
 def load(
@@ -131,13 +134,16 @@ def load(
 
 
 def load_file(
-    filename: str | os.PathLike[str],
+    filename: str | os.PathLike[str] | BinaryIO,
     *,
     out: Mapping[str, Array] | None = None,
     threads: int | None = None,
     limits: Limits = DEFAULT_LIMITS,
 ) -> dict[str, Array]:
-    """The arrays of a file, in its order. Raises `FormatError`, `LimitError`, `OSError`. Arguments as in `load`."""
+    """The arrays of a file, in its order. Raises `FormatError`, `LimitError`, `OSError`. Arguments as in `load`.
+
+    filename : a path, or a binary file that is open, which is read from where it stands to its end
+    """
     with Reader(open_path(filename), limits) as reader:
         return load_all(reader, to_array, threads, out, _place_of, _lacks)
 

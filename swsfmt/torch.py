@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeAlias, Unpack
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, Unpack
 
 import torch
 
@@ -109,7 +109,7 @@ def save(
 
 def save_file(
     tensors: Mapping[str, torch.Tensor],
-    filename: str | os.PathLike[str],
+    filename: str | os.PathLike[str] | BinaryIO,
     metadata: Mapping[str, str] | None = None,
     *,
     threads: int | None = None,
@@ -118,16 +118,19 @@ def save_file(
 ) -> None:
     """Write the file of these tensors; atomically: `filename` holds what it held before or the whole new file.
 
+    filename : a path, or a binary file that is open for writing, which is written to from where it stands
     Warns (`SwsWarning`) of a file that readers load with raised `Limits` only.
     """
-    from .write.atomic import write_atomically
+    from .write.atomic import write_to
     from .write.file import encode_file
     from .write.options import Options
 
-    path, fixed = arguments.path(filename), Options.of("save_file", options)
+    if not hasattr(filename, "write"):
+        arguments.path(filename)
+    fixed = Options.of("save_file", options)
     encoded = encode_file(to_elements(tensors), metadata, fixed, threads=threads, executor=executor)
     encoded.warn(2)
-    write_atomically(path, encoded.pieces())
+    write_to(filename, encoded.pieces())
 
 
 def load(
@@ -156,7 +159,7 @@ def load(
 
 
 def load_file(
-    filename: str | os.PathLike[str],
+    filename: str | os.PathLike[str] | BinaryIO,
     device: Device = "cpu",
     *,
     dtype: torch.dtype | None = None,
@@ -164,7 +167,10 @@ def load_file(
     threads: int | None = None,
     limits: Limits = DEFAULT_LIMITS,
 ) -> dict[str, torch.Tensor]:
-    """The tensors of a file, in its order. Raises `FormatError`, `LimitError`, `OSError`. Arguments as in `load`."""
+    """The tensors of a file, in its order. Raises `FormatError`, `LimitError`, `OSError`. Arguments as in `load`.
+
+    filename : a path, or a binary file that is open, which is read from where it stands to its end
+    """
     convert = _converter(device, dtype)
     with Reader(open_path(filename), limits) as reader:
         return load_all(reader, convert, threads, _detached(out), _place_of, _lacks)
@@ -191,7 +197,7 @@ def safe_open(
 
 def save_model(
     model: torch.nn.Module,
-    filename: str | os.PathLike[str],
+    filename: str | os.PathLike[str] | BinaryIO,
     metadata: Mapping[str, str] | None = None,
     force_contiguous: bool = True,
     *,
@@ -217,7 +223,7 @@ def save_model(
 
 def load_model(
     model: torch.nn.Module,
-    filename: str | os.PathLike[str],
+    filename: str | os.PathLike[str] | BinaryIO,
     strict: bool = True,
     device: Device = "cpu",
     *,
@@ -245,7 +251,7 @@ def load_model(
             with located(tensor=name):
                 devices.check_storage(tensor)
     state = load_file(filename, device, threads=threads, limits=limits)
-    with located(file=os.fsdecode(filename)):
+    with located(file=os.fsdecode(filename) if isinstance(filename, str | bytes | os.PathLike) else None):
         return load_into(model, state, strict=strict, assign=assign)
 
 

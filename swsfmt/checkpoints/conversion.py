@@ -14,7 +14,7 @@ from ..limits import DEFAULT_LIMITS, Limits
 from ..parallel import team_of, thread_count
 from ..read.progress import DecodeCounter
 from ..read.reader import Reader
-from ..write.atomic import replacement, write_atomically
+from ..write.atomic import replacement, write_to
 from ..write.file import encode_file
 from ..write.options import EncodingOptions, Options
 from . import folder, registry, safetensors, sharded
@@ -185,7 +185,7 @@ def _encode(
     )
     return Conversion(
         path=_path(out),
-        size=_write(out, encoded.pieces()),
+        size=write_to(out, encoded.pieces()),
         tensors=len(checkpoint.tensors),
         dense_bytes=checkpoint.dense_bytes,
         needed_limits=encoded.needed_limits(),
@@ -209,7 +209,7 @@ def _decode(reader: Reader, out: Output, threads: int | None, max_shard_size: in
             size = sharded.write(reader, cut, threads)
             path, shards = cut.paths[-1], [cut.folder / name for name in cut.names]
         elif path is None:
-            size = _write(out, safetensors.pieces(reader, reader.keys(), threads))
+            size = write_to(out, safetensors.pieces(reader, reader.keys(), threads))
         else:
             has_metadata = target.has_metadata
             with replacement(path) as file:
@@ -223,19 +223,6 @@ def _decode(reader: Reader, out: Output, threads: int | None, max_shard_size: in
         shards=shards,
         lost_metadata=bool(reader.metadata) and not has_metadata,
     )
-
-
-def _write(out: Output, pieces: Iterable[bytes | memoryview]) -> int:
-    """Write a file, atomically, or to an open one, piece by piece; return the size, as the file system tells it."""
-    if isinstance(out, str | os.PathLike):
-        write_atomically(out, pieces)
-        return os.stat(out).st_size
-    size = 0
-    for piece in pieces:
-        out.write(piece)
-        size += memoryview(piece).nbytes
-    out.flush()
-    return size
 
 
 def _path(out: Output) -> Path | None:

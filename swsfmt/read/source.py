@@ -5,15 +5,15 @@ from __future__ import annotations
 import os
 import threading
 from pathlib import Path
-from typing import Protocol, TypeAlias
+from typing import BinaryIO, Protocol, TypeAlias
 
 import numpy as np
 
 from .. import arguments
 from ..errors import InputError, TruncatedError
 
-File: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview
-"""A path, a URL (anything with ://), or a file that is in memory."""
+File: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO
+"""A path, a URL (anything with ://), a file that is in memory, or a binary file that is open, from where it stands."""
 
 
 class Source(Protocol):
@@ -102,8 +102,13 @@ class PathSource:
         return type(self), (self._path, self._state)
 
 
-def open_path(path: str | os.PathLike[str]) -> Source:
-    """A path or a URL, whatever its type: a path given as bytes is not a file in memory."""
+def open_path(path: str | os.PathLike[str] | BinaryIO) -> Source:
+    """A path or a URL, whatever its type, or an open file: a path given as bytes is not a file in memory."""
+    if hasattr(path, "read"):
+        # Not at the top, as the next one.
+        from .opened import open_file
+
+        return open_file(path)
     if isinstance(path, str) and "://" in path:
         # Not at the top: most files are no further than the disk.
         from .remote import UrlSource
@@ -116,5 +121,6 @@ def open_source(file: File) -> Source:
     """Whatever a `File` may be."""
     if isinstance(file, bytes | bytearray | memoryview):
         return BytesSource(file)
-    arguments.instance(file, (str, os.PathLike), "file", "a path, a URL or the bytes of a file")
+    if not hasattr(file, "read"):
+        arguments.instance(file, (str, os.PathLike), "file", "a path, a URL or the bytes of a file")
     return open_path(file)

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from ..errors import InputError
+
 
 def write_atomically(path: str | bytes | os.PathLike[str], data: bytes | Iterable[bytes | memoryview]) -> None:
     """Write a file so that `path` holds either what it held before or all of `data`, whenever the process ends.
@@ -20,6 +22,32 @@ def write_atomically(path: str | bytes | os.PathLike[str], data: bytes | Iterabl
     with replacement(path) as file:
         for piece in [data] if isinstance(data, bytes) else data:
             file.write(piece)
+
+
+def write_to(target: str | bytes | os.PathLike[str] | BinaryIO, pieces: Iterable[bytes | memoryview]) -> int:
+    """Write a file, atomically, or to a binary file that is open, from where it stands; return how many bytes.
+
+    Raises `OSError`, what the pieces raise, and `InputError` for a file that is open for text.
+    """
+    size = 0
+
+    def counted() -> Iterator[bytes | memoryview]:
+        nonlocal size
+        for piece in pieces:
+            size += memoryview(piece).nbytes
+            yield piece
+
+    if isinstance(target, str | bytes | os.PathLike):
+        write_atomically(target, counted())
+        return size
+    for piece in counted():
+        try:
+            target.write(piece)
+        except TypeError as error:
+            raise InputError("this file is open for text; open it for bytes: open(path, 'wb')") from error
+    if hasattr(target, "flush"):
+        target.flush()
+    return size
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+import io
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -165,7 +166,8 @@ MUST_BE_REFUSED: list[tuple[Callable[[], Any], str]] = [
     (lambda: swsfmt.save_file(ARRAYS, None), r"filename must be a path, not None"),  # type: ignore[arg-type]
     (lambda: swsfmt.save_file(ARRAYS, "a\0b"), r"no path has a zero byte"),
     (lambda: swsfmt.load_file(None), r"filename must be a path, not None"),  # type: ignore[arg-type]
-    (lambda: swsfmt.load_file(open("a.sws", "rb")), r"not an open file; save\(\) and load\(\)"),  # type: ignore[arg-type] # noqa: SIM115
+    (lambda: swsfmt.load_file(io.StringIO()), r"open for text; open it for bytes"),  # type: ignore[arg-type]
+    (lambda: swsfmt.save_file(ARRAYS, io.StringIO()), r"open for text; open it for bytes"),  # type: ignore[arg-type]
     (lambda: swsfmt.safe_open(5), r"file must be a path, a URL or the bytes of a file, not an int"),  # type: ignore[call-overload]
     (lambda: swsfmt.safe_open(DATA).get_tensor([]), r"the name of a tensor must be a string, not a list"),  # type: ignore[arg-type]
     (lambda: swsfmt.safe_open(DATA).get_tensor("b.wieght"), r"no tensor 'b.wieght', did you mean 'b.weight'\?"),
