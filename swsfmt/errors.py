@@ -24,6 +24,8 @@ the end, as NumPy and torch do; and whatever the caller's own code raises, such 
 
 from __future__ import annotations
 
+import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -119,6 +121,14 @@ class TensorNotFoundError(SwsError, KeyError):
 
 class SwsWarning(UserWarning):
     """Something is not as it was meant, and the rest of it has been done all the same."""
+
+
+def warn(message: str) -> None:
+    """A `SwsWarning` at the line that called this package."""
+    level, frame = 1, sys._getframe()
+    while frame.f_back is not None and str(frame.f_globals.get("__name__")).split(".")[0] == "swsfmt":
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, SwsWarning, stacklevel=level)
 
 
 @contextmanager

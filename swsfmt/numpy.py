@@ -117,7 +117,8 @@ def load(
     Those of a dtype that NumPy does not have here are left out, and a warning names them; `InputError` is raised where
     no others are there.
     out : arrays to decode into, where a tensor has their name; that saves the time to get new memory. `InputError` is
-        raised where dtype or shape differ. After another error they may hold anything.
+        raised where dtype or shape differ. After another error they may hold anything. A `SwsWarning` names one of a
+        name that the file does not have.
     threads : for decoding small tensors, and the chunks of large ones; None for as many as there are processors.
     """
     with Reader(BytesSource(data), limits) as reader:

@@ -141,7 +141,7 @@ def load(
     dtype : floating-point tensors are converted to it, a floating-point or complex one; None leaves them as they are.
     out : tensors to decode into where one has the name, e.g. the `state_dict` of a model; that saves the time to get
         new memory. They may lie on any device. `InputError` is raised where dtype or shape differ. After another error
-        they may hold anything.
+        they may hold anything. A `SwsWarning` names one of a name that the file does not have.
     threads : for decoding small tensors, and the chunks of large ones; None for as many as there are processors.
     """
     convert = _converter(device, dtype)
