@@ -27,6 +27,8 @@ the end, as NumPy and torch do; and whatever the caller's own code raises, such 
 
 from __future__ import annotations
 
+import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -139,6 +141,14 @@ class SwsWarning(UserWarning):
 
 class CheckpointWarning(SwsWarning):
     """A checkpoint is taken, but not as one may think: it has names that no shard holds, a prefix of all names."""
+
+
+def warn(message: str, category: type[SwsWarning] = SwsWarning) -> None:
+    """A warning at the line that called this package."""
+    level, frame = 1, sys._getframe()
+    while frame.f_back is not None and str(frame.f_globals.get("__name__")).split(".")[0] == "swsfmt":
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, category, stacklevel=level)
 
 
 @contextmanager

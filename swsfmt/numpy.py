@@ -109,7 +109,7 @@ def save_file(
         arguments.path(filename)
     fixed = Options.of("save_file", options)
     encoded = encode_file(_elements(tensors), metadata, fixed, threads=threads, executor=executor)
-    encoded.warn(2)
+    encoded.warn()
     write_to(filename, encoded.pieces())
 
 
@@ -126,7 +126,8 @@ def load(
     no others are there.
     out : arrays to decode into, where a tensor has their name; that saves the time to get new memory. `InputError` is
         raised where dtype or shape differ. After another error they may hold anything. Arrays may share memory, which
-        then holds the tensor that comes last in the file.
+        then holds the tensor that comes last in the file. A `SwsWarning` names one of a name that the file does not
+        have.
     threads : for decoding small tensors, and the chunks of large ones; None for as many as there are processors.
     """
     with Reader(BytesSource(data), limits) as reader:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 
 import torch
 
-from .errors import InputError, StateDictError, SwsWarning
+from .errors import InputError, StateDictError, warn
 
 
 def load_into(
@@ -34,9 +33,7 @@ def load_into(
         raise StateDictError(" ".join(str(error).split())) from error
     left = [name for name, buffer in model.named_buffers() if buffer.is_meta and name not in own]
     if left:
-        # At the line that called `load_model`.
-        text = f"still on the meta device, as no state_dict has them: {', '.join(left)}; make them anew"
-        warnings.warn(text, SwsWarning, stacklevel=3)
+        warn(f"still on the meta device, as no state_dict has them: {', '.join(left)}; make them anew")
     return list(missing), list(unexpected)
 
 

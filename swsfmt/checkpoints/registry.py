@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Iterable
 
 from .. import arguments
-from ..errors import CheckpointWarning, located
+from ..errors import CheckpointWarning, located, warn
 from ..limits import DEFAULT_LIMITS, Limits
 from . import prefixes
 from .arrays import Npy, Npz
@@ -76,7 +75,7 @@ def read(source: CheckpointFile, key: str | None = None, strip_prefix: str | Ite
     if prefix:
         where = "" if source.path is None else f"{source.path}: "
         text = f"{where}names have {prefix!r} in them, as wrappers of models put it there; strip_prefix={prefix!r} "
-        warnings.warn(f"{text}(sws: --strip-prefix {prefix}) takes it away", CheckpointWarning, stacklevel=2)
+        warn(f"{text}(sws: --strip-prefix {prefix}) takes it away", CheckpointWarning)
     return checkpoint
 
 

@@ -6,14 +6,13 @@ import json
 import os
 import re
 import tempfile
-import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from .. import arguments
-from ..errors import CheckpointWarning, InputError, located
+from ..errors import CheckpointWarning, InputError, located, warn
 from ..format.not_sws import is_json_object
 from ..limits import Limits
 from ..read.reader import Reader
@@ -93,7 +92,7 @@ def _joined(index: str, weight_map: dict[str, str], shards: dict[str, Checkpoint
         (unlisted, "the index does not name what the shards have: {}; it is taken"),
     ):
         if names:
-            warnings.warn(f"{index}: {text.format(listed(names))}", CheckpointWarning, stacklevel=2)
+            warn(f"{index}: {text.format(listed(names))}", CheckpointWarning)
     tensors: dict[str, Loadable | Tied] = {}
     # Of names that are one tensor in a shard the first has it, and the others are tied to that.
     first: dict[tuple[str, str], str] = {}

@@ -5,11 +5,10 @@ from __future__ import annotations
 import errno
 import os
 import threading
-import warnings
 from collections.abc import Iterator
 from typing import Any
 
-from ..errors import InputError, SwsWarning, TruncatedError
+from ..errors import InputError, TruncatedError, warn
 
 _HTTP = {
     401: (errno.EACCES, "the server asks for a login"),
@@ -94,8 +93,7 @@ class UrlSource:
 
     def _keep(self, data: bytes, why: str) -> None:
         self._whole = memoryview(data)
-        text = f"{self.name}: the server {why}; all {len(data):,} bytes were fetched"
-        warnings.warn(text, SwsWarning, stacklevel=2)
+        warn(f"{self.name}: the server {why}; all {len(data):,} bytes were fetched")
 
     def _ask(self, function: Any, *arguments: Any, **options: Any) -> Any:
         """What fsspec has got; its errors, and those of the libraries below it, as an `OSError` with the URL."""

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby, islice
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 from .. import arguments
 from ..dtypes import Bits, DType
-from ..errors import InputError, SwsError, SwsWarning
+from ..errors import InputError, SwsError, warn
 from ..memory import Span, share_memory
 from ..parallel import MOST_THREADS, in_order, team_of, thread_count
 from ..tensor import Elements, TensorInfo
@@ -84,6 +83,10 @@ def _load_all(
     }
     if given and not places:
         raise InputError("no name in `out` is that of a tensor", file=reader.source.name)
+    for name in given:
+        if name not in places:
+            warn(f"what is in `out` stays as it was: {arguments.no_such('tensor', name, reader.keys())}")
+            break
     shared = share_memory(place.span for place in places.values())
     targets = {name: place.bits for name, place in places.items()}
     tensors: dict[str, T] = {}
@@ -115,8 +118,7 @@ def _holdable(reader: Reader, lacks: Lacks) -> Sequence[Record]:
         return reader.records
     names = ", ".join(map(repr, islice(left_out, _NAMED))) + (", ..." if len(left_out) > _NAMED else "")
     text = f"left out {names}: {'; '.join(sorted(set(left_out.values())))}"
-    # At the line that called the function that called `load_all`.
-    warnings.warn(text if reader.source.name is None else f"{reader.source.name}: {text}", SwsWarning, stacklevel=4)
+    warn(text if reader.source.name is None else f"{reader.source.name}: {text}")
     return [record for record in reader.records if record.name not in left_out]
 
 

@@ -6,7 +6,6 @@ tensors are kept until the file is written, the others are read once more.
 
 from __future__ import annotations
 
-import warnings
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
@@ -15,7 +14,7 @@ from .. import arguments
 from ..codings import Coding, codings_of
 from ..codings.alias import ALIAS
 from ..codings.base import Freedom, Proposal
-from ..errors import ChangedError, InputError, SwsWarning, located
+from ..errors import ChangedError, InputError, located, warn
 from ..format import index
 from ..format.checksum import crc32
 from ..format.codebook import Codebook
@@ -69,17 +68,13 @@ class EncodedFile:
         needed = {"max_tensors": len(self._tensors), "max_decoded_bytes": sum(tensor.info.nbytes for tensor in own)}
         return {name: value for name, value in needed.items() if value > getattr(DEFAULT_LIMITS, name)}
 
-    def warn(self, stacklevel: int) -> None:
-        """Say it where a reader of this file must raise its limits. stacklevel : as of `warnings.warn`."""
+    def warn(self) -> None:
+        """Say it where a reader of this file must raise its limits."""
         needed = self.needed_limits()
         if needed:
             settings = ", ".join(f"{name}={value}" for name, value in needed.items())
-            warnings.warn(
-                f"the file is larger than readers accept at once by default; to load all of it they need "
-                f"limits=swsfmt.Limits({settings})",
-                SwsWarning,
-                stacklevel=stacklevel + 1,
-            )
+            text = "the file is larger than readers accept at once by default; to load all of it they need"
+            warn(f"{text} limits=swsfmt.Limits({settings})")
 
     def pieces(self) -> Iterator[bytes | memoryview]:
         """All of it, in order, once: each payload is forgotten when it has been handed out.
@@ -113,7 +108,7 @@ def encode(
 ) -> bytes:
     """The whole file as bytes; see `encode_file`. Warns, in the name of its caller's caller, as `EncodedFile.warn`."""
     encoded = encode_file(tensors, metadata, options, threads=threads, executor=executor)
-    encoded.warn(3)
+    encoded.warn()
     return b"".join(encoded.pieces())
 
 

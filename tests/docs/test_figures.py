@@ -76,6 +76,17 @@ def test_commands_that_print_figures_are_there() -> None:
                 assert heading in anchors(linked.read_text(encoding="utf-8")), f"{page.name}: {link}"
 
 
+def test_every_table_of_figures_names_its_command() -> None:
+    """In the same section."""
+    for page in documents():
+        if page.parent.name in ("spec", "zoo"):
+            continue  # tables of the format, and the page that a script writes
+        for section in re.split(r"^#+ ", page.read_text(encoding="utf-8"), flags=re.M):
+            figures = re.findall(r"^\|.*\| *\d[\d,.]* *\|", section, re.M)
+            command = re.search(r"`(?:python (?:benchmarks|scripts)/\w+\.py|make bench)", section)
+            assert not figures or command, f"{page.name}: {section.splitlines()[0]}"
+
+
 def anchors(text: str) -> set[str]:
     """Of the headings, as GitHub makes them."""
     headings = re.findall(r"^#+ (.*)$", text, re.M)

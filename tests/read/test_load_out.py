@@ -82,7 +82,9 @@ def test_names_that_are_not_given_get_new_arrays(tmp_path: Path) -> None:
     one, two = array(1), array(0.1)
     swsfmt.save_file({"one": one, "two": two}, path)
     out = {"two": np.full_like(two, 7), "three": np.full(3, 7)}
-    found = swsfmt.load_file(path, out=out)
+    with pytest.warns(swsfmt.SwsWarning, match="stays as it was: there is no tensor 'three'") as caught:
+        found = swsfmt.load_file(path, out=out)
+    assert (len(caught), caught[0].filename) == (1, __file__)
     assert list(found) == ["one", "two"]
     assert found["two"] is out["two"]
     assert np.array_equal(found["one"], one)

@@ -134,7 +134,7 @@ def test_a_server_without_ranges_sends_all_of_it_once(url: str, fault: str, mess
     Ranges.fault = fault
     with pytest.warns(swsfmt.SwsWarning, match=f"{message}; all {len(Ranges.data):,} bytes were fetched") as caught:
         check_tensors(swsfmt.load_file(url, threads=4))
-    assert len(caught) == 1
+    assert (len(caught), caught[0].filename) == (1, __file__)
     assert Ranges.sent[-1] == len(Ranges.data)
     # fsspec asks for the length with a GET of its own where there is none, and reads no more than its head.
     assert len(Ranges.sent) == (1 if fault == "no ranges" else 2)
