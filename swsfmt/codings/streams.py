@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import IntEnum
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -29,8 +29,7 @@ class StreamKind(IntEnum):
 _KINDS = {int(kind): kind for kind in StreamKind}
 
 
-@dataclass(frozen=True, eq=False)
-class Stream:
+class Stream(NamedTuple):
     """The code of one stream of symbols. table: number of the earlier table, for kind EARLIER_TABLE."""
 
     kind: StreamKind

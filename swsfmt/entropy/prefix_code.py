@@ -39,11 +39,7 @@ class PrefixCode:
     @classmethod
     def fixed(cls, alphabet: int) -> PrefixCode:
         """Every symbol is a field of `field_width(alphabet)` bits."""
-        width = field_width(alphabet)
-        if width == 0:
-            return cls.one_symbol(0, 1)
-        # A view of a shared array: a file may have many fixed alphabets, each in a few bits.
-        return cls(_fixed_lengths(width)[:alphabet], is_fixed=True)
+        return _fixed(alphabet)
 
     @classmethod
     def one_symbol(cls, symbol: int, alphabet: int) -> PrefixCode:
@@ -92,3 +88,12 @@ class PrefixCode:
     @cached_property
     def max_length(self) -> int:
         return int(self.lengths.max())
+
+
+@lru_cache
+def _fixed(alphabet: int) -> PrefixCode:
+    width = field_width(alphabet)
+    if width == 0:
+        return PrefixCode.one_symbol(0, 1)
+    # A view of a shared array: a file may have many fixed alphabets, each in a few bits.
+    return PrefixCode(_fixed_lengths(width)[:alphabet], is_fixed=True)
