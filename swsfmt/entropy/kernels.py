@@ -363,7 +363,7 @@ def _in_parts(part: Callable[[int, int], T], count: int, threads: int, least: in
 
     The results are in order. Python would only wait for itself: the twin has one range.
     """
-    threads = min(threads, count // least)
+    threads = min(threads, count // least) if threads > 1 else 1
     if threads <= 1 or backend.active() != backend.NATIVE:
         return [part(0, count)]
     cuts = np.linspace(0, count, min(count, 4 * threads) + 1).astype(int).tolist()
