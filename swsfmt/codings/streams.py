@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import IntEnum
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -31,9 +31,7 @@ _KINDS = {int(kind): kind for kind in StreamKind}
 _FIXED, _NEW_TABLE, _EARLIER_TABLE = StreamKind
 
 
-# Not frozen, which would make it three times slower to open a file of many tensors.
-@dataclass(eq=False, slots=True)
-class Stream:
+class Stream(NamedTuple):
     """The code of one stream of symbols. table: number of the earlier table, for kind EARLIER_TABLE."""
 
     kind: StreamKind

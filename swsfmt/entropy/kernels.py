@@ -369,7 +369,7 @@ def in_parts(part: Callable[[int, int], T], count: int, threads: int, least: int
 
     The results are in order. Python would only wait for itself: the twin has one range.
     """
-    parts = min(4 * threads, count // least) if backend.active() == backend.NATIVE and threads > 1 else 1
+    parts = 1 if threads <= 1 or backend.active() != backend.NATIVE else min(4 * threads, count // least)
     if parts <= 1:
         return [part(0, count)]
     cuts = np.linspace(0, count, parts + 1).astype(int).tolist()

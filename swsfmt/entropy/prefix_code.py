@@ -40,11 +40,7 @@ class PrefixCode:
     @classmethod
     def fixed(cls, alphabet: int) -> PrefixCode:
         """Every symbol is a field of `field_width(alphabet)` bits."""
-        width = field_width(alphabet)
-        if width == 0:
-            return cls.one_symbol(0, 1)
-        # A view of a shared array: a file may have many fixed alphabets, each in a few bits.
-        return cls(_fixed_lengths(width)[:alphabet], is_fixed=True)
+        return _fixed(alphabet)
 
     @staticmethod
     def one_symbol(symbol: int, alphabet: int) -> PrefixCode:
@@ -99,3 +95,12 @@ class PrefixCode:
 @lru_cache
 def _one_symbol(symbol: int, alphabet: int) -> PrefixCode:
     return PrefixCode(np.zeros(alphabet, np.uint8), symbol)
+
+
+@lru_cache
+def _fixed(alphabet: int) -> PrefixCode:
+    width = field_width(alphabet)
+    if width == 0:
+        return PrefixCode.one_symbol(0, 1)
+    # A view of a shared array: a file may have many fixed alphabets, each in a few bits.
+    return PrefixCode(_fixed_lengths(width)[:alphabet], is_fixed=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,8 @@ from ..errors import PayloadError
 from .cursor import Cursor, varint
 
 MAX_VALUES = 4095
+# Codebooks of so few values are kept for a while: those of constants and of coarse grids come again and again.
+_FEW = 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +36,8 @@ class Codebook:
     def of(cls, dtype: DType, values: Bits) -> Codebook:
         """The codebook of these ascending values, in the narrowest storage."""
         values = values.astype(dtype.bits, copy=False)
+        if len(values) <= _FEW:
+            return _of_few(dtype, values.tobytes())
         storage, stored = dtypes.narrowest(values, dtype)
         return cls(dtype, values, storage, stored)
 
@@ -54,6 +59,12 @@ class Codebook:
 
     def to_bytes(self) -> bytes:
         return bytes([self.dtype.id, self.storage.id]) + varint(self.count) + self.stored.tobytes()
+
+
+@lru_cache(1024)
+def _of_few(dtype: DType, data: bytes) -> Codebook:
+    values = np.frombuffer(data, dtype.bits)
+    return Codebook(dtype, values, *dtypes.narrowest(values, dtype))
 
 
 def parse_codebook(cursor: Cursor) -> Codebook:

@@ -83,7 +83,11 @@ class _Groups:
 
     def near(self, own: Codebook, values: Collection[int], all_of_them: bool) -> set[int]:
         """Groups that have one of the values; or candidates for those that have all of them."""
-        postings = [self._with_value.get((own.dtype.id, value), _NOWHERE) for value in values]
+        postings = []
+        for value in values:
+            postings.append(self._with_value.get((own.dtype.id, value), _NOWHERE))
+            if all_of_them and not postings[-1]:
+                return set()
         if all_of_them:
             postings = [min(postings, key=len)]
         near: set[int] = set()

@@ -134,8 +134,9 @@ def encode_file(
         tensors = {name: t if isinstance(t, Tied) else PositiveZeros(t) for name, t in tensors.items()}
     own = {name: tensor for name, tensor in tensors.items() if not isinstance(tensor, Tied)}
     progress = _Progress(own, step)
-    codings = {profile: codings_of(profile) for profile in {options.profile(name) for name in own}}
-    of_tensor = {name: codings[options.profile(name)] for name in own}
+    profiles = {name: options.profile(name) for name in own}
+    codings = {profile: codings_of(profile) for profile in set(profiles.values())}
+    of_tensor = {name: codings[profile] for name, profile in profiles.items()}
     with Workers([tensor.info.nbytes for tensor in own.values()], threads, executor) as workers:
         examinations: dict[str, Examination] = {}
         results = workers.map(examine.examine, ((tensor, of_tensor[name]) for name, tensor in own.items()))
@@ -154,14 +155,16 @@ class _Progress:
     """Counts the bytes of the tensors of each stage."""
 
     def __init__(self, tensors: Mapping[str, Loadable], step: Step | None) -> None:
-        self._sizes = {name: max(1, tensor.info.nbytes) for name, tensor in tensors.items()}
         self._step = step
+        self._sizes: dict[str, int] = {}
+        if step is not None:
+            self._sizes = {name: max(1, tensor.info.nbytes) for name, tensor in tensors.items()}
         self._done = 0
         self._total = 3 * sum(self._sizes.values())
 
     def after(self, name: str) -> None:
-        self._done += self._sizes[name]
         if self._step is not None:
+            self._done += self._sizes[name]
             self._step(self._done, self._total)
 
     def repeat(self) -> None:
@@ -182,8 +185,9 @@ def _checked(metadata: Mapping[str, str] | None, tensors: Mapping[str, Loadable 
             text.encode("utf-8")
     except UnicodeEncodeError as error:
         raise InputError(f"{text!r} cannot be written as UTF-8") from error
-    longest = max((len(name.encode("utf-8")) for name in tensors), default=0)
-    if sum(len(name.encode("utf-8")) for name in tensors) > DEFAULT_LIMITS.max_names_bytes:
+    lengths = [len(name.encode("utf-8")) for name in tensors]
+    longest = max(lengths, default=0)
+    if sum(lengths) > DEFAULT_LIMITS.max_names_bytes:
         raise InputError(f"the names are longer than {DEFAULT_LIMITS.max_names_bytes} bytes together")
     if longest > DEFAULT_LIMITS.max_name_bytes:
         raise InputError(f"a name has {longest} bytes, the format allows {DEFAULT_LIMITS.max_name_bytes}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from typing import Any
 
 import numpy as np
@@ -38,3 +39,21 @@ def test_one_finer_number_is_seen(dtype: dtypes.DType) -> None:
         bits = np.ones(1000, f"<f{dtype.itemsize}").view(dtype.bits).copy()
         bits[place] += 1
         assert dtypes.storage_for(bits, dtype) == dtype
+
+
+def test_a_dtype_is_the_same_object_in_another_process() -> None:
+    for dtype in dtypes.BY_ID.values():
+        assert pickle.loads(pickle.dumps(dtype)) is dtype
+
+
+@pytest.mark.parametrize("size", [1, 256, 257])
+@pytest.mark.parametrize("name", ["F32", "F64", "I64", "U16"])
+def test_the_narrowest_storage(name: str, size: int) -> None:
+    """Of few values, which are tried once, and of many."""
+    dtype = dtypes.BY_NAME[name]
+    for top in (1, 200, 40_000):
+        numbers = np.full(size, top).astype(dtype.numbers)
+        storage, stored = dtypes.narrowest(numbers.view(dtype.bits), dtype)
+        assert storage == dtypes.storage_for(numbers.view(dtype.bits), dtype)
+        assert storage.itemsize == (2 if dtype.kind == "float" or top > 255 else 1)
+        assert np.array_equal(dtypes.widen(stored, storage, dtype), numbers.view(dtype.bits))

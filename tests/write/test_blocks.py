@@ -104,6 +104,30 @@ def test_gaps_of_every_geometry(dead: tuple[int, ...], entries: int, monkeypatch
         assert g.gaps.counts.tolist() == times.tolist()
 
 
+@pytest.mark.parametrize("entries", [1, 400, 40_000, 60_000])
+@pytest.mark.parametrize("shape", [(1, 60_000), (60_000, 1)])
+def test_gaps_of_every_geometry_of_a_vector(
+    shape: tuple[int, int], entries: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which is looked through once."""
+    random = np.random.default_rng(entries)
+    symbols = np.zeros(60_000, np.uint16)
+    symbols[random.permutation(symbols.size)[:entries]] = 3
+    symbols = symbols.reshape(shape)
+    small_blocks(monkeypatch, 700)
+    monkeypatch.setattr(kernels, "COUNTABLE", 5)
+    geometries = analyse(symbols, np.bincount(symbols.ravel(), minlength=5), Freedom(), threads=2).geometries
+    assert len(geometries) == (2 if entries == 60_000 else 4) * (1 if entries > 32768 else 2)
+    for g in geometries:
+        blocks = list(read_entries(symbols, g.matrix, g.scan, g.line_width > 0))
+        gaps, times = np.unique(np.concatenate([block.gaps for block in blocks]), return_counts=True)
+        assert g.gaps.lengths.tolist() == gaps.tolist()
+        assert g.gaps.counts.tolist() == times.tolist()
+        if g.line_width:
+            most = np.count_nonzero(symbols, axis=1 - g.scan).max()
+            assert g.line_width == int(most).bit_length()
+
+
 @pytest.mark.parametrize("scan", [0, 1])
 def test_live_lines_are_found_in_parts_of_their_bitmaps(scan: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(compact_matrix, "_SELECT", 8)

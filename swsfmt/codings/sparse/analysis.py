@@ -163,8 +163,9 @@ class _Lines:
             return kernels.line_gaps(symbols, window, scan == Scan.COLUMNS, ranks)
 
         windows = list(_windows(symbols.shape, scan))
+        counted = in_order(count, windows, threads=min(threads, len(windows)))
         lines = np.zeros((3, 0), np.int64)
-        for window, gaps in zip(windows, in_order(count, windows, threads=min(threads, len(windows))), strict=True):
+        for window, gaps in zip(windows, counted, strict=True):
             self._within[: len(gaps.counts)] += gaps.counts
             self._long.append(gaps.others)
             if scan == Scan.ROWS:

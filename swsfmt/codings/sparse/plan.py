@@ -54,9 +54,9 @@ def plan(
     best: tuple[int, int, _Layout, int, Stream] | None = None
     for layout, pbits in _finalists(layouts, widths, freedom.huffman, bool(chunks.code)):
         gaps = layout.geometry.gaps
-        if freedom.pbits is None and gaps.is_wider_than_needed(pbits):
-            continue
         if (gaps, pbits) not in streams:
+            if freedom.pbits is None and gaps.is_wider_than_needed(pbits):
+                continue
             streams[gaps, pbits] = cheapest_stream(gaps.symbol_counts(pbits), resources, huffman, smooth=True)
         stream, gap_bits = streams[gaps, pbits]
         size = layout.side_bits + gap_bits
