@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias, Unpack
 
@@ -15,9 +16,10 @@ import torch
 from . import dtypes
 from .dtypes import Bits
 from .errors import InputError, SwsError
+from .format.codebook import Codebook
 from .inspection import inspect, verify
 from .limits import DEFAULT_LIMITS, Limits
-from .read.reader import Reader
+from .read.reader import Reader, Recode
 from .read.source import BytesSource, File, open_path
 from .read.tensors import load_all
 from .safe_open import Handle
@@ -140,7 +142,8 @@ def load(
     threads : for decoding small tensors, and the chunks of large ones; None for as many as there are processors.
     """
     with Reader(BytesSource(data), limits) as reader:
-        return load_all(reader, partial(to_tensor, device=device, dtype=dtype), threads, _detached(out), _elements_of)
+        convert = partial(to_tensor, device=device, dtype=dtype)
+        return load_all(reader, convert, threads, _detached(out), _elements_of, _recode(device, dtype))
 
 
 def load_file(
@@ -154,7 +157,8 @@ def load_file(
 ) -> dict[str, torch.Tensor]:
     """The tensors of a file, in its order. Raises `FormatError`, `LimitError`, `OSError`. Arguments as in `load`."""
     with Reader(open_path(filename), limits) as reader:
-        return load_all(reader, partial(to_tensor, device=device, dtype=dtype), threads, _detached(out), _elements_of)
+        convert = partial(to_tensor, device=device, dtype=dtype)
+        return load_all(reader, convert, threads, _detached(out), _elements_of, _recode(device, dtype))
 
 
 def safe_open(
@@ -262,6 +266,34 @@ def to_tensor(elements: Elements, device: Device = "cpu", dtype: torch.dtype | N
         signed = bits if info.dtype.itemsize in (1, 16) else bits.view(f"<i{info.dtype.itemsize}")
         tensor = torch.from_numpy(signed).view(_DTYPES[info.dtype.name]).reshape(info.shape)
     return tensor.to(device, dtype if tensor.is_floating_point() else None)
+
+
+def _recode(device: Device, dtype: torch.dtype | None) -> Recode | None:
+    """What gives tensors the bits that `to_tensor` gives them in the end, and spares it to convert every element."""
+    if dtype is None or not dtype.is_floating_point or torch.device(device).type != "cpu":
+        return None
+    known: dict[int, Codebook | None] = {}
+
+    def recode(codebook: Codebook) -> Codebook | None:
+        if id(codebook) not in known:
+            known[id(codebook)] = _recoded(codebook, dtype)
+        return known[id(codebook)]
+
+    return recode
+
+
+def _recoded(codebook: Codebook, dtype: torch.dtype) -> Codebook | None:
+    """None where the bits of an element hang on more than its value, as those of NaN do, or zero would have bits."""
+    shape = (codebook.count + 1,)
+    values = to_tensor(Elements(TensorInfo(codebook.dtype, shape), codebook.symbols.copy()))
+    if not values.is_floating_point() or values.dtype == dtype or dtype not in _NAMES:
+        return None
+    converted = values.to(dtype)
+    elements = from_tensor(converted)
+    # Not all kinds of 8 bits have `isnan` themselves.
+    if elements.bits[0] or bool(values.double().isnan().any()) or bool(converted.double().isnan().any()):
+        return None
+    return replace(codebook, decoded=(elements.info.dtype, elements.bits))
 
 
 def _check(tensor: torch.Tensor) -> None:

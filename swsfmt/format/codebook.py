@@ -22,12 +22,15 @@ class Codebook:
     """values : distinct, ascending elements above zero, as unsigned integers, shape (count,); symbols 1 to count.
 
     stored : the same values in the storage type that the file holds them in.
+    decoded : what a decoder gives for each symbol, if that is another dtype than the file has: that dtype, and elements
+        of shape (count + 1,), the first without a bit set.
     """
 
     dtype: DType
     values: Bits
     storage: DType
     stored: Bits
+    decoded: tuple[DType, Bits] | None = None
 
     @classmethod
     def of(cls, dtype: DType, values: Bits) -> Codebook:
@@ -38,11 +41,18 @@ class Codebook:
 
     @cached_property
     def symbols(self) -> Bits:
-        """Element of each symbol, zero first: shape (count + 1,)."""
+        """What a decoder gives for each symbol, zero first: shape (count + 1,)."""
+        if self.decoded is not None:
+            return self.decoded[1]
         # Not `concatenate`, which gives the byte order of the machine.
         elements: Bits = np.zeros(self.count + 1, self.dtype.bits)
         elements[1:] = self.values
         return elements
+
+    @property
+    def entries(self) -> Bits:
+        """The same without zero: shape (count,)."""
+        return self.symbols[1:]
 
     @property
     def count(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable
 from types import TracebackType
@@ -14,6 +15,7 @@ from ..dtypes import Bits
 from ..errors import ChecksumError, InputError, SwsError, TensorNotFoundError, TruncatedError, UnknownCodingError
 from ..format import records
 from ..format.checksum import crc32
+from ..format.codebook import Codebook
 from ..format.index import MAX_HEADER, parse_prefix, prefix_length
 from ..format.sections import Span
 from ..limits import DEFAULT_LIMITS, Limits
@@ -23,6 +25,9 @@ from .source import File, Source, open_source
 
 Record: TypeAlias = records.Record[Coding[Any]]
 Layout: TypeAlias = records.Layout[Coding[Any]]
+
+Recode: TypeAlias = Callable[[Codebook], Codebook | None]
+"""Gives a codebook whose `decoded` is of another dtype, or None where its tensors are to stay as they are."""
 
 OnDecode: TypeAlias = Callable[[Record, Decoded], None]
 """Takes what has just been decoded, and the record that it is of."""
@@ -101,14 +106,21 @@ class Reader:
             raise self._unknown(record)
         return record.info
 
-    def read(self, name: str, threads: int = 1, out: Bits | None = None) -> Elements:
+    def read(self, name: str, threads: int = 1, out: Bits | None = None, recode: Recode | None = None) -> Elements:
         """Decode one tensor, its chunks in parallel where it has them.
 
         out : contiguous memory for its elements; after an error it may hold anything. None for new memory.
+        recode : changes the codebook that it is decoded with, which is less work than to change every element.
         Raises `FormatError`, `UnknownCodingError`, `TensorNotFoundError`.
         """
         record = self.record(name)
         info = self._known(record)
+        codebook = record.coding.codebook(record.params) if recode is not None else None
+        recoded = recode(codebook) if recode is not None and codebook is not None else None
+        if recoded is not None:
+            params = record.coding.with_codebook(record.params, recoded)
+            info = TensorInfo(recoded.dtype if recoded.decoded is None else recoded.decoded[0], info.shape)
+            record = dataclasses.replace(record, info=info, params=params)
         bits = self.decode(record, threads, out).bits
         if out is not None and bits is not out:
             out[:] = bits

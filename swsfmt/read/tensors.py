@@ -10,7 +10,7 @@ from ..dtypes import Bits
 from ..errors import SwsError
 from ..parallel import MOST_THREADS, in_order, thread_count
 from ..tensor import Elements, TensorInfo
-from .reader import Reader, Record
+from .reader import Reader, Recode, Record
 
 T = TypeVar("T")
 
@@ -24,12 +24,14 @@ def load_all(
     threads: int | None = None,
     out: Mapping[str, T] | None = None,
     memory: Callable[[T, TensorInfo], Bits | None] = lambda tensor, info: None,
+    recode: Recode | None = None,
 ) -> dict[str, T]:
     """Every tensor of an open file in its order; tied names get the same object.
 
     threads : for the chunks of large tensors, one tensor at a time, and for small ones side by side; None for as many
         as there are processors.
     out : tensors that take the place of new ones where they have the name.
+    recode : changes the codebooks of tensors that are not in `out`; `convert` gets what comes of it.
     memory : the elements of such a tensor, flat, where it is contiguous; raises `InputError` where it does not fit.
     """
     threads = thread_count(threads)
@@ -37,7 +39,7 @@ def load_all(
     # All are looked at before the first is changed.
     places = {name: _place(given[name], reader, name, memory) for name in reader.keys() if name in given}  # noqa: SIM118
     tensors: dict[str, T] = {}
-    for record, elements in _decoded(reader, places, threads):
+    for record, elements in _decoded(reader, places, threads, recode):
         name = record.name
         if elements is not None and places.get(name) is not None:
             tensors[name] = given[name]
@@ -52,7 +54,7 @@ def load_all(
 
 
 def _decoded(
-    reader: Reader, places: Mapping[str, Bits | None], threads: int
+    reader: Reader, places: Mapping[str, Bits | None], threads: int, recode: Recode | None
 ) -> Iterator[tuple[Record, Elements | None]]:
     """All records in order, with their elements, which may be in their `places` already; None for one that is tied."""
 
@@ -62,7 +64,9 @@ def _decoded(
     def decode(record: Record, threads: int = 1) -> Elements | None:
         if reader.resolve(record) is not record:
             return None
-        return reader.read(record.name, threads, places.get(record.name))
+        if record.name in places:
+            return reader.read(record.name, threads, places[record.name])
+        return reader.read(record.name, threads, recode=recode)
 
     for small, group in groupby(reader.records, is_small):
         records = list(group)
