@@ -18,7 +18,7 @@ def inspect(file: File, *, threads: int | None = None, limits: Limits = DEFAULT_
     threads : for decoding the chunks of large tensors; None for as many as there are processors.
     Raises `FormatError` for a damaged file. A tensor with an unknown coding is listed, its payload counted as raw.
     """
-    with Reader.open(file, limits) as reader:
+    with Reader.open(file, limits, with_spans=True) as reader:
         return report(reader, threads=threads)
 
 
@@ -28,7 +28,7 @@ def verify(file: File, *, threads: int | None = None, limits: Limits = DEFAULT_L
     threads : as for `inspect`
     Raises `FormatError` for a damaged file and `UnknownCodingError` for a tensor that cannot be checked.
     """
-    with Reader.open(file, limits) as reader:
+    with Reader.open(file, limits, with_spans=True) as reader:
         return verified(reader, threads=threads)
 
 

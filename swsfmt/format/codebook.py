@@ -68,10 +68,11 @@ class Codebook:
 
 def parse_codebook(cursor: Cursor) -> Codebook:
     """Read one codebook; raises `IndexRuleError`."""
-    dtype, storage = (parse_dtype(cursor, what) for what in ("codebook dtype", "codebook storage"))
+    dtype = parse_dtype(cursor, "codebook dtype")
+    storage = parse_dtype(cursor, "codebook storage")
     if dtype.itemsize > 8:
         raise cursor.error(f"a codebook cannot hold {dtype.name}")
-    if storage != dtype and storage not in dtypes.narrower(dtype):
+    if storage is not dtype and storage not in dtypes.narrower(dtype):
         raise cursor.error(f"a codebook of {dtype.name} cannot be stored as {storage.name}")
     count = cursor.count("codebook size", storage.itemsize)
     if not 1 <= count <= MAX_VALUES:
@@ -81,7 +82,8 @@ def parse_codebook(cursor: Cursor) -> Codebook:
         values = dtypes.widen(stored, storage, dtype)
     except PayloadError as error:
         raise cursor.error(f"codebook: {error.message}") from error
-    if values[0] == 0 or not bool((values[1:] > values[:-1]).all()):
+    # A file may have many of one value.
+    if values[0] == 0 or (count > 1 and not bool((values[1:] > values[:-1]).all())):
         raise cursor.error("codebook values do not ascend from above zero")
     if dtype.name == "BOOL" and values[-1] > 1:
         raise cursor.error("a codebook of BOOL holds a value that is neither 0 nor 1")

@@ -41,16 +41,24 @@ class Reader:
     """An open .sws file whose header and index have been checked. Payloads are read when asked for.
 
     on_decode : is called after each record that has been decoded whole, in the thread that did it.
+    with_spans : keep where the bits of header and index go; otherwise they are read once more if it is asked for.
     Raises `FormatError` for a file that is not valid, `LimitError` for one that is too large, `OSError` as `open` does.
     """
 
-    def __init__(self, source: Source, limits: Limits = DEFAULT_LIMITS, *, on_decode: OnDecode | None = None) -> None:
+    def __init__(
+        self,
+        source: Source,
+        limits: Limits = DEFAULT_LIMITS,
+        *,
+        on_decode: OnDecode | None = None,
+        with_spans: bool = False,
+    ) -> None:
         self.source = source
         self.limits = limits
         self._closed = False
         self._on_decode = on_decode
         try:
-            self.layout: Layout = self._read_prefix()
+            self.layout: Layout = self._read_prefix(with_spans=with_spans)
         except SwsError as error:
             source.close()
             error.locate(file=source.name)
@@ -58,9 +66,16 @@ class Reader:
         self._numbers = {record.name: i for i, record in enumerate(self.layout.records)}
 
     @classmethod
-    def open(cls, file: File, limits: Limits = DEFAULT_LIMITS, *, on_decode: OnDecode | None = None) -> Self:
+    def open(
+        cls,
+        file: File,
+        limits: Limits = DEFAULT_LIMITS,
+        *,
+        on_decode: OnDecode | None = None,
+        with_spans: bool = False,
+    ) -> Self:
         """Open a path, a URL that fsspec knows, or a file that is in memory."""
-        return cls(open_source(file), limits, on_decode=on_decode)
+        return cls(open_source(file), limits, on_decode=on_decode, with_spans=with_spans)
 
     def _read_prefix(self, *, with_spans: bool = False) -> Layout:
         size = self.source.size
@@ -73,8 +88,8 @@ class Reader:
         return parse_prefix(data[:needed], size, coding_of, self.limits, with_spans=with_spans)
 
     def prefix_spans(self) -> list[Span]:
-        """Where the bits of header and index go. Reads them once more."""
-        return self._read_prefix(with_spans=True).spans
+        """Where the bits of header and index go."""
+        return self.layout.spans or self._read_prefix(with_spans=True).spans
 
     @property
     def metadata(self) -> dict[str, str]:

@@ -11,7 +11,9 @@ from bitarray import bitarray
 
 from ...errors import PayloadError
 from ..bits import BitReader
-from ..huffman import KRAFT_ONE, MAX_LENGTH
+
+MAX_LENGTH = 12
+_KRAFT_ONE = 1 << MAX_LENGTH
 
 
 def runs(reader: BitReader, live: npt.NDArray[np.bool_]) -> None:
@@ -36,7 +38,7 @@ def table(reader: BitReader, lengths: npt.NDArray[np.uint8]) -> int:
         return single
     previous = _check_length(reader, reader.field(4, "code table"))
     symbol = kraft = 0
-    while kraft < KRAFT_ONE:
+    while kraft < _KRAFT_ONE:
         if symbol >= len(lengths):
             raise reader.fail(f"code table: the Kraft sum is below 1 after all {len(lengths)} symbols")
         if reader.field(1, "code table"):
@@ -51,7 +53,7 @@ def table(reader: BitReader, lengths: npt.NDArray[np.uint8]) -> int:
         lengths[symbol] = previous
         symbol += 1
         kraft += 1 << (MAX_LENGTH - previous)
-    if kraft > KRAFT_ONE:
+    if kraft > _KRAFT_ONE:
         raise reader.fail("code table: the Kraft sum is above 1")
     return -1
 
