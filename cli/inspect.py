@@ -25,7 +25,7 @@ def inspect(file: str, threads: int | None, limits: Limits, as_json: bool) -> No
     with (
         located(file=files.shown(file)),
         progress.bar("inspecting", as_json=as_json) as step,
-        progress.open_reader(source, limits, step) as reader,
+        progress.open_reader(source, limits, step, with_spans=True) as reader,
     ):
         summary = report(reader, threads=threads)
         needed = reader.decoded_bytes()

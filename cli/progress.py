@@ -92,10 +92,12 @@ def open_reader(
     *,
     accounts: dict[str, Account] | None = None,
     every_name_again: bool = False,
+    with_spans: bool = False,
 ) -> Reader:
     """What `Reader.open` does; `step` is called after each tensor that is decoded. Raises what it raises.
 
     accounts : takes what a report needs of each, by name, so that none is decoded a second time for it.
+    with_spans : as for `Reader`: a report will be made.
     every_name_again : after all have been decoded, each will be decoded again under every name that it has.
     """
 
@@ -104,7 +106,7 @@ def open_reader(
             accounts[record.name] = account(record, decoded, saved_bytes)
 
     counter = DecodeCounter(step, then=keep)
-    reader = Reader.open(source, limits, on_decode=counter)
+    reader = Reader.open(source, limits, on_decode=counter, with_spans=with_spans)
     counter.expect(reader)
     if every_name_again:
         counter.expect(reader, every_name=True)

@@ -46,7 +46,7 @@ def verify(
     with (
         progress.bar("verifying", as_json=as_json) as step,
         located(file=files.shown(file)),
-        progress.open_reader(source, limits, step, every_name_again=against is not None) as reader,
+        progress.open_reader(source, limits, step, every_name_again=against is not None, with_spans=True) as reader,
     ):
         summary = verified(reader, threads=threads)
         size = os.stat(source).st_size if isinstance(source, str) and os.path.exists(source) else summary.file_bytes

@@ -122,7 +122,7 @@ def widen(stored: Bits, storage: DType, dtype: DType) -> Bits:
 
     Raises `PayloadError` for a NaN in narrowed storage, which the format forbids.
     """
-    if storage == dtype:
+    if storage is dtype or storage == dtype:
         return stored
     numbers = _as_numbers(stored, storage)
     if storage.kind == "float" and bool(np.isnan(numbers).any()):

@@ -19,7 +19,7 @@ def inspect(file: File, *, threads: int | None = None, limits: Limits = DEFAULT_
     Raises `FormatError` for a damaged file. A tensor with an unknown coding is listed, its payload counted as raw; so
     are those behind the first `max_decoded_bytes` of the limits.
     """
-    with Reader.open(file, limits) as reader:
+    with Reader.open(file, limits, with_spans=True) as reader:
         return report(reader, threads=threads)
 
 
@@ -30,7 +30,7 @@ def verify(file: File, *, threads: int | None = None, limits: Limits = DEFAULT_L
     Raises `FormatError` for a damaged file, `LimitError` for one that decodes to more than the limits allow, and
     `UnknownCodingError` for a tensor that cannot be checked.
     """
-    with Reader.open(file, limits) as reader:
+    with Reader.open(file, limits, with_spans=True) as reader:
         return verified(reader, threads=threads)
 
 

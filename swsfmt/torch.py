@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, Unpack
 
@@ -15,10 +16,11 @@ import torch
 from . import arguments, devices, dtypes
 from .dtypes import DType
 from .errors import InputError, SwsError, located
+from .format.codebook import Codebook
 from .inspection import inspect, verify
 from .limits import DEFAULT_LIMITS, Limits
 from .memory import Span, is_folded
-from .read.reader import Reader
+from .read.reader import Reader, Recode
 from .read.source import BytesSource, File, open_path
 from .read.tensors import Place, load_all
 from .safe_open import Handle
@@ -155,7 +157,7 @@ def load(
     """
     convert = _converter(device, dtype)
     with Reader(BytesSource(data), limits) as reader:
-        return load_all(reader, convert, threads, _detached(out), _place_of, _lacks)
+        return load_all(reader, convert, threads, _detached(out), _place_of, _lacks, _recode(device, dtype))
 
 
 def load_file(
@@ -173,7 +175,7 @@ def load_file(
     """
     convert = _converter(device, dtype)
     with Reader(open_path(filename), limits) as reader:
-        return load_all(reader, convert, threads, _detached(out), _place_of, _lacks)
+        return load_all(reader, convert, threads, _detached(out), _place_of, _lacks, _recode(device, dtype))
 
 
 def safe_open(
@@ -339,6 +341,34 @@ def _module(model: Any) -> torch.nn.Module:
 def _check_dtype(dtype: torch.dtype) -> None:
     if dtype not in _NAMES:
         raise InputError(f"dtype {dtype} cannot be stored")
+
+
+def _recode(device: Device, dtype: torch.dtype | None) -> Recode | None:
+    """What gives tensors the bits that `to_tensor` gives them in the end, and spares it to convert every element."""
+    if dtype is None or not dtype.is_floating_point or devices.device(device).type != "cpu":
+        return None
+    known: dict[int, Codebook | None] = {}
+
+    def recode(codebook: Codebook) -> Codebook | None:
+        if id(codebook) not in known:
+            known[id(codebook)] = _recoded(codebook, dtype)
+        return known[id(codebook)]
+
+    return recode
+
+
+def _recoded(codebook: Codebook, dtype: torch.dtype) -> Codebook | None:
+    """None where the bits of an element hang on more than its value, as those of NaN do, or zero would have bits."""
+    shape = (codebook.count + 1,)
+    values = to_tensor(Elements(TensorInfo(codebook.dtype, shape), codebook.symbols.copy()))
+    if not values.is_floating_point() or values.dtype == dtype or dtype not in _NAMES:
+        return None
+    converted = values.to(dtype)
+    elements = from_tensor(converted)
+    # Not all kinds of 8 bits have `isnan` themselves.
+    if elements.bits[0] or bool(values.double().isnan().any()) or bool(converted.double().isnan().any()):
+        return None
+    return replace(codebook, decoded=(elements.info.dtype, elements.bits))
 
 
 def _memory(tensor: torch.Tensor) -> Any:

@@ -188,6 +188,10 @@ class Coding(Protocol[P]):
         """The codebook of a record; None for a coding that has none."""
         return None
 
+    def with_codebook(self, params: P, codebook: Codebook) -> P:
+        """The same parameters with another codebook, where there is one."""
+        return params
+
     # ---- writing -----------------------------------------------------------------------------------------------------
 
     def propose_plain(self, elements: Elements, own: Codebook | None) -> Proposal | None:

@@ -150,6 +150,9 @@ class DenseCoding(Coding[Params]):
     def codebook(self, params: Params) -> Codebook:
         return params.codebook
 
+    def with_codebook(self, params: Params, codebook: Codebook) -> Params:
+        return replace(params, codebook=codebook)
+
     def survey(self, matrix: SymbolMatrix, freedom: Freedom, threads: int = 1) -> npt.NDArray[np.int64]:
         """How often each symbol occurs."""
         return matrix.counts

@@ -19,8 +19,8 @@ from . import plain
 from .base import Coding, Decoded, Payload, Proposal
 from .registry import register
 
-# Elements that are widened in one go to be checked.
-_BLOCK = 1 << 18
+# Elements that are widened in one go.
+_BLOCK = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,14 @@ class Params:
     """storage : the narrower type."""
 
     storage: DType
+
+
+def _widened(params: Params, tensor: TensorInfo, stored: Bits, out: Bits | None) -> Bits:
+    """The elements, in `out` if there is one. Block by block: what is made on the way takes more than they do."""
+    bits = np.empty(len(stored), tensor.dtype.bits) if out is None else out
+    for start in range(0, len(stored), _BLOCK):
+        bits[start : start + _BLOCK] = dtypes.widen(stored[start : start + _BLOCK], params.storage, tensor.dtype)
+    return bits
 
 
 class NarrowCoding(Coding[Params]):
@@ -50,7 +58,7 @@ class NarrowCoding(Coding[Params]):
     def decode(
         self, params: Params, tensor: TensorInfo, payload: Payload, threads: int = 1, out: Bits | None = None
     ) -> Decoded:
-        bits = dtypes.widen(np.frombuffer(payload, params.storage.bits), params.storage, tensor.dtype)
+        bits = _widened(params, tensor, np.frombuffer(payload, params.storage.bits), out)
         return Decoded(bits, [Span(Section.RAW, 0, 8 * len(payload))])
 
     def check(self, params: Params, tensor: TensorInfo, payload: Payload, threads: int = 1) -> None:
@@ -58,8 +66,7 @@ class NarrowCoding(Coding[Params]):
             self.decode_rows(params, tensor, payload, first, first + _BLOCK)
 
     def decode_rows(self, params: Params, tensor: TensorInfo, payload: Payload, first: int, last: int) -> Bits:
-        stored = np.frombuffer(payload, params.storage.bits)[first:last]
-        return dtypes.widen(stored, params.storage, tensor.dtype)
+        return _widened(params, tensor, np.frombuffer(payload, params.storage.bits)[first:last], None)
 
     def propose_plain(self, elements: Elements, own: Codebook | None) -> Proposal | None:
         info = elements.info

@@ -25,12 +25,15 @@ class Codebook:
     """values : distinct, ascending elements above zero, as unsigned integers, shape (count,); symbols 1 to count.
 
     stored : the same values in the storage type that the file holds them in.
+    decoded : what a decoder gives for each symbol, if that is another dtype than the file has: that dtype, and elements
+        of shape (count + 1,), the first without a bit set.
     """
 
     dtype: DType
     values: Bits
     storage: DType
     stored: Bits
+    decoded: tuple[DType, Bits] | None = None
 
     @classmethod
     def of(cls, dtype: DType, values: Bits) -> Codebook:
@@ -43,11 +46,18 @@ class Codebook:
 
     @cached_property
     def symbols(self) -> Bits:
-        """Element of each symbol, zero first: shape (count + 1,)."""
+        """What a decoder gives for each symbol, zero first: shape (count + 1,)."""
+        if self.decoded is not None:
+            return self.decoded[1]
         # Not `concatenate`, which gives the byte order of the machine.
         elements: Bits = np.zeros(self.count + 1, self.dtype.bits)
         elements[1:] = self.values
         return elements
+
+    @property
+    def entries(self) -> Bits:
+        """The same without zero: shape (count,)."""
+        return self.symbols[1:]
 
     @property
     def count(self) -> int:
@@ -69,10 +79,11 @@ def _of_few(dtype: DType, data: bytes) -> Codebook:
 
 def parse_codebook(cursor: Cursor) -> Codebook:
     """Read one codebook; raises `IndexRuleError`."""
-    dtype, storage = (parse_dtype(cursor, what) for what in ("codebook dtype", "codebook storage"))
+    dtype = parse_dtype(cursor, "codebook dtype")
+    storage = parse_dtype(cursor, "codebook storage")
     if dtype.itemsize > 8:
         raise cursor.error(f"a codebook cannot hold {dtype.name}")
-    if storage != dtype and storage not in dtypes.narrower(dtype):
+    if storage is not dtype and storage not in dtypes.narrower(dtype):
         raise cursor.error(f"a codebook of {dtype.name} cannot be stored as {storage.name}")
     count = cursor.count("codebook size", storage.itemsize)
     if not 1 <= count <= MAX_VALUES:
@@ -82,7 +93,8 @@ def parse_codebook(cursor: Cursor) -> Codebook:
         values = dtypes.widen(stored, storage, dtype)
     except PayloadError as error:
         raise cursor.error(f"codebook: {error.message}") from error
-    if values[0] == 0 or not bool((values[1:] > values[:-1]).all()):
+    # A file may have many of one value.
+    if values[0] == 0 or (count > 1 and not bool((values[1:] > values[:-1]).all())):
         raise cursor.error("codebook values do not ascend from above zero")
     if dtype.name == "BOOL" and values[-1] > 1:
         raise cursor.error("a codebook of BOOL holds a value that is neither 0 nor 1")

@@ -96,7 +96,8 @@ def parse_prefix(
     for _ in range(cursor.count("number of codebooks", 4)):
         start = cursor.offset
         resources.codebooks.append(parse_codebook(cursor))
-        resources.span(Section.CODEBOOKS, 8 * start, 8 * cursor.offset)
+        if spans is not None:
+            resources.span(Section.CODEBOOKS, 8 * start, 8 * cursor.offset)
     if spans is not None:
         spans = fill(spans, 0, 8 * cursor.offset)
     records = _parse_records(cursor, coding_of, resources, spans)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -16,6 +17,7 @@ from ..dtypes import Bits
 from ..errors import ChecksumError, InputError, SwsError, TruncatedError, UnknownCodingError, located
 from ..format import records
 from ..format.checksum import crc32
+from ..format.codebook import Codebook
 from ..format.index import MAX_HEADER, parse_prefix, prefix_length
 from ..format.sections import Span
 from ..limits import DEFAULT_LIMITS, Limits
@@ -25,6 +27,9 @@ from .source import File, Source, open_source
 
 Record: TypeAlias = records.Record[Coding[Any]]
 Layout: TypeAlias = records.Layout[Coding[Any]]
+
+Recode: TypeAlias = Callable[[Codebook], Codebook | None]
+"""Gives a codebook whose `decoded` is of another dtype, or None where its tensors are to stay as they are."""
 
 OnDecode: TypeAlias = Callable[[Record, Decoded], None]
 """Takes what has just been decoded, and the record that it is of."""
@@ -38,11 +43,19 @@ class Reader:
     """An open .sws file whose header and index have been checked. Payloads are read when asked for.
 
     on_decode : is called after each record that has been decoded whole, in the thread that did it.
+    with_spans : keep where the bits of header and index go; otherwise they are read once more if it is asked for.
     Raises `FormatError` for a file that is not valid, `LimitError` for an index that is too large, `OSError` as `open`
     does. What is decoded counts when it is: a file of any decoded size can be opened and listed.
     """
 
-    def __init__(self, source: Source, limits: Limits = DEFAULT_LIMITS, *, on_decode: OnDecode | None = None) -> None:
+    def __init__(
+        self,
+        source: Source,
+        limits: Limits = DEFAULT_LIMITS,
+        *,
+        on_decode: OnDecode | None = None,
+        with_spans: bool = False,
+    ) -> None:
         self.source = source
         self._closed = False
         # Names of the tensors whose payloads have been checked for parts to be read.
@@ -50,7 +63,7 @@ class Reader:
         self._on_decode = on_decode
         try:
             self.limits = arguments.instance(limits, Limits, "limits", "a swsfmt.Limits")
-            self.layout: Layout = self._read_prefix()
+            self.layout: Layout = self._read_prefix(with_spans=with_spans)
         except SwsError as error:
             source.close()
             error.locate(file=source.name)
@@ -58,9 +71,16 @@ class Reader:
         self._numbers = {record.name: i for i, record in enumerate(self.layout.records)}
 
     @classmethod
-    def open(cls, file: File, limits: Limits = DEFAULT_LIMITS, *, on_decode: OnDecode | None = None) -> Self:
+    def open(
+        cls,
+        file: File,
+        limits: Limits = DEFAULT_LIMITS,
+        *,
+        on_decode: OnDecode | None = None,
+        with_spans: bool = False,
+    ) -> Self:
         """Open a path, a URL that fsspec knows, or a file that is in memory."""
-        return cls(open_source(file), limits, on_decode=on_decode)
+        return cls(open_source(file), limits, on_decode=on_decode, with_spans=with_spans)
 
     def _read_prefix(self, *, with_spans: bool = False) -> Layout:
         size = self.source.size
@@ -73,8 +93,8 @@ class Reader:
         return parse_prefix(data[:needed], size, coding_of, self.limits, with_spans=with_spans)
 
     def prefix_spans(self) -> list[Span]:
-        """Where the bits of header and index go. Reads them once more."""
-        return self._read_prefix(with_spans=True).spans
+        """Where the bits of header and index go."""
+        return self.layout.spans or self._read_prefix(with_spans=True).spans
 
     @property
     def metadata(self) -> dict[str, str]:
@@ -116,14 +136,21 @@ class Reader:
         with located(file=self.source.name):
             self.limits.check("max_decoded_bytes", self.decoded_bytes(), "the decoded size of the file")
 
-    def read(self, name: str, threads: int = 1, out: Bits | None = None) -> Elements:
+    def read(self, name: str, threads: int = 1, out: Bits | None = None, recode: Recode | None = None) -> Elements:
         """Decode one tensor, its chunks in parallel where it has them.
 
         out : contiguous memory for its elements; after an error it may hold anything. None for new memory.
+        recode : changes the codebook that it is decoded with, which is less work than to change every element.
         Raises `FormatError`, `LimitError`, `UnknownCodingError`, `TensorNotFoundError`.
         """
         record = self.record(name)
         info = self._known(record)
+        codebook = record.coding.codebook(record.params) if recode is not None else None
+        recoded = recode(codebook) if recode is not None and codebook is not None else None
+        if recoded is not None:
+            params = record.coding.with_codebook(record.params, recoded)
+            info = TensorInfo(recoded.dtype if recoded.decoded is None else recoded.decoded[0], info.shape)
+            record = dataclasses.replace(record, info=info, params=params)
         bits = self.decode(record, threads, out).bits
         if out is not None and bits is not out:
             out[:] = bits

@@ -12,7 +12,7 @@ from ..errors import InputError, SwsError, warn
 from ..memory import Span, share_memory
 from ..parallel import MOST_THREADS, in_order, team_of, thread_count
 from ..tensor import Elements, TensorInfo
-from .reader import Reader, Record
+from .reader import Reader, Recode, Record
 
 T = TypeVar("T")
 
@@ -48,6 +48,7 @@ def load_all(
     out: Mapping[str, T] | None = None,
     place_of: Callable[[T, TensorInfo], Place] | None = None,
     lacks: Lacks = lambda dtype: None,
+    recode: Recode | None = None,
 ) -> dict[str, T]:
     """Every tensor of an open file in its order; tied names get the same object.
 
@@ -58,13 +59,14 @@ def load_all(
     place_of : where such a tensor lies; raises `InputError` where it does not fit.
     lacks : why there can be no tensors of a dtype; None where there can. Those of such a dtype are left out, which a
         `SwsWarning` says, as long as any are left.
+    recode : changes the codebooks of tensors that are not in `out`; `convert` gets what comes of it.
     Raises `LimitError` where all together are more than the reader may decode.
     """
     reader.check_decoded_bytes()
     threads = thread_count(threads)
     given: Mapping[str, Any] = {} if out is None else arguments.mapping(out, "out", "names to tensors")
     with team_of(threads):
-        return _load_all(reader, convert, threads, given, place_of, lacks)
+        return _load_all(reader, convert, threads, given, place_of, lacks, recode)
 
 
 def _load_all(
@@ -74,6 +76,7 @@ def _load_all(
     given: Mapping[str, Any],
     place_of: Callable[[T, TensorInfo], Place] | None,
     lacks: Lacks,
+    recode: Recode | None,
 ) -> dict[str, T]:
     # All are looked at before the first is changed.
     places = {
@@ -90,7 +93,8 @@ def _load_all(
     shared = share_memory(place.span for place in places.values())
     targets = {name: place.bits for name, place in places.items()}
     tensors: dict[str, T] = {}
-    for record, elements in _decoded(reader, _holdable(reader, lacks), targets, threads, one_by_one=shared):
+    records = _holdable(reader, lacks)
+    for record, elements in _decoded(reader, records, targets, threads, recode, one_by_one=shared):
         name = record.name
         if elements is not None and targets.get(name) is not None:
             tensors[name] = given[name]
@@ -123,7 +127,13 @@ def _holdable(reader: Reader, lacks: Lacks) -> Sequence[Record]:
 
 
 def _decoded(
-    reader: Reader, records: Sequence[Record], targets: Mapping[str, Bits | None], threads: int, *, one_by_one: bool
+    reader: Reader,
+    records: Sequence[Record],
+    targets: Mapping[str, Bits | None],
+    threads: int,
+    recode: Recode | None,
+    *,
+    one_by_one: bool,
 ) -> Iterator[tuple[Record, Elements | None]]:
     """These records in order, with their elements, which may be in their `targets` already; None for one that is tied.
 
@@ -137,7 +147,9 @@ def _decoded(
     def decode(record: Record, threads: int = 1) -> Elements | None:
         if reader.resolve(record) is not record and not (one_by_one and record.name in targets):
             return None
-        return reader.read(record.name, threads, targets.get(record.name))
+        if record.name in targets:
+            return reader.read(record.name, threads, targets[record.name])
+        return reader.read(record.name, threads, recode=recode)
 
     if one_by_one:
         yield from ((record, decode(record, threads)) for record in records)

@@ -7,6 +7,8 @@ plan     the smallest form, found by trying
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ...dtypes import Bits
 from ...errors import ChangedError
 from ...format.codebook import Codebook
@@ -46,6 +48,9 @@ class AdaptiveCoding(Coding[Params]):
 
     def codebook(self, params: Params) -> Codebook:
         return params.codebook
+
+    def with_codebook(self, params: Params, codebook: Codebook) -> Params:
+        return replace(params, codebook=codebook)
 
     def survey(self, matrix: SymbolMatrix, freedom: Freedom, threads: int = 1) -> tuple[Params, bytes, int] | None:
         """The smallest form, its payload and its size in bits: to know the size is to have made it."""

@@ -9,6 +9,7 @@ encode           matrix -> payload; entries finds the gaps and values
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ...dtypes import Bits
@@ -66,6 +67,10 @@ class SparseCoding(Coding[Params]):
 
     def codebook(self, params: Params) -> Codebook | None:
         return None if params.coded is None else params.coded.codebook
+
+    def with_codebook(self, params: Params, codebook: Codebook) -> Params:
+        assert params.coded is not None
+        return replace(params, coded=replace(params.coded, codebook=codebook))
 
     def propose_plain(self, elements: Elements, own: Codebook | None) -> Proposal | None:
         """Zeros alone need neither codebook nor payload."""

@@ -62,14 +62,14 @@ def decode(params: Params, tensor: TensorInfo, payload: Payload, threads: int = 
     for gaps in blocks:
         count = int(np.count_nonzero(gaps != (1 << p.pbits) - 1))
         if table is None:
-            elements = np.empty(count, p.codebook.values.dtype)
+            elements = np.empty(count, p.codebook.entries.dtype)
             reader.position = kernels.decode_elements(
-                reader.bits, reader.position, p.values.code, p.codebook.values, elements
+                reader.bits, reader.position, p.values.code, p.codebook.entries, elements
             )
         else:
             values, reader.position = kernels.decode_symbols(reader.bits, reader.position, count, p.values.code)
             rows_of_blocks.append(chunk_rows(gaps, values, p))
-            elements = p.codebook.values[values]
+            elements = p.codebook.entries[values]
         if cursor.scatter(gaps, elements, out):
             continue
         done = 0
@@ -111,7 +111,7 @@ def _decode_fused(
         tensor.numel,
         p.gaps.code,
         p.values.code,
-        p.codebook.values,
+        p.codebook.entries,
         p.matrix.lines(p.scan),
         p.matrix.line_length(p.scan),
         p.matrix.offsets(p.scan),
@@ -169,7 +169,7 @@ def decode_rows(entries: int, p: Coded, tensor: TensorInfo, payload: Payload, fi
     keep = (positions >= wanted[0]) & (positions < wanted[1])
     places = p.matrix.flat_indices(positions[keep], p.scan)
     inside = (places >= first) & (places < last)
-    out[places[inside] - first] = p.codebook.values[values[keep][inside]]
+    out[places[inside] - first] = p.codebook.entries[values[keep][inside]]
     return out
 
 
