@@ -9,6 +9,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from .errors import InputError
+from .limits import DEFAULT_LIMITS
+
 
 class Span(NamedTuple):
     """Addresses of memory: from `start` up to `end`, which is not of it."""
@@ -49,6 +52,15 @@ def is_folded(shape: Sequence[int], strides: Sequence[int], itemsize: int = 1) -
                 return True
             reach += (length - 1) * stride
     return False
+
+
+def check_expanded(nbytes: int, held: int) -> None:
+    """Raise `InputError` for elements of `nbytes` that are made of far fewer, `held`: to store them is to make them."""
+    if nbytes > max(held, DEFAULT_LIMITS.max_decoded_bytes):
+        raise InputError(
+            f"it was expanded to {nbytes:,} bytes from {held:,}, and at most {DEFAULT_LIMITS.max_decoded_bytes:,} are "
+            "made of fewer; save what it was expanded from"
+        )
 
 
 def mapped_bytes(array: npt.NDArray[Any]) -> tuple[int, int] | None:

@@ -17,7 +17,7 @@ from . import dtypes
 from .dtypes import DType
 from .errors import InputError, located
 from .limits import DEFAULT_LIMITS, Limits
-from .memory import Span, address_of, is_folded, mapped_bytes
+from .memory import Span, address_of, check_expanded, is_folded, mapped_bytes
 from .read.reader import Reader
 from .read.source import BytesSource, File, open_path
 from .read.tensors import Place, load_all
@@ -216,6 +216,8 @@ def from_array(array: Array, name: str | None = None) -> Elements:
     dtype = dtypes.BY_NAME[known]
     with located(tensor=name):
         _check_mapped(array)
+        span = Span.of(address_of(array), array.shape, array.strides, array.itemsize)
+        check_expanded(array.nbytes, span.end - span.start)
     flat = np.ascontiguousarray(array).reshape(-1)
     if flat.dtype.byteorder == ">" or (sys.byteorder == "big" and flat.dtype.byteorder == "="):
         flat = flat.astype(flat.dtype.newbyteorder("<"))

@@ -16,12 +16,12 @@ from . import dtypes
 from .errors import InputError, SwsError, located
 from .inspection import inspect, verify
 from .limits import DEFAULT_LIMITS, Limits
-from .memory import Span, is_folded
+from .memory import Span, check_expanded, is_folded
 from .read.reader import Reader
 from .read.source import BytesSource, File, open_path
 from .read.tensors import Place, load_all
 from .safe_open import Handle
-from .tensor import Elements, TensorInfo, Tied
+from .tensor import Elements, TensorInfo, Tied, check_shape
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -243,12 +243,20 @@ def to_elements(tensors: Mapping[str, Any]) -> dict[str, Elements | Tied]:
 
 
 def from_tensor(tensor: torch.Tensor) -> Elements:
-    """The elements of a tensor. Raises `InputError`."""
+    """The elements of a tensor. Raises `InputError`; `MemoryError` where there is none for a copy."""
     _check(tensor)
+    check_shape(TensorInfo(dtypes.BY_NAME[_NAMES[tensor.dtype]], tuple(tensor.shape)))
+    span = Span.of(0, tensor.shape, tensor.stride(), 1)
+    check_expanded(tensor.numel() * tensor.element_size(), span.end * tensor.element_size())
     dtype = dtypes.BY_NAME[_NAMES[tensor.dtype]]
     if tensor._is_zerotensor():
         tensor = tensor.clone()
-    plain = tensor.detach().resolve_conj().resolve_neg().cpu().contiguous().reshape(-1)
+    try:
+        plain = tensor.detach().resolve_conj().resolve_neg().cpu().contiguous().reshape(-1)
+    except RuntimeError as error:
+        if "allocate" not in str(error):
+            raise
+        raise MemoryError(f"a copy of {tensor.numel() * tensor.element_size():,} bytes does not fit") from error
     bits = plain.view(_BITS[min(dtype.itemsize, 8)]).numpy().view(dtype.bits)
     return Elements.of(TensorInfo(dtype, tuple(tensor.shape)), bits)
 
