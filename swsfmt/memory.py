@@ -68,7 +68,10 @@ def mapped_bytes(array: npt.NDArray[Any]) -> tuple[int, int] | None:
 
     Who reads what the file has not any more is killed by the system.
     """
-    offset, owner = 0, array.base
+    offset = 0
+    owner: Any = array.base
+    if owner is None:
+        return None
     if isinstance(array, np.memmap):
         offset, owner = array.offset, array
     while owner is not None and not isinstance(owner, mmap.mmap):

@@ -216,8 +216,9 @@ def from_array(array: Array, name: str | None = None) -> Elements:
     dtype = dtypes.BY_NAME[known]
     with located(tensor=name):
         _check_mapped(array)
-        span = Span.of(address_of(array), array.shape, array.strides, array.itemsize)
-        check_expanded(array.nbytes, span.end - span.start)
+        if not array.flags.c_contiguous:
+            span = Span.of(address_of(array), array.shape, array.strides, array.itemsize)
+            check_expanded(array.nbytes, span.end - span.start)
     flat = np.ascontiguousarray(array).reshape(-1)
     if flat.dtype.byteorder == ">" or (sys.byteorder == "big" and flat.dtype.byteorder == "="):
         flat = flat.astype(flat.dtype.newbyteorder("<"))

@@ -245,9 +245,10 @@ def to_elements(tensors: Mapping[str, Any]) -> dict[str, Elements | Tied]:
 def from_tensor(tensor: torch.Tensor) -> Elements:
     """The elements of a tensor. Raises `InputError`; `MemoryError` where there is none for a copy."""
     _check(tensor)
-    check_shape(TensorInfo(dtypes.BY_NAME[_NAMES[tensor.dtype]], tuple(tensor.shape)))
-    span = Span.of(0, tensor.shape, tensor.stride(), 1)
-    check_expanded(tensor.numel() * tensor.element_size(), span.end * tensor.element_size())
+    if not tensor.is_contiguous():
+        check_shape(TensorInfo(dtypes.BY_NAME[_NAMES[tensor.dtype]], tuple(tensor.shape)))
+        span = Span.of(0, tensor.shape, tensor.stride(), 1)
+        check_expanded(tensor.numel() * tensor.element_size(), span.end * tensor.element_size())
     dtype = dtypes.BY_NAME[_NAMES[tensor.dtype]]
     if tensor._is_zerotensor():
         tensor = tensor.clone()
@@ -307,7 +308,9 @@ def _check_storage(tensor: torch.Tensor) -> None:
         if tensor.device.type == "cpu":
             raise InputError("it has no memory, as within torch.vmap and torch.func.grad; save it outside") from error
         return
-    needed = Span.of(int(tensor.storage_offset()), tensor.shape, tensor.stride(), 1).end * tensor.element_size()
+    start = int(tensor.storage_offset())
+    end = start + tensor.numel() if tensor.is_contiguous() else Span.of(start, tensor.shape, tensor.stride(), 1).end
+    needed = end * tensor.element_size()
     if needed > size:
         raise InputError(
             f"its storage has {size} bytes where {needed} are needed: it was freed or made smaller "
