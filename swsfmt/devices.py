@@ -40,7 +40,7 @@ def refusals(what: str) -> Iterator[None]:
     except torch.cuda.OutOfMemoryError:
         raise
     except (RuntimeError, TypeError, ValueError, AssertionError) as error:
-        if "can't allocate memory" in str(error):
+        if "allocate" in str(error):
             raise MemoryError(_line(error)) from error
         raise InputError(f"{what}: {_line(error)}") from error
 
@@ -80,7 +80,9 @@ def check_storage(tensor: torch.Tensor) -> None:
         if tensor.device.type == "cpu":
             raise InputError("it has no memory, as within torch.vmap and torch.func.grad; save it outside") from error
         return
-    needed = Span.of(int(tensor.storage_offset()), tensor.shape, tensor.stride(), 1).end * tensor.element_size()
+    start = int(tensor.storage_offset())
+    end = start + tensor.numel() if tensor.is_contiguous() else Span.of(start, tensor.shape, tensor.stride(), 1).end
+    needed = end * tensor.element_size()
     if needed > size:
         raise InputError(
             f"its storage has {size} bytes where {needed} are needed: it was freed or made smaller "

@@ -29,8 +29,7 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+from types import TracebackType
 from typing import Any
 
 
@@ -151,11 +150,20 @@ def warn(message: str, category: type[SwsWarning] = SwsWarning) -> None:
     warnings.warn(message, category, stacklevel=level)
 
 
-@contextmanager
-def located(*, file: str | None = None, tensor: str | None = None) -> Iterator[None]:
-    """Errors of this package in this block are about this file and tensor, unless they know better."""
-    try:
-        yield
-    except SwsError as error:
-        error.locate(file=file, tensor=tensor)
-        raise
+class located:  # noqa: N801
+    """Errors of this package in a `with` statement of this are about this file and tensor, unless they know better."""
+
+    # No generator: there is one of these for each tensor.
+    __slots__ = ("_file", "_tensor")
+
+    def __init__(self, *, file: str | None = None, tensor: str | None = None) -> None:
+        self._file, self._tensor = file, tensor
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(error, SwsError):
+            error.locate(file=self._file, tensor=self._tensor)

@@ -9,6 +9,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from .errors import InputError
+from .limits import DEFAULT_LIMITS
+
 
 class Span(NamedTuple):
     """Addresses of memory: from `start` up to `end`, which is not of it."""
@@ -51,12 +54,24 @@ def is_folded(shape: Sequence[int], strides: Sequence[int], itemsize: int = 1) -
     return False
 
 
+def check_expanded(nbytes: int, held: int) -> None:
+    """Raise `InputError` for elements of `nbytes` that are made of far fewer, `held`: to store them is to make them."""
+    if nbytes > max(held, DEFAULT_LIMITS.max_decoded_bytes):
+        raise InputError(
+            f"it was expanded to {nbytes:,} bytes from {held:,}, and at most {DEFAULT_LIMITS.max_decoded_bytes:,} are "
+            "made of fewer; save what it was expanded from"
+        )
+
+
 def mapped_bytes(array: npt.NDArray[Any]) -> tuple[int, int] | None:
     """Bytes that an array needs of the file that it maps, and those that the file has now; None where it maps none.
 
     Who reads what the file has not any more is killed by the system.
     """
-    offset, owner = 0, array.base
+    offset = 0
+    owner: Any = array.base
+    if owner is None:
+        return None
     if isinstance(array, np.memmap):
         offset, owner = array.offset, array
     while owner is not None and not isinstance(owner, mmap.mmap):

@@ -17,7 +17,7 @@ from . import arguments, dtypes
 from .dtypes import DType
 from .errors import InputError, located
 from .limits import DEFAULT_LIMITS, Limits
-from .memory import Span, address_of, is_folded, mapped_bytes
+from .memory import Span, address_of, check_expanded, is_folded, mapped_bytes
 from .read.reader import Reader
 from .read.source import BytesSource, File, open_path
 from .read.tensors import Place, load_all
@@ -234,6 +234,9 @@ def from_array(array: Array, name: str | None = None) -> Elements:
         raise InputError(f"dtype {array.dtype} cannot be stored", tensor=name)
     with located(tensor=name):
         _check_mapped(array)
+        if not array.flags.c_contiguous:
+            span = Span.of(address_of(array), array.shape, array.strides, array.itemsize)
+            check_expanded(array.nbytes, span.end - span.start)
     flat = np.ascontiguousarray(array).reshape(-1).astype(little_endian, copy=False)
     return Elements.of(TensorInfo(dtype, array.shape), flat.view(dtype.bits))
 

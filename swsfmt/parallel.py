@@ -157,6 +157,9 @@ class Team:
 
     def close(self) -> None:
         """What has not been begun is left to those who ask for its result."""
+        if self.process != os.getpid():
+            # A process that was forked within the call has none of its threads, and maybe its lock as taken.
+            return
         with self._changed:
             self._closed = True
             self._changed.notify_all()

@@ -19,12 +19,12 @@ from .errors import InputError, SwsError, located
 from .format.codebook import Codebook
 from .inspection import inspect, verify
 from .limits import DEFAULT_LIMITS, Limits
-from .memory import Span, is_folded
+from .memory import Span, check_expanded, is_folded
 from .read.reader import Reader, Recode
 from .read.source import BytesSource, File, open_path
 from .read.tensors import Place, load_all
 from .safe_open import Handle
-from .tensor import Elements, TensorInfo, Tied
+from .tensor import Elements, TensorInfo, Tied, check_shape
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -288,11 +288,15 @@ def to_elements(tensors: Mapping[str, Any]) -> dict[str, Elements | Tied]:
 
 
 def from_tensor(tensor: torch.Tensor) -> Elements:
-    """The elements of a tensor. Raises `InputError`."""
+    """The elements of a tensor. Raises `InputError`; `MemoryError` where there is none for a copy."""
     arguments.instance(tensor, torch.Tensor, "tensor", "a tensor of torch")
     devices.check_plain(tensor)
     _check_dtype(tensor.dtype)
     dtype = dtypes.BY_NAME[_NAMES[tensor.dtype]]
+    if not tensor.is_contiguous():
+        check_shape(TensorInfo(dtype, tuple(tensor.shape)))
+        span = Span.of(0, tensor.shape, tensor.stride(), 1)
+        check_expanded(tensor.numel() * tensor.element_size(), span.end * tensor.element_size())
     with devices.refusals("torch does not give the elements of this tensor"):
         plain = tensor.detach().resolve_conj().resolve_neg().cpu().contiguous().reshape(-1)
         bits = plain.view(_BITS[min(dtype.itemsize, 8)]).numpy().view(dtype.bits)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Callable
+from functools import cache
 
 # Importing one more module would cost small files more than it saves.
 _MUCH = 1 << 16
@@ -13,11 +15,14 @@ def crc32(data: bytes | memoryview, value: int = 0) -> int:
 
     isal takes a quarter of the time; where it is installed (``pip install 'swsfmt[fast]'``), it is used for much data.
     """
-    if memoryview(data).nbytes >= _MUCH:
-        try:
-            from isal.isal_zlib import crc32 as fast
-        except ImportError:
-            pass
-        else:
-            return fast(data, value)
-    return zlib.crc32(data, value)
+    return _fastest()(data, value) if memoryview(data).nbytes >= _MUCH else zlib.crc32(data, value)
+
+
+# Once: to look for a module that is not there takes time, and a lock that a process forked meanwhile would wait for.
+@cache
+def _fastest() -> Callable[[bytes | memoryview, int], int]:
+    try:
+        from isal.isal_zlib import crc32 as fast
+    except ImportError:
+        return zlib.crc32
+    return fast

@@ -134,3 +134,31 @@ def test_spans() -> None:
     assert not is_folded((2, 3), (4, 8), 4)
     assert not is_folded((1, 3), (0, -4), 4)
     assert not is_folded((2, 0), (0, 4), 4)
+
+
+@pytest.mark.parametrize("count", [2**32 + 1, 10**13, 2**60])
+def test_what_was_expanded_beyond_all_memory_is_refused(count: int) -> None:
+    for save, tensor in (
+        (swsfmt.torch.save, torch.zeros(1).expand(count)),
+        (swsfmt.torch.save, torch.zeros(3, 1).expand(3, count // 3 + 1)),
+        (swsfmt.save, np.broadcast_to(np.float32(0), (count,))),
+    ):
+        with pytest.raises(InputError, match="it was expanded") as caught:
+            save({"mask": tensor})  # type: ignore[operator]
+        assert caught.value.tensor == "mask"
+
+
+def test_what_was_expanded_a_little_is_saved() -> None:
+    expanded = torch.arange(3.0).reshape(3, 1).expand(3, 100)
+    assert torch.equal(swsfmt.torch.load(swsfmt.torch.save({"a": expanded}))["a"], expanded)
+    array = np.broadcast_to(np.arange(3.0)[:, None], (3, 100))
+    assert np.array_equal(swsfmt.load(swsfmt.save({"a": array}))["a"], array)
+
+
+def test_no_memory_for_a_copy(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(tensor: torch.Tensor) -> torch.Tensor:
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 bytes")
+
+    monkeypatch.setattr(torch.Tensor, "contiguous", fails)
+    with pytest.raises(MemoryError, match="a copy of"):
+        swsfmt.torch.save({"a": torch.ones(2, 3).T})

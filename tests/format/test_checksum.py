@@ -4,16 +4,26 @@ from __future__ import annotations
 
 import sys
 import zlib
+from collections.abc import Iterator
 from types import ModuleType
 
 import numpy as np
 import pytest
 
 import swsfmt
+from swsfmt.format import checksum
 from swsfmt.format.checksum import crc32
 from swsfmt.read import reader
 
 MUCH = np.random.default_rng(0).bytes((1 << 20) + 13)
+
+
+@pytest.fixture(autouse=True)
+def looked_for_anew() -> Iterator[None]:
+    """What is installed is looked for once in a process."""
+    checksum._fastest.cache_clear()
+    yield
+    checksum._fastest.cache_clear()
 
 
 @pytest.fixture(params=["zlib", "isal"])
@@ -50,6 +60,14 @@ def test_much_goes_to_isal_where_it_is_installed(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setitem(sys.modules, "isal.isal_zlib", fake)
     assert crc32(MUCH) == 42
     assert crc32(MUCH[: 1 << 10]) == zlib.crc32(MUCH[: 1 << 10])
+
+
+def test_it_is_looked_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each time would take a lock of the import system, which a process that is forked meanwhile inherits."""
+    monkeypatch.setitem(sys.modules, "isal.isal_zlib", None)
+    assert crc32(MUCH) == zlib.crc32(MUCH)
+    monkeypatch.setitem(sys.modules, "isal.isal_zlib", ModuleType("another, without what is asked for"))
+    assert crc32(MUCH) == zlib.crc32(MUCH)
 
 
 @pytest.mark.parametrize("threads", [1, 3])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 
 import numpy as np
@@ -48,12 +49,19 @@ def test_what_is_not_decoded_whole_does_not_count(data: bytes) -> None:
 
 @pytest.mark.parametrize("threads", [1, 4])
 def test_steps_go_up_to_the_end(threads: int, data: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("swsfmt.read.tensors._SMALL", 400)
+    for name in ("_SMALL", "_LITTLE", "_BATCH"):
+        monkeypatch.setattr(f"swsfmt.read.tensors.{name}", 400)
     steps: list[tuple[int, int]] = []
     decoders: set[int] = set()
-    counter = DecodeCounter(
-        lambda done, total: steps.append((done, total)), then=lambda *_: decoders.add(threading.get_ident())
-    )
+    calls, both = itertools.count(), threading.Barrier(2, timeout=60)
+
+    def then(record: Record, decoded: Decoded) -> None:
+        decoders.add(threading.get_ident())
+        # The first two tensors that are decoded side by side wait for each other.
+        if threads > 1 and record.info is not None and record.info.nbytes <= 400 and next(calls) < 2:
+            both.wait()
+
+    counter = DecodeCounter(lambda done, total: steps.append((done, total)), then=then)
     with Reader.open(data, on_decode=counter) as reader:
         counter.expect(reader)
         load_all(reader, lambda elements: elements, threads)
