@@ -353,6 +353,49 @@ def adaptive_forms(b: Builder) -> None:
     b.adaptive("one sign", _pattern((9, 9), 0.5, (-1.0, -2.0, -3.0), 12), b.codebook([-1.0, -2.0, -3.0]))
 
 
+def text(b: Builder) -> None:
+    """Byte order marks are characters as all others; keys in byte order, which is not that of UTF-16."""
+    b.metadata = {key: f"\ufeff{key}" for key in ("", "\ufeff", "\ufeffa", "a", "\uff5e", "\U0001f600", "a\ufeff", "A")}
+    for number, name in enumerate(("w", "\ufeffw", "w\ufeff", "\ufeff", "\uff5e", "\U0001f600", "e\u0301", "\u00e9")):
+        b.raw(name, np.array([number], np.uint8))
+
+
+def alias_between(b: Builder) -> None:
+    """An alias of a tensor of another dtype and shape changes nothing for the records behind it."""
+    b.raw("table", np.arange(6, dtype=np.int16).reshape(2, 3))
+    b.raw("bias", np.array([0.5, -0.5], np.float32))
+    b.alias("table.tied", 0)
+    b.raw("table.scale", np.array([1.5], np.float32))
+    b.alias("bias.tied", 1)
+    b.raw("step", np.array([7], np.int64))
+    b.alias("bias.again", 1)
+    b.raw("step.again", np.array([8], np.int64))
+
+
+def adaptive_long_lines(b: Builder) -> None:
+    """Counts at and around every step of the buckets, 200 among them, along lines and down columns."""
+    book = b.codebook(VALUES)
+    long = _pattern((4, 460), 0.55, VALUES, 13)
+    long[1] = long[0]
+    b.adaptive("along", long, book)
+    b.adaptive("across", long.T.copy(), book)
+    b.adaptive("stride", long, book, stride=201)
+    b.adaptive("gaps", _pattern((5, 900), 0.008, VALUES, 14), book)
+    b.adaptive("predictable", _pattern((12, 420), 0.998, (1.0,), 18), book)
+
+
+def adaptive_neighbours(b: Builder) -> None:
+    """Six neighbours that are all of one sign, and five against one: their sum is clamped on both sides."""
+    for name, signs, seed in (("positive", 0.93, 15), ("negative", 0.07, 16)):
+        values = (-0.5, -0.25, 0.25, 0.5)
+        book = b.codebook(values) if name == "positive" else 0
+        magnitude = np.abs(_pattern((24, 40), 2, values, seed))
+        is_positive = _pattern((24, 40), signs, (1.0,), seed + 10) > 0
+        matrix = np.where(is_positive, magnitude, -magnitude)
+        b.adaptive(name, matrix, book, stride=5)
+        b.adaptive(f"{name}, stride 1", matrix, book)
+
+
 VECTORS: list[Callable[[Builder], None]] = [
     empty,
     metadata,
@@ -371,6 +414,10 @@ VECTORS: list[Callable[[Builder], None]] = [
     bitmaps,
     sparse_chunks,
     adaptive_forms,
+    text,
+    alias_between,
+    adaptive_long_lines,
+    adaptive_neighbours,
 ]
 
 

@@ -229,6 +229,12 @@ INDEX_ROWS: list[Row] = [
     ("one tensor too many", file_(ONE, ONE, counts=(None, None, 3)), IndexRuleError, "name"),
     ("overlong count", wrap(varint(0, 2) + b"\0\0"), IndexRuleError, "shortest form"),
     ("metadata not sorted", file_(metadata=[("b", "1"), ("a", "2")]), IndexRuleError, "does not ascend"),
+    (
+        "metadata in UTF-16 order",
+        file_(metadata=[("\U0001f600", "1"), ("\uff5e", "2")]),
+        IndexRuleError,
+        "does not ascend",
+    ),
     ("metadata twice", file_(metadata=[("a", "1"), ("a", "2")]), IndexRuleError, "does not ascend"),
     ("metadata key not UTF-8", file_(metadata=[(b"\xff", "1")]), IndexRuleError, "UTF-8"),
     ("metadata value not UTF-8", file_(metadata=[("a", b"\xc3")]), IndexRuleError, "UTF-8"),
