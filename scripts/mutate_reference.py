@@ -1,6 +1,6 @@
 """Change the reference decoder in one place at a time and list the changes that no vector tells: holes in them.
 
-`python scripts/mutate_reference.py [SECONDS [SEED]]`. Each comparison becomes its neighbour or its opposite, each number
+`python scripts/mutate_reference.py [SECONDS [SEED]]`. Each comparison becomes another, each number
 one more or one less. What is left is to be read: some changes change nothing (a limit that no small file meets).
 """
 
