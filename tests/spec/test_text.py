@@ -71,7 +71,9 @@ def test_contexts_stay_below_their_slots() -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(reference.Model, "decide", decide)
         for path in sorted((ROOT / "spec" / "vectors" / "valid").glob("adaptive-*.sws")):
-            reference.decode(path.read_bytes())
+            # That one has the same contexts, half a million times.
+            if path.stem != "adaptive-weights":
+                reference.decode(path.read_bytes())
     assert all(seen["live", i] < count for i, count in enumerate((8, 36, 81)))
     assert all(seen["zero", i] < count for i, count in enumerate(zero) if count is not None)
 
