@@ -353,6 +353,93 @@ def adaptive_forms(b: Builder) -> None:
     b.adaptive("one sign", _pattern((9, 9), 0.5, (-1.0, -2.0, -3.0), 12), b.codebook([-1.0, -2.0, -3.0]))
 
 
+def text(b: Builder) -> None:
+    """Byte order marks are characters as all others; keys in byte order, which is not that of UTF-16."""
+    b.metadata = {key: f"\ufeff{key}" for key in ("", "\ufeff", "\ufeffa", "a", "\uff5e", "\U0001f600", "a\ufeff", "A")}
+    for number, name in enumerate(("w", "\ufeffw", "w\ufeff", "\ufeff", "\uff5e", "\U0001f600", "e\u0301", "\u00e9")):
+        b.raw(name, np.array([number], np.uint8))
+
+
+def alias_between(b: Builder) -> None:
+    """An alias of a tensor of another dtype and shape changes nothing for the records behind it."""
+    b.raw("table", np.arange(6, dtype=np.int16).reshape(2, 3))
+    b.raw("bias", np.array([0.5, -0.5], np.float32))
+    b.alias("table.tied", 0)
+    b.raw("table.scale", np.array([1.5], np.float32))
+    b.alias("bias.tied", 1)
+    b.raw("step", np.array([7], np.int64))
+    b.alias("bias.again", 1)
+    b.raw("step.again", np.array([8], np.int64))
+
+
+def edges(b: Builder) -> None:
+    """Codebooks of 1, 2, 4 and 8 bytes, BOOL too; rank 64; rows as bitmaps of each kind; chunks of no bytes."""
+    for name, dtype, values in (
+        ("bool", dtypes.BY_NAME["BOOL"], [1]),
+        ("u8", dtypes.BY_NAME["U8"], [7, 255]),
+        ("f16", dtypes.BY_NAME["F16"], [0x3C00, 0xBC00]),
+        ("f32", dtypes.BY_NAME["F32"], [0x3F800000]),
+        ("f64", dtypes.BY_NAME["F64"], [0x3FF0000000000000, 0xBFF0000000000001]),
+    ):
+        bits = np.array(values, dtype.bits)
+        b.codebooks.append(Codebook.of(dtype, bits))
+        elements = np.array([0, *values, 0, values[0]], dtype.bits)
+        symbols, _ = b.codebooks[-1].symbols_of(elements)
+        stream = b._stream(StreamKind.FIXED, np.bincount(symbols, minlength=len(values) + 1))
+        params, payload = dense.encode(dense.Params(len(b.codebooks) - 1, b.codebooks[-1], stream), symbols)
+        b.drafts.append(Draft(name, dense.DENSE, TensorInfo(dtype, (len(elements),)), params, payload))
+    b.raw_bytes("rank 64", dtypes.BY_NAME["U8"], (1,) * 63 + (2,), b"\x01\x02")
+    book = b.codebook([1.0])
+    row = np.zeros((1, 9), np.float32)
+    row[0, [1, 4, 5]] = 1
+    b.sparse("one row", row, book, gaps=StreamKind.FIXED, columns=Form(Kind.RAW))
+    b.sparse("one row, no bitmap", row, book, gaps=StreamKind.FIXED)
+    b.sparse("a bitmap without dead rows", row.T.repeat(2, 1)[[1, 4]], book, gaps=StreamKind.FIXED, rows=Form(Kind.RAW))
+    tall = np.zeros((9, 2), np.float32)
+    tall[[1, 4, 5]] = 1
+    for name, form in (
+        ("copy", Form(Kind.COPY, 0)),
+        ("runs", Form(Kind.RUNS)),
+        ("stride", Form(Kind.STRIDE_RUNS, 3)),
+    ):
+        b.sparse(f"rows {name}", tall, book, gaps=StreamKind.FIXED, rows=form)
+    tall[4] = 0
+    b.sparse("rows masked raw", tall, book, gaps=StreamKind.FIXED, rows=Form(Kind.MASKED_RAW, 0))
+    b.sparse("rows masked runs", tall, book, gaps=StreamKind.FIXED, rows=Form(Kind.MASKED_RUNS, 0))
+    b.adaptive("no bytes", np.ones((5, 3), np.float32), book, chunk_lines=2)
+
+
+def adaptive_long_lines(b: Builder) -> None:
+    """Counts at and around every step of the buckets, 200 among them, along lines and down columns."""
+    book = b.codebook(VALUES)
+    long = _pattern((4, 460), 0.55, VALUES, 13)
+    long[1] = long[0]
+    b.adaptive("along", long, book)
+    b.adaptive("across", long.T.copy(), book)
+    b.adaptive("stride", long, book, stride=201)
+    b.adaptive("gaps", _pattern((5, 900), 0.008, VALUES, 14), book)
+    b.adaptive("predictable", _pattern((12, 420), 0.998, (1.0,), 18), book)
+
+
+def adaptive_neighbours(b: Builder) -> None:
+    """Six neighbours that are all of one sign, and five against one: their sum is clamped on both sides."""
+    for name, signs, seed in (("positive", 0.93, 15), ("negative", 0.07, 16)):
+        values = (-0.5, -0.25, 0.25, 0.5)
+        book = b.codebook(values) if name == "positive" else 0
+        magnitude = np.abs(_pattern((24, 40), 2, values, seed))
+        is_positive = _pattern((24, 40), signs, (1.0,), seed + 10) > 0
+        matrix = np.where(is_positive, magnitude, -magnitude)
+        b.adaptive(name, matrix, book, stride=5)
+        b.adaptive(f"{name}, stride 1", matrix, book)
+
+
+def adaptive_weights(b: Builder) -> None:
+    """A weight at its clamp: every column alternates, so that its past is always wrong. Half a million decisions."""
+    phase = _pattern((13000,), 0.5, (1.0,), 17) > 0
+    lines = np.arange(42)[:, None] % 2 == 1
+    b.adaptive("alternating columns", (phase ^ lines).astype(np.float32), b.codebook([1.0]), light=True)
+
+
 VECTORS: list[Callable[[Builder], None]] = [
     empty,
     metadata,
@@ -371,6 +458,12 @@ VECTORS: list[Callable[[Builder], None]] = [
     bitmaps,
     sparse_chunks,
     adaptive_forms,
+    text,
+    edges,
+    alias_between,
+    adaptive_long_lines,
+    adaptive_neighbours,
+    adaptive_weights,
 ]
 
 
@@ -392,6 +485,13 @@ def unknown_coding_of_any_size() -> bytes:
     index += b"\x00\x02a" + bytes([9 | 1 << 4 | 0x80, 1]) + varint(1 << 62) + varint(0) + varint(1) + b"x"
     index += b"\x00\x02b" + bytes([9 | 1 << 4 | 0x80, 12]) + varint(1 << 59) + varint(0) + varint(0)
     index += b"\x00\x02c" + bytes([0x10 | 0x80, 1, 2]) + b"\x08\x09"
+    head = SIGNATURE + b"\x01\x00" + varint(len(index)) + index
+    return head + _crc(head)
+
+
+def unknown_coding_15() -> bytes:
+    """The least coding that is written behind the head, without parameters and payload."""
+    index = b"\x00\x00" + varint(1) + b"\x00\x02a" + bytes([15]) + varint(15) + varint(0) + varint(0)
     head = SIGNATURE + b"\x01\x00" + varint(len(index)) + index
     return head + _crc(head)
 
@@ -427,7 +527,7 @@ def vectors() -> dict[str, tuple[bytes, str]]:
         builder = Builder()
         make(builder)
         out[f"{make.__name__.replace('_', '-')}.sws"] = (builder.file(), str(make.__doc__))
-    for by_hand in (unknown_coding, unknown_coding_of_any_size):
+    for by_hand in (unknown_coding, unknown_coding_of_any_size, unknown_coding_15):
         out[f"{by_hand.__name__.replace('_', '-')}.sws"] = (by_hand(), str(by_hand.__doc__))
     return out
 

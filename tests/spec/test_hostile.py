@@ -89,7 +89,7 @@ def books(*records: Any, codebooks: tuple[bytes, ...] = (BOOK,), **other: Any) -
 
 
 def chunked_dense(
-    told: tuple[int, int] = (2048, 2), numel: int = 1025, chunk: int = 1, width: int = 12, kind: int = 1
+    told: tuple[int, ...] = (2048, 2), numel: int = 1025, chunk: int = 1, width: int = 12, kind: int = 1
 ) -> bytes:
     """A dense tensor of 1025 symbols of two bits in chunks of 1024."""
     stream = (fields(told, width) if chunk else "") + "01" * numel
@@ -229,6 +229,12 @@ INDEX_ROWS: list[Row] = [
     ("one tensor too many", file_(ONE, ONE, counts=(None, None, 3)), IndexRuleError, "name"),
     ("overlong count", wrap(varint(0, 2) + b"\0\0"), IndexRuleError, "shortest form"),
     ("metadata not sorted", file_(metadata=[("b", "1"), ("a", "2")]), IndexRuleError, "does not ascend"),
+    (
+        "metadata in UTF-16 order",
+        file_(metadata=[("\U0001f600", "1"), ("\uff5e", "2")]),
+        IndexRuleError,
+        "does not ascend",
+    ),
     ("metadata twice", file_(metadata=[("a", "1"), ("a", "2")]), IndexRuleError, "does not ascend"),
     ("metadata key not UTF-8", file_(metadata=[(b"\xff", "1")]), IndexRuleError, "UTF-8"),
     ("metadata value not UTF-8", file_(metadata=[("a", b"\xc3")]), IndexRuleError, "UTF-8"),
@@ -307,6 +313,18 @@ RECORD_ROWS: list[Row] = [
         file_(record("a", 9, dtype=200), record("b", payload=floats(1))),
         IndexRuleError,
         "unknown dtype 200",
+    ),
+    (
+        "coding 14 behind the head",
+        file_(record("a", 14, head=bytes([15]) + varint(14))),
+        IndexRuleError,
+        "coding 14 must be written in the head",
+    ),
+    (
+        "dimension of 2^63, of an unknown coding and dtype",
+        file_(record("a", 9, dtype=200, dimensions=varint(1 << 63), head=bytes([9 | 1 << 4 | 128, 200]))),
+        IndexRuleError,
+        "varint",
     ),
     (
         "rank below 7 in the long form",
@@ -394,6 +412,7 @@ DENSE_ROWS: list[Row] = [
     ),
     ("chunks of a fixed width", chunked_dense(kind=0), IndexRuleError, "fixed"),
     ("chunk code with one chunk", chunked_dense(numel=1024), IndexRuleError, "more than one chunk"),
+    ("one chunk with a chunk table", chunked_dense((2048,), numel=1024), IndexRuleError, "more than one chunk"),
     ("chunk code with far less than a chunk", chunked_dense(chunk=15), IndexRuleError, "more than one chunk"),
     (
         "chunk width 0",
@@ -470,6 +489,7 @@ TABLE_ROWS: list[Row] = [
         IndexRuleError,
         "symbol 3 is outside",
     ),
+    ("one symbol more than the alphabet", table("0" + field(1, 4) + "0 100 100 100 0"), IndexRuleError, "below 1"),
     ("first length 0", table("0" + field(0, 4) + "0" * 8), IndexRuleError, "code length 0"),
     ("first length 13", table("0" + field(13, 4) + "0" * 8), IndexRuleError, "code length 13"),
     ("first length 15", table("0" + field(15, 4) + "0" * 8), IndexRuleError, "code length 15"),

@@ -1,0 +1,153 @@
+"""Readers that are wrong in one place only: some vector tells each of them from a right one.
+
+Each is the reference decoder with one change of its source.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import types
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+SPEC = Path(__file__).resolve().parents[2] / "spec"
+SOURCE = (SPEC / "reference_decoder.py").read_text(encoding="utf-8")
+
+WRONG: dict[str, tuple[str, str, str]] = {
+    # what it does: (the vector that tells, source, changed source)
+    "strips a byte order mark": ("valid/text", 'text.decode("utf-8")', 'text.decode("utf-8-sig")'),
+    "strips blanks and marks": (
+        "valid/text",
+        'return text.decode("utf-8")',
+        'return text.decode("utf-8").strip("\\ufeff")',
+    ),
+    "normalises names": (
+        "valid/text",
+        'return text.decode("utf-8")',
+        'return __import__("unicodedata").normalize("NFC", text.decode("utf-8"))',
+    ),
+    "takes keys in the order of UTF-16": (
+        "valid/text",
+        "all(a < b for a, b in pairwise(keys))",
+        'all(a < b for a, b in pairwise([key.decode().encode("utf-16-be") for key in keys]))',
+    ),
+    "takes keys in the order of UTF-16, which are not sorted": (
+        "invalid/index-metadata-in-utf-16-order",
+        "all(a < b for a, b in pairwise(keys))",
+        'all(a < b for a, b in pairwise([key.decode().encode("utf-16-be") for key in keys]))',
+    ),
+    "takes keys in any order": ("invalid/index-metadata-not-sorted", "all(a < b for a, b in pairwise(keys))", "True"),
+    "an alias sets the dtype": (
+        "valid/alias-between",
+        "return Record(name, suffix, ALIAS, target.shape",
+        "self.dtype = target.dtype\n        return Record(name, suffix, ALIAS, target.shape",
+    ),
+    "the dtype before an alias is F32 again": (
+        "valid/aliases",
+        "return Record(name, suffix, ALIAS, target.shape",
+        'self.dtype = DTYPES.index(("F32", 4))\n        return Record(name, suffix, ALIAS, target.shape',
+    ),
+    "bucket 201 for 200": ("valid/adaptive-long-lines", "40, 80, 200)", "40, 80, 201)"),
+    "bucket 199 for 200": ("valid/adaptive-long-lines", "40, 80, 200)", "40, 80, 199)"),
+    "bucket 81 for 80": ("valid/adaptive-long-lines", "40, 80, 200)", "40, 81, 200)"),
+    "bucket 41 for 40": ("valid/adaptive-long-lines", "22, 40, 80, 200)", "22, 41, 80, 200)"),
+    "no bucket 200": ("valid/adaptive-long-lines", "40, 80, 200)", "40, 80)"),
+    "no clamp of G": ("valid/adaptive-neighbours", "min(max(g, -4), 4)", "g"),
+    "no upper clamp of G": ("valid/adaptive-neighbours", "min(max(g, -4), 4)", "max(g, -4)"),
+    "no lower clamp of G": ("valid/adaptive-neighbours", "min(max(g, -4), 4)", "min(g, 4)"),
+    "G clamped at 3": ("valid/adaptive-neighbours", "min(max(g, -4), 4)", "min(max(g, -3), 3)"),
+    "G clamped at 5": ("valid/adaptive-neighbours", "min(max(g, -4), 4)", "min(max(g, -5), 5)"),
+    "no clamp of weights": ("valid/adaptive-weights", "min(max(w, -(2**20)), 2**20)", "w"),
+    "counts up to 254": ("valid/adaptive-forms", "min(count + 1, 255)", "min(count + 1, 254)"),
+    "counts without end": ("valid/adaptive-forms", "min(count + 1, 255)", "count + 1"),
+    "the sum is clamped too early": (
+        "valid/adaptive-long-lines",
+        "squash(min(max(x, -3071), 3071))",
+        "squash(min(max(x, -2000), 2000))",
+    ),
+    "live flags over zeros": (
+        "invalid/adaptive-live-place-of-zeros-alone",
+        "check((live_places, live_lines) == holds_entry",
+        "check(True",
+    ),
+    "no codebooks of one byte": ("valid/edges", "size in (1, 2, 4, 8), ", "size in (2, 4, 8), "),
+    "no codebooks of BOOL": ("valid/edges", "numbers == [0, 1]", "False"),
+    "no rank 64": ("valid/edges", "rank <= MAX_RANK", "rank < MAX_RANK"),
+    "no rows of masked runs": ("valid/edges", "row_kind != 7", "row_kind < 6"),
+    "no chunks without bytes": ("valid/edges", "table <= len(payload)", "table < len(payload)"),
+    "square matrices": (
+        "valid/edges",
+        "shape[1] if columns is None else columns.count(1)",
+        "shape[0] if columns is None else columns.count(1)",
+    ),
+    "no coding 15": ("valid/unknown-coding-15", "coding >= 15", "coding > 15"),
+    "coding 14 behind the head": ("invalid/record-coding-14-behind-the-head", "coding >= 15", "coding >= 14"),
+    "varints of ten bytes": (
+        "invalid/record-dimension-of-2-63-of-an-unknown-coding-and-dtype",
+        "range(0, 63, 7)",
+        "range(0, 70, 7)",
+    ),
+    "one chunk": ("invalid/dense-one-chunk-with-a-chunk-table", "numel > 1 << chunk + 9", "numel > 0"),
+    "a symbol more": (
+        "invalid/table-one-symbol-more-than-the-alphabet",
+        "check(symbol < alphabet",
+        "check(symbol <= alphabet",
+    ),
+    "counts unknown codings": (
+        "valid/unknown-coding-of-any-size",
+        "prod(shape) * size if coding <= ADAPTIVE else 0",
+        "prod(shape) * size",
+    ),
+}
+
+
+def module(source: str) -> Any:
+    made = types.ModuleType("wrong_reader")
+    # Dataclasses look their module up.
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(__import__("sys").modules, "wrong_reader", made)
+        exec(compile(source, "wrong_reader.py", "exec"), made.__dict__)
+    return made
+
+
+def is_right(reader: Any, vector: str) -> bool:
+    """Whether a reader does with a vector what the manifest says."""
+    folder, name = vector.split("/")
+    path = SPEC / "vectors" / folder / f"{name}.sws"
+    manifest = json.loads((path.parent / "manifest.json").read_text(encoding="utf-8"))[path.name]
+    try:
+        decoded = reader.decode(path.read_bytes())
+    except (reader.Invalid, IndexError, ValueError):
+        return folder == "invalid"
+    if folder == "invalid" or decoded.metadata != manifest["metadata"]:
+        return False
+    if list(decoded.tensors) != [entry["name"] for entry in manifest["tensors"]]:
+        return False
+    return all(agrees(decoded.tensors[entry["name"]], entry) for entry in manifest["tensors"])
+
+
+def agrees(tensor: Any, entry: dict[str, Any]) -> bool:
+    if tensor.alias_of != entry.get("alias_of") or tensor.coding != entry["coding"]:
+        return False
+    if "dtype" not in entry:
+        return True
+    if [tensor.dtype, list(tensor.shape)] != [entry["dtype"], entry["shape"]]:
+        return False
+    if "hex" in entry:
+        return bool(tensor.data.hex() == entry["hex"])
+    return bool(hashlib.sha256(tensor.data).hexdigest() == entry["sha256"])
+
+
+# Half a million decisions, twice.
+SLOW = {"no clamp of weights"}
+
+
+@pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow) if n in SLOW else n for n in WRONG])
+def test_a_vector_tells_a_wrong_reader(name: str) -> None:
+    vector, right, wrong = WRONG[name]
+    assert SOURCE.count(right) == 1
+    assert is_right(module(SOURCE), vector)
+    assert not is_right(module(SOURCE.replace(right, wrong)), vector)
