@@ -58,6 +58,8 @@ _NAMES = {
     "complex128": "C128",
     **{name: key for key, name in _ML_DTYPES.items()},
 }
+# Of NumPy before 2 it is 32.
+_MAX_RANK = 64 if np.lib.NumpyVersion(np.__version__) >= "2.0.0" else 32
 # A file is little-endian on every machine, and so are the arrays that are decoded from it.
 _NUMPY = {key: np.dtype(np.dtype(name).newbyteorder("<").str) for name, key in _NAMES.items() if key not in _ML_DTYPES}
 
@@ -179,6 +181,8 @@ def safe_open(
 def to_array(elements: Elements) -> Array:
     """A writable array of these elements. Raises `InputError` where NumPy has no such dtype."""
     info = elements.info
+    if len(info.shape) > _MAX_RANK:
+        raise InputError(f"this NumPy has arrays of rank {_MAX_RANK} at most, not {len(info.shape)}; use swsfmt.torch")
     bits = elements.bits if elements.bits.flags.writeable else elements.bits.copy()
     return bits.view(_numpy_dtype(info.dtype)).reshape(info.shape)
 
@@ -237,6 +241,8 @@ def _numpy_dtype(dtype: DType) -> np.dtype[Any]:
             import ml_dtypes
         except ImportError as error:
             raise InputError(f"NumPy has no {dtype.name}; install ml_dtypes, or use swsfmt.torch") from error
+        if not hasattr(ml_dtypes, _ML_DTYPES[dtype.name]):
+            raise InputError(f"this version of ml_dtypes has no {dtype.name}; upgrade it, or use swsfmt.torch")
         numpy_dtype: np.dtype[Any] = np.dtype(getattr(ml_dtypes, _ML_DTYPES[dtype.name]))
         return numpy_dtype
     if dtype.name not in _NUMPY:
