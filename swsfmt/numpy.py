@@ -241,8 +241,6 @@ def _numpy_dtype(dtype: DType) -> np.dtype[Any]:
             import ml_dtypes
         except ImportError as error:
             raise InputError(f"NumPy has no {dtype.name}; install ml_dtypes, or use swsfmt.torch") from error
-        if not hasattr(ml_dtypes, _ML_DTYPES[dtype.name]):
-            raise InputError(f"this version of ml_dtypes has no {dtype.name}; upgrade it, or use swsfmt.torch")
         numpy_dtype: np.dtype[Any] = np.dtype(getattr(ml_dtypes, _ML_DTYPES[dtype.name]))
         return numpy_dtype
     if dtype.name not in _NUMPY:
