@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from itertools import chain
 from pathlib import Path
 
 PYPROJECT = Path(__file__).resolve().parent.parent / "pyproject.toml"
@@ -19,7 +20,7 @@ def constraints(pyproject: Path = PYPROJECT) -> dict[str, str]:
     """Name -> lowest version. Raises `ValueError` for a requirement without one, or for two that differ."""
     project = tomllib.loads(pyproject.read_text(encoding="utf-8"))["project"]
     out: dict[str, str] = {}
-    for requirement in [*project["dependencies"], *sum(project["optional-dependencies"].values(), [])]:
+    for requirement in chain(project["dependencies"], *project["optional-dependencies"].values()):
         match = re.fullmatch(r"([\w-]+)(?:\[[\w,]+\])?>=([\d.]+)", requirement)
         if match is None:
             raise ValueError(f"{requirement!r} has no lowest version")
