@@ -10,7 +10,6 @@ from typing import Any
 from click.testing import CliRunner, Result
 from sws.cli import main
 
-
 # A runner of click before 8.2 has to be told to keep the two outputs apart.
 APART: dict[str, Any] = {"mix_stderr": False} if "mix_stderr" in signature(CliRunner).parameters else {}
 
