@@ -304,21 +304,24 @@ def _weigh(inputs: Numbers, decided: Numbers, weights: Numbers, rates: Numbers) 
 
 def _learn(contexts: Sequence[tuple[Numbers, Numbers]]) -> list[Numbers]:
     """The logit of the slot before each decision. contexts : the slots and the bits of the decisions of each."""
+    # Many contexts are the same for all strides.
+    keys = [(slots.tobytes(), bits.tobytes()) for slots, bits in contexts]
+    different = dict(zip(keys, contexts, strict=True))
     orders, sizes, bits = [], [], []
-    for slots, decided in contexts:
-        narrow = slots.astype(np.uint16) if slots.max(initial=0) < 1 << 16 else slots
-        order = np.argsort(narrow, kind="stable")
+    for slots, decided in different.values():
+        # NumPy sorts narrow numbers faster.
+        order = np.argsort(slots.astype(np.uint16) if slots.max(initial=0) < 1 << 16 else slots, kind="stable")
         counts = np.bincount(slots)
         orders.append(order)
         sizes.append(counts[counts > 0])
         bits.append(decided[order])
     logits = _learn_slots(np.concatenate(sizes), np.concatenate(bits))
-    out = []
-    for order, own in zip(orders, np.split(logits, np.cumsum([len(order) for order in orders])[:-1]), strict=True):
-        back = np.empty_like(own)
-        back[order] = own
-        out.append(back)
-    return out
+    cuts = np.cumsum([len(order) for order in orders])[:-1]
+    learned: dict[tuple[bytes, bytes], Numbers] = {}
+    for key, order, own in zip(different, orders, np.split(logits, cuts), strict=True):
+        learned[key] = np.empty_like(own)
+        learned[key][order] = own
+    return [learned[key] for key in keys]
 
 
 def _learn_slots(sizes: Numbers, bits: Numbers) -> Numbers:
