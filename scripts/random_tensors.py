@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from swsfmt.dtypes import BY_NAME, DType
-from swsfmt.numpy import _ML_DTYPES, _NUMPY
+from swsfmt.numpy import _MAX_RANK, _ML_DTYPES, _NUMPY
 from swsfmt.write.options import SETTINGS
 
 try:
@@ -161,7 +161,7 @@ class Maker:
             return self.pick([(0,), (0, 7), (7, 0), (2, 0, 3), (0, 1 << 40), (1 << 20, 0, 1 << 20)])
         side = max(1, self.below(count))
         kernel = self.pick([(1, 1), (3, 3), (5,), (2, 3, 1, 2)])
-        rank = int(self.rng.integers(3, 65))
+        rank = int(self.rng.integers(3, 1 + _MAX_RANK))
         return {
             "scalar": (),
             "vector": (count,),

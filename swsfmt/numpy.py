@@ -59,6 +59,8 @@ _NAMES = {
     "complex128": "C128",
     **{name: key for key, name in _ML_DTYPES.items()},
 }
+# Of NumPy before 2 it is 32.
+_MAX_RANK = 64 if np.lib.NumpyVersion(np.__version__) >= "2.0.0" else 32
 # A file is little-endian on every machine, and so are the arrays that are decoded from it.
 _NUMPY = {key: np.dtype(np.dtype(name).newbyteorder("<").str) for name, key in _NAMES.items() if key not in _ML_DTYPES}
 
@@ -198,6 +200,8 @@ def safe_open(
 def to_array(elements: Elements) -> Array:
     """A writable array of these elements. Raises `InputError` where NumPy has no such dtype."""
     info = elements.info
+    if len(info.shape) > _MAX_RANK:
+        raise InputError(f"this NumPy has arrays of rank {_MAX_RANK} at most, not {len(info.shape)}; use swsfmt.torch")
     bits = elements.bits if elements.bits.flags.writeable else elements.bits.copy()
     return bits.view(_numpy_dtype(info.dtype)).reshape(info.shape)
 

@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
 from ..errors import PayloadError
+from ..parallel import in_parallel
 from . import backend
 from .adaptive_model import MAX_LINE, MAX_LINES, MAX_STRIDE, Model
 from .kernels import in_parts
 
-__all__ = ["MAX_LINE", "MAX_LINES", "MAX_STRIDE", "Model", "Symbols", "decode", "decode_elements", "encode"]
+__all__ = [
+    "MAX_LINE",
+    "MAX_LINES",
+    "MAX_STRIDE",
+    "Model",
+    "Symbols",
+    "decode",
+    "decode_elements",
+    "encode",
+    "encode_each",
+]
+
+# What a symbol takes where the twin is at work, in microseconds.
+_TWIN = 50
 
 Symbols = npt.NDArray[np.uint16]
 Elements = npt.NDArray[np.unsignedinteger]
@@ -19,8 +35,20 @@ Elements = npt.NDArray[np.unsignedinteger]
 def encode(symbols: Symbols, model: Model) -> bytes:
     """The bytes of a matrix of symbols, shape (lines, length): neither is 0, and at most `MAX_LINES` of `MAX_LINE`."""
     lines, length = symbols.shape
+    backend.warn_if_slow(_TWIN * symbols.size)
     data = np.ascontiguousarray(symbols, np.uint16)
     return backend.kernels.adaptive_encode(data, lines, length, *_arguments(model))
+
+
+def encode_each(matrices: Sequence[Symbols], models: Sequence[Model], threads: int = 1) -> list[bytes]:
+    """`encode` for each of them, in threads."""
+    backend.warn_if_slow(_TWIN * sum(matrix.size for matrix in matrices))
+    if backend.active() == backend.BITARRAY:
+        from .twin import adaptive_together
+
+        if max(matrix.size for matrix in matrices) <= adaptive_together.MOST:
+            return adaptive_together.encode_all(matrices, models)
+    return in_parallel(encode, matrices, models, threads=threads)
 
 
 def decode(data: bytes | memoryview, lines: int, length: int, model: Model) -> Symbols:
@@ -50,6 +78,7 @@ def decode_elements(
     out : zeros, flat, of the dtype of `values`; the element at line l and place p is number l * steps[0] + p * steps[1]
     Raises `PayloadError` for bytes that `encode` does not write; then `out` may hold anything.
     """
+    backend.warn_if_slow(_TWIN * lines * length)
     kernels, arguments = backend.kernels, (*steps, lines, length, *_arguments(model))
 
     def part(first: int, last: int) -> int:

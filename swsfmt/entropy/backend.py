@@ -10,6 +10,7 @@ A caller writes `backend.kernels.name(...)` each time, so that `use` switches al
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -45,6 +46,11 @@ def _choose() -> tuple[str, Kernels]:
 
 _name, kernels = _choose()
 
+# Of a single call, in microseconds: shorter ones are not worth a warning.
+_PATIENCE = 500_000
+# Whether it has been said that the kernels in C are missing.
+warned = False
+
 
 def active() -> str:
     """Which kernels are at work: "native" or "bitarray"."""
@@ -54,6 +60,21 @@ def active() -> str:
 def is_substitute() -> bool:
     """Whether the twin is at work although nobody asked for it."""
     return _name == BITARRAY and os.environ.get("SWS_KERNELS", "") != BITARRAY
+
+
+def warn_if_slow(microseconds: float) -> None:
+    """Say once that this much work is before the twin, where nobody asked for it: C would be done with it at once."""
+    global warned
+    if microseconds < _PATIENCE or warned or not is_substitute():
+        return
+    warned = True
+    warnings.warn(
+        "the C kernels of swsfmt are missing, and those in Python are slower by far: a tensor takes seconds, or with "
+        'profile="small" minutes; install swsfmt again where there is a C compiler, '
+        "or set SWS_KERNELS=bitarray to go without them and without this warning",
+        RuntimeWarning,
+        stacklevel=2,
+    )
 
 
 @contextmanager

@@ -22,6 +22,8 @@ Symbols = npt.NDArray[np.uint16]
 Elements = npt.NDArray[np.unsignedinteger]
 T = TypeVar("T")
 
+# What a symbol takes where the twin is at work, in microseconds.
+_TWIN = 5
 # Chunks of the sparse coding are decoded into buffers of this many entries.
 MAX_FUSED_CHUNK = 1 << 16
 # Gaps below this are counted in an array, which is faster than a sort; of longer ones there are few.
@@ -53,6 +55,7 @@ def symbols_of(elements: Elements, values: Elements, threads: int = 1) -> tuple[
 
     Each element is read once. Raises `ChangedError` for one that is not among the values, which were those of all.
     """
+    backend.warn_if_slow(_TWIN * len(elements))
     data, keys = np.ascontiguousarray(elements), values.astype(np.uint64)
     symbols, kernels = np.empty(len(data), np.uint16), backend.kernels
 
@@ -187,6 +190,7 @@ def decode_symbols(bits: bitarray, position: int, count: int, code: PrefixCode) 
     """
     if code.single is not None:
         return np.broadcast_to(np.uint16(code.single), (count,)), position
+    backend.warn_if_slow(_TWIN * count)
     size = len(bits)
     if count <= size - position:
         out = np.empty(count, np.uint16)
@@ -206,6 +210,7 @@ def decode_elements(bits: bitarray, position: int, code: PrefixCode, elements: E
         out.fill(elements[code.single])
         return position
     count = len(out)
+    backend.warn_if_slow(_TWIN * count)
     if count <= len(bits) - position and out.itemsize <= _LARGEST_FUSED:
         end = backend.kernels.decode_stream(bits, code.arrays, elements, out.itemsize, position, len(bits), out)
         if end is not None:
@@ -274,6 +279,7 @@ def decode_dense(
     """
     if not can_fuse(elements.itemsize):
         return None
+    backend.warn_if_slow(_TWIN * total)
     target = np.empty(total, elements.dtype) if out is None else out
     kernels, arrays = backend.kernels, code.arrays
 
@@ -311,6 +317,7 @@ def decode_sparse(
     """
     if not can_fuse(elements.itemsize):
         return None
+    backend.warn_if_slow(_TWIN * entries)
     clear = out is not None and offsets is None
     if out is None:
         # The system gives zeros away with its pages: nothing is zeroed twice.

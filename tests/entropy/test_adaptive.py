@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from unittest.mock import patch
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import swsfmt
 from swsfmt.entropy import adaptive, backend
 from swsfmt.entropy.adaptive import Model, Symbols
 from swsfmt.entropy.twin import adaptive as twin
+from swsfmt.entropy.twin import adaptive_together
 from swsfmt.errors import PayloadError
 
 pytestmark = pytest.mark.usefixtures("each_kernel")
@@ -228,3 +231,35 @@ def test_strides_beyond_the_matrix(stride: int) -> None:
     expected = twin.encode(EXAMPLE.tolist(), model)
     assert adaptive.encode(EXAMPLE, model) == expected
     assert np.array_equal(adaptive.decode(expected, 3, 5, model), EXAMPLE)
+
+
+@settings(deadline=None)
+@given(matrices(), st.lists(st.tuples(st.integers(1, 9), st.integers(1, 9), st.booleans()), min_size=1, max_size=3))
+def test_several_at_once(case: tuple[Symbols, Model], forms: list[tuple[int, int, bool]]) -> None:
+    """The same bytes as one by one, of a matrix and of its transpose, whatever the number that are coded together."""
+    symbols, model = case
+    pairs = [
+        (matrix, Model(stride, line_stride, model.values, model.zeros, light))
+        for stride, line_stride, light in forms
+        for matrix in (symbols, symbols.T)
+    ]
+    wanted = [adaptive.encode(matrix, own) for matrix, own in pairs]
+    for together in (1, 1 << 16):
+        with patch.object(adaptive_together, "_TOGETHER", together):
+            assert adaptive_together.encode_all(*zip(*pairs, strict=True)) == wanted
+    assert adaptive.encode_each(*zip(*pairs, strict=True)) == wanted
+
+
+def test_weights_that_reach_their_bound() -> None:
+    with patch.object(twin, "_MAX_WEIGHT", 20_000), backend.use(backend.BITARRAY):
+        symbols = np.random.default_rng(0).integers(0, 4, (12, 30)).astype(np.uint16)
+        wanted = adaptive.encode(symbols, Model(1, 1, (2, 1)))
+        assert adaptive_together.encode_all([symbols], [Model(1, 1, (2, 1))]) == [wanted]
+    assert wanted != adaptive.encode(symbols, Model(1, 1, (2, 1)))
+
+
+def test_the_search_of_the_twin_codes_small_matrices_together() -> None:
+    symbols = np.random.default_rng(0).integers(0, 4, (20, 30)).astype(np.float32)
+    data = swsfmt.save({"a": symbols}, profile="small")
+    with backend.use(backend.BITARRAY), patch.object(twin.Mixer, "code", side_effect=AssertionError):
+        assert swsfmt.save({"a": symbols}, profile="small") == data

@@ -495,3 +495,43 @@ def test_native_kernels_trust_no_size(name: str, arguments: tuple[object, ...]) 
 def test_native_kernels_check_codes(code: object) -> None:
     with pytest.raises(ValueError, match="a code has too many symbols, none"):
         backend.load(backend.NATIVE).decode_gaps(b"\0", code, 0, 8, 1)  # type: ignore[arg-type]
+
+
+# Of each kernel an array that it reads or writes, and one of another dtype in its place.
+TWO_SYMBOLS, TWO_NUMBERS = np.zeros(2, np.uint16), np.zeros(2, np.int64)
+FITTING: list[tuple[str, tuple[object, ...]]] = [
+    ("line_entries", (TWO_SYMBOLS, TWO_NUMBERS, b"", False)),
+    ("line_gaps", (TWO_SYMBOLS, 2, (0, 1, 0, 2), False, b"", *BUFFERS[:2], np.full(3, -1))),
+    ("gap_symbols", (TWO_NUMBERS, 3)),
+    ("gap_chunks", (TWO_SYMBOLS, 3, bytes(4), 1)),
+    ("scatter", (TWO_SYMBOLS, 3, np.zeros(2, np.uint32), 4, 0, 1, 2, b"", b"", np.zeros(2, np.uint32))),
+    ("decode_dense", (b"\0", CODE, b"\0\1", 1, TWO_NUMBERS + np.array([0, 8]), 8, 8, 0, 1, bytearray(8))),
+    ("decode_sparse", (bytes(2), CODE, CODE, b"\0\1", 1, ROWS, 4, 4, 0, 1, 1, 4, b"", b"", False, bytearray(4))),
+    ("encode_symbols", (TWO_SYMBOLS, symbols_of(0, 1), np.ones(2, np.uint8))),
+    ("chunk_bits", (TWO_SYMBOLS, np.ones(2, np.uint8), 1)),
+    ("symbols", (b"\0\0", 1, np.zeros(2, np.uint64), TWO_SYMBOLS.copy(), TWO_NUMBERS.copy())),
+    ("code_lengths", (TWO_NUMBERS + 1, 12)),
+]
+
+
+@native
+@pytest.mark.parametrize(("name", "arguments"), FITTING, ids=[name for name, _ in FITTING])
+def test_native_kernels_want_whole_arrays_of_their_dtype(name: str, arguments: tuple[object, ...]) -> None:
+    kernel = getattr(backend.load(backend.NATIVE), name)
+    kernel(*arguments)
+    for i, array in enumerate(arguments):
+        if not isinstance(array, np.ndarray) or array.itemsize == 1:
+            continue
+        wrong = [np.repeat(array, 2, axis=-1)[..., ::2], array.astype(np.complex128)]
+        # Of elements only the bytes count.
+        for other in wrong[: 1 if array.dtype == np.uint32 else 2]:
+            with pytest.raises((ValueError, BufferError, TypeError)):
+                kernel(*arguments[:i], other, *arguments[i + 1 :])
+
+
+@native
+def test_native_kernels_do_not_write_to_what_is_read_only() -> None:
+    out = np.zeros(2, np.uint16)
+    out.flags.writeable = False
+    with pytest.raises((ValueError, BufferError, TypeError)):
+        backend.load(backend.NATIVE).symbols(b"\0\0", 1, np.zeros(2, np.uint64), out, TWO_NUMBERS.copy())

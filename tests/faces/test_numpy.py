@@ -18,6 +18,7 @@ from craft import F32, file_, floats, record
 import swsfmt
 import swsfmt.torch
 from swsfmt import InputError, TruncatedError
+from swsfmt.numpy import _MAX_RANK
 
 BASE = np.arange(24, dtype=np.float32).reshape(4, 6)
 READ_ONLY = BASE.copy()
@@ -37,7 +38,7 @@ ARRAYS: dict[str, Any] = {
     "empty": np.zeros((3, 0)),
     "unaligned": np.frombuffer(b"x" + floats(1, 2, 3), np.float32, offset=1),
     "subclass": BASE.view(np.matrix) if hasattr(np, "matrix") else BASE,
-    "64 dimensions": np.ones((1,) * 64, np.int8),
+    "all dimensions": np.ones((1,) * _MAX_RANK, np.int8),
 }
 
 
@@ -282,3 +283,12 @@ def test_threads_share_a_handle(tmp_path: Path) -> None:
         for _ in range(5):
             for name, found in zip(tensors, pool.map(file.get_tensor, tensors), strict=True):
                 np.testing.assert_array_equal(found, tensors[name])
+
+
+def test_rank_that_an_old_numpy_has_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = swsfmt.save({"a": np.ones((1,) * 32, np.int8), "b": np.ones(2)})
+    monkeypatch.setattr(swsfmt.numpy, "_MAX_RANK", 31)
+    with pytest.raises(InputError, match="rank 31 at most, not 32"):
+        swsfmt.load(data)
+    with swsfmt.safe_open(data) as file:
+        assert file.get_tensor("b").tolist() == [1, 1]

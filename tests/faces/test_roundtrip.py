@@ -32,6 +32,7 @@ from swsfmt.entropy.prefix_code import PrefixCode
 from swsfmt.format.codebook import Codebook
 from swsfmt.format.index import build
 from swsfmt.format.records import MAX_INLINE, Draft
+from swsfmt.numpy import _MAX_RANK
 from swsfmt.read.reader import Reader
 from swsfmt.tensor import TensorInfo
 
@@ -184,7 +185,7 @@ def test_special_floats(bits: int) -> None:
         (2, 0, 4),
         (1, 1),
         (1, 1, 1, 1, 1, 1, 1),
-        (1,) * 64,
+        (1,) * _MAX_RANK,
         (3, 1, 5),
         (1000,),
         (1, 1000),

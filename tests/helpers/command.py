@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from inspect import signature
 from typing import Any
 
 from click.testing import CliRunner, Result
 from sws.cli import main
 
+# A runner of click before 8.2 has to be told to keep the two outputs apart.
+APART: dict[str, Any] = {"mix_stderr": False} if "mix_stderr" in signature(CliRunner).parameters else {}
+
 
 def run(*args: Any, **kwargs: Any) -> Result:
     """The command with these arguments, within this process."""
-    return CliRunner().invoke(main, [str(arg) for arg in args], **kwargs)
+    return CliRunner(**APART).invoke(main, [str(arg) for arg in args], **kwargs)
 
 
 def one_line(result: Result) -> str:

@@ -11,9 +11,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import product
 
-from ...entropy.adaptive import MAX_LINE, MAX_LINES, MAX_STRIDE
+from ...entropy.adaptive import MAX_LINE, MAX_LINES, MAX_STRIDE, encode_each
 from ...entropy.bits import varint_bytes
-from ...parallel import in_parallel
 from ..base import Scan, SymbolMatrix, Symbols
 from ..matrix import matrix_shape
 from .chunks import encode
@@ -53,7 +52,8 @@ def plan(matrix: SymbolMatrix, light: bool | None = None, threads: int = 1) -> t
         if scan == Scan.ROWS or common.zeros or stride == 1
     ]
     samples = [_sample(symbols, candidate.scan) for candidate in candidates]
-    payloads = in_parallel(encode, candidates, samples, threads=threads)
+    by_line = [sample if p.scan == Scan.ROWS else sample.T for p, sample in zip(candidates, samples, strict=True)]
+    payloads = encode_each(by_line, [candidate.model for candidate in candidates], threads)
     # Lines of rows and of columns give samples of different sizes.
     sizes = [(len(code) + len(write(p))) / s.size for code, p, s in zip(payloads, candidates, samples, strict=True)]
     best = min(range(len(candidates)), key=sizes.__getitem__)

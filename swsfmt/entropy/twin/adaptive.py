@@ -89,6 +89,23 @@ class Encoder:
             self.high = self.high << 8 & _FULL | 255
         return bit
 
+    def code_all(self, probabilities: Sequence[int], bits: Sequence[int]) -> None:
+        """Code known decisions: as `code` does, without its calls."""
+        low, width, out = self.low, self.high - self.low, self.out
+        for p, bit in zip(probabilities, bits, strict=True):
+            if bit:
+                width = width * p >> 16
+            else:
+                lower = (width * p >> 16) + 1
+                low += lower
+                width -= lower
+            # The first bytes of a wider interval differ.
+            while width < 1 << 24 and not (low ^ low + width) >> 24:
+                out.append(low >> 24)
+                low = low << 8 & _FULL
+                width = width << 8 | 255
+        self.low, self.high = low, low + width
+
     def shift(self, byte: int) -> None:
         self.out.append(byte)
 
@@ -191,6 +208,14 @@ class Line:
         self.pad = pad
         self.level = [0] * (length + 2 * pad)
         self.kind = [0] * (length + 2 * pad)
+
+
+def level_and_kind(symbol: int, model: Model) -> tuple[int, int]:
+    """What a line knows of a symbol that is not zero."""
+    first = model.values[0]
+    sign = int(symbol > first)
+    count, rank = model.values[sign], symbol - 1 - first * sign
+    return 1 + (3 * rank >= count), 1 + 8 * sign + rank * 8 // max(count, 8)
 
 
 class Entries:
@@ -296,11 +321,8 @@ class Entries:
         return base + prefix - (1 << bits)
 
     def remember(self, j: int, symbol: int) -> None:
-        first = self.model.values[0]
-        sign = int(symbol > first)
-        count, rank = self.model.values[sign], symbol - 1 - first * sign
-        self.lines[0].level[j + self.pad] = 1 + (3 * rank >= count)
-        self.lines[0].kind[j + self.pad] = 1 + 8 * sign + rank * 8 // max(count, 8)
+        k = j + self.pad
+        self.lines[0].level[k], self.lines[0].kind[k] = level_and_kind(symbol, self.model)
         self.column[j + self.pad] += 1
         self.last[j] = self.before + 1
 
