@@ -113,10 +113,10 @@ def retrain_soft_weight_sharing(
     metric = metric or metric_for(loss)
     evaluations = Evaluations(model, test_loader, execution.device, eval_every, metric, forward)
     model.to(execution.device)
-    quality = Quality(
-        train_loader if test_loader is None else test_loader, execution.device, metric_for(loss), forward, run_dir
-    )
-    prior.watch(quality, quality.measure(model))
+    if execution.leads:
+        examples = train_loader if test_loader is None else test_loader
+        quality = Quality(examples, execution.device, metric_for(loss), forward, run_dir)
+        prior.watch(quality, quality.measure(model))
     scale = 1.0 if lr_theta is None else lr_theta / _LR_THETA
     mixing = [prior.mixing_logits, *([prior.zero_logit] if prior.zero_logit.requires_grad else [])]
     groups: list[dict[str, Any]] = [
