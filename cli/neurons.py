@@ -38,5 +38,32 @@ def sorted_neurons(model: Checkpoint, layers: list[str], coding: Mapping[str, An
         if weight.dim() < 2 or bias.shape != weight.shape[:1]:
             raise InputError(f"--sort-neurons: {layer!r} has no weight matrix with a bias for each row")
     check_chain(state, layers)
+    _check_others(model, layers)
     best = order_neurons(state, layers, lambda state: len(swsfmt.torch.save(state, **coding)))
     return replace(model, tensors={**model.tensors, **swsfmt.torch.to_elements(best)})
+
+
+def _check_others(model: Checkpoint, layers: list[str]) -> None:
+    """Raises `InputError` for tensors of other modules that have an entry for each neuron of these layers, as those of
+    normalisation have, or that read as many: they would be left in the old order.
+    """
+    own = {f"{layer}.{kind}" for layer in layers for kind in ("weight", "bias")}
+    for name, tensor in model.tensors.items():
+        if isinstance(tensor, Tied) and tensor.to in own:
+            raise InputError(f"--sort-neurons cannot move the neurons of {tensor.to!r}: {name!r} is tied to it")
+    shapes = {name: tensor.info.shape for name, tensor in model.tensors.items() if not isinstance(tensor, Tied)}
+    for name, shape in shapes.items():
+        module, _, kind = name.rpartition(".")
+        if module in layers or not shape:
+            continue
+        for layer in layers[:-1]:
+            neurons = shapes[f"{layer}.weight"][0]
+            of_a_layer = kind == "bias" and len(shapes.get(f"{module}.weight", ())) > 1
+            entries = len(shape) == 1 and neurons > 1 and shape[0] % neurons == 0 and not of_a_layer
+            reads = len(shape) > 1 and shape[1] == neurons
+            if entries or reads:
+                raise InputError(
+                    f"--sort-neurons cannot tell whether {name!r} of shape {tuple(shape)} belongs to the {neurons} "
+                    f"neurons of {layer!r}, as a normalisation layer or a second reader would; leave {layer!r} out, or "
+                    "let sws.shrink sort them, which follows the network"
+                )

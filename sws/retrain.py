@@ -110,13 +110,15 @@ def retrain_soft_weight_sharing(
     if complexity_mode not in COMPLEXITY_MODES:
         raise InputError(f"complexity_mode is {complexity_mode!r}; use one of {', '.join(COMPLEXITY_MODES)}")
     execution = Execution(device, run_dir, resume, accelerator)
+    own_metric = metric is not None
     metric = metric or metric_for(loss)
     evaluations = Evaluations(model, test_loader, execution.device, eval_every, metric, forward)
     model.to(execution.device)
-    quality = Quality(
-        train_loader if test_loader is None else test_loader, execution.device, metric_for(loss), forward, run_dir
-    )
-    prior.watch(quality, quality.measure(model))
+    if execution.leads:
+        # A metric of one's own may be one of which more is better; and the loss is sure to suit the training set alone.
+        examples = train_loader if test_loader is None or own_metric else test_loader
+        quality = Quality(examples, execution.device, metric_for(loss), forward, run_dir)
+        prior.watch(quality, quality.measure(model))
     scale = 1.0 if lr_theta is None else lr_theta / _LR_THETA
     mixing = [prior.mixing_logits, *([prior.zero_logit] if prior.zero_logit.requires_grad else [])]
     groups: list[dict[str, Any]] = [

@@ -95,3 +95,53 @@ def test_tied_layers_are_refused(network: Network, tmp_path: Path) -> None:
     result = run("encode", tmp_path / "model.pt", "--sort-neurons", "fc1,fc2")
     assert result.exit_code == 1
     assert "tied" in result.stderr
+
+
+def with_batch_norm() -> nn.Module:
+    return nn.Sequential(nn.Linear(6, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 4), nn.ReLU(), nn.Linear(4, 2))
+
+
+def of_the_flattened() -> nn.Module:
+    return nn.Sequential(nn.Conv2d(1, 3, 3), nn.Flatten(), nn.BatchNorm1d(12), nn.ReLU(), nn.Linear(12, 2))
+
+
+class TwoReaders(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b, self.c = nn.Linear(6, 8), nn.Linear(8, 4), nn.Linear(8, 4)
+
+
+class Again(nn.Module):
+    """The same layer under two names."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b = nn.Linear(6, 6), nn.Linear(6, 2)
+        self.c = self.a
+
+
+@pytest.mark.parametrize(
+    ("model", "layers", "message"),
+    [
+        (with_batch_norm(), "0,3", "cannot tell whether '1.weight' of shape (8,) belongs to the 8 neurons of '0'"),
+        (of_the_flattened(), "0,4", "cannot tell whether '2.weight' of shape (12,) belongs to the 3 neurons of '0'"),
+        (TwoReaders(), "a,b", "cannot tell whether 'c.weight' of shape (4, 8) belongs to the 8 neurons of 'a'"),
+        (Again(), "a,b", "'c.weight' is tied to it"),
+    ],
+    ids=["batch norm", "batch norm of the flattened", "two readers", "two names"],
+)
+def test_what_would_change_the_function_is_refused(model: nn.Module, layers: str, message: str, tmp_path: Path) -> None:
+    torch.save(model.state_dict(), tmp_path / "model.pt")
+    result = run("encode", tmp_path / "model.pt", "--sort-neurons", layers)
+    assert result.exit_code == 1
+    assert message in result.stderr
+    assert not (tmp_path / "model.sws").exists()
+
+
+def test_layers_with_nothing_between_are_sorted_beside_a_norm(tmp_path: Path) -> None:
+    torch.save(with_batch_norm().state_dict(), tmp_path / "model.pt")
+    assert run("encode", tmp_path / "model.pt", "--sort-neurons", "3,5").exit_code == 1
+    wider = nn.Sequential(nn.Linear(6, 9), nn.BatchNorm1d(9), nn.ReLU(), nn.Linear(9, 4), nn.ReLU(), nn.Linear(4, 2))
+    torch.save(wider.state_dict(), tmp_path / "wider.pt")
+    result = run("encode", tmp_path / "wider.pt", "--sort-neurons", "3,5")
+    assert result.exit_code == 0, result.output

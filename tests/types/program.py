@@ -17,8 +17,9 @@ import swsfmt.torch
 from sws.compress import compression_report
 from sws.data import make_loaders
 from sws.prior import Assignment, Beta, Gamma, MixturePrior, init_mixture
+from sws.provenance import Provenance
 from sws.recipe import load_recipe
-from sws.run import decoded_model, run_recipe
+from sws.run import decoded_model, provenance_of, run_recipe
 from sws.shrink import Distillation, Pruning, Quantization, Settings, compress_network, prune_network, quantize_network
 from sws.train import evaluate, retrain_soft_weight_sharing, train_standard
 from sws.utils import collect_weight_params, get_device, set_seed
@@ -183,7 +184,7 @@ def training(model: nn.Module, run: Path, accelerator: Any) -> None:
         return nn.functional.mse_loss(outputs, targets)
 
     set_seed(1)
-    train, test, classes = make_loaders("digits", batch_size=64, num_workers=0, seed=1)
+    train, test, classes = make_loaders("digits", batch_size=64, num_workers=0, seed=1, divisor=255.0)
     assert_type(classes, int)
     accuracy = train_standard(
         model, train, test, get_device(), epochs=1, lr=1e-3, wd=0.0, optim_name="adam", eval_every=1, desc="pretrain",
@@ -197,7 +198,7 @@ def training(model: nn.Module, run: Path, accelerator: Any) -> None:
     )  # fmt: skip
     assert_type(prior, MixturePrior)
     retrain_soft_weight_sharing(
-        model, prior, train, test, "cpu", epochs=1, lr_w=5e-4, lr_theta=3e-4, weight_decay=0.0, tau=0.003,
+        model, prior, train, test, "cpu", epochs=1, lr_w=5e-4, lr_theta=3e-4, weight_decay=0.0, tau="auto",
         tau_warmup_epochs=1, complexity_mode="keras", eval_every=1, cr_every=1, mixture_every=1, run_dir=run, viz=None,
         lr_means=1e-4, lr_log_variances=3e-3, lr_mixing=3e-3, method="auto", schedule="constant", sigma_zero_end=None,
         quantize_from=1.0, skip_last_matrix=True, resume=False, desc="retrain", accelerator=None, loss=loss,
@@ -249,5 +250,6 @@ def training(model: nn.Module, run: Path, accelerator: Any) -> None:
         run_dir=run, resume=True, accelerator=accelerator, loss=loss, forward=forward,
     )  # fmt: skip
     recipe = load_recipe("digits").with_changes(seed=3)
-    run_recipe(recipe, run, resume=True, pictures=False, tell=print, accelerator=accelerator)
+    run_recipe(recipe, run, resume=True, pictures=False, tell=print, accelerator=accelerator, command="sws train")
+    assert_type(provenance_of(run / "model.sws"), Provenance)
     assert_type(decoded_model(run / "model.sws", "lenet5", "cpu"), nn.Module)
