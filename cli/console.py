@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,9 +13,14 @@ import click
 
 from swsfmt import SwsWarning
 
+MANY = 1000
+"""So many tensors are for a program or a pager: what takes long to lay out is left out from here on."""
+
 
 def escape(text: str) -> str:
     """Control characters, direction marks, lone surrogates and the like as backslash escapes."""
+    if text.isprintable():
+        return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
@@ -27,7 +32,7 @@ def line(text: str, *, err: bool = False) -> None:
 def block(text: str, *, err: bool = False) -> None:
     """Lines that have been escaped already; what the terminal's encoding lacks is escaped too."""
     encoding = getattr(sys.stderr if err else sys.stdout, "encoding", None) or "utf-8"
-    click.echo(text.encode(encoding, "backslashreplace").decode(encoding), err=err)
+    _echo(text.encode(encoding, "backslashreplace").decode(encoding), err=err)
 
 
 @contextmanager
@@ -48,8 +53,18 @@ def warnings_as_lines() -> Iterator[None]:
 
 
 def json_object(value: dict[str, Any]) -> None:
-    """The one object that `--json` prints."""
-    click.echo(json.dumps(value, indent=2))
+    """The one object that `--json` prints; where it lists very much, without the blanks and line ends for people."""
+    is_long = any(isinstance(entry, list) and len(entry) > MANY for entry in value.values())
+    # With an indent Python's slow encoder is at work.
+    _echo(json.dumps(value, indent=None if is_long else 2), err=False)
+
+
+def _echo(text: str, *, err: bool) -> None:
+    try:
+        click.echo(text, err=err)
+    except OSError as error:
+        error.filename = "stderr" if err else "stdout"
+        raise
 
 
 def size(count: int) -> str:
@@ -62,3 +77,13 @@ def times(ratio: float) -> str:
 
 def plural(count: int, noun: str) -> str:
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def negative_zeros(counts: Iterable[int], file_bytes: int) -> None:
+    """Say on stderr that a file has many. counts : how many each tensor has."""
+    held = [count for count in counts if count]
+    # Each costs a bit at least: a hundredth of the file is worth a line.
+    if sum(held) * 100 >= max(1, file_bytes) * 8:
+        where = plural(len(held), "tensor")
+        text = f"{sum(held):,} negative zeros (-0.0) in {where} are a value of their own"
+        line(f"sws: {text}; encode --positive-zeros stores 0.0, often in far less", err=True)

@@ -7,7 +7,7 @@ import os
 import click
 
 from swsfmt import InputError, Limits
-from swsfmt.checkpoints import check_output, convert, decoded_paths
+from swsfmt.checkpoints import check_output, convert, decoded_name, decoded_paths
 from swsfmt.errors import located
 from swsfmt.inspection import report
 from swsfmt.read.report import Account
@@ -19,7 +19,12 @@ _SHARDS_ARE_SAFETENSORS = "--max-shard-size is for safetensors files: -o FOLDER 
 
 @click.command()
 @click.argument("file", metavar="FILE.sws")
-@click.option("-o", "--output", metavar="OUT", help="OUT.safetensors, OUT.pt, OUT.pth, or - (safetensors to stdout).")
+@click.option(
+    "-o",
+    "--output",
+    metavar="OUT",
+    help="OUT.safetensors, .pt, .pth, .npz, .npy, FOLDER/, or - (safetensors to stdout).",
+)
 @click.option(
     "--max-shard-size",
     type=options.Size(),
@@ -42,13 +47,16 @@ def decode(
     """Turn FILE.sws back into a checkpoint.
 
     FILE.sws may be - for stdin. The default output is FILE.safetensors. There tied tensors are written under each
-    name; in a .pt file they stay tied, but metadata is lost.
+    name; in a .pt file they stay tied, but metadata is lost. In a folder the file is model.safetensors, as Hugging
+    Face's libraries have it; a FOLDER that is not there is made where its name ends with a slash.
     """
     target = files.output_for(file, output, os.path.splitext(file)[0] + ".safetensors")
     _check_suffix(target, sharded=max_shard_size is not None)
     inputs = [] if file == files.STANDARD else [file]
+    destination, new_folder = files.destination(target), target.endswith(os.sep)
     if max_shard_size is None:
-        files.check_output(target, inputs, force=force, as_json=as_json)
+        target = decoded_name(target)
+        files.check_output(target, inputs, force=force, as_json=as_json, new_folder=new_folder)
     source = files.source(file)
     accounts: dict[str, Account] = {}
     with (
@@ -58,8 +66,8 @@ def decode(
     ):
         if max_shard_size is not None:
             for path in decoded_paths(reader, target, max_shard_size):
-                files.check_output(str(path), inputs, force=force, as_json=as_json)
-        written = convert(reader, files.destination(target), threads=threads, max_shard_size=max_shard_size)
+                files.check_output(str(path), inputs, force=force, as_json=as_json, new_folder=new_folder)
+        written = convert(reader, destination, threads=threads, max_shard_size=max_shard_size)
         summary = report(reader, accounts).to_json() if as_json else {}
         size = reader.source.size
     if written.lost_metadata:

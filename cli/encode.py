@@ -29,26 +29,31 @@ from .neurons import sorted_neurons
 )
 @options.threads
 @click.option("--dask", metavar="ADDRESS", help="Encode on the workers of this dask scheduler, e.g. tcp://host:8786.")
-@options.key
+@options.checkpoint
+@options.limits
 @options.force
 @options.as_json
 def encode(
     checkpoint: str,
     output: str | None,
     key: str | None,
+    strip_prefix: tuple[str, ...],
     layers: str | None,
     threads: int | None,
     dask: str | None,
+    limits: Limits,
     force: bool,
     as_json: bool,
     **coding: Any,
 ) -> None:
     """Write INPUT as a .sws file, every value bit for bit.
 
-    INPUT is a safetensors file, a PyTorch checkpoint, the index of a sharded checkpoint, or - for stdin. It may be
-    larger than the memory. Workers of dask read safetensors files themselves, under the same path.
+    INPUT is a safetensors file, a PyTorch checkpoint, a .npz or .npy file, the index of a sharded checkpoint, a folder
+    with one of them, or - for stdin. It may be larger than the memory. Workers of dask read safetensors files and those
+    of NumPy themselves, under the same path.
     """
     target = files.output_for(checkpoint, output, encoded_name(checkpoint))
+    checkpoint = files.checkpoint(checkpoint)
     source = files.source(checkpoint)
     with located(file=files.shown(checkpoint)):
         checkpoints.recognise(source)
@@ -56,7 +61,7 @@ def encode(
     files.check_output(target, inputs, force=force, as_json=as_json)
     with progress.bar("encoding", as_json=as_json) as step:
         with located(file=files.shown(checkpoint)):
-            model = checkpoints.open(source, key)
+            model = checkpoints.open(source, key, strip_prefix=strip_prefix, limits=limits)
         files.check_output(target, model.shards, force=force, as_json=as_json)
         with located(file=files.shown(checkpoint)), cluster.executor(dask) as executor:
             if layers is not None:
@@ -66,6 +71,7 @@ def encode(
     if written.needed_limits:
         settings = " ".join(f"--limit {limit}={value}" for limit, value in written.needed_limits.items())
         console.line(f"sws: warning: {name} is larger than readers accept; they need {settings}", err=True)
+    console.negative_zeros(written.negative_zeros.values(), written.size)
     if as_json:
         names = {"input": checkpoint, "file": target, "output": target}
         console.json_object({**_report(target), **names, "output_bytes": written.size})

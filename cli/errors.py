@@ -50,6 +50,9 @@ def _bare(error: Exception) -> str:
         return error.message
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
+    if isinstance(error, OSError) and error.args:
+        # With a file name Python shows nothing else of what has no number.
+        return f"{type(error).__name__}: {error.args[0]}"
     if isinstance(error, MemoryError):
         return "out of memory"
     return f"{type(error).__name__}: {error}"

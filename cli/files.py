@@ -11,6 +11,7 @@ from typing import BinaryIO
 import click
 
 from swsfmt import InputError
+from swsfmt.checkpoints import find
 
 STANDARD = "-"
 
@@ -18,6 +19,11 @@ STANDARD = "-"
 def shown(name: str, standard: str = "stdin") -> str:
     """A name for people."""
     return standard if name == STANDARD else name
+
+
+def checkpoint(name: str) -> str:
+    """The path of the checkpoint where a folder was given, else the name as it is. Raises `InputError`."""
+    return str(find(name)) if name != STANDARD and Path(name).is_dir() else name
 
 
 def source(name: str) -> str | bytes:
@@ -41,15 +47,21 @@ def output_for(name: str, output: str | None, default: str) -> str:
     return default
 
 
-def check_output(output: str, inputs: Iterable[str | Path], *, force: bool, as_json: bool) -> None:
-    """Refuse an output that must not be written, before any work is done for it."""
+def check_output(
+    output: str, inputs: Iterable[str | Path], *, force: bool, as_json: bool, new_folder: bool = False
+) -> None:
+    """Refuse an output that must not be written, before any work is done for it.
+
+    new_folder : whether the folder that it is to be in will be made
+    """
     if output == STANDARD:
         if as_json:
             raise click.UsageError("--json and -o - both write to stdout; choose one")
         return
     target = Path(output)
-    if not target.parent.is_dir():
-        raise InputError(f"the folder {str(target.parent)!r} does not exist", file=output)
+    folder = target.parent.parent if new_folder and not target.parent.exists() else target.parent
+    if not folder.is_dir():
+        raise InputError(f"the folder {str(folder)!r} does not exist", file=output)
     if any(target.exists() and Path(name).exists() and os.path.samefile(target, name) for name in inputs):
         raise InputError("this is the input, it would be written over; choose another with -o", file=output)
     # lexists: a link that leads nowhere would be replaced as well.

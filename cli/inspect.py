@@ -28,9 +28,15 @@ def inspect(file: str, threads: int | None, limits: Limits, as_json: bool) -> No
         progress.open_reader(source, limits, step) as reader,
     ):
         summary = report(reader, threads=threads)
+        needed = reader.decoded_bytes()
+    if needed > limits.max_decoded_bytes:
+        console.line(
+            f"sws: note: not all tensors were decoded, which would take --limit max_decoded_bytes={needed}", err=True
+        )
     if as_json:
         console.json_object({**summary.to_json(), "file": file})
         return
     from .tables import render
 
     console.block(render(files.shown(file), summary))
+    console.negative_zeros((tensor.negative_zeros or 0 for tensor in summary.tensors), summary.file_bytes)

@@ -45,8 +45,8 @@ class Sws(click.Group):
         except Exception as error:
             try:
                 _tell(error, as_json="--json" in args)
-            except BrokenPipeError:
-                # click has dealt with broken pipes before; here nobody reads the message itself.
+            except OSError:
+                # Nobody reads the message, or there is no room for it, as there may have been none for the output.
                 _silence()
             sys.exit(errors.exit_code(error))
         # `ctx.exit()`, as of `--version`, comes back as a number.

@@ -44,7 +44,15 @@ def _limits(_ctx: click.Context, _param: click.Parameter, settings: tuple[str, .
 threads = click.option("--threads", type=click.IntRange(1), metavar="N", help="Threads.  [default: all cores]")
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
 force = click.option("--force", is_flag=True, help="Replace the output if it exists.")
-key = click.option("--key", metavar="NAME", help="The entry of a .pt file that holds the tensors, e.g. state_dict.")
+_key = click.option(
+    "--key", metavar="NAME", help="The entry of a .pt file that holds the tensors, e.g. state_dict or state.model."
+)
+_strip_prefix = click.option(
+    "--strip-prefix",
+    metavar="PREFIX",
+    multiple=True,
+    help="Take PREFIX away from names, e.g. module. of DataParallel, _orig_mod. of torch.compile; repeatable.",
+)
 limits = click.option(
     "--limit",
     "limits",
@@ -53,6 +61,11 @@ limits = click.option(
     callback=_limits,
     help=f"Raise or lower what is accepted: {', '.join(_LIMITS)}. Repeatable.",
 )
+
+
+def checkpoint(command: Callable[..., Any]) -> Callable[..., Any]:
+    """What says which tensors of a checkpoint are meant, and how they are called."""
+    return _key(_strip_prefix(command))
 
 
 def encoding(command: Callable[..., Any]) -> Callable[..., Any]:

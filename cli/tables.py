@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from rich.box import SIMPLE
 from rich.console import Console
@@ -17,6 +17,8 @@ from swsfmt.format.sections import Section
 from . import console
 
 _NONE = "-"
+_DETAILS = ("shape", "dtype", "coding")
+_SIZES = ("original\nbytes", "compressed\nbytes", "ratio", "sparsity")
 # Of a name or of metadata: a single cell of 60,000 characters would make every line as long.
 _LONGEST = 200
 # Wide enough for any line, so that nothing is cut or folded where no terminal is.
@@ -28,22 +30,49 @@ def render(name: str, report: Report) -> str:
     terminal = Console(file=sys.stdout, highlight=False, markup=False, emoji=False)
     if not terminal.is_terminal:
         terminal = Console(file=sys.stdout, width=_PIPE_WIDTH, highlight=False, markup=False, emoji=False)
-    with terminal.capture() as capture:
+    with terminal.capture() as heading:
         for line in _heading(name, report):
             terminal.print(_safe(line), soft_wrap=True)
         terminal.print()
-        tensors = _tensor_table(report.tensors, stacked=False)
-        unbounded = terminal.options.update(max_width=_PIPE_WIDTH)
-        if Measurement.get(terminal, unbounded, tensors).maximum > terminal.width:
-            tensors = _tensor_table(report.tensors, stacked=True)
-        terminal.print(tensors)
+    lines = _lines(heading.get())
+    if len(report.tensors) > console.MANY:
+        lines += ["", *_tensor_lines(report.tensors)]
+    with terminal.capture() as capture:
+        if len(report.tensors) <= console.MANY:
+            terminal.print()
+            terminal.print(_tensor_table_within(terminal, report.tensors))
         terminal.print()
         terminal.print(_section_table(report))
         terminal.print()
         for line in _conclusion(report):
             terminal.print(line, soft_wrap=True)
-    # rich fills lines up with blanks.
-    return "\n".join(line.rstrip() for line in capture.get().rstrip().splitlines())
+    return "\n".join(lines + _lines(capture.get()))
+
+
+def _lines(text: str) -> list[str]:
+    """rich fills lines up with blanks."""
+    return [line.rstrip() for line in text.rstrip().splitlines()]
+
+
+def _tensor_table_within(terminal: Console, tensors: Sequence[TensorReport]) -> Table:
+    """Stacked where it is too wide for the terminal otherwise."""
+    table = _tensor_table(tensors, stacked=False)
+    unbounded = terminal.options.update(max_width=_PIPE_WIDTH)
+    is_too_wide = Measurement.get(terminal, unbounded, table).maximum > terminal.width
+    return _tensor_table(tensors, stacked=True) if is_too_wide else table
+
+
+def _tensor_lines(tensors: Sequence[TensorReport]) -> Iterator[str]:
+    """The same table of many tensors, whatever the width of the terminal: rich takes a millisecond for a row."""
+    titles = [*_DETAILS, *(title.replace("\n", " ") for title in _SIZES)]
+    rows = [["layer", *titles]]
+    rows += [[console.escape(cell) for cell in (_name(t), *_details(t), *_sizes(t))] for t in tensors]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    left = 1 + len(_DETAILS)
+    for row in rows:
+        cells = [cell.ljust(width) for cell, width in zip(row[:left], widths, strict=False)]
+        cells += [cell.rjust(width) for cell, width in zip(row[left:], widths[left:], strict=True)]
+        yield "  ".join(cells)
 
 
 def _heading(name: str, report: Report) -> Iterator[str]:
@@ -65,14 +94,13 @@ def _conclusion(report: Report) -> Iterator[str]:
 def _tensor_table(tensors: Iterable[TensorReport], *, stacked: bool) -> Table:
     """stacked : shape, dtype and coding go below the name, which leaves room for a long one."""
     table = _table(footer=False)
-    details = ("shape", "dtype", "coding")
-    table.add_column("layer\n  " + ", ".join(details) if stacked else "layer", overflow="fold")
-    for title in () if stacked else details:
+    table.add_column("layer\n  " + ", ".join(_DETAILS) if stacked else "layer", overflow="fold")
+    for title in () if stacked else _DETAILS:
         table.add_column(title, overflow="fold")
-    for title in ("original\nbytes", "compressed\nbytes", "ratio", "sparsity"):
+    for title in _SIZES:
         table.add_column(title, justify="right", no_wrap=True)
     for tensor in tensors:
-        name, what = _safe(_name(tensor)), [_shape(tensor), tensor.dtype or "unknown", tensor.coding]
+        name, what = _safe(_name(tensor)), _details(tensor)
         left = [name.append(f"\n  {', '.join(what)}")] if stacked else [name, *map(_safe, what)]
         table.add_row(*left, *map(_safe, _sizes(tensor)))
     return table
@@ -81,6 +109,10 @@ def _tensor_table(tensors: Iterable[TensorReport], *, stacked: bool) -> Table:
 def _name(tensor: TensorReport) -> str:
     tied = "" if tensor.alias_of is None else f" (tied to {_shortened(tensor.alias_of)})"
     return _shortened(tensor.name) + tied
+
+
+def _details(tensor: TensorReport) -> list[str]:
+    return [_shape(tensor), tensor.dtype or "unknown", tensor.coding]
 
 
 def _sizes(tensor: TensorReport) -> list[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 from typing import Any
 
 import click
@@ -27,13 +29,27 @@ def train(
     """
     trainer.require()
     from sws.recipe import load_recipe
-    from sws.run import run_recipe
+    from sws.run import is_unfinished, run_recipe
 
-    chosen = load_recipe(recipe).with_changes(dataset=dataset, model=model, seed=seed)
+    changes = {"dataset": dataset, "model": model, "seed": seed}
+    chosen = load_recipe(recipe).with_changes(**changes)
+    given = [part for name, value in changes.items() if value is not None for part in (f"--{name}", str(value))]
+    command = ["sws", "train", recipe, *given]
     accelerator = trainer.accelerator()
     leads = accelerator is None or accelerator.is_main_process
+    if not resume and accelerator is None and not as_json and sys.stdin.isatty() and is_unfinished(output):
+        resume = click.confirm(console.escape(f"There is an unfinished run in {output}. Go on with it?"), default=True)
     tell = (lambda line: console.line(line)) if leads and not as_json else (lambda line: None)
-    report: dict[str, Any] = run_recipe(chosen, output, resume=resume, tell=tell, accelerator=accelerator)
+    try:
+        with trainer.warnings_as_lines():
+            report: dict[str, Any] = run_recipe(
+                chosen, output, resume=resume, tell=tell, accelerator=accelerator, command=shlex.join(command)
+            )
+    except KeyboardInterrupt:
+        if leads and is_unfinished(output):
+            again = shlex.join([*command, "-o", output, "--resume"])
+            console.line(f"sws: the run was stopped, its checkpoints are in {output}; go on with: {again}", err=True)
+        raise
     if not leads:
         return
     if as_json:

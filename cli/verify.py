@@ -20,18 +20,26 @@ from . import console, files, options, progress
 @click.command()
 @click.argument("file", metavar="FILE.sws")
 @click.option("--against", metavar="ORIGINAL", help="A checkpoint that must hold the same tensors, bit for bit.")
-@options.key
+@options.checkpoint
 @options.threads
 @options.limits
 @options.as_json
-def verify(file: str, against: str | None, key: str | None, threads: int | None, limits: Limits, as_json: bool) -> None:
+def verify(
+    file: str,
+    against: str | None,
+    key: str | None,
+    strip_prefix: tuple[str, ...],
+    threads: int | None,
+    limits: Limits,
+    as_json: bool,
+) -> None:
     """Check that FILE.sws is whole.
 
     Every checksum and every rule of the format, and with --against every bit of every tensor. FILE.sws or ORIGINAL
-    may be - for stdin.
+    may be - for stdin; ORIGINAL may be a folder.
     """
-    if against is None and key is not None:
-        raise click.UsageError("--key is for --against")
+    if against is None and (key is not None or strip_prefix):
+        raise click.UsageError(f"{'--strip-prefix' if key is None else '--key'} is for --against")
     if file == against == files.STANDARD:
         raise click.UsageError("only one of FILE.sws and ORIGINAL can be stdin")
     source = files.source(file)
@@ -46,7 +54,8 @@ def verify(file: str, against: str | None, key: str | None, threads: int | None,
             raise InputError("the file changed while it was read", file=file)
         if against is not None:
             with located(file=files.shown(against)):
-                original = checkpoints.open(files.source(against), key)
+                origin = files.source(files.checkpoint(against))
+                original = checkpoints.open(origin, key, strip_prefix=strip_prefix, limits=limits)
             _compare(reader, original, files.shown(file), files.shown(against))
 
     if as_json:

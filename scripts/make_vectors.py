@@ -386,6 +386,16 @@ def unknown_coding() -> bytes:
     return head + _crc(head) + b"q" * 300
 
 
+def unknown_coding_of_any_size() -> bytes:
+    """Tensors of an unknown coding count nothing against the decoded size: two of 2^62 bytes beside one of two."""
+    index = b"\x00\x00" + varint(3)
+    index += b"\x00\x02a" + bytes([9 | 1 << 4 | 0x80, 1]) + varint(1 << 62) + varint(0) + varint(1) + b"x"
+    index += b"\x00\x02b" + bytes([9 | 1 << 4 | 0x80, 12]) + varint(1 << 59) + varint(0) + varint(0)
+    index += b"\x00\x02c" + bytes([0x10 | 0x80, 1, 2]) + b"\x08\x09"
+    head = SIGNATURE + b"\x01\x00" + varint(len(index)) + index
+    return head + _crc(head)
+
+
 def _crc(data: bytes) -> bytes:
     return zlib.crc32(data).to_bytes(4, "little")
 
@@ -417,7 +427,8 @@ def vectors() -> dict[str, tuple[bytes, str]]:
         builder = Builder()
         make(builder)
         out[f"{make.__name__.replace('_', '-')}.sws"] = (builder.file(), str(make.__doc__))
-    out["unknown-coding.sws"] = (unknown_coding(), str(unknown_coding.__doc__))
+    for by_hand in (unknown_coding, unknown_coding_of_any_size):
+        out[f"{by_hand.__name__.replace('_', '-')}.sws"] = (by_hand(), str(by_hand.__doc__))
     return out
 
 

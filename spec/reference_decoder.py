@@ -523,6 +523,8 @@ class Adaptive:
         elements = Elements(self, coder, length)
         symbols = [elements.line(live_places) if is_live else [0] * length for is_live in live_lines]
         coder.finish()
+        holds_entry = [int(any(place)) for place in zip(*symbols, strict=True)], [int(any(line)) for line in symbols]
+        check((live_places, live_lines) == holds_entry, "6.6", "a live flag is 1 over zeros alone")
         return symbols
 
     def live(self, coder: RangeDecoder, count: int, s: int) -> list[int]:
@@ -703,7 +705,8 @@ class Index:
         if self.dtype < len(DTYPES):
             size = DTYPES[self.dtype][1]
             check(prod(d for d in shape if d) * size < 2**63, "4", "a tensor is too large")
-            self.budget -= prod(shape) * size
+            # Section 8: a tensor of an unknown coding is never decoded.
+            self.budget -= prod(shape) * size if coding <= ADAPTIVE else 0
         check(self.budget >= 0, "8", "the decoded size exceeds the limit of the caller")
         check(prod(shape) > 0 or coding == RAW or coding > ADAPTIVE, "5.1", "an empty tensor that is not raw")
         record = Record(name, suffix, coding, shape, self.dtype)

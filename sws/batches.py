@@ -11,7 +11,8 @@ inputs and targets are
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 import torch
@@ -66,6 +67,25 @@ def batch_size(batch: Any) -> int:
     if first is None or first.dim() == 0:
         raise InputError(f"a batch needs a tensor whose first dimension counts the examples; this one is {batch!r:.80}")
     return len(first)
+
+
+@contextmanager
+def always_the_same(loader: Iterable[Any]) -> Iterator[Iterator[Any]]:
+    """The batches of `loader`, in an order that is always the same. Leaves the generators, torch's and its own, as they
+    are.
+    """
+    generator = getattr(loader, "generator", None)
+    own = generator if isinstance(generator, torch.Generator) else None
+    state = None if own is None else own.get_state()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        if own is not None:
+            own.manual_seed(0)
+        try:
+            yield iter(loader)
+        finally:
+            if own is not None and state is not None:
+                own.set_state(state)
 
 
 def to_device(batch: Any, device: str | torch.device) -> Any:

@@ -1,21 +1,24 @@
 """Which weight layers follow each other, for what moves or removes the neurons between them.
 
 In a plain chain each layer reads the one before, and nothing else does; between the two are only functions that treat
-every neuron alike and for itself: activations, pooling, dropout, flattening. Then neuron i of a layer is read by the
-i-th group of input columns of the next one.
+every neuron for itself: activations, pooling, dropout, flattening, and normalisation of each neuron over the batch or
+over its own map. Then neuron i of a layer is read by the i-th group of input columns of the next one, and what is
+between has an entry, or a group of them, for neuron i.
 """
 
 from __future__ import annotations
 
 import operator
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, NoReturn
 
 import torch
 from torch import Tensor, fx, nn
 from torch.nn import functional
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.instancenorm import _InstanceNorm
 
 from swsfmt import InputError
 
@@ -51,20 +54,46 @@ _EACH_NEURON = {*_RELU, *_ZERO_AT_ZERO, *_POOLING, *_DROPOUT, *_SHIFTING}
 
 
 @dataclass(frozen=True)
+class BatchNorm:
+    """The running mean and variance and, where there are some, weight and bias of this module; eps is added to the
+    variance.
+    """
+
+    name: str
+    eps: float
+
+
+@dataclass(frozen=True)
+class Between:
+    """What is between a layer and the next one.
+
+    tensors : names of those of the state_dict that have an entry, or equally many, for each neuron in turn
+    norms : what the outputs go through before anything else
+    silenced : a ReLU follows, and a neuron that is at most zero after `norms` whatever its inputs are is read as zero
+    """
+
+    tensors: tuple[str, ...] = ()
+    norms: tuple[BatchNorm, ...] = ()
+    silenced: bool = True
+
+
+@dataclass(frozen=True)
 class Chain:
     """layers : names of the weight layers in the order in which data flows through them.
 
-    rectified : a ReLU stands between each and the next, and a neuron that is never above zero before it gives zero
+    rectified : a ReLU stands between each and the next
+    between : for each layer but the last, what is between it and the next one
     """
 
     layers: tuple[str, ...]
     rectified: bool
+    between: tuple[Between, ...] = ()
 
 
 def layer_chain(model: nn.Module) -> Chain:
     """The weight layers of a plain chain, by following its forward pass with `torch.fx`.
 
-    Raises `InputError` for a network that is none, e.g. a residual one, that has normalisation layers within, or whose
+    Raises `InputError` for a network that is none, e.g. a residual one, that normalises over its neurons, or whose
     forward pass cannot be followed.
     """
     if isinstance(model, _LAYERS):
@@ -75,6 +104,7 @@ def layer_chain(model: nn.Module) -> Chain:
         _refuse(f"the forward pass cannot be followed ({type(error).__name__}: {error})")
     chain = _Follower(model).follow(graph)
     check_chain(model.state_dict(), chain.layers)
+    _check_names(model, chain)
     return chain
 
 
@@ -87,8 +117,40 @@ def check_chain(state: Mapping[str, Tensor], layers: Sequence[str]) -> None:
             _refuse(f"{second!r} of shape {shape} does not read the {outputs} of {first!r}")
 
 
+def _check_names(model: nn.Module, chain: Chain) -> None:
+    """Raises `InputError` where a tensor of the chain has a second name: it would have to be in two orders."""
+    names: dict[int, list[str]] = {}
+    for name, tensor in model.state_dict(keep_vars=True).items():
+        names.setdefault(id(tensor), []).append(name)
+    own = {f"{layer}.{kind}" for layer in chain.layers for kind in ("weight", "bias")}
+    own.update(name for between in chain.between for name in between.tensors)
+    for same in names.values():
+        if len(same) > 1 and own.intersection(same):
+            _refuse(f"{' and '.join(map(repr, same))} are the same tensor")
+
+
 def _refuse(why: str) -> NoReturn:
     raise InputError(f"{why}: this is not a plain chain")
+
+
+@dataclass
+class _Passage:
+    """What the outputs of a layer went through so far.
+
+    rectified : a ReLU; shifted : a function that is not zero at zero
+    exact : whether what a neuron without weights becomes is known: only `norms` change it before the ReLU
+    plain : nothing but `norms` came so far
+    """
+
+    tensors: list[str] = field(default_factory=list)
+    norms: list[BatchNorm] = field(default_factory=list)
+    rectified: bool = False
+    shifted: bool = False
+    exact: bool = True
+    plain: bool = True
+
+    def between(self) -> Between:
+        return Between(tuple(self.tensors), tuple(self.norms), self.rectified and self.exact and not self.shifted)
 
 
 class _Follower:
@@ -104,9 +166,7 @@ class _Follower:
         # Where the neurons of a layer go besides; right for those of the last one alone.
         self._leaving: list[tuple[int, fx.Node]] = []
         self._value: fx.Node | None = None
-        # For each layer, whether a ReLU follows it, and whether a function that is not zero at zero does.
-        self._rectified: list[bool] = []
-        self._shifted: list[bool] = []
+        self._passages: list[_Passage] = []
 
     def follow(self, graph: fx.Graph) -> Chain:
         for node in graph.nodes:
@@ -122,38 +182,77 @@ class _Follower:
                 _refuse(f"the outputs of {self._layers[place]!r} go to {node.name!r} ({node.target}), too")
         if sorted(f"{name}.weight" for name in self._layers) != sorted(self._weights):
             _refuse(f"the forward pass goes through the layers {self._layers}, the weights are {self._weights}")
-        return Chain(tuple(self._layers), all(self._rectified[:-1]) and not any(self._shifted[:-1]))
+        hidden = self._passages[:-1]
+        rectified = all(passage.rectified and not passage.shifted for passage in hidden)
+        return Chain(tuple(self._layers), rectified, tuple(passage.between() for passage in hidden))
 
     def _enter(self, node: fx.Node, inputs: list[fx.Node]) -> None:
         name = str(node.target)
         if self._layers and inputs != [self._value]:
-            _refuse(f"{name!r} does not read the outputs of {self._layers[-1]!r}, or not as they are")
+            between = [other for place, other in self._leaving if place == len(self._layers) - 1][:1]
+            why = "".join(f" ({other.name!r}, {self._title(other)}, is between)" for other in between)
+            _refuse(f"{name!r} does not read the outputs of {self._layers[-1]!r}, or not as they are{why}")
         module = self._modules[name]
         if getattr(module, "groups", 1) != 1:
             _refuse(f"{name!r} is a convolution in groups")
         self._source[node] = len(self._layers)
         self._layers.append(name)
-        self._rectified.append(False)
-        self._shifted.append(False)
+        self._passages.append(_Passage())
         self._value = node
 
     def _go_on(self, node: fx.Node, values: list[fx.Node]) -> None:
         """A function of neurons: of the last layer's, each for itself, or else they leave the chain here."""
         kind = self._kind(node)
-        alike = kind in _EACH_NEURON or (kind in _FLATTEN and self._flattens(node))
+        alike = kind in _EACH_NEURON or (kind in _FLATTEN and self._flattens(node)) or self._has_entries(node)
         if values != [self._value] or not alike:
             self._leaving += [(self._source[value], node) for value in values if value in self._source]
             return
         self._source[node] = len(self._layers) - 1
         self._value = node
-        self._rectified[-1] |= kind in _RELU
-        self._shifted[-1] |= kind in _SHIFTING
+        passage = self._passages[-1]
+        if self._has_entries(node):
+            self._pass_entries(str(node.target), passage)
+        elif kind not in _FLATTEN and kind not in _DROPOUT:
+            passage.plain = False
+        passage.rectified |= kind in _RELU
+        passage.shifted |= kind in _SHIFTING
+
+    def _has_entries(self, node: fx.Node) -> bool:
+        """Whether it is a module that treats each neuron for itself, with numbers of its own."""
+        module = self._modules[str(node.target)] if node.op == "call_module" else None
+        return isinstance(module, _BatchNorm | _InstanceNorm | nn.PReLU)
+
+    def _pass_entries(self, name: str, passage: _Passage) -> None:
+        module = self._modules[name]
+        shared = isinstance(module, nn.PReLU) and module.num_parameters == 1
+        entries = {} if shared else {key: tensor for key, tensor in module.state_dict().items() if tensor.dim()}
+        if any(name == tensor.rpartition(".")[0] for other in self._passages for tensor in other.tensors):
+            _refuse(f"{name!r} is used after two layers")
+        layer = self._layers[-1]
+        neurons = self._modules[layer].weight.shape[0]
+        for key, tensor in entries.items():
+            if tensor.numel() % neurons:
+                _refuse(f"'{name}.{key}' has {tensor.numel()} entries, the layer {layer!r} has {neurons} neurons")
+            passage.tensors.append(f"{name}.{key}")
+        if isinstance(module, nn.PReLU):
+            # Zero at zero, but below it may be above.
+            passage.exact &= passage.rectified
+        elif passage.plain and isinstance(module, _BatchNorm) and module.running_mean is not None:
+            passage.norms.append(BatchNorm(name, module.eps))
+            return
+        else:
+            passage.exact = False
+        passage.plain = False
 
     def _is_layer(self, node: fx.Node) -> bool:
         return node.op == "call_module" and isinstance(self._modules[str(node.target)], _LAYERS)
 
     def _kind(self, node: fx.Node) -> Any:
         return type(self._modules[str(node.target)]) if node.op == "call_module" else node.target
+
+    def _title(self, node: fx.Node) -> str:
+        kind = self._kind(node)
+        return str(getattr(kind, "__name__", kind))
 
     def _asks_for_size(self, node: fx.Node) -> bool:
         if node.op == "call_method":
@@ -169,6 +268,6 @@ class _Follower:
             return (module.start_dim, module.end_dim) == (1, -1)
         options = [*node.args[1:], *node.kwargs.values()]
         if node.target in ("view", "reshape"):
-            # (batch, -1) or (-1, features)
-            return len(options) == 2 and -1 in options
+            # (batch, -1), (-1, features) or both as numbers
+            return len(options) == 2
         return options in ([1], [1, -1])

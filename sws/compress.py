@@ -14,7 +14,7 @@ from swsfmt import TensorReport
 from swsfmt.format.sections import Role, Section
 
 from .estimate import customary_estimate
-from .layers import weight_layers
+from .layers import left_out, weight_layers
 from .prior import MixturePrior
 from .settings import Quantize
 
@@ -51,13 +51,14 @@ def compression_report(
         the file: `bits_IR` (which rows and columns live, row ends), `bits_IC` (relative column indices), `bits_A`
         (values), `bits_codebook` (code tables), `bits_record` (name, shape, checksum, chunk tables)
     other : the same for biases and whatever else the state_dict holds
+    skipped : names of the matrices that are of no layer with weights, and were not quantised; they are in `other`
     shared_bits : header, codebooks; with the bits of `layers` and `other` they sum up to compressed_bits
     estimate_bits, estimate_CR : what is customarily reported: entropies in place of codes, weights alone
     dataset : as given
     """
     if prior.assignment is None:
         model = copy.deepcopy(model)
-        copy.deepcopy(prior).quantize_model(model, skip_last_matrix, assign_mode)
+        copy.deepcopy(prior).assign_model(model, skip_last_matrix, assign_mode)
     state = model.state_dict()
     file = swsfmt.torch.save(state, huffman=use_huffman, pbits_fc=pbits_fc, pbits_conv=pbits_conv)
     contents = swsfmt.inspect(file)
@@ -80,6 +81,7 @@ def compression_report(
         "nnz": sum(entry["nnz"] for entry in layers),
         "layers": layers,
         "other": other,
+        "skipped": left_out(model),
         "shared_bits": compressed - sum(_bits(entry) for entry in tensors.values()),
         "estimate_bits": estimate,
         "estimate_CR": sum(entry["orig_bits"] for entry in layers) / max(1, estimate),

@@ -35,43 +35,64 @@ class Split(NamedTuple):
 
 
 class Loaders(NamedTuple):
-    """Batches of (images, labels). validation is None unless some of the training set was held out for it."""
+    """Batches of (images, labels). validation is None unless some of the training set was held out for it.
+
+    divisor : the images are the pixels of the dataset divided by this
+    """
 
     train: Loader
     validation: Loader | None
     test: Loader
     num_classes: int
+    divisor: float
 
 
 @dataclass(frozen=True)
 class _Source:
-    """url : the folder of the files. files : name -> checksum as pooch takes it. read : paths -> (train, test)."""
+    """url : the folder of the files. files : name -> checksum as pooch takes it. read : paths -> (train, test).
+
+    largest : of the pixels; `read` divides by it
+    """
 
     url: str
     files: dict[str, str]
     read: Callable[[list[Path]], tuple[Split, Split]]
     classes: int = 10
+    largest: int = 255
 
 
 def make_loaders(
-    dataset: str = "digits", batch_size: int = BATCH_SIZE, num_workers: int = 0, *, seed: int | None = None
+    dataset: str = "digits",
+    batch_size: int = BATCH_SIZE,
+    num_workers: int = 0,
+    *,
+    seed: int | None = None,
+    divisor: float | None = None,
 ) -> tuple[Loader, Loader, int]:
     """Batches of the training set in random order and of the test set, and the number of classes.
 
     dataset : digits, mnist, fashion-mnist, cifar10 or cifar100
     num_workers : taken for the sake of scripts that pass it; the images are in memory, nobody has to fetch them
     seed : of the order of the batches; None for the generator of torch
+    divisor : of the pixels, e.g. 255; None for that of `load`
     Raises `InputError` for a name that is not known, and where a dataset is neither at hand nor to be had.
     """
-    train, _, test, classes = split_loaders(dataset, batch_size, validation=0, seed=seed)
-    return train, test, classes
+    loaders = split_loaders(dataset, batch_size, validation=0, seed=seed, divisor=divisor)
+    return loaders.train, loaders.test, loaders.num_classes
 
 
-def split_loaders(dataset: str, batch_size: int = BATCH_SIZE, *, validation: int, seed: int | None = None) -> Loaders:
+def split_loaders(
+    dataset: str,
+    batch_size: int = BATCH_SIZE,
+    *,
+    validation: int,
+    seed: int | None = None,
+    divisor: float | None = None,
+) -> Loaders:
     """The same with the last `validation` images of the training set held out, to choose hyper-parameters on."""
     if batch_size < 1:
         raise InputError(f"a batch of {batch_size} images")
-    train, test = load(dataset)
+    train, test, divisor = _divided(dataset, divisor)
     if not 0 <= validation < len(train.labels):
         raise InputError(f"{validation} of {len(train.labels)} training images cannot be held out")
     kept = len(train.labels) - validation
@@ -82,20 +103,28 @@ def split_loaders(dataset: str, batch_size: int = BATCH_SIZE, *, validation: int
         _batches(held_out, _EVALUATION_BATCH, False) if validation else None,
         _batches(test, _EVALUATION_BATCH, False),
         DATASETS[dataset].classes,
+        divisor,
     )
 
 
-def load(dataset: str) -> tuple[Split, Split]:
-    """Training set and test set, divided by the standard deviation of the training set.
+def load(dataset: str, divisor: float | None = None) -> tuple[Split, Split]:
+    """Training set and test set, divided by the standard deviation of the training set, or the pixels by `divisor`.
 
     Nothing is subtracted: a pixel that is always black stays zero, and its weights can go. Raises as `make_loaders`.
     """
+    train, test, _ = _divided(dataset, divisor)
+    return train, test
+
+
+def _divided(dataset: str, divisor: float | None) -> tuple[Split, Split, float]:
+    """The same, and what the pixels are divided by."""
     if dataset not in DATASETS:
         raise InputError(f"there is no dataset {dataset!r}; choose one of {', '.join(DATASETS)}")
     source = DATASETS[dataset]
     train, test = source.read([_find(dataset, source, name) for name in source.files])
-    scale = float(train.images.std())
-    return Split(train.images / scale, train.labels), Split(test.images / scale, test.labels)
+    scale = float(train.images.std()) if divisor is None else divisor / source.largest
+    divided = [Split(split.images / scale, split.labels) for split in (train, test)]
+    return divided[0], divided[1], scale * source.largest
 
 
 class InMemory(TensorDataset):
@@ -218,7 +247,7 @@ def _idx_source(url: str, hashes: list[str]) -> _Source:
 
 # The checksums are those that the publishers give.
 DATASETS = {
-    "digits": _Source("", {}, _digits),
+    "digits": _Source("", {}, _digits, largest=16),
     "mnist": _idx_source(
         "https://ossci-datasets.s3.amazonaws.com/mnist/",
         [

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -19,11 +20,12 @@ Metric = Callable[[Any, Any], Tensor]
 
 
 def accuracy(outputs: Any, targets: Any) -> Tensor:
-    """Whether the class with the greatest output is the right one: bool of the shape of `targets`.
+    """Whether the class with the greatest output is the right one: bool of shape (batch, ...).
 
-    outputs : shape (batch, classes, ...). targets : class numbers, shape (batch, ...)
+    outputs : shape (batch, classes, ...). targets : class numbers, shape (batch, ...), or probabilities of the classes,
+        of the shape of `outputs`, of which the greatest counts
     """
-    right: Tensor = outputs.argmax(1) == targets
+    right: Tensor = outputs.argmax(1) == (targets.argmax(1) if targets.is_floating_point() else targets)
     return right
 
 
@@ -56,7 +58,6 @@ class Mean:
         return self._total / self._count
 
 
-@torch.no_grad()
 def evaluate(
     model: nn.Module,
     loader: Iterable[Any],
@@ -69,14 +70,51 @@ def evaluate(
 
     Leaves the model in the mode in which it was. Raises `InputError` for a loader without batches.
     """
-    was_training = model.training
-    model.eval()
     mean = Mean()
-    for batch in loader:
-        batch = to_device(batch, device)
-        mean.add(metric(forward(model, batch), targets_of(batch)), batch_size(batch))
-    model.train(was_training)
+    with evaluating(model):
+        for batch in loader:
+            batch = to_device(batch, device)
+            mean.add(metric(forward(model, batch), targets_of(batch)), batch_size(batch))
     return mean.value
+
+
+def evaluate_classifier(
+    model: nn.Module,
+    loader: Iterable[Any],
+    classes: int,
+    device: str | torch.device = "cpu",
+    *,
+    title: str = "the data",
+) -> float:
+    """The accuracy of `model`, as `evaluate` has it.
+
+    title : of the dataset, for messages
+    Raises `InputError` where the model does not take these images, or tells apart another number of `classes`.
+    """
+    images, _ = batch = next(iter(loader))
+    shape = tuple(images.shape[1:])
+    try:
+        with evaluating(model):
+            outputs = call_model(model, to_device(batch, device))
+    except (RuntimeError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"this network does not take images of shape {shape}, as in {title} ({reason})") from error
+    if outputs.shape[1:] != (classes,):
+        raise InputError(f"this network tells {outputs.shape[1]} classes apart, and {title} has {classes}")
+    return evaluate(model, loader, device)
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Evaluation mode, without gradients; then each module is again in the mode in which it was."""
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        for module, mode in modes:
+            module.training = mode
 
 
 class Evaluations:

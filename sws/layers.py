@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 
 from torch import Tensor, nn
+from torch.nn.parameter import UninitializedParameter
 
 from swsfmt import InputError
 
@@ -37,7 +38,7 @@ def weight_layers(model: nn.Module) -> list[tuple[str, nn.Parameter]]:
     """The weights of all layers that have some, with their names, in the order of the modules.
 
     Biases and the parameters of normalisation layers are not among them. What two layers share counts once, under its
-    first name. Raises `InputError` for a layer whose weights are computed from other tensors.
+    first name. Raises `InputError` for a layer whose weights are computed from other tensors, or not there yet.
     """
     return [(name, parameter) for name, parameter in layer_parameters(model) if _WEIGHT.fullmatch(_own_name(name))]
 
@@ -49,6 +50,8 @@ def layer_parameters(model: nn.Module) -> list[tuple[str, nn.Parameter]]:
         if not isinstance(module, _KINDS):
             continue
         own = list(module.named_parameters(recurse=False))
+        if any(isinstance(parameter, UninitializedParameter) for _, parameter in own):
+            raise InputError(f"the layer {name!r} is lazy and has no weights yet; call the model with a batch first")
         weights = [(key, p) for key, p in own if _WEIGHT.fullmatch(key)]
         if not weights:
             raise InputError(
@@ -59,6 +62,14 @@ def layer_parameters(model: nn.Module) -> list[tuple[str, nn.Parameter]]:
             if _WEIGHT.fullmatch(key) or _BIAS.fullmatch(key):
                 parameters.setdefault(parameter, f"{name}.{key}" if name else key)
     return [(name, parameter) for parameter, name in parameters.items()]
+
+
+def left_out(model: nn.Module) -> list[str]:
+    """Names of the parameters of two and more dimensions that belong to no such layer: those of a module of another
+    kind, or of the model itself.
+    """
+    taken = {id(parameter) for _, parameter in layer_parameters(model)}
+    return [name for name, parameter in model.named_parameters() if parameter.dim() > 1 and id(parameter) not in taken]
 
 
 def collect_weight_params(model: nn.Module) -> list[Tensor]:

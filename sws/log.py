@@ -12,6 +12,8 @@ from typing import Any
 import torch
 
 from swsfmt import InputError
+from swsfmt.write.atomic import replacement
+from swsfmt.write.watched import watched
 
 LOG, MIXTURE, CHECKPOINT = "log.csv", "mixture.jsonl", "checkpoint.pt"
 
@@ -56,12 +58,11 @@ class RunLog:
         path = self.path(CHECKPOINT)
         if path is None:
             return
-        partial = path.with_suffix(".partial")
         generators: dict[str, Any] = {"generator": torch.get_rng_state()}
         if torch.cuda.is_initialized():
             generators["cuda_generators"] = torch.cuda.get_rng_state_all()
-        torch.save({**state, **generators}, partial)
-        partial.replace(path)
+        with replacement(path) as file, watched(file) as out:
+            torch.save({**state, **generators}, out)
 
     def load(self) -> dict[str, Any] | None:
         """The checkpoint, where there is one. Restores the generators of torch; changes no file.

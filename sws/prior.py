@@ -18,8 +18,11 @@ from swsfmt import InputError
 
 from .complexity import complexity, component_logits
 from .hyper_priors import GAMMA_OTHERS, GAMMA_ZERO, Beta, Gamma
-from .layers import collect_weight_params, weight_layers
+from .layers import collect_weight_params, left_out, weight_layers
+from .quality import Quality, alive, emptied
+from .scales import AUTO, Auto, spread
 from .settings import Mixture, Quantize
+from .warnings import SkippedWarning, warn
 
 __all__ = ["Assignment", "Beta", "Gamma", "MixturePrior", "init_mixture"]
 
@@ -29,7 +32,7 @@ class Assignment:
     """What `quantize_model` did. ids : for each quantised weight tensor, by name, the component of each weight.
 
     means : float32 of shape (J,), the value of each component; those of component 0 are zero
-    skipped : names of the weight tensors that kept their floats
+    skipped : names of the matrices that kept their floats: of the last layer, if it was to be left, and of no layer
     """
 
     ids: dict[str, Tensor]
@@ -80,6 +83,17 @@ class MixturePrior(nn.Module):
             requires_grad=beta_pi0 is not None,
         )
         self.assignment: Assignment | None = None
+        self._watch: tuple[Quality, float | None] | None = None
+
+    def watch(self, quality: Quality, before: float | None) -> None:
+        """Let `quantize_model` measure what it costs; neither a copy of the prior nor a file of it knows of this.
+
+        before : of `quality`, the network before the prior was put on it
+        """
+        self._watch = quality, before
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_watch": None}
 
     @property
     def J(self) -> int:  # noqa: N802
@@ -149,7 +163,29 @@ class MixturePrior(nn.Module):
 
         skip_last_matrix : leave the weights of the last layer as they are
         assign : see `assign`
+        Warns with a `QualityWarning` where a layer loses all of its weights and, after `retrain_soft_weight_sharing`,
+        where the network loses more than a point of accuracy (of another loss, where that grows by more than a
+        hundredth) on the first examples that it was evaluated on; with a `SkippedWarning` of matrices that belong to no
+        layer.
         """
+        layers = weight_layers(model)
+        quality, dense = self._watch or (Quality(), None)
+        before, living = quality.measure(model), alive(layers)
+        assignment = self.assign_model(model, skip_last_matrix, assign)
+        loose = left_out(model)
+        if loose:
+            warn(f"{', '.join(loose)} stay as they are: they are of no layer that is quantised", SkippedWarning)
+        message = emptied(living, layers)
+        if message is not None:
+            quality.warn(message)
+        quality.compare("retraining and quantisation", quality.better(dense, before), quality.measure(model))
+        return assignment
+
+    @torch.no_grad()
+    def assign_model(
+        self, model: nn.Module, skip_last_matrix: bool = Quantize.skip_last_matrix, assign: str = Quantize.assign
+    ) -> Assignment:
+        """The same without a word."""
         layers = weight_layers(model)
         quantised = layers[:-1] if skip_last_matrix else layers
         means = self.all_means()
@@ -157,7 +193,7 @@ class MixturePrior(nn.Module):
         for name, weight in quantised:
             ids[name] = self.assign(weight, assign)
             weight.copy_(means[ids[name]])
-        skipped = tuple(name for name, _ in layers[len(quantised) :])
+        skipped = (*(name for name, _ in layers[len(quantised) :]), *left_out(model))
         self.assignment = Assignment(ids, means.detach().clone(), skipped)
         return self.assignment
 
@@ -209,7 +245,7 @@ def init_mixture(
     J: int = Mixture.J,  # noqa: N803
     pi0: float = Mixture.pi0,
     init_means_mode: str = Mixture.init_means_mode,
-    init_sigma: float = Mixture.init_sigma,
+    init_sigma: float | Auto = Mixture.init_sigma,
     device: str | torch.device | None = None,
     **hyper_priors: Any,
 ) -> MixturePrior:
@@ -218,7 +254,7 @@ def init_mixture(
     J : components, the zero component included
     init_means_mode : "from_weights", means evenly over the range of the weights; "quantiles", at their quantiles;
         "fixed", evenly over -0.6 to 0.6. None of them is zero.
-    init_sigma : standard deviation of all components at the start
+    init_sigma : standard deviation of all components at the start; "auto", the root of the mean square of the weights
     hyper_priors : gamma_zero, gamma_others, beta_pi0 of `MixturePrior`
     Raises `InputError` for J below 2, for another mode and for a model without weights.
     """
@@ -240,7 +276,8 @@ def init_mixture(
         means = _without_zero(-0.6, 0.6, J - 1)
     else:
         raise InputError(f"init_means_mode is {init_means_mode!r}; use 'from_weights', 'quantiles' or 'fixed'")
-    prior = MixturePrior(means, init_sigma, pi0, **hyper_priors)
+    sigma = spread(weights) if init_sigma == AUTO else init_sigma
+    prior = MixturePrior(means, sigma, pi0, **hyper_priors)
     return prior.to(device if device is not None else weights[0].device)
 
 

@@ -2,7 +2,7 @@
 
 In the output folder: recipe.json, environment.json, pretrain_log.csv, retrain_log.csv, retrain_mixture.jsonl,
 prune_log.csv, quantize_log.csv, pretrained.safetensors, retrained.safetensors, quantized.safetensors, model.sws,
-report.json and pictures. A run that was killed goes on where its last epoch ended.
+report.json, warnings.log where there were some, and pictures. A run that was killed goes on where its last epoch ended.
 """
 
 from __future__ import annotations
@@ -31,11 +31,14 @@ from .compress import compression_report
 from .data import Loaders, number_of_examples, split_loaders
 from .models import MODELS, make_model
 from .prior import MixturePrior, init_mixture
+from .provenance import Provenance
+from .quality import ALLOWED
 from .recipe import Recipe
 from .shrink import compress_network
 from .shrink.progress import Progress
 from .train import evaluate, retrain_soft_weight_sharing, train_standard
 from .utils import collect_weight_params, get_device, set_seed
+from .warnings import QualityWarning, collected, warn
 
 Tell = Callable[[str], None]
 
@@ -48,6 +51,7 @@ def run_recipe(
     pictures: bool = True,
     tell: Tell = lambda line: None,
     accelerator: Any = None,
+    command: str | None = None,
 ) -> dict[str, Any]:
     """Run `recipe` in the folder `output` and return the report, which is in report.json too.
 
@@ -55,9 +59,25 @@ def run_recipe(
     tell : called with a line of text after each phase
     accelerator : a Hugging Face `Accelerator`, for mixed precision and several processes, of which the first one writes
         the files and returns the report; the others return an empty one
-    The test set is used once, on the decoded file. Raises `InputError`; what was written by then stays.
+    command : that makes this run, for the metadata of the file (`sws.provenance`)
+    The test set is used once, on the decoded file. Raises `InputError`, e.g. for a folder that holds a run already, if
+    it is not to be resumed; what was written by then stays.
     """
-    folder = Path(output)
+    with collected() as messages:
+        return _run(recipe, Path(output), resume, pictures, tell, accelerator, command, messages)
+
+
+def _run(
+    recipe: Recipe,
+    folder: Path,
+    resume: bool,
+    pictures: bool,
+    tell: Tell,
+    accelerator: Any,
+    command: str | None,
+    messages: list[str],
+) -> dict[str, Any]:
+    """messages : of the warnings so far."""
     # Of several processes one writes.
     leads = accelerator is None or accelerator.is_main_process
     if leads:
@@ -116,9 +136,14 @@ def run_recipe(
     if not leads:
         return {}
     _save(model, folder / "quantized.safetensors")
-    swsfmt.torch.save_model(model, folder / "model.sws", **recipe.file)
+    metadata = Provenance(recipe.model, recipe.dataset, loaders.divisor, command).to_metadata()
+    swsfmt.torch.save_model(model, folder / "model.sws", metadata, **recipe.file)
 
     report = _report(recipe, folder, prior, loaders, accuracies, device)
+    if report["test_error"] - report["dense_test_error"] > ALLOWED:
+        errors = f"{report['test_error']:.2%} in the file, {report['dense_test_error']:.2%} before"
+        warn(f"compression cost more than a point of test error: {errors}", QualityWarning, folder)
+    report["warnings"] = messages
     report["seconds"] = round(time.monotonic() - started, 1)
     _write_json(folder / "report.json", report)
     if pictures:
@@ -138,13 +163,17 @@ def _size(state: Mapping[str, Tensor], options: Mapping[str, Any]) -> int:
 def decoded_model(file: str | os.PathLike[str], name: str | None = None, device: Any = "cpu") -> nn.Module:
     """The network of a .sws file, ready for inference.
 
-    name : of `sws.models.MODELS`; None for the one whose tensors have these names and shapes
+    name : of `sws.models.MODELS`; None for the one that the metadata name, or whose tensors have these names and shapes
     Raises `InputError` where there is none, and for another one.
     """
     state = swsfmt.torch.load_file(file, device)
+    said = provenance_of(file).model
+    candidates = list(MODELS) if name is None else [name]
+    if name is None and said in MODELS:
+        candidates = [said]
     classes = next((len(t) for key, t in reversed(state.items()) if key.endswith("bias") and t.dim() == 1), 10)
     shapes = {key: tuple(tensor.shape) for key, tensor in state.items()}
-    for candidate in [name] if name is not None else MODELS:
+    for candidate in candidates:
         model = make_model(candidate, classes)
         wanted = {key: tuple(tensor.shape) for key, tensor in model.state_dict().items()}
         if wanted == shapes:
@@ -152,6 +181,18 @@ def decoded_model(file: str | os.PathLike[str], name: str | None = None, device:
             return model.to(device).eval()
     known = f"of the model {name!r}" if name is not None else f"of a known model ({', '.join(MODELS)})"
     raise InputError(f"the tensors are not those {known}", file=os.fspath(file))
+
+
+def provenance_of(file: str | os.PathLike[str]) -> Provenance:
+    """What a .sws file says of its network."""
+    with swsfmt.safe_open(file) as handle:
+        return Provenance.of(handle.metadata())
+
+
+def is_unfinished(folder: str | os.PathLike[str]) -> bool:
+    """Whether a run in this folder was stopped, and can go on."""
+    path = Path(folder)
+    return not (path / "model.sws").exists() and any(path.glob("*_checkpoint.pt"))
 
 
 def _prepare(folder: Path, recipe: Recipe, resume: bool) -> None:
@@ -162,6 +203,11 @@ def _prepare(folder: Path, recipe: Recipe, resume: bool) -> None:
         raise InputError("the run in this folder has another recipe; choose another folder", file=str(path))
     if not resume and (folder / "model.sws").exists():
         raise InputError("there is a finished run in this folder; choose another one", file=str(folder))
+    if not resume and is_unfinished(folder):
+        raise InputError(
+            "there is an unfinished run in this folder; resume it (--resume), or choose another folder",
+            file=str(folder),
+        )
     _write_json(path, settings)
     environment = {
         "swsfmt": swsfmt.__version__,

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from .hyper_priors import GAMMA_OTHERS, GAMMA_ZERO, Gamma
+from .scales import AUTO, Auto
 from .schedule import Schedule
 from .validation import STRICT, check_ranges
 
@@ -41,12 +42,12 @@ class Mixture:
     J: int = 16
     pi0: float = 0.99
     init_means_mode: InitMeansMode = "from_weights"
-    init_sigma: float = 0.25
+    init_sigma: float | Auto = AUTO
     gamma_zero: tuple[float, float] = GAMMA_ZERO
     gamma_others: tuple[float, float] = GAMMA_OTHERS
 
     def __post_init__(self) -> None:
-        check_ranges(J=self.J >= 2, pi0=0 < self.pi0 < 1, init_sigma=self.init_sigma > 0)
+        check_ranges(J=self.J >= 2, pi0=0 < self.pi0 < 1, init_sigma=self.init_sigma == AUTO or self.init_sigma > 0)
 
     def arguments(self) -> dict[str, Any]:
         """For `init_mixture`."""
@@ -59,17 +60,17 @@ class Retrain:
 
     __pydantic_config__ = STRICT
     epochs: int = 10
-    lr_w: float = 5e-4
+    lr_w: float = 1e-3
     lr_means: float = 1e-4
     lr_log_variances: float = 3e-3
     lr_mixing: float = 3e-3
     weight_decay: float = 0.0
-    tau: float = 0.003
+    tau: float | Auto = AUTO
     tau_warmup_epochs: int = 0
     complexity_mode: ComplexityMode = "keras"
-    schedule: Schedule = "constant"
-    sigma_zero_end: float | None = None
-    quantize_from: float = 1.0
+    schedule: Schedule = "cosine"
+    sigma_zero_end: float | Auto | None = AUTO
+    quantize_from: float = 0.3
 
     def __post_init__(self) -> None:
         check_ranges(
@@ -79,9 +80,9 @@ class Retrain:
             lr_log_variances=self.lr_log_variances >= 0,
             lr_mixing=self.lr_mixing >= 0,
             weight_decay=self.weight_decay >= 0,
-            tau=self.tau >= 0,
+            tau=self.tau == AUTO or self.tau >= 0,
             tau_warmup_epochs=self.tau_warmup_epochs >= 0,
-            sigma_zero_end=self.sigma_zero_end is None or self.sigma_zero_end > 0,
+            sigma_zero_end=self.sigma_zero_end in (None, AUTO) or self.sigma_zero_end > 0,
             quantize_from=self.quantize_from >= 0,
         )
 
@@ -94,6 +95,6 @@ class Quantize:
     """
 
     __pydantic_config__ = STRICT
-    assign: Assign = "ml"
+    assign: Assign = "map"
     skip_last_matrix: bool = False
     merge: float | None = None

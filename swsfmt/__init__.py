@@ -5,6 +5,8 @@ The functions here take and give NumPy arrays; `swsfmt.torch` has the same ones 
 
 from ._version import __version__
 from .errors import (
+    ChangedError,
+    CheckpointWarning,
     ChecksumError,
     FormatError,
     IndexRuleError,
@@ -27,6 +29,8 @@ from .numpy import load, load_file, safe_open, save, save_file
 from .read.report import Report, TensorReport
 
 __all__ = [
+    "ChangedError",
+    "CheckpointWarning",
     "ChecksumError",
     "FormatError",
     "IndexRuleError",

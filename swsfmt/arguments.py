@@ -102,6 +102,16 @@ def data(value: Any, name: str = "data") -> memoryview:
         raise InputError(f"{name} must be the bytes of a file, contiguous in memory, not {a(value)}") from error
 
 
+def strings(value: Any, name: str) -> list[str]:
+    """A string, or several."""
+    if isinstance(value, str):
+        return [value]
+    several = list(value) if isinstance(value, Iterable) else [value]
+    for text in several:
+        instance(text, str, name, "a string, or several")
+    return several
+
+
 def tensor_name(value: Any) -> str:
     """The name of a tensor, in a file or for one."""
     return instance(value, str, "the name of a tensor", "a string")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from .errors import PayloadError
+from .cached import cached_property
+from .errors import ChangedError, PayloadError
 
 Bits = npt.NDArray[np.unsignedinteger]
 
@@ -17,9 +20,9 @@ _FIRST = 256
 _BLOCK = 1 << 20
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class DType:
-    """One row of spec/registry.md.
+    """One row of spec/registry.md; there is one object for each.
 
     `itemsize` is in bytes. `kind` is "float", "signed", "unsigned" or "other"; only the first three can be narrowed.
     """
@@ -29,10 +32,24 @@ class DType:
     itemsize: int
     kind: str = field(default="other", repr=False)
 
-    @property
+    @cached_property
     def bits(self) -> np.dtype[np.unsignedinteger]:
         """The NumPy dtype that holds an element as an unsigned integer (bytes for 16-byte elements)."""
         return np.dtype(f"<u{self.itemsize}") if self.itemsize <= 8 else np.dtype("u1")
+
+    @cached_property
+    def numbers(self) -> np.dtype[Any]:
+        """The NumPy dtype of the numbers that the elements are, for the kinds that can be narrowed; BF16 has none."""
+        return np.dtype(f"<{self.kind[0].replace('s', 'i')}{self.itemsize}")
+
+    @cached_property
+    def negative_zero(self) -> int | None:
+        """The bits of -0.0; None where there is no such value, as in some of eight bits, whose pattern is NaN there."""
+        signed = self.kind == "float" or self.name in ("F8_E4M3", "F8_E5M2")
+        return 1 << (8 * self.itemsize - 1) if signed else None
+
+    def __reduce__(self) -> tuple[Callable[[int], DType], tuple[int]]:
+        return _of_id, (self.id,)
 
 
 _TABLE = [
@@ -61,6 +78,12 @@ _TABLE = [
 ]
 BY_ID = {d.id: d for d in _TABLE}
 BY_NAME = {d.name: d for d in _TABLE}
+
+
+def _of_id(number: int) -> DType:
+    return BY_ID[number]
+
+
 F32 = BY_NAME["F32"]
 
 _FLOAT_STORAGE = {"F32": ("F16", "BF16"), "F64": ("F16", "BF16", "F32")}
@@ -68,21 +91,30 @@ _FLOAT_STORAGE = {"F32": ("F16", "BF16"), "F64": ("F16", "BF16", "F32")}
 _FINEST_BITS = {"F32": (1 << 13) - 1, "F64": (1 << 29) - 1}
 
 
-def narrower(dtype: DType) -> list[DType]:
+@cache
+def narrower(dtype: DType) -> tuple[DType, ...]:
     """The storage types that are allowed for `dtype` besides itself, narrowest first."""
     if dtype.name in _FLOAT_STORAGE:
-        return [BY_NAME[name] for name in _FLOAT_STORAGE[dtype.name]]
+        return tuple(BY_NAME[name] for name in _FLOAT_STORAGE[dtype.name])
     kinds = {"signed": ("signed", "unsigned"), "unsigned": ("unsigned",)}.get(dtype.kind, ())
     candidates = [d for d in _TABLE if d.kind in kinds and d.itemsize < dtype.itemsize]
-    return sorted(candidates, key=lambda d: d.itemsize)
+    return tuple(sorted(candidates, key=lambda d: d.itemsize))
+
+
+def count_negative_zeros(bits: Bits, dtype: DType, values: Bits) -> int:
+    """How many elements of a tensor are -0.0. values : its distinct elements but 0.0, ascending."""
+    if dtype.negative_zero is None:
+        return 0
+    pattern = dtype.bits.type(dtype.negative_zero)
+    place = int(np.searchsorted(values, pattern))
+    return int(np.count_nonzero(bits == pattern)) if place < len(values) and values[place] == pattern else 0
 
 
 def _as_numbers(bits: Bits, dtype: DType) -> npt.NDArray[np.generic]:
     """Reinterpret; BF16 becomes float32, which holds it exactly."""
     if dtype.name == "BF16":
         return (bits.astype("<u4") << np.uint32(16)).astype("<u4", copy=False).view("<f4")
-    letter = {"float": "f", "signed": "i", "unsigned": "u"}[dtype.kind]
-    return bits.view(f"<{letter}{dtype.itemsize}")
+    return bits.view(dtype.numbers)
 
 
 def widen(stored: Bits, storage: DType, dtype: DType) -> Bits:
@@ -95,8 +127,12 @@ def widen(stored: Bits, storage: DType, dtype: DType) -> Bits:
     numbers = _as_numbers(stored, storage)
     if storage.kind == "float" and bool(np.isnan(numbers).any()):
         raise PayloadError("NaN in narrowed storage")
-    letter = {"float": "f", "signed": "i", "unsigned": "u"}[dtype.kind]
-    wide = numbers.astype(f"<{letter}{dtype.itemsize}")
+    return _widen(numbers, dtype)
+
+
+def _widen(numbers: npt.NDArray[Any], dtype: DType) -> Bits:
+    """Numbers of a narrower type as elements of `dtype`."""
+    wide = numbers.astype(dtype.numbers)
     if dtype.name == "F64" and numbers.dtype.itemsize == 4:
         _restore_subnormals(numbers.view("<u4"), wide)
     return wide.view(dtype.bits)
@@ -121,9 +157,8 @@ def _narrow(bits: Bits, dtype: DType, storage: DType) -> Bits | None:
             single = numbers.astype("<f4").view("<u4")
             stored: Bits = (single >> np.uint32(16)).astype("<u2")
         else:
-            letter = {"float": "f", "signed": "i", "unsigned": "u"}[storage.kind]
-            stored = numbers.astype(f"<{letter}{storage.itemsize}").view(storage.bits)
-    return stored if np.array_equal(widen(stored, storage, dtype), bits) else None
+            stored = numbers.astype(storage.numbers).view(storage.bits)
+    return stored if bool((_widen(_as_numbers(stored, storage), dtype) == bits).all()) else None
 
 
 def _blocks(bits: Bits) -> Iterator[Bits]:
@@ -135,7 +170,7 @@ def _blocks(bits: Bits) -> Iterator[Bits]:
 
 def storage_for(bits: Bits, dtype: DType) -> DType:
     """The narrowest storage type that is exact for all of `bits`; `dtype` itself where no other is."""
-    if dtype.name in _FINEST_BITS and bool((bits[:_FIRST] & dtype.bits.type(_FINEST_BITS[dtype.name])).any()):
+    if _has_fine_bits(bits, dtype):
         return dtype
     for storage in narrower(dtype):
         if all(_narrow(block, dtype, storage) is not None for block in _blocks(bits)):
@@ -143,20 +178,36 @@ def storage_for(bits: Bits, dtype: DType) -> DType:
     return dtype
 
 
+def _has_fine_bits(bits: Bits, dtype: DType) -> bool:
+    """Whether one of the first elements has a bit that no narrower type has."""
+    finest = _FINEST_BITS.get(dtype.name, 0)
+    return finest > 0 and int(np.bitwise_or.reduce(bits[:_FIRST])) & finest > 0
+
+
 def narrowed(bits: Bits, dtype: DType, storage: DType) -> Iterator[Bits]:
-    """`bits` in `storage`, for which they must be exact, block by block."""
+    """`bits` in `storage`, block by block, each in memory of its own: one reading of elements that may change.
+
+    Raises `ChangedError` where `storage` is not exact for one, as it was when it was chosen.
+    """
     if storage == dtype:
-        yield bits
+        yield from (bits[start : start + _BLOCK].copy() for start in range(0, len(bits), _BLOCK))
         return
     for block in _blocks(bits):
-        stored = _narrow(block, dtype, storage)
+        stored = _narrow(block.copy(), dtype, storage)
         if stored is None:
-            raise ValueError(f"an element is not exact in {storage.name}")
+            raise ChangedError
         yield stored
 
 
 def narrowest(bits: Bits, dtype: DType) -> tuple[DType, Bits]:
     """The narrowest storage type that is exact for all of `bits`, and the elements in it."""
+    if len(bits) <= _FIRST:
+        # As most codebooks are: what is tried is what is wanted.
+        for storage in () if _has_fine_bits(bits, dtype) else narrower(dtype):
+            stored = _narrow(bits, dtype, storage)
+            if stored is not None:
+                return storage, stored.astype(storage.bits, copy=False)
+        return dtype, bits
     storage = storage_for(bits, dtype)
     if storage == dtype:
         return storage, bits

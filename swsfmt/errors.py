@@ -13,9 +13,12 @@
      ├── LimitError               valid so far, but larger than the caller's `Limits`
      ├── UnknownCodingError       a tensor uses a coding that this version does not know
      ├── InputError               what was given cannot be stored or read as asked
+     │    ├── ChangedError        a tensor was written to while it was saved
      │    └── StateDictError      a file and a model do not fit (also a RuntimeError)
      ├── MismatchError            two models that should be equal differ
      └── TensorNotFoundError      no tensor of that name (also a KeyError)
+
+Warnings are `SwsWarning`; those of `swsfmt.checkpoints` on a checkpoint that it takes are `CheckpointWarning`.
 
 What else may be raised: `OSError` for files, folders and servers; `MemoryError`, and torch's `OutOfMemoryError`, where
 memory ends; `TypeError` for keyword arguments that a function does not have, or lacks; `IndexError` for an index beyond
@@ -28,6 +31,7 @@ import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 
 class SwsError(ValueError):
@@ -107,6 +111,18 @@ class InputError(SwsError):
     """What was given cannot be stored or read as asked."""
 
 
+class ChangedError(InputError):
+    """A tensor was written to while it was saved; nothing was written in place of what was there."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the tensor changed while it was saved; save a copy of it, or let nothing write to it meanwhile"
+        )
+
+    def __reduce__(self) -> tuple[type[ChangedError], tuple[()], dict[str, Any]]:
+        return type(self), (), self.__dict__
+
+
 class StateDictError(InputError, RuntimeError):
     """Names or shapes of a file are not those of the model that it is loaded into."""
 
@@ -121,6 +137,10 @@ class TensorNotFoundError(SwsError, KeyError):
 
 class SwsWarning(UserWarning):
     """Something is not as it was meant, and the rest of it has been done all the same."""
+
+
+class CheckpointWarning(SwsWarning):
+    """A checkpoint is taken, but not as one may think: it has names that no shard holds, a prefix of all names."""
 
 
 def warn(message: str) -> None:

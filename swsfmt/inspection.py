@@ -16,7 +16,8 @@ def inspect(file: File, *, threads: int | None = None, limits: Limits = DEFAULT_
     """Account for every byte of a file. Decodes every tensor to do so, one at a time.
 
     threads : for decoding the chunks of large tensors; None for as many as there are processors.
-    Raises `FormatError` for a damaged file. A tensor with an unknown coding is listed, its payload counted as raw.
+    Raises `FormatError` for a damaged file. A tensor with an unknown coding is listed, its payload counted as raw; so
+    are those behind the first `max_decoded_bytes` of the limits.
     """
     with Reader.open(file, limits) as reader:
         return report(reader, threads=threads)
@@ -26,7 +27,8 @@ def verify(file: File, *, threads: int | None = None, limits: Limits = DEFAULT_L
     """Check every checksum and decode everything; return the same report as `inspect`.
 
     threads : as for `inspect`
-    Raises `FormatError` for a damaged file and `UnknownCodingError` for a tensor that cannot be checked.
+    Raises `FormatError` for a damaged file, `LimitError` for one that decodes to more than the limits allow, and
+    `UnknownCodingError` for a tensor that cannot be checked.
     """
     with Reader.open(file, limits) as reader:
         return verified(reader, threads=threads)
@@ -34,6 +36,7 @@ def verify(file: File, *, threads: int | None = None, limits: Limits = DEFAULT_L
 
 def verified(reader: Reader, *, threads: int | None = None) -> Report:
     """What `verify` does, with a reader that is open."""
+    reader.check_decoded_bytes()
     for record in reader.records:
         if not record.coding.is_known:
             reader.decode(record)

@@ -17,7 +17,8 @@ class Limits:
     every writer keeps, but for the decoded size.
 
     max_decoded_bytes : int
-        Decoded size of all tensors together, in bytes. A file of 100 bytes may legally stand for gigabytes of zeros.
+        What one call decodes, in bytes: all tensors of a file that is loaded, one that is asked for alone, whole or in
+        part. A file of 100 bytes may legally stand for gigabytes of zeros. Names and shapes can be had of any file.
     max_tensors : int
         Number of records.
     max_index_bytes : int

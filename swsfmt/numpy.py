@@ -6,22 +6,23 @@ bfloat16 and float8 arrays have the dtypes of the package `ml_dtypes`, which is 
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 
 import numpy as np
 import numpy.typing as npt
 
 from . import arguments, dtypes
-from .dtypes import Bits, DType
-from .errors import InputError
+from .dtypes import DType
+from .errors import InputError, located
 from .limits import DEFAULT_LIMITS, Limits
+from .memory import Span, address_of, is_folded, mapped_bytes
 from .read.reader import Reader
 from .read.source import BytesSource, File, open_path
-from .read.tensors import load_all
+from .read.tensors import Place, load_all
 from .safe_open import Handle
-from .tensor import Elements, TensorInfo, Tied, overlaps
+from .tensor import Elements, TensorInfo, Tied
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -95,13 +96,17 @@ def save_file(
     executor: Executor | None = None,
     **options: Unpack[EncodingOptions],
 ) -> None:
-    """Write the file of these arrays; atomically: `filename` holds what it held before or the whole new file."""
+    """Write the file of these arrays; atomically: `filename` holds what it held before or the whole new file.
+
+    Warns (`SwsWarning`) of a file that readers load with raised `Limits` only.
+    """
     from .write.atomic import write_atomically
     from .write.file import encode_file
     from .write.options import Options
 
     path, fixed = arguments.path(filename), Options.of("save_file", options)
     encoded = encode_file(_elements(tensors), metadata, fixed, threads=threads, executor=executor)
+    encoded.warn(2)
     write_atomically(path, encoded.pieces())
 
 
@@ -117,12 +122,12 @@ def load(
     Those of a dtype that NumPy does not have here are left out, and a warning names them; `InputError` is raised where
     no others are there.
     out : arrays to decode into, where a tensor has their name; that saves the time to get new memory. `InputError` is
-        raised where dtype or shape differ. After another error they may hold anything. A `SwsWarning` names one of a
-        name that the file does not have.
+        raised where dtype or shape differ. After another error they may hold anything. Arrays may share memory, which
+        then holds the tensor that comes last in the file. A `SwsWarning` names one of a name that the file lacks.
     threads : for decoding small tensors, and the chunks of large ones; None for as many as there are processors.
     """
     with Reader(BytesSource(data), limits) as reader:
-        return load_all(reader, to_array, threads, out, _memory, _lacks)
+        return load_all(reader, to_array, threads, out, _place_of, _lacks)
 
 
 def load_file(
@@ -134,7 +139,7 @@ def load_file(
 ) -> dict[str, Array]:
     """The arrays of a file, in its order. Raises `FormatError`, `LimitError`, `OSError`. Arguments as in `load`."""
     with Reader(open_path(filename), limits) as reader:
-        return load_all(reader, to_array, threads, out, _memory, _lacks)
+        return load_all(reader, to_array, threads, out, _place_of, _lacks)
 
 
 @overload
@@ -190,8 +195,8 @@ def to_array(elements: Elements) -> Array:
     return bits.view(_numpy_dtype(info.dtype)).reshape(info.shape)
 
 
-def _memory(array: Array, info: TensorInfo) -> Bits | None:
-    """The elements of an array that a tensor is decoded into, flat; None where they are not contiguous."""
+def _place_of(array: Array, info: TensorInfo) -> Place:
+    """Where an array lies that a tensor is decoded into."""
     if not isinstance(array, np.ndarray):
         raise InputError(f"{arguments.a(array)} in `out` is not a NumPy array")
     wanted = _numpy_dtype(info.dtype)
@@ -199,24 +204,37 @@ def _memory(array: Array, info: TensorInfo) -> Bits | None:
         raise InputError(f"the array in `out` has {array.dtype}{array.shape}, the file {wanted}{info.shape}")
     if not array.flags.writeable:
         raise InputError("the array in `out` is read-only")
-    if not array.flags.c_contiguous:
-        if overlaps(array.shape, array.strides, array.itemsize):
-            raise InputError("elements of the array in `out` are the same memory, as broadcasting makes them")
-        return None
-    bits: Bits = array.reshape(-1).view(info.dtype.bits)
-    return bits
+    if is_folded(array.shape, array.strides, array.itemsize):
+        raise InputError(
+            "elements of the array in `out` share memory, as broadcasting makes them; give it memory of its own"
+        )
+    _check_mapped(array)
+    span = Span.of(address_of(array), array.shape, array.strides, array.itemsize)
+    return Place(span, array.reshape(-1).view(info.dtype.bits) if array.flags.c_contiguous else None)
+
+
+def _check_mapped(array: Array) -> None:
+    """Raise `InputError` for an array that maps a part of a file that is not there any more."""
+    mapped = mapped_bytes(array)
+    if mapped is not None and mapped[0] > mapped[1]:
+        raise InputError(f"it maps a file that became shorter: {mapped[0]} bytes are needed, {mapped[1]} are there")
 
 
 def from_array(array: Array, name: str | None = None) -> Elements:
     """The elements of an array. Raises `InputError` for a dtype that the format does not have."""
-    known = _NAMES.get(array.dtype.name)
-    if known is None:
+    dtype, little_endian = _stored_as(array.dtype)
+    if dtype is None:
         raise InputError(f"dtype {array.dtype} cannot be stored", tensor=name)
-    dtype = dtypes.BY_NAME[known]
-    flat = np.ascontiguousarray(array).reshape(-1)
-    if flat.dtype.byteorder == ">" or (sys.byteorder == "big" and flat.dtype.byteorder == "="):
-        flat = flat.astype(flat.dtype.newbyteorder("<"))
+    with located(tensor=name):
+        _check_mapped(array)
+    flat = np.ascontiguousarray(array).reshape(-1).astype(little_endian, copy=False)
     return Elements.of(TensorInfo(dtype, array.shape), flat.view(dtype.bits))
+
+
+@lru_cache
+def _stored_as(dtype: np.dtype[Any]) -> tuple[DType | None, np.dtype[Any]]:
+    """The format's dtype for one of NumPy, which may have none, and the dtype of NumPy in the byte order of files."""
+    return dtypes.BY_NAME.get(_NAMES.get(dtype.name, "")), dtype.newbyteorder("<")
 
 
 def _elements(tensors: Mapping[str, Array]) -> dict[str, Elements | Tied]:
@@ -231,7 +249,7 @@ def _elements(tensors: Mapping[str, Array]) -> dict[str, Elements | Tied]:
             raise InputError(f"{arguments.a(value)} is not a NumPy array", tensor=name)
         array = np.asarray(value)
         alive.append(array)
-        key = (array.__array_interface__["data"][0], array.shape, array.strides, array.dtype)
+        key = (address_of(array), array.shape, array.strides, array.dtype)
         if array.size and key in seen:
             out[name] = Tied(seen[key])
             continue

@@ -22,8 +22,10 @@ class Handle(Generic[T]):
     """An open file, for use in a `with` statement. Same methods as safetensors' `safe_open`.
 
     Unlike there, `metadata` is an empty dict where a file has none, and `keys` is in the order of the file.
-    Several threads may use one handle. Raises on opening: `FormatError` for a file that is not valid, `LimitError`,
-    `OSError`; and when a tensor is asked for after `close`, `InputError`.
+    Several threads may use one handle, and so may processes that were forked. One that is pickled, as for processes
+    that are spawned, opens its file again. Raises on opening: `FormatError` for a file that is not valid, `LimitError`,
+    `OSError`, and `InputError` where it is opened again and has changed; when a tensor is asked for after `close`,
+    `InputError`.
     """
 
     def __init__(
@@ -120,9 +122,9 @@ class Slice(Generic[T]):
             return tensor[index]
         if isinstance(first, int):
             row = range(shape[0])[first]
-            part: Any = self._convert(self._reader.read_rows(self._name, row, row + 1))
+            part: Any = self._convert(self._reader.read_rows(self._name, row, row + 1, self._threads))
             return part[(0, *rest)]
         rows = range(shape[0])[first]
         first_row, last_row = sorted((rows[0], rows[-1])) if rows else (0, -1)
-        part = self._convert(self._reader.read_rows(self._name, first_row, last_row + 1))
+        part = self._convert(self._reader.read_rows(self._name, first_row, last_row + 1, self._threads))
         return part[(slice(None, None, rows.step), *rest)]

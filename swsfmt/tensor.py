@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -27,12 +26,12 @@ class TensorInfo(NamedTuple):
     @property
     def is_addressable(self) -> bool:
         """Whether a dimension of 0 is all that keeps it below 2**63 bytes, or nothing has to (spec section 4)."""
-        return math.prod(dimension for dimension in self.shape if dimension) * self.dtype.itemsize < _MAX_BYTES
+        return math.prod(filter(None, self.shape)) * self.dtype.itemsize < _MAX_BYTES
 
     @property
     def nbytes(self) -> int:
         """Decoded size in bytes."""
-        return self.numel * self.dtype.itemsize
+        return math.prod(self.shape) * self.dtype.itemsize
 
 
 def check_shape(info: TensorInfo) -> None:
@@ -41,19 +40,6 @@ def check_shape(info: TensorInfo) -> None:
         raise InputError(f"rank {len(info.shape)} is above {MAX_RANK}")
     if not info.is_addressable:
         raise InputError(f"shape {info.shape} is too large to address")
-
-
-def overlaps(shape: Sequence[int], strides: Sequence[int], itemsize: int = 1) -> bool:
-    """Whether elements of a view may be the same memory, so that it cannot be written to.
-
-    strides : in the same unit as `itemsize`
-    """
-    reach = itemsize
-    for stride, size in sorted((abs(stride), size) for stride, size in zip(strides, shape, strict=True) if size > 1):
-        if stride < reach:
-            return 0 not in shape
-        reach += stride * (size - 1)
-    return False
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,15 +13,16 @@ from typing import TYPE_CHECKING, Any, TypeAlias, Unpack
 import torch
 
 from . import arguments, devices, dtypes
-from .dtypes import Bits, DType
+from .dtypes import DType
 from .errors import InputError, SwsError, located
 from .inspection import inspect, verify
 from .limits import DEFAULT_LIMITS, Limits
+from .memory import Span, is_folded
 from .read.reader import Reader
 from .read.source import BytesSource, File, open_path
-from .read.tensors import load_all
+from .read.tensors import Place, load_all
 from .safe_open import Handle
-from .tensor import Elements, TensorInfo, Tied, overlaps
+from .tensor import Elements, TensorInfo, Tied
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -115,13 +116,17 @@ def save_file(
     executor: Executor | None = None,
     **options: Unpack[EncodingOptions],
 ) -> None:
-    """Write the file of these tensors; atomically: `filename` holds what it held before or the whole new file."""
+    """Write the file of these tensors; atomically: `filename` holds what it held before or the whole new file.
+
+    Warns (`SwsWarning`) of a file that readers load with raised `Limits` only.
+    """
     from .write.atomic import write_atomically
     from .write.file import encode_file
     from .write.options import Options
 
     path, fixed = arguments.path(filename), Options.of("save_file", options)
     encoded = encode_file(to_elements(tensors), metadata, fixed, threads=threads, executor=executor)
+    encoded.warn(2)
     write_atomically(path, encoded.pieces())
 
 
@@ -141,12 +146,13 @@ def load(
     dtype : floating-point tensors are converted to it, a floating-point or complex one; None leaves them as they are.
     out : tensors to decode into where one has the name, e.g. the `state_dict` of a model; that saves the time to get
         new memory. They may lie on any device. `InputError` is raised where dtype or shape differ. After another error
-        they may hold anything. A `SwsWarning` names one of a name that the file does not have.
+        they may hold anything. Tensors may share memory, which then holds the one that comes last in the file, as with
+        `Module.load_state_dict`. A `SwsWarning` names one of a name that the file lacks.
     threads : for decoding small tensors, and the chunks of large ones; None for as many as there are processors.
     """
     convert = _converter(device, dtype)
     with Reader(BytesSource(data), limits) as reader:
-        return load_all(reader, convert, threads, _detached(out), _elements_of, _lacks)
+        return load_all(reader, convert, threads, _detached(out), _place_of, _lacks)
 
 
 def load_file(
@@ -161,7 +167,7 @@ def load_file(
     """The tensors of a file, in its order. Raises `FormatError`, `LimitError`, `OSError`. Arguments as in `load`."""
     convert = _converter(device, dtype)
     with Reader(open_path(filename), limits) as reader:
-        return load_all(reader, convert, threads, _detached(out), _elements_of, _lacks)
+        return load_all(reader, convert, threads, _detached(out), _place_of, _lacks)
 
 
 def safe_open(
@@ -234,9 +240,13 @@ def load_model(
     arguments.flag(strict, "strict")
     if assign is not None:
         arguments.flag(assign, "assign")
+    for name, tensor in _module(model).state_dict().items():
+        if isinstance(tensor, torch.Tensor) and not tensor.is_meta:
+            with located(tensor=name):
+                devices.check_storage(tensor)
     state = load_file(filename, device, threads=threads, limits=limits)
     with located(file=os.fsdecode(filename)):
-        return load_into(_module(model), state, strict=strict, assign=assign)
+        return load_into(model, state, strict=strict, assign=assign)
 
 
 def to_elements(tensors: Mapping[str, Any]) -> dict[str, Elements | Tied]:
@@ -254,7 +264,8 @@ def to_elements(tensors: Mapping[str, Any]) -> dict[str, Elements | Tied]:
             )
         alive.append(tensor)
         try:
-            _check(tensor)
+            devices.check_plain(tensor)
+            _check_dtype(tensor.dtype)
             key = _memory(tensor)
             if key is not None and key in seen:
                 out[name] = Tied(seen[key])
@@ -271,7 +282,8 @@ def to_elements(tensors: Mapping[str, Any]) -> dict[str, Elements | Tied]:
 def from_tensor(tensor: torch.Tensor) -> Elements:
     """The elements of a tensor. Raises `InputError`."""
     arguments.instance(tensor, torch.Tensor, "tensor", "a tensor of torch")
-    _check(tensor)
+    devices.check_plain(tensor)
+    _check_dtype(tensor.dtype)
     dtype = dtypes.BY_NAME[_NAMES[tensor.dtype]]
     with devices.refusals("torch does not give the elements of this tensor"):
         plain = tensor.detach().resolve_conj().resolve_neg().cpu().contiguous().reshape(-1)
@@ -318,24 +330,9 @@ def _module(model: Any) -> torch.nn.Module:
     return arguments.instance(model, torch.nn.Module, "model", "a torch.nn.Module")
 
 
-def _check(tensor: torch.Tensor) -> None:
-    """Refuse what has no plain array of elements."""
-    if torch.nn.parameter.is_lazy(tensor):
-        raise InputError("a lazy parameter has no values yet; run the model once")
-    if type(tensor).__torch_dispatch__ != torch.Tensor.__torch_dispatch__:
-        # Its elements are elsewhere, or nowhere: DTensor, FakeTensor, torchao's quantised tensors.
-        raise InputError(f"a {type(tensor).__name__} is not a plain tensor; make it one first")
-    if tensor.is_nested or tensor.layout != torch.strided or tensor.is_quantized:
-        kind = "nested" if tensor.is_nested else f"of layout {tensor.layout} and dtype {tensor.dtype}"
-        raise InputError(f"a tensor {kind} is not dense")
-    if tensor.is_meta:
-        raise InputError("a tensor on the meta device has no values")
-    if torch._C._functorch.is_functorch_wrapped_tensor(tensor):
-        raise InputError("a tensor inside of vmap, grad or jvp is not a plain tensor; save and load outside")
-    if tensor._is_zerotensor():
-        raise InputError("a ZeroTensor has no memory; save its clone()")
-    if tensor.dtype not in _NAMES:
-        raise InputError(f"dtype {tensor.dtype} cannot be stored")
+def _check_dtype(dtype: torch.dtype) -> None:
+    if dtype not in _NAMES:
+        raise InputError(f"dtype {dtype} cannot be stored")
 
 
 def _memory(tensor: torch.Tensor) -> Any:
@@ -362,25 +359,26 @@ def _detached(out: Mapping[str, torch.Tensor] | None) -> dict[str, torch.Tensor]
         if not isinstance(tensor, torch.Tensor):
             raise InputError(f"{arguments.a(tensor)} in `out` is not a tensor of torch", tensor=str(name))
         with located(tensor=str(name)):
-            _check(tensor)
+            devices.check_plain(tensor)
+            _check_dtype(tensor.dtype)
         detached[name] = tensor.detach()
     return detached
 
 
-def _elements_of(tensor: torch.Tensor, info: TensorInfo) -> Bits | None:
-    """The elements of a tensor that is decoded into, flat; None where they are elsewhere or not contiguous."""
+def _place_of(tensor: torch.Tensor, info: TensorInfo) -> Place:
+    """Where a tensor lies that is decoded into."""
     if _NAMES.get(tensor.dtype) != info.dtype.name or tuple(tensor.shape) != info.shape:
         raise InputError(
             f"the tensor in `out` is {tensor.dtype} of shape {tuple(tensor.shape)}, "
             f"the one in the file {info.dtype.name} of shape {info.shape}"
         )
-    if overlaps(tensor.shape, tensor.stride()):
+    if is_folded(tensor.shape, tensor.stride()):
         raise InputError(
-            "elements of the tensor in `out` are the same memory, as expand() makes them; give its clone()"
+            "elements of the tensor in `out` share memory, as expand() makes them; give it memory of its own"
         )
+    size = tensor.element_size()
+    span = Span.of(tensor.data_ptr(), tensor.shape, [size * stride for stride in tensor.stride()], size)
     plain = tensor.device.type == "cpu" and tensor.layout == torch.strided and tensor.is_contiguous()
     if not plain or tensor.is_conj() or tensor.is_neg() or not tensor.numel():
-        return None
-    flat = tensor.view(-1).view(_BITS[min(info.dtype.itemsize, 8)])
-    bits: Bits = flat.numpy().view(info.dtype.bits)
-    return bits
+        return Place(span, None)
+    return Place(span, tensor.view(-1).view(_BITS[min(info.dtype.itemsize, 8)]).numpy().view(info.dtype.bits))

@@ -25,7 +25,17 @@ LAYERS = [
     ("swsfmt.codings",),
     ("swsfmt.format",),
     ("swsfmt.entropy", "swsfmt.tensor"),
-    ("swsfmt.arguments", "swsfmt.dtypes", "swsfmt.limits", "swsfmt.parallel", "swsfmt.errors", "swsfmt._version"),
+    (
+        "swsfmt.arguments",
+        "swsfmt.cached",
+        "swsfmt.dtypes",
+        "swsfmt.limits",
+        "swsfmt.memory",
+        "swsfmt.parallel",
+        "swsfmt.processors",
+        "swsfmt.errors",
+        "swsfmt._version",
+    ),
 ]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 # The command is a part of `sws` where it is installed: `python -m sws` is all that knows it from above.

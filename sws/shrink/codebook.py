@@ -34,9 +34,10 @@ class SharedCodebook:
 
     def __init__(self, parameters: Sequence[Tensor], values: int, to_zero: bool = False) -> None:
         self._first = 0 if to_zero else 1
-        self.latent = [p.detach().clone().requires_grad_() for p in parameters]
+        self.latent = [p.detach().float().clone().requires_grad_() for p in parameters]
+        self._dtypes = [p.dtype for p in parameters]
         self.alive = [p.detach() != 0 for p in parameters]
-        survivors = torch.cat([p.detach()[alive] for p, alive in zip(parameters, self.alive, strict=True)])
+        survivors = torch.cat([p.detach()[alive] for p, alive in zip(self.latent, self.alive, strict=True)])
         centres = k_means(survivors, values) if len(survivors) else survivors
         self.values = torch.cat([survivors.new_zeros(1), centres]).requires_grad_()
         self.bits = torch.zeros_like(self.values)
@@ -75,7 +76,7 @@ class SharedCodebook:
     def quantized(self) -> list[Tensor]:
         """The weights as they are in the file."""
         values = half(self.values.detach())
-        return [values[ids] for ids in self.ids]
+        return [values[ids].to(dtype) for ids, dtype in zip(self.ids, self._dtypes, strict=True)]
 
     def counts(self) -> Tensor:
         """How often each symbol occurs: int64 of shape (1 + K,)."""
@@ -99,8 +100,8 @@ class SharedCodebook:
         """Pass the gradients at the quantised weights on to the values and, straight through, to the latent weights."""
         total = torch.zeros_like(self.values)
         for latent, alive, ids, gradient in zip(self.latent, self.alive, self.ids, gradients, strict=True):
-            latent.grad = gradient * alive
-            total += torch.bincount(ids.flatten(), gradient.flatten(), minlength=len(total))
+            latent.grad = gradient.float() * alive
+            total += torch.bincount(ids.flatten(), gradient.flatten().float(), minlength=len(total))
         total[0] = 0
         self.values.grad = total
 

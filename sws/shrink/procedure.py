@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -14,12 +15,16 @@ from torch.nn.functional import cross_entropy
 from swsfmt import InputError
 
 from ..batches import Batches, Forward, Loss, call_model
-from ..chain import layer_chain
-from ..layers import layer_parameters
+from ..chain import Chain, layer_chain
+from ..evaluation import metric_for
+from ..former_names import former_names_of
+from ..layers import layer_parameters, left_out
 from ..loop import Execution, Task, TrainingLoop
 from ..neurons import order_neurons, remove_dead_neurons
+from ..quality import Quality, alive, emptied
+from ..warnings import SkippedWarning, warn
 from .distillation import distilled
-from .equality import check_same_outputs
+from .equality import Equality
 from .progress import Progress, Report, ignore
 from .pruning_phase import PruningPhase
 from .quantization_phase import QuantizationPhase
@@ -47,10 +52,11 @@ def compress_network(
 ) -> nn.Module:
     """Prune, quantise and fine-tune a trained `model` in place, and return it.
 
-    Weights and biases of all layers of `sws.layers` take part; all of them get values of one float16 codebook, or zero.
-    Other parameters and buffers (of normalisation layers) keep training until the fine-tuning and stay floats. The loss
-    is that of the task and what `settings` adds: a penalty on groups of weights while they are pruned, the bits of the
-    file while they are quantised.
+    Weights and biases of all layers of `sws.layers` take part, if they are not frozen (`requires_grad=False`); all of
+    them get values of one float16 codebook, or zero. Other parameters and buffers (of normalisation layers) keep
+    training until the fine-tuning and stay floats; those that are matrices, and what is frozen, a `SkippedWarning`
+    names. The loss is that of the task and what `settings` adds: a penalty on groups of weights while they are pruned,
+    the bits of the file while they are quantised.
 
     train_loader : batches as in `sws.batches`, e.g. pairs of inputs and class numbers
     size : bytes of the file of a state_dict, for the rate term and the order of the neurons
@@ -62,13 +68,17 @@ def compress_network(
     loss : called with the outputs and the targets of a batch, gives its mean loss
     forward : called with the model and a batch, gives the outputs
     Raises `InputError` when there is nothing to compress or the loss is not finite; when `settings` ask for neurons to
-    be removed or sorted and the network is no plain chain, before the first epoch.
+    be removed or sorted and the network is no plain chain (`sws.chain`), before the first epoch.
+    Warns with a `QualityWarning` when the network lost more than a point of accuracy on the first training examples (of
+    another loss than cross-entropy, when that grew by more than a hundredth), or all weights of a layer.
     """
     settings = settings or Settings()
     run = _Run(model, train_loader, settings, Task(loss, forward), Execution(device, run_dir, resume, accelerator))
+    run.check_size(size)
     teacher = copy.deepcopy(model) if settings.distillation.weight else None
-    run.prune(teacher, report)
-    run.quantize(teacher, size, report)
+    with run.watched():
+        run.prune(teacher, report)
+        run.quantize(teacher, size, report)
     return model
 
 
@@ -91,7 +101,9 @@ def prune_network(
     teacher : the dense network, for the distillation
     """
     execution = Execution(device, run_dir, resume, accelerator)
-    _Run(model, train_loader, settings, Task(loss, forward), execution).prune(teacher, report)
+    run = _Run(model, train_loader, settings, Task(loss, forward), execution)
+    with run.watched():
+        run.prune(teacher, report)
     return model
 
 
@@ -115,7 +127,10 @@ def quantize_network(
     What is zero in `model` stays zero.
     """
     execution = Execution(device, run_dir, resume, accelerator)
-    _Run(model, train_loader, settings, Task(loss, forward), execution).quantize(teacher, size, report)
+    run = _Run(model, train_loader, settings, Task(loss, forward), execution)
+    run.check_size(size)
+    with run.watched():
+        run.quantize(teacher, size, report)
     return model
 
 
@@ -123,15 +138,54 @@ class _Run:
     """A network with what it is compressed on and how."""
 
     def __init__(self, model: nn.Module, loader: Batches, settings: Settings, task: Task, execution: Execution) -> None:
-        self._parameters = [parameter for _, parameter in layer_parameters(model)]
-        if not self._parameters:
-            raise InputError("the model has no layer with weights")
-        self._layers = _movable_layers(model, settings)
-        self._model = model.to(execution.device)
+        self._model = model
         self._loader = loader
         self._settings = settings
         self._task = task
         self._execution = execution
+        every = layer_parameters(model)
+        self._named = [(name, parameter) for name, parameter in every if parameter.requires_grad]
+        self._parameters = [parameter for _, parameter in self._named]
+        self._check()
+        self._chain = _movable(model, settings)
+        if self._chain.layers and len(self._named) < len(every):
+            raise InputError("neurons of frozen layers stay where they are; set remove_dead and order to False")
+        model.to(execution.device)
+        self._equality = Equality(model, loader, task.forward, execution.device)
+        self._equality.check_movable(self._chain, removes=settings.remove_dead, sorts=settings.order)
+        skipped = [*(name for name, parameter in every if not parameter.requires_grad), *left_out(model)]
+        if skipped and execution.leads:
+            message = f"{', '.join(skipped)} will be left as they are: frozen, or of no layer that is compressed"
+            warn(message, SkippedWarning, execution.run_dir)
+
+    def _check(self) -> None:
+        """Raises `InputError` for what would fail only after many epochs."""
+        if not self._parameters:
+            raise InputError("the model has no layer with weights, or all of them are frozen (requires_grad=False)")
+        for name, parameter in self._named:
+            if not parameter.is_floating_point():
+                raise InputError(
+                    f"the weights {name!r} are {parameter.dtype}, they must be real floating-point numbers"
+                )
+            if not bool(torch.isfinite(parameter).all()):
+                raise InputError(f"the weights {name!r} are not finite")
+
+    def check_size(self, size: Size) -> None:
+        """Raises what `size` raises for a network that cannot be written."""
+        size(self._model.state_dict())
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """Warn at its end of what the network has lost within it."""
+        task, execution = self._task, self._execution
+        quality = Quality(self._loader, execution.device, metric_for(task.loss), task.forward, execution.run_dir)
+        before, living = quality.measure(self._model), alive(self._named)
+        yield
+        after, message = quality.measure(self._model), emptied(living, self._named)
+        if execution.leads:
+            quality.compare("compression", before, after)
+            if message is not None:
+                quality.warn(message)
 
     def prune(self, teacher: nn.Module | None, report: Report) -> None:
         settings = self._settings.pruning
@@ -149,7 +203,9 @@ class _Run:
         phase.fill()
         self._remove_dead()
         if self._settings.order:
-            self._replace(order_neurons(self._model.state_dict(), self._layers, size))
+            chain = self._chain
+            state = order_neurons(self._model.state_dict(), chain.layers, size, between=chain.between)
+            self._equality.replace(state)
 
     def _train(
         self,
@@ -168,18 +224,14 @@ class _Run:
 
     def _remove_dead(self) -> None:
         if self._settings.remove_dead:
-            self._replace(remove_dead_neurons(self._model.state_dict(), self._layers))
-
-    def _replace(self, state: dict[str, Tensor]) -> None:
-        """Give the model a state in which it computes the same."""
-        with check_same_outputs(self._model, self._loader, self._task.forward, self._execution.device):
-            self._model.load_state_dict(state)
+            chain = self._chain
+            self._equality.replace(remove_dead_neurons(self._model.state_dict(), chain.layers, chain.between))
 
 
-def _movable_layers(model: nn.Module, settings: Settings) -> tuple[str, ...]:
-    """The layers of the chain whose neurons are removed or sorted, if `settings` ask for it."""
+def _movable(model: nn.Module, settings: Settings) -> Chain:
+    """The chain whose neurons are removed or sorted, if `settings` ask for it."""
     if not (settings.remove_dead or settings.order):
-        return ()
+        return Chain((), rectified=True)
     try:
         chain = layer_chain(model)
     except InputError as error:
@@ -188,4 +240,8 @@ def _movable_layers(model: nn.Module, settings: Settings) -> tuple[str, ...]:
         ) from error
     if settings.remove_dead and not chain.rectified:
         raise InputError("dead neurons can be removed only where a ReLU follows every layer; set remove_dead to False")
-    return chain.layers
+    return chain
+
+
+if not TYPE_CHECKING:
+    __getattr__ = former_names_of(__name__)

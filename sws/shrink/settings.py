@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from swsfmt.format.codebook import MAX_VALUES
 
+from ..former_names import former_names_of
 from ..validation import STRICT, check_ranges, validated
 
 
@@ -97,3 +98,7 @@ class Settings:
     def from_dict(cls, table: dict[str, Any]) -> Settings:
         """From the tables of a recipe. Raises `InputError` for names and values that do not fit."""
         return validated(cls, table)
+
+
+if not TYPE_CHECKING:
+    __getattr__ = former_names_of(__name__)

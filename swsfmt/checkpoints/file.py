@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import mmap
 import os
 from dataclasses import dataclass
 from typing import BinaryIO, TypeAlias
@@ -9,11 +11,15 @@ from typing import BinaryIO, TypeAlias
 from .. import arguments
 from ..errors import InputError
 from ..format.index import SIGNATURE
+from ..format.not_sws import HEAD
+from ..limits import DEFAULT_LIMITS, Limits
+from . import folder
 
-FileLike: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO
-"""A path, a file in memory, or an open binary file, which is read to its end."""
+FileLike: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview | mmap.mmap | BinaryIO
+"""A path, a file in memory, or an open binary file, which is read from where it stands to its end.
 
-_HEAD = 512
+The path of a folder is that of the checkpoint in it; see `find`.
+"""
 
 
 @dataclass(frozen=True)
@@ -22,29 +28,43 @@ class CheckpointFile:
 
     path : None for what has no path
     head : its first bytes
+    size : in bytes
     data : all of it where it cannot be read from `path`, or only once; else None
+    limits : for what a small file may stand for
     """
 
     path: str | None
     head: bytes
+    size: int
     data: bytes | None
+    limits: Limits = DEFAULT_LIMITS
 
     @classmethod
-    def open(cls, file: FileLike) -> CheckpointFile:
-        """Raises `OSError`; `InputError` for a file that is open for text."""
+    def open(cls, file: FileLike, limits: Limits = DEFAULT_LIMITS) -> CheckpointFile:
+        """Raises `OSError`; `InputError` for what is no file or open for text, and for a folder without checkpoint."""
         if isinstance(file, str | os.PathLike):
             path = os.fsdecode(arguments.path(file, "file"))
+            if os.path.isdir(path):
+                path = os.fspath(folder.find(path))
             with open(path, "rb") as opened:
-                head = opened.read(_HEAD)
+                head = opened.read(HEAD)
+                if opened.seekable():
+                    return cls(path, head, os.fstat(opened.fileno()).st_size, None, limits)
                 # A pipe, as from <(command), gives its bytes only once.
-                return cls(path, head, None if opened.seekable() else head + opened.read())
-        if not isinstance(file, bytes | bytearray | memoryview) and not callable(getattr(file, "read", None)):
+                return cls._in_memory(path, head + opened.read(), limits)
+        if isinstance(file, bytes | bytearray | memoryview | mmap.mmap):
+            return cls._in_memory(None, bytes(file), limits)
+        if not callable(getattr(file, "read", None)):
             text = "a path, the bytes of a file or an open binary file"
             raise InputError(f"file must be {text}, not {arguments.a(file)}")
-        data = bytes(file) if isinstance(file, bytes | bytearray | memoryview) else file.read()
+        data = file.read()
         if not isinstance(data, bytes):
             raise InputError("this file is open for text; open it for bytes: open(path, 'rb')")
-        return cls(None, data[:_HEAD], data)
+        return cls._in_memory(None, data, limits)
+
+    @classmethod
+    def _in_memory(cls, path: str | None, data: bytes, limits: Limits) -> CheckpointFile:
+        return cls(path, data[:HEAD], len(data), data, limits)
 
     @property
     def is_sws(self) -> bool:
@@ -57,3 +77,13 @@ class CheckpointFile:
             return self.data
         assert self.path is not None
         return self.path
+
+    def check_decoded(self, size: int, what: str) -> None:
+        """Raise `LimitError` for more bytes than the limit and than the file: a large one is no surprise to anybody."""
+        if size > self.size:
+            self.limits.check("max_decoded_bytes", size, what)
+
+    def opened(self) -> BinaryIO:
+        """The file from its start, to be closed. Raises `OSError`."""
+        content = self.content
+        return io.BytesIO(content) if isinstance(content, bytes) else open(content, "rb")

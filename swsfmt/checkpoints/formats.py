@@ -7,7 +7,7 @@ from typing import BinaryIO, Protocol
 
 from ..errors import InputError
 from ..format.index import SIGNATURE
-from ..format.not_sws import GIT_LFS_POINTER, is_git_lfs_pointer
+from ..format.not_sws import GIT_LFS_POINTER, is_git_lfs_pointer, other_kind
 from ..read.reader import Reader
 from .checkpoint import Checkpoint
 from .file import CheckpointFile
@@ -59,4 +59,13 @@ def recognise(head: bytes, formats: Sequence[CheckpointFormat]) -> CheckpointFor
     for candidate in formats:
         if candidate.recognises(head):
             return candidate
+    other = other_kind(head)
+    if other is not None:
+        raise InputError(f"this is {other}")
     raise InputError(f"this is neither {' nor '.join(candidate.name for candidate in formats)}")
+
+
+def check_key(chosen: CheckpointFormat, key: str | None) -> None:
+    """Raise `InputError` for a key where there are no entries."""
+    if key is not None and not chosen.has_entries:
+        raise InputError(f"--key is for PyTorch checkpoints, this is {chosen.name}")

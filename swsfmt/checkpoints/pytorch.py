@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-import io
 import re
 import warnings
+import zipfile
 from collections.abc import Mapping
 from typing import Any, BinaryIO
 
-from ..errors import InputError
+from ..errors import InputError, located
 from ..format.not_sws import is_pickle, is_zip
 from ..read.reader import Reader
 from ..read.tensors import load_all
+from ..write.watched import watched
 from .checkpoint import Checkpoint
+from .entries import RESAVE, select
 from .file import CheckpointFile
+from .messages import listed
 
-_RESAVE = "save the tensors alone: torch.save(model.state_dict(), 'weights.pt')"
+# The number that torch before version 1.6 has first in its pickles.
+_MAGIC = (0x1950A86A20F9469CFC6C).to_bytes(10, "little")
+_SCRIPT = f"it is a TorchScript archive, which holds code; {RESAVE}"
 
 
 class PyTorch:
@@ -31,18 +36,22 @@ class PyTorch:
         return is_zip(head) or is_pickle(head)
 
     def read(self, source: CheckpointFile, key: str | None) -> Checkpoint:
-        """Tied tensors are known as such. Raises `InputError`, `OSError`."""
+        """Tied tensors are known as such. Raises `InputError`, `LimitError`, `OSError`."""
         require_torch()
         from ..torch import to_elements
 
-        return Checkpoint(to_elements(_select(_load(source.content), key)))
+        tensors = select(_load(source), key, _is_tensor)
+        _check_size(tensors, source)
+        return Checkpoint(to_elements(tensors))
 
     def write(self, reader: Reader, file: BinaryIO, threads: int) -> None:
         """Tied tensors stay tied. Raises `SwsError`, `OSError`."""
         torch = require_torch()
         from ..torch import to_tensor
 
-        torch.save(load_all(reader, to_tensor, threads), file)
+        tensors = load_all(reader, to_tensor, threads)
+        with watched(file) as out:
+            torch.save(tensors, out)
 
 
 def require_torch() -> Any:
@@ -54,15 +63,19 @@ def require_torch() -> Any:
     return torch
 
 
-def _load(source: str | bytes) -> Any:
+def _load(source: CheckpointFile) -> Any:
     """What the checkpoint holds; classes outside of torch's short list are refused, no code runs."""
     torch = require_torch()
+    if is_pickle(source.head) and _MAGIC not in source.head[:64]:
+        raise InputError(f"it is a Python pickle that torch has not written, and swsfmt never unpickles code; {RESAVE}")
+    can_be_mapped = _check_archive(source)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            if isinstance(source, str) and _can_be_mapped(source):
-                return torch.load(source, weights_only=True, map_location="cpu", mmap=True)
-            with io.BytesIO(source) if isinstance(source, bytes) else open(source, "rb") as file:
+            # Of a path torch goes by the suffix, and takes an odd one for another format.
+            if can_be_mapped and not str(source.content).endswith(".safetensors"):
+                return torch.load(source.content, weights_only=True, map_location="cpu", mmap=True)
+            with source.opened() as file:
                 return torch.load(file, weights_only=True, map_location="cpu")
         except (OSError, MemoryError):
             raise
@@ -70,61 +83,57 @@ def _load(source: str | bytes) -> Any:
             raise InputError(_complaint(str(error))) from error
 
 
-def _can_be_mapped(path: str) -> bool:
-    """Whether torch leaves the tensors in the file until they are looked at: not in its format before version 1.6."""
-    with open(path, "rb") as file:
-        # Of a path torch goes by the suffix, and takes an odd one for another format.
-        return is_zip(file.read(4)) and not path.endswith(".safetensors")
+def _check_archive(source: CheckpointFile) -> bool:
+    """Whether torch can leave the tensors in the file until they are looked at.
+
+    It cannot in its format before version 1.6, and in archives that another program has packed again, compressed.
+    Raises `LimitError` where such an archive is larger than the limit when it is unpacked; `InputError` for an archive
+    that torch has not written.
+    """
+    if not is_zip(source.head):
+        return False
+    try:
+        with source.opened() as file, zipfile.ZipFile(file) as archive:
+            members = archive.infolist()
+    except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
+        raise InputError(f"it is damaged, or not a PyTorch checkpoint: {error}") from error
+    names = [member.filename for member in members]
+    if not any(name.endswith("data.pkl") for name in names):
+        raise InputError(f"it is an archive of {listed(names[:3])}, and not a PyTorch checkpoint")
+    if any(name.endswith("constants.pkl") for name in names):
+        raise InputError(_SCRIPT)
+    if all(member.compress_type == zipfile.ZIP_STORED for member in members):
+        return source.data is None
+    size = sum(member.file_size for member in members)
+    source.check_decoded(size, "the size of what is compressed in this archive")
+    return False
 
 
 def _complaint(text: str) -> str:
     """torch's page of advice, in a line. Part of the advice is to run the code in the file; ours never is."""
     refused = re.search(r"GLOBAL (\S+)", text) or re.search(r"[Uu]nsupported class (\S+)", text)
     if refused:
-        return f"it holds a {refused[1]}, and swsfmt never unpickles code; {_RESAVE}"
+        return f"it holds a {refused[1]}, and swsfmt never unpickles code; {RESAVE}"
     if "TorchScript" in text:
-        return f"it is a TorchScript archive, which holds code; {_RESAVE}"
+        return _SCRIPT
     operand = re.search(r"Unsupported operand \d+", text)
     first = operand[0] if operand else re.split(r"\. |\n", text.strip())[0]
     return f"it is damaged, or not a PyTorch checkpoint: {first or 'it ends too early'}"
 
 
-def _select(loaded: Any, key: str | None) -> Mapping[str, Any]:
-    """The mapping of names to tensors in what was loaded."""
-    if key is not None:
-        if not isinstance(loaded, Mapping) or key not in loaded:
-            there = f"; there are {_listed(loaded)}" if isinstance(loaded, Mapping) and loaded else ""
-            raise InputError(f"there is no entry {key!r} in it{there}")
-        loaded = loaded[key]
-    what = "it" if key is None else f"its entry {key!r}"
-    if not isinstance(loaded, Mapping):
-        raise InputError(f"{what} is {_a(loaded)}, not a state_dict (names and tensors); {_RESAVE}")
-    nested = [name for name, value in loaded.items() if _holds_tensors(value)]
-    if nested and key is None:
-        choices = " or ".join(f"--key {name}" for name in nested)
-        raise InputError(f"the tensors are not at its top but in the entry {_listed(nested)}; choose with {choices}")
-    for name, value in loaded.items():
-        if not isinstance(name, str):
-            raise InputError(f"{what} has a key that is not a string: {name!r}")
-        if not _is_tensor(value):
-            raise InputError(f"the entry {name!r} is {_a(value)}, not a tensor; {_RESAVE}")
-    return loaded
+def _check_size(tensors: Mapping[str, Any], source: CheckpointFile) -> None:
+    """Raise `LimitError` where tensors repeat what is in the file, as expanded ones do, beyond the limit."""
+    torch = require_torch()
+    sizes = {}
+    for name, tensor in tensors.items():
+        # Others are refused later, and may not answer.
+        if type(tensor) in (torch.Tensor, torch.nn.Parameter) and tensor.layout == torch.strided:
+            size = tensor.numel() * tensor.element_size()
+            with located(tensor=name):
+                source.check_decoded(size, "the size of its elements, not all of which are in the file,")
+            sizes[tensor.data_ptr(), tensor.dtype, tuple(tensor.shape), tensor.stride()] = size
+    source.check_decoded(sum(sizes.values()), "the size of all tensors, which share memory in the file,")
 
 
 def _is_tensor(value: Any) -> bool:
     return isinstance(value, require_torch().Tensor)
-
-
-def _holds_tensors(value: Any) -> bool:
-    return isinstance(value, Mapping) and any(_is_tensor(inner) for inner in value.values())
-
-
-def _listed(names: Any) -> str:
-    """At most eight of them."""
-    shown = [repr(name) for name in names]
-    return ", ".join(shown[:8]) + (", ..." if len(shown) > 8 else "")
-
-
-def _a(value: Any) -> str:
-    kind = type(value).__name__
-    return f"{'an' if kind[0] in 'aeiouAEIOU' else 'a'} {kind}"

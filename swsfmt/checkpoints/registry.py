@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import os
+import warnings
+from collections.abc import Iterable
 
-from ..errors import InputError, located
+from .. import arguments
+from ..errors import CheckpointWarning, located
+from ..limits import DEFAULT_LIMITS, Limits
+from . import prefixes
+from .arrays import Npy, Npz
 from .checkpoint import Checkpoint
 from .file import CheckpointFile, FileLike
-from .formats import CheckpointFormat, FileFormat, recognise
+from .formats import CheckpointFormat, FileFormat, check_key, recognise
 from .pytorch import PyTorch
 from .safetensors import Safetensors
 from .sharded import ShardedIndex
@@ -18,6 +24,8 @@ DEFAULT = Safetensors()
 FILE_FORMATS: tuple[FileFormat, ...] = (
     PyTorch(),
     DEFAULT,
+    Npz(),
+    Npy(),
 )
 FORMATS: tuple[CheckpointFormat, ...] = (*FILE_FORMATS, ShardedIndex(FILE_FORMATS))
 
@@ -55,23 +63,42 @@ def suffixes() -> str:
     return f"{', '.join(most)} or {last}"
 
 
-def read(source: CheckpointFile, key: str | None = None) -> Checkpoint:
+def read(source: CheckpointFile, key: str | None = None, strip_prefix: str | Iterable[str] | None = None) -> Checkpoint:
     """Raises as `open_checkpoint` does."""
     chosen = format_of(source)
     with located(file=source.path):
-        if key is not None and not chosen.has_entries:
-            raise InputError(f"--key is for PyTorch checkpoints, this is {chosen.name}")
-        return chosen.read(source, key)
+        check_key(chosen, key)
+        checkpoint = chosen.read(source, key)
+        unwanted = [] if strip_prefix is None else arguments.strings(strip_prefix, "strip_prefix")
+        if unwanted:
+            return prefixes.strip(checkpoint, unwanted)
+    prefix = prefixes.of_wrapper(checkpoint.tensors)
+    if prefix:
+        where = "" if source.path is None else f"{source.path}: "
+        text = f"{where}names have {prefix!r} in them, as wrappers of models put it there; strip_prefix={prefix!r} "
+        warnings.warn(f"{text}(sws: --strip-prefix {prefix}) takes it away", CheckpointWarning, stacklevel=2)
+    return checkpoint
 
 
-def open_checkpoint(file: FileLike, key: str | None = None) -> Checkpoint:
-    """Open a PyTorch checkpoint, a safetensors file or the index of a sharded one; its content tells which it is.
+def open_checkpoint(
+    file: FileLike,
+    key: str | None = None,
+    *,
+    strip_prefix: str | Iterable[str] | None = None,
+    limits: Limits = DEFAULT_LIMITS,
+) -> Checkpoint:
+    """Open a checkpoint: of PyTorch, safetensors, .npz, .npy, or the index of shards; its content tells which it is.
 
-    Tensors of safetensors files stay on disk until they are asked for, so that a checkpoint may be larger than the
-    memory. Of PyTorch checkpoints only tensors are loaded: code in them never runs.
-    file : a path, a file in memory, or an open binary file such as `sys.stdin.buffer`
-    key : the entry of a PyTorch checkpoint that holds the tensors, e.g. "state_dict"
+    Tensors of safetensors and NumPy's files stay on disk until they are asked for, so that a checkpoint may be larger
+    than the memory. Of PyTorch checkpoints only tensors are loaded: code in them never runs.
+    file : a path, a file in memory, or an open binary file such as `sys.stdin.buffer`; the path of a folder stands for
+        the checkpoint in it, ``model.safetensors`` or its index, ``pytorch_model.bin`` or its index, and the like
+    key : the entry of a PyTorch checkpoint that holds the tensors, e.g. "state_dict", or a way down: "state.model"
+    strip_prefix : to be taken away from names, or several; e.g. "module.", which DistributedDataParallel puts there
+    limits : for what a small file may stand for: the sizes of expanded tensors and compressed arrays; a file may be as
+        large as it is
     Raises `InputError` for what is no checkpoint, is damaged, or has what a .sws file cannot store, and where the
-    package that reads it is not installed; `OSError`.
+    package that reads it is not installed; `LimitError`, `OSError`. A `CheckpointWarning` says what the shards have
+    otherwise than the index, and names the prefix where all names have one that a wrapper puts there.
     """
-    return read(CheckpointFile.open(file), key)
+    return read(CheckpointFile.open(file, limits), key, strip_prefix)

@@ -1,4 +1,4 @@
-"""A checkpoint in several safetensors files with an index, named and cut as Hugging Face's libraries do."""
+"""A checkpoint in several files with an index, named and cut as Hugging Face's libraries do."""
 
 from __future__ import annotations
 
@@ -6,21 +6,26 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from .. import arguments
-from ..errors import InputError, located
+from ..errors import CheckpointWarning, InputError, located
+from ..format.not_sws import is_json_object
+from ..limits import Limits
 from ..read.reader import Reader
 from ..tensor import Loadable, Tied
-from ..write.atomic import write_atomically
+from ..write.atomic import is_replaceable, write_atomically
 from . import safetensors
 from .checkpoint import Checkpoint
 from .file import CheckpointFile
-from .formats import CheckpointFormat, recognise
+from .formats import CheckpointFormat, check_key, recognise
+from .messages import listed
 
-INDEX_SUFFIX = ".safetensors.index.json"
+INDEX_SUFFIXES = (".safetensors.index.json", ".bin.index.json")
 
 _UNITS = {unit: 10 ** (3 * i) for i, unit in enumerate(("", "K", "M", "G", "T"))}
 _BINARY = {f"{unit}I": 2 ** (10 * i) for i, unit in enumerate(("", "K", "M", "G", "T")) if unit}
@@ -36,38 +41,69 @@ class ShardedIndex:
     """
 
     name = "a sharded index"
-    has_entries = False
+    has_entries = True
 
     def __init__(self, formats: Sequence[CheckpointFormat]) -> None:
         self._formats = (*formats, self)
 
     def recognises(self, head: bytes) -> bool:
-        return head.lstrip().startswith(b"{")
+        return is_json_object(head)
 
     def read(self, source: CheckpointFile, key: str | None) -> Checkpoint:
-        """All shards, tensors in the order of the index. Where shards disagree on metadata the first one counts."""
-        if source.data is not None:
-            raise InputError("a sharded index names files in its own folder; give its path")
-        assert source.path is not None
-        index = Path(source.path)
-        weight_map = _weight_map(index.read_bytes())
-        shards = [index.parent / name for name in dict.fromkeys(weight_map.values())]
-        tensors: dict[str, Loadable | Tied] = {}
-        metadata: dict[str, str] = {}
-        for path in shards:
-            with located(file=str(path)):
-                shard = self._read_shard(path)
-                _check_names({name for name, file in weight_map.items() if file == path.name}, set(shard.tensors))
-            tensors |= shard.tensors
-            metadata = shard.metadata | metadata
-        return Checkpoint({name: tensors[name] for name in weight_map}, metadata, shards)
+        """All shards: tensors in the order of the index, then those that it does not name.
 
-    def _read_shard(self, path: Path) -> Checkpoint:
-        source = CheckpointFile.open(path)
+        What the shards hold counts, as for transformers: an index may leave out a buffer, and name a tied tensor that
+        is in no shard; a `CheckpointWarning` says so. Where shards hold the same name that in the index counts, where
+        they disagree on metadata the first one.
+        """
+        if source.path is None:
+            raise InputError("a sharded index names files in its own folder; give its path")
+        index = Path(source.path)
+        weight_map = _weight_map(source.data if source.data is not None else index.read_bytes())
+        shards: dict[str, Checkpoint] = {}
+        for name in dict.fromkeys(weight_map.values()):
+            with located(file=str(index.parent / name)):
+                shards[name] = self._read_shard(index.parent / name, key, source.limits)
+        metadata: dict[str, str] = {}
+        for shard in shards.values():
+            metadata = shard.metadata | metadata
+        return Checkpoint(_joined(source.path, weight_map, shards), metadata, [index.parent / name for name in shards])
+
+    def _read_shard(self, path: Path, key: str | None, limits: Limits) -> Checkpoint:
+        source = CheckpointFile.open(path, limits)
         kind = recognise(source.head, self._formats)
-        if not isinstance(kind, safetensors.Safetensors):
+        if isinstance(kind, ShardedIndex):
             raise InputError(f"the index names this as a shard, but it is {kind.name}")
-        return kind.read(source, None)
+        check_key(kind, key)
+        return kind.read(source, key)
+
+
+def _joined(index: str, weight_map: dict[str, str], shards: dict[str, Checkpoint]) -> dict[str, Loadable | Tied]:
+    """The tensors of all shards, each once."""
+    homes: dict[str, str] = {}
+    for file, shard in shards.items():
+        for name in shard.tensors:
+            homes.setdefault(name, file)
+    homes |= {name: file for name, file in weight_map.items() if name in shards[file].tensors}
+    order = [*(name for name in weight_map if name in homes), *(name for name in homes if name not in weight_map)]
+    absent = [name for name in weight_map if name not in homes]
+    unlisted = [name for name in homes if name not in weight_map]
+    for names, text in (
+        (absent, "no shard has what the index names: {}; it is left out"),
+        (unlisted, "the index does not name what the shards have: {}; it is taken"),
+    ):
+        if names:
+            warnings.warn(f"{index}: {text.format(listed(names))}", CheckpointWarning, stacklevel=2)
+    tensors: dict[str, Loadable | Tied] = {}
+    # Of names that are one tensor in a shard the first has it, and the others are tied to that.
+    first: dict[tuple[str, str], str] = {}
+    for name in order:
+        shard = shards[homes[name]]
+        tensor = shard.tensors[name]
+        origin = tensor.to if isinstance(tensor, Tied) else name
+        known = first.setdefault((homes[name], origin), name)
+        tensors[name] = Tied(known) if known != name else shard.tensors[origin]
+    return tensors
 
 
 def _weight_map(data: bytes) -> dict[str, str]:
@@ -83,17 +119,6 @@ def _weight_map(data: bytes) -> dict[str, str]:
         if not isinstance(file, str) or file in ("", ".", "..") or any(c in file for c in "/\\\0"):
             raise InputError(f"the shard of {name!r} is {file!r}, it must be a plain file name")
     return weight_map
-
-
-def _check_names(in_index: set[str], in_shard: set[str]) -> None:
-    """What the index says of a shard must be what the shard holds."""
-    complaints: list[tuple[set[str], Callable[[str], str]]] = [
-        (in_index - in_shard, lambda name: f"the index has {name!r} in this shard, the shard does not"),
-        (in_shard - in_index, lambda name: f"this shard has {name!r}, the index does not"),
-    ]
-    for names, complaint in complaints:
-        if names:
-            raise InputError(complaint(min(names)))
 
 
 # ---- writing ---------------------------------------------------------------------------------------------------------
@@ -153,7 +178,10 @@ def write(reader: Reader, shards: Shards, threads: int) -> int:
 
     Raises `InputError` for what safetensors cannot hold, `FormatError`, `OSError`.
     """
-    with tempfile.TemporaryDirectory(prefix=".sws-", suffix=".tmp", dir=shards.folder) as name:
+    for path in shards.paths:
+        if not is_replaceable(path):
+            raise InputError("this is no regular file, it cannot be replaced", file=str(path))
+    with tempfile.TemporaryDirectory(prefix=".sws-", suffix=".tmp", dir=shards.folder) as name, _final_names(shards):
         folder = Path(name)
         for file, names in shards.names.items():
             write_atomically(folder / file, safetensors.pieces(reader, names, threads))
@@ -164,6 +192,19 @@ def write(reader: Reader, shards: Shards, threads: int) -> int:
         for path in shards.paths:
             os.replace(folder / path.name, path)
     return sum(path.stat().st_size for path in shards.paths)
+
+
+@contextmanager
+def _final_names(shards: Shards) -> Iterator[None]:
+    """Errors of the system in this block are about the files that there would be, not about those on the way there."""
+    try:
+        yield
+    except OSError as error:
+        final = {path.name: path for path in shards.paths}
+        name = os.path.basename(os.fsdecode(error.filename or ""))
+        if name in final:
+            error.filename = str(final[name])
+        raise
 
 
 def _index(reader: Reader, shards: Shards) -> bytes:

@@ -103,8 +103,7 @@ class SymbolMatrix:
     counts: npt.NDArray[np.int64]
 
 
-@dataclass(frozen=True, eq=False)
-class Proposal:
+class Proposal(NamedTuple):
     """How a tensor could be stored.
 
     bits : size of parameters and payload
@@ -162,9 +161,18 @@ class Coding(Protocol[P]):
         """
         ...
 
+    def check(self, params: P, tensor: TensorInfo, payload: Payload, threads: int = 1) -> None:
+        """Refuse a payload that `decode` refuses, where `decode_rows` would not see it. Here it sees all.
+
+        Called before rows of a payload are decoded for the first time: what is no tensor has no rows (spec section 7).
+        Raises `PayloadError`.
+        """
+        return None
+
     def decode_rows(self, params: P, tensor: TensorInfo, payload: Payload, first: int, last: int) -> Bits:
         """Elements first to last - 1 in C order, from the chunks that hold them; here from the whole payload.
 
+        payload : that `check` has looked at.
         Raises `PayloadError` for what is wrong in what it reads.
         """
         bits = self.decode(params, tensor, payload).bits
@@ -182,10 +190,10 @@ class Coding(Protocol[P]):
 
     # ---- writing -----------------------------------------------------------------------------------------------------
 
-    def propose_plain(self, elements: Elements, values: Bits | None) -> Proposal | None:
+    def propose_plain(self, elements: Elements, own: Codebook | None) -> Proposal | None:
         """How the coding would store elements without a codebook; None where it cannot.
 
-        values : the distinct elements but zero, ascending; None where they are too many for a codebook
+        own : the codebook that would hold them, without values for zeros alone; None where they are too many
         Runs anywhere, for one tensor alone: it may bring tables of its own, and cannot refer to those of others.
         """
         return None
@@ -217,7 +225,10 @@ class Coding(Protocol[P]):
         ...
 
     def pieces(self, params: P, tensor: Loadable) -> Iterator[memoryview]:
-        """A payload of which `encode` gave the summary, piece by piece."""
+        """A payload of which `encode` gave the summary, piece by piece, each in memory that nobody writes to.
+
+        Where the tensor has changed since it is another one, which the writer finds out.
+        """
         payload = self.encode(params, tensor)[1]
         assert isinstance(payload, bytes)
         yield memoryview(payload)

@@ -11,7 +11,7 @@ from ..errors import PayloadError
 from ..format.cursor import Cursor
 
 _FIRST_CHUNK_BITS = 9
-_MAX_FIELD_WIDTH = 32
+MAX_FIELD_WIDTH = 32
 # Shorter streams decode faster than a thread starts; their files stay free of chunk tables.
 _CHUNKED_SYMBOLS = 1 << 15
 _CHUNK_CODE = 4
@@ -57,8 +57,8 @@ def parse_chunks(cursor: Cursor, code: int, symbols: int, columns: int) -> Chunk
 
 def check_width(cursor: Cursor, width: int, what: str) -> None:
     """Raise `IndexRuleError` for a width that a field cannot have."""
-    if not 1 <= width <= _MAX_FIELD_WIDTH:
-        raise cursor.error(f"{what} {width} is not within 1 to {_MAX_FIELD_WIDTH}")
+    if not 1 <= width <= MAX_FIELD_WIDTH:
+        raise cursor.error(f"{what} {width} is not within 1 to {MAX_FIELD_WIDTH}")
 
 
 def width_of(values: npt.NDArray[np.int64]) -> int:

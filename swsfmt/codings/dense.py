@@ -39,7 +39,8 @@ _FIXED_CHUNK = 8192
 _BLOCK = 1 << 18
 
 
-@dataclass(frozen=True, eq=False)
+# Not frozen: see `Stream`.
+@dataclass(eq=False, slots=True)
 class Params:
     """number : of the codebook in the file. stream : the code of the symbols."""
 
@@ -63,19 +64,22 @@ class DenseCoding(Coding[Params]):
         kind = parse_stream_kind(cursor, layout & 3)
         if layout >> 2 & 3:
             raise cursor.error("reserved bits of a dense layout are not zero")
-        table_start = cursor.offset
+        table_start = cursor.position
         earlier = parse_earlier(cursor, kind)
-        resources.span(Section.CODE_TABLES, 8 * table_start, 8 * cursor.offset)
+        table_end = cursor.position
         if layout >> 4 and kind == StreamKind.FIXED:
             raise cursor.error("a fixed-width stream has no chunk table")
-        chunks = parse_chunks(cursor, layout >> 4, tensor.numel, 1)
+        chunks = parse_chunks(cursor, layout >> 4, tensor.numel, 1) if layout >> 4 else NO_CHUNKS
         for width in chunks.widths:
             check_width(cursor, width, "chunk column width")
 
         with cursor.packed() as reader:
             start = reader.position
             stream = read_stream(kind, earlier, codebook.count + 1, reader, resources)
-            resources.span(Section.CODE_TABLES, 8 * cursor.base + start, 8 * cursor.base + reader.position)
+            if resources.spans is not None:
+                base = 8 * cursor.base
+                resources.span(Section.CODE_TABLES, base + 8 * table_start, base + 8 * table_end)
+                resources.span(Section.CODE_TABLES, base + start, base + reader.position)
         return Params(number, codebook, stream, chunks)
 
     def write(self, params: Params, resources: Resources) -> bytes:
@@ -110,10 +114,32 @@ class DenseCoding(Coding[Params]):
         spans = [Span(Section.CHUNK_TABLES, 0, start), Span(Section.VALUES, start, reader.position)]
         return Decoded(bits, [span for span in spans if span.bits])
 
+    def check(self, params: Params, tensor: TensorInfo, payload: Payload, threads: int = 1) -> None:
+        """Decodes some chunks at a time, to save memory."""
+        reader = BitReader(payload, PayloadError)
+        chunks = _chunk_starts(params, tensor.numel, reader)
+        if chunks is None:
+            return
+        size, starts = chunks
+        many = max(1, _BLOCK // size)
+        is_right = int(starts[-1]) <= len(reader.bits)
+        block = np.empty(min(many * size, tensor.numel), tensor.dtype.bits)
+        for first in range(0, len(starts) - 1, many):
+            part = block[: min(many * size, tensor.numel - first * size)]
+            within, code, elements = starts[first : first + many + 1], params.stream.code, params.codebook.symbols
+            is_right = is_right and (
+                kernels.decode_dense(reader.bits, within, size, len(part), code, elements, threads, part) is not None
+            )
+        if not is_right:
+            # This says what is wrong; and it takes elements that the kernel does not.
+            self.decode(params, tensor, payload)
+        reader.position = int(starts[-1])
+        reader.finish("payload")
+
     def decode_rows(self, params: Params, tensor: TensorInfo, payload: Payload, first: int, last: int) -> Bits:
         reader = BitReader(payload, PayloadError)
         chunks = _chunk_starts(params, tensor.numel, reader)
-        if chunks is None or last == first:
+        if chunks is None:
             return super().decode_rows(params, tensor, payload, first, last)
         size, starts = chunks
         begin, end = first // size, -(-last // size)
@@ -138,8 +164,8 @@ class DenseCoding(Coding[Params]):
     ) -> Proposal:
         """The cheapest dense form. The width of the chunk table is left open: `encode` finds it."""
         huffman = freedom.huffman and resources.has_room(table_symbols=len(survey))
-        stream, size = cheapest_stream(survey, resources.tables, huffman)
-        total = int(survey.sum())
+        stream, size = cheapest_stream(survey, resources, huffman)
+        total = tensor.numel
         chunks = NO_CHUNKS if stream.kind == StreamKind.FIXED else chunks_for(total)
         size += _CHUNK_BITS * chunks.count(total) + 8 * (varint_bytes(number) + 1)
         return Proposal(self, Params(number, resources.codebooks[number], stream, chunks), size)
@@ -148,6 +174,8 @@ class DenseCoding(Coding[Params]):
         number_tables([params.stream], resources)
 
     def encode(self, params: Params, tensor: Loadable, threads: int = 1) -> tuple[Params, bytes]:
+        if params.stream.code.single is not None and not params.chunks.code:
+            return params, b""
         symbols, _ = params.codebook.symbols_of(tensor.load().bits, threads)
         return encode(params, symbols, threads)
 

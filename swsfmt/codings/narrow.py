@@ -9,7 +9,7 @@ import numpy as np
 
 from .. import dtypes
 from ..dtypes import Bits, DType
-from ..format.codebook import parse_dtype
+from ..format.codebook import Codebook, parse_dtype
 from ..format.cursor import Cursor
 from ..format.records import Summary
 from ..format.resources import Resources
@@ -18,6 +18,9 @@ from ..tensor import Elements, Loadable, TensorInfo
 from . import plain
 from .base import Coding, Decoded, Payload, Proposal
 from .registry import register
+
+# Elements that are widened in one go to be checked.
+_BLOCK = 1 << 18
 
 
 @dataclass(frozen=True)
@@ -47,16 +50,24 @@ class NarrowCoding(Coding[Params]):
     def decode(
         self, params: Params, tensor: TensorInfo, payload: Payload, threads: int = 1, out: Bits | None = None
     ) -> Decoded:
-        bits = self.decode_rows(params, tensor, payload, 0, tensor.numel)
+        bits = dtypes.widen(np.frombuffer(payload, params.storage.bits), params.storage, tensor.dtype)
         return Decoded(bits, [Span(Section.RAW, 0, 8 * len(payload))])
+
+    def check(self, params: Params, tensor: TensorInfo, payload: Payload, threads: int = 1) -> None:
+        for first in range(0, tensor.numel, _BLOCK):
+            self.decode_rows(params, tensor, payload, first, first + _BLOCK)
 
     def decode_rows(self, params: Params, tensor: TensorInfo, payload: Payload, first: int, last: int) -> Bits:
         stored = np.frombuffer(payload, params.storage.bits)[first:last]
         return dtypes.widen(stored, params.storage, tensor.dtype)
 
-    def propose_plain(self, elements: Elements, values: Bits | None) -> Proposal | None:
+    def propose_plain(self, elements: Elements, own: Codebook | None) -> Proposal | None:
         info = elements.info
-        storage = dtypes.storage_for(elements.bits, info.dtype) if info.numel else info.dtype
+        if own is not None:
+            # Zero is exact in every type.
+            storage = own.storage
+        else:
+            storage = dtypes.storage_for(elements.bits, info.dtype) if info.numel else info.dtype
         return None if storage == info.dtype else Proposal(self, Params(storage), plain.size_bits(elements, storage))
 
     def encode(self, params: Params, tensor: Loadable, threads: int = 1) -> tuple[Params, bytes | Summary]:

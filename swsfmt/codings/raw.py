@@ -8,6 +8,7 @@ import numpy as np
 
 from ..dtypes import Bits
 from ..errors import PayloadError
+from ..format.codebook import Codebook
 from ..format.cursor import Cursor
 from ..format.records import Summary
 from ..format.resources import Resources
@@ -38,11 +39,7 @@ class RawCoding(Coding[None]):
             raise PayloadError("a byte of a BOOL tensor is neither 0 nor 1")
         return Decoded(bits, [Span(Section.RAW, 0, 8 * len(payload))] if payload else [])
 
-    def decode_rows(self, params: None, tensor: TensorInfo, payload: Payload, first: int, last: int) -> Bits:
-        part = payload[first * tensor.dtype.itemsize : last * tensor.dtype.itemsize]
-        return self.decode(None, TensorInfo(tensor.dtype, (last - first,)), part).bits
-
-    def propose_plain(self, elements: Elements, values: Bits | None) -> Proposal:
+    def propose_plain(self, elements: Elements, own: Codebook | None) -> Proposal:
         return Proposal(self, None, plain.size_bits(elements, elements.info.dtype))
 
     def encode(self, params: None, tensor: Loadable, threads: int = 1) -> tuple[None, bytes | Summary]:

@@ -9,16 +9,13 @@ from enum import IntEnum
 import numpy as np
 import numpy.typing as npt
 
-from ..entropy import kernels
-from ..entropy.bits import BitReader, varint_bytes
+from ..entropy import backend, kernels
+from ..entropy.bits import BitReader
 from ..entropy.code_table import cheapest_code, read_table
-from ..entropy.prefix_code import PrefixCode
+from ..entropy.prefix_code import PrefixCode, field_width
 from ..errors import PayloadError
 from ..format.cursor import Cursor
 from ..format.resources import Resources
-
-# Earlier tables that are tried, so that the time for a file stays in proportion to its tensors.
-_LOOK_BACK = 64
 
 
 class StreamKind(IntEnum):
@@ -30,9 +27,12 @@ class StreamKind(IntEnum):
 
 
 _KINDS = {int(kind): kind for kind in StreamKind}
+# Looking up a member of an enum takes longer than all else that is done with it.
+_FIXED, _NEW_TABLE, _EARLIER_TABLE = StreamKind
 
 
-@dataclass(frozen=True, eq=False)
+# Not frozen, which would make it three times slower to open a file of many tensors.
+@dataclass(eq=False, slots=True)
 class Stream:
     """The code of one stream of symbols. table: number of the earlier table, for kind EARLIER_TABLE."""
 
@@ -50,16 +50,17 @@ def parse_stream_kind(cursor: Cursor, number: int) -> StreamKind:
 
 def parse_earlier(cursor: Cursor, kind: StreamKind) -> int:
     """The number of an earlier table, where the kind has one."""
-    return cursor.varint("table number") if kind == StreamKind.EARLIER_TABLE else 0
+    return cursor.varint("table number") if kind is _EARLIER_TABLE else 0
 
 
 def read_stream(kind: StreamKind, number: int, alphabet: int, reader: BitReader, resources: Resources) -> Stream:
     """Resolve the code of a stream; a new table is read from the packed bits and numbered."""
-    if kind == StreamKind.FIXED:
+    if kind is _FIXED:
         return Stream(kind, PrefixCode.fixed(alphabet))
-    if kind == StreamKind.NEW_TABLE:
+    if kind is _NEW_TABLE:
         total = resources.table_symbols + alphabet
-        resources.limits.check("max_table_symbols", total, "the sum of the alphabets of all code tables")
+        if total > resources.limits.max_table_symbols:
+            resources.limits.check("max_table_symbols", total, "the sum of the alphabets of all code tables")
         code = read_table(reader, alphabet)
         resources.add_table(code)
         return Stream(kind, code)
@@ -82,27 +83,28 @@ def decode_part(reader: BitReader, start: int, end: int, count: int, stream: Str
 
 
 def cheapest_stream(
-    counts: npt.NDArray[np.int64], tables: Sequence[PrefixCode], huffman: bool, smooth: bool = False
+    counts: npt.NDArray[np.int64], resources: Resources, huffman: bool, smooth: bool = False
 ) -> tuple[Stream, int]:
     """The cheapest code for these symbol counts, and the bits that it takes, its table or reference included.
 
-    tables : the earlier code tables of the file.
-    huffman : False allows fixed widths only.
+    resources : with the earlier code tables of the file
+    huffman : False allows fixed widths only
     """
-    fixed = PrefixCode.fixed(len(counts))
-    best = (Stream(StreamKind.FIXED, fixed), fixed.cost(counts))
+    alphabet = len(counts)
+    fixed = int(np.add.reduce(counts)) * field_width(alphabet)
     if not huffman:
-        return best
+        return Stream(StreamKind.FIXED, PrefixCode.fixed(alphabet)), fixed
     code, size = cheapest_code(counts, smooth)
-    if size < best[1]:
-        best = (Stream(StreamKind.NEW_TABLE, code), size)
-    for number in range(max(0, len(tables) - _LOOK_BACK), len(tables)):
-        table = tables[number]
-        if table.alphabet == len(counts) and table.covers(counts):
-            size = 8 * varint_bytes(number) + table.cost(counts)
-            if size < best[1]:
-                best = (Stream(StreamKind.EARLIER_TABLE, table, number), size)
-    return best
+    numbers, tables = resources.recent_tables(alphabet)
+    # Of most tensors the table takes less than a reference could.
+    if tables and min(fixed, size) > tables[0][2]:
+        cheapest = backend.kernels.cheapest_table(counts, tables)
+        if cheapest is not None and cheapest[1] < min(fixed, size):
+            number = numbers[cheapest[0]]
+            return Stream(StreamKind.EARLIER_TABLE, resources.tables[number], number), cheapest[1]
+    if size < fixed:
+        return Stream(StreamKind.NEW_TABLE, code), size
+    return Stream(StreamKind.FIXED, PrefixCode.fixed(alphabet)), fixed
 
 
 def number_tables(streams: Sequence[Stream], resources: Resources) -> None:

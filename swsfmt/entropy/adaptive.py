@@ -8,6 +8,7 @@ import numpy.typing as npt
 from ..errors import PayloadError
 from . import backend
 from .adaptive_model import MAX_LINE, MAX_LINES, MAX_STRIDE, Model
+from .kernels import in_parts
 
 __all__ = ["MAX_LINE", "MAX_LINES", "MAX_STRIDE", "Model", "Symbols", "decode", "decode_elements", "encode"]
 
@@ -25,27 +26,37 @@ def encode(symbols: Symbols, model: Model) -> bytes:
 def decode(data: bytes | memoryview, lines: int, length: int, model: Model) -> Symbols:
     """The symbols of a matrix, shape (lines, length). Raises `PayloadError` for bytes that `encode` does not write."""
     symbols = np.zeros(lines * length, np.uint16)
-    decode_elements(data, np.arange(sum(model.values) + 1, dtype=np.uint16), symbols, lines, length, (length, 1), model)
+    whole, values = np.array([0, len(data)]), np.arange(sum(model.values) + 1, dtype=np.uint16)
+    decode_elements(data, whole, lines, values, symbols, lines, length, (length, 1), model)
     return symbols.reshape(lines, length)
 
 
 def decode_elements(
     data: bytes | memoryview,
+    starts: npt.NDArray[np.int64],
+    chunk: int,
     values: Elements,
     out: Elements,
     lines: int,
     length: int,
     steps: tuple[int, int],
     model: Model,
+    threads: int = 1,
 ) -> None:
-    """Decode a matrix of `lines` x `length` symbols straight into elements.
+    """Decode a matrix of `lines` x `length` symbols straight into elements, chunk by chunk.
 
+    starts : ascending, the byte where the code of each `chunk` lines starts, and where the last one ends
     values : the element of each symbol, the first one zero
     out : zeros, flat, of the dtype of `values`; the element at line l and place p is number l * steps[0] + p * steps[1]
     Raises `PayloadError` for bytes that `encode` does not write; then `out` may hold anything.
     """
-    if not backend.kernels.adaptive_decode(data, values, out, steps[0], steps[1], lines, length, *_arguments(model)):
-        raise PayloadError("the adaptive code does not end where its bytes end")
+    kernels, arguments = backend.kernels, (*steps, lines, length, *_arguments(model))
+
+    def part(first: int, last: int) -> int:
+        return kernels.adaptive_decode(data, starts, chunk, first, last, values, out, *arguments)
+
+    if any(bad >= 0 for bad in in_parts(part, len(starts) - 1, threads, 1)):
+        raise PayloadError("the adaptive code is not the one that an encoder writes")
 
 
 def _arguments(model: Model) -> tuple[int, int, int, int, bool, bool]:

@@ -13,16 +13,13 @@ from enum import IntEnum
 import numpy as np
 import numpy.typing as npt
 
+from . import backend
 from .bits import BitReader, BitWriter, varint_bytes
 
 Live = npt.NDArray[np.bool_]
 
-# Strides worth a try: kernel and image widths are small.
-_STRIDES = range(2, 65)
 # Earlier bitmaps that are tried, so that the time for a file stays in proportion to its tensors.
 _LOOK_BACK = 64
-# Bits whose runs are measured in one go: a run takes 20 bytes.
-_BLOCK = 1 << 18
 
 
 class Kind(IntEnum):
@@ -37,6 +34,9 @@ class Kind(IntEnum):
     @property
     def has_argument(self) -> bool:
         return self >= Kind.STRIDE_RUNS
+
+
+_PLAIN = (Kind.RAW, Kind.MASKED_RAW)
 
 
 @dataclass(frozen=True)
@@ -57,30 +57,6 @@ def _run_lengths(bits: Live) -> npt.NDArray[np.int64]:
     return np.diff(ends, prepend=-1)
 
 
-def _runs_bits(bits: Live) -> int:
-    """Size in bits of the runs of `bits`, in Elias gamma, with the bit that comes first."""
-    total, last = 1, -1.0
-    for start in range(0, len(bits), _BLOCK):
-        # One more bit, to see whether a run ends with the block.
-        block = bits[start : start + _BLOCK + 1]
-        changes = np.flatnonzero(block[1:] != block[:-1])
-        is_last = start + _BLOCK >= len(bits)
-        ends = np.empty(len(changes) + is_last)
-        if not len(ends):
-            continue
-        np.add(changes, start, out=ends[: len(changes)])
-        if is_last:
-            ends[-1] = len(bits) - 1
-        runs = ends.copy()
-        runs[1:] -= ends[:-1]
-        runs[0] -= last
-        # The exponent of a number is its length in bits; a run has at most 26 of them.
-        _, lengths = np.frexp(runs)
-        total += 2 * int(lengths.sum()) - len(ends)
-        last = float(ends[-1])
-    return total
-
-
 def _write_runs(writer: BitWriter, bits: Live) -> None:
     writer.field(int(bits[0]), 1)
     for run in _run_lengths(bits).tolist():
@@ -89,15 +65,14 @@ def _write_runs(writer: BitWriter, bits: Live) -> None:
 
 def _read_runs(reader: BitReader, count: int) -> Live:
     bits = np.zeros(count, np.bool_)
-    value = bool(reader.field(1, "bitmap"))
-    position = 0
-    while position < count:
-        run = reader.gamma("bitmap")
-        if run > count - position:
-            raise reader.fail(f"bitmap: a run of {run} goes past the end of {count} bits")
-        bits[position : position + run] = value
-        value = not value
-        position += run
+    read = backend.kernels.read_runs(reader.bits, reader.position, len(reader.bits), bits)
+    if read is None:
+        # The twin knows why.
+        from .twin.packed import runs
+
+        runs(reader, bits)
+        raise AssertionError("kernels disagree on the runs of a bitmap")
+    reader.position, _ = read
     return bits
 
 
@@ -109,25 +84,23 @@ def _differences(bits: Live, stride: int) -> Live:
 
 def cheapest_form(bits: Live, earlier: Sequence[Live]) -> tuple[Form, int]:
     """The shortest way to write `bits`, and its size in bits with its argument. Ties go to the lowest kind."""
-    length = len(bits)
-    if bits.all():
+    length, live = len(bits), int(np.count_nonzero(bits))
+    if live == length:
         return Form(Kind.ALL_LIVE), 0
-    candidates = [(length, Form(Kind.RAW)), (_runs_bits(bits), Form(Kind.RUNS))]
-    for stride in _STRIDES:
-        if stride < length:
-            candidates.append((8 + _runs_bits(_differences(bits, stride)), Form(Kind.STRIDE_RUNS, stride)))
-    for number in range(max(0, len(earlier) - _LOOK_BACK), len(earlier)):
-        other = earlier[number]
-        if length % len(other):
-            continue
-        mask = stretch(other, length)
+    candidates = [(length, Form(Kind.RAW))]
+    runs = backend.kernels.cheapest_runs(bits, length)
+    if runs is not None:
+        stride, size = runs
+        candidates.append((size, Form(Kind.STRIDE_RUNS, stride) if stride else Form(Kind.RUNS)))
+    first = max(0, len(earlier) - _LOOK_BACK)
+    for which, inner, size in backend.kernels.masks(bits, list(earlier[first:])):
+        number = first + which
         argument_bits = 8 * varint_bytes(number)
-        if np.array_equal(mask, bits):
+        if inner == live:
             candidates.append((argument_bits, Form(Kind.COPY, number)))
-        elif not (bits & ~mask).any():
-            inner = bits[mask]
-            candidates.append((argument_bits + len(inner), Form(Kind.MASKED_RAW, number)))
-            candidates.append((argument_bits + _runs_bits(inner), Form(Kind.MASKED_RUNS, number)))
+        else:
+            candidates.append((argument_bits + inner, Form(Kind.MASKED_RAW, number)))
+            candidates.append((argument_bits + size, Form(Kind.MASKED_RUNS, number)))
     size, form = min(candidates, key=lambda c: (c[0], c[1].kind, c[1].argument))
     return form, size
 
@@ -152,7 +125,7 @@ def write_bitmap(writer: BitWriter, bits: Live, form: Form, earlier: Sequence[Li
 def read_bitmap(reader: BitReader, length: int, form: Form, earlier: Sequence[Live]) -> Live:
     """Read the packed bits of a bitmap of `length` bits."""
     read: Callable[[int], Live]
-    if form.kind in (Kind.RAW, Kind.MASKED_RAW):
+    if form.kind in _PLAIN:
         read = lambda count: reader.flags(count, "bitmap").astype(np.bool_)  # noqa: E731
     else:
         read = lambda count: _read_runs(reader, count)  # noqa: E731

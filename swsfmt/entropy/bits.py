@@ -12,6 +12,8 @@ from bitarray.util import int2ba
 from ..errors import FormatError
 
 MAX_GAMMA_ZEROS = 32
+# Bits of fields that are collected before they become part of the stream.
+_LONG_WORD = 512
 _GAMMA_BYTES = (2 * MAX_GAMMA_ZEROS + 1 + 7 + 7) // 8
 
 
@@ -26,15 +28,27 @@ def varint_bytes(value: int) -> int:
 
 
 class BitWriter:
-    """Collects bits; `bits` is the stream so far."""
+    """Collects bits."""
 
     def __init__(self) -> None:
-        self.bits = bitarray(endian="little")
+        self._bits = bitarray(endian="little")
+        # The last fields, together as one number: to add to it is faster than to make bits of each.
+        self._word = self._width = 0
+
+    @property
+    def bits(self) -> bitarray:
+        """The stream so far; may be added to."""
+        if self._width:
+            self._bits.extend(int2ba(self._word, length=self._width, endian="little"))
+            self._word = self._width = 0
+        return self._bits
 
     def field(self, value: int, width: int) -> None:
-        """Write `value` in `width` bits."""
-        if width:
-            self.bits.extend(int2ba(value, length=width, endian="little"))
+        """Write `value`, less than 2**width, in `width` bits."""
+        self._word |= value << self._width
+        self._width += width
+        if self._width > _LONG_WORD:
+            _ = self.bits
 
     def fields(self, values: npt.NDArray[np.integer], width: int) -> None:
         """Write each of `values` in `width` bits."""
@@ -45,7 +59,7 @@ class BitWriter:
 
     def flags(self, values: npt.NDArray[np.uint8] | npt.NDArray[np.bool_]) -> None:
         """Write one bit for each of `values`, which are 0 or 1."""
-        packed = bitarray(np.packbits(values, bitorder="little").tobytes(), endian="little")
+        packed = bitarray(buffer=np.packbits(values, bitorder="little").tobytes(), endian="little")
         self.bits.extend(packed[: len(values)])
 
     def gamma(self, n: int) -> None:
@@ -141,18 +155,10 @@ class BitReader:
         self.position = end
         return 1 << zeros | word >> zeros + 1 & (1 << zeros) - 1
 
-    def zeros(self, most: int) -> int:
-        """Pass over zero bits, at most so many, and say how many they were."""
-        start = self.position
-        end = min(len(self.bits), start + most)
-        one = self.bits.find(1, start, end)
-        self.position = one if one >= 0 else end
-        return self.position - start
-
     def align(self, what: str) -> None:
         """Go on to the next byte; the bits passed over must be zero."""
-        aligned = -(-self.position // 8) * 8
-        if self.bits.find(1, self.position, aligned) >= 0:
+        aligned = self.position + 7 & ~7
+        if aligned > self.position and self.bits.find(1, self.position, aligned) >= 0:
             raise self.fail(f"{what} has padding bits that are not zero")
         self.position = aligned
 

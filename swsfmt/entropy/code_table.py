@@ -6,21 +6,15 @@ that is shorter by more. `cheapest_code` tries a few and takes the smallest sum.
 
 from __future__ import annotations
 
-from functools import cache
-
 import numpy as np
 import numpy.typing as npt
 
-from .bits import BitReader, BitWriter, gamma_bits
-from .huffman import KRAFT_ONE, MAX_LENGTH, code_lengths
+from . import backend
+from .bits import BitReader, BitWriter
 from .prefix_code import PrefixCode, field_width
 
-# Bits of the token of a used symbol, by how far its length is from the one before it: 0, 1, more.
-_STEP_BITS = np.array([1, 3, 7])
-# Bits of the token of so many unused symbols.
-_HOLE_BITS = np.array([0] + [3 + gamma_bits(hole) for hole in range(1, KRAFT_ONE)])
 # Half-widths of the smoothing window, in 64ths of the symbol's own number.
-_WINDOWS = (1, 4, 12, 25)
+_WINDOWS = bytes([1, 4, 12, 25])
 
 
 def _tokens(lengths: npt.NDArray[np.uint8]) -> list[tuple[int, int]]:
@@ -34,18 +28,6 @@ def _tokens(lengths: npt.NDArray[np.uint8]) -> list[tuple[int, int]]:
         tokens.append((int(lengths[symbol]), 1))
         following = symbol + 1
     return tokens
-
-
-def table_bits(code: PrefixCode) -> int:
-    """Size in bits of the table of `code`."""
-    if code.single is not None:
-        return 1 + field_width(code.alphabet)
-    used = np.flatnonzero(code.lengths)
-    lengths = code.lengths[used].astype(np.int64)
-    steps = np.abs(lengths[1:] - lengths[:-1])
-    holes = used[1:] - used[:-1] - 1
-    tokens = _STEP_BITS[np.minimum(steps, 2)].sum() + _HOLE_BITS[holes].sum() + _HOLE_BITS[used[0]]
-    return 1 + 4 + 1 + int(tokens)
 
 
 def write_table(writer: BitWriter, code: PrefixCode) -> None:
@@ -75,62 +57,16 @@ def write_table(writer: BitWriter, code: PrefixCode) -> None:
 
 def read_table(reader: BitReader, alphabet: int) -> PrefixCode:
     """Read a code table for `alphabet` symbols (1 to 4096); every rule of spec 6.4 is checked."""
-    if reader.field(1, "code table"):
-        symbol = reader.field(field_width(alphabet), "code table")
-        if symbol >= alphabet:
-            raise reader.fail(f"code table: symbol {symbol} is outside of the alphabet of {alphabet}")
-        return PrefixCode.one_symbol(symbol, alphabet)
     lengths = np.zeros(alphabet, np.uint8)
-    previous = _check_length(reader, reader.field(4, "code table"))
-    symbol = kraft = 0
-    while kraft < KRAFT_ONE:
-        # Each zero bit is a symbol with the length of the one before: until the sum is 1 or above, or the symbols end.
-        missing = (KRAFT_ONE - kraft - 1 >> MAX_LENGTH - previous) + 1
-        run = reader.zeros(max(0, min(missing, alphabet - symbol)))
-        lengths[symbol : symbol + run] = previous
-        symbol += run
-        kraft += run << MAX_LENGTH - previous
-        if kraft >= KRAFT_ONE:
-            break
-        if symbol >= alphabet:
-            raise reader.fail(f"code table: the Kraft sum is below 1 after all {alphabet} symbols")
-        token = reader.field(3, "code table")
-        if token == 0b011:
-            symbol += reader.gamma("code table")
-            continue
-        if token == 0b111:
-            previous = _check_length(reader, reader.field(4, "code table"))
-        else:
-            previous = _check_length(reader, previous + (1 if token == 0b001 else -1))
-        lengths[symbol] = previous
-        symbol += 1
-        kraft += 1 << (MAX_LENGTH - previous)
-    if kraft > KRAFT_ONE:
-        raise reader.fail("code table: the Kraft sum is above 1")
-    return PrefixCode.canonical(lengths)
+    read = backend.kernels.read_table(reader.bits, reader.position, len(reader.bits), lengths)
+    if read is None:
+        # The twin knows why.
+        from .twin.packed import table
 
-
-def _check_length(reader: BitReader, length: int) -> int:
-    if not 1 <= length <= MAX_LENGTH:
-        raise reader.fail(f"code table: code length {length} is not within 1 to {MAX_LENGTH}")
-    return length
-
-
-def _smoothed(counts: npt.NDArray[np.int64], window: int) -> npt.NDArray[np.int64]:
-    """Moving average of the counts, window growing with the symbol; the last symbol (the skip) keeps its own."""
-    low, high = _bounds(len(counts) - 1, window)
-    total = np.concatenate([[0], np.cumsum(counts)])
-    smooth = counts * 256
-    smooth[:-1] = np.maximum((total[high] - total[low]) * 256 // (high - low), counts[:-1] > 0)
-    return smooth
-
-
-@cache
-def _bounds(count: int, window: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Where the window of each of `count` symbols begins and ends."""
-    index = np.arange(count)
-    half = index * window // 64
-    return np.maximum(index - half, 0), np.minimum(index + half + 1, count)
+        table(reader, lengths)
+        raise AssertionError("kernels disagree on a code table")
+    reader.position, single = read
+    return PrefixCode.canonical(lengths) if single < 0 else PrefixCode.one_symbol(single, alphabet)
 
 
 def cheapest_code(counts: npt.NDArray[np.int64], smooth: bool = False) -> tuple[PrefixCode, int]:
@@ -138,15 +74,5 @@ def cheapest_code(counts: npt.NDArray[np.int64], smooth: bool = False) -> tuple[
 
     smooth : also try codes of smoothed counts, worth it for gaps, whose counts fall slowly from symbol to symbol.
     """
-    code = PrefixCode.optimal(counts)
-    best = (code, table_bits(code) + code.cost(counts))
-    if smooth and code.single is None:
-        for window in _WINDOWS:
-            other = _smoothed(counts, window)
-            if np.count_nonzero(other) < 2:
-                continue
-            code = PrefixCode.canonical(code_lengths(other))
-            size = table_bits(code) + code.cost(counts)
-            if size < best[1]:
-                best = (code, size)
-    return best
+    lengths, single, size = backend.kernels.cheapest_code(counts, _WINDOWS if smooth else b"")
+    return PrefixCode(np.frombuffer(lengths, np.uint8), None if single < 0 else single), size

@@ -12,9 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from . import backend
-
-MAX_LENGTH = 12
-KRAFT_ONE = 1 << MAX_LENGTH
+from .protocol import KRAFT_ONE as KRAFT_ONE
+from .protocol import MAX_LENGTH as MAX_LENGTH
 
 
 def code_lengths(counts: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:

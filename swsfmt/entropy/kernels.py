@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from bitarray import bitarray
 
+from ..errors import ChangedError
 from ..parallel import in_parallel
 from . import backend
 from .prefix_code import PrefixCode
@@ -28,7 +29,7 @@ COUNTABLE = 1 << 16
 # Elements that `decode_dense` and `decode_sparse` write, in bytes.
 _LARGEST_FUSED = 4
 # What a thread must have to do, or it is not worth its start: chunks to decode, elements to encode.
-_CHUNKS = 4
+_CHUNKS = 32
 _PART = 1 << 18
 _NO_NUMBERS = np.zeros(0, np.int32)
 _NO_OFFSETS = (np.zeros(0, np.int64),) * 2
@@ -37,20 +38,20 @@ _NO_OFFSETS = (np.zeros(0, np.int64),) * 2
 def distinct(elements: Elements, most: int, threads: int = 1) -> Elements | None:
     """The distinct elements in ascending order, or None where there are more than `most` <= 4096."""
     data, kernels = np.ascontiguousarray(elements), backend.kernels
-    parts = _in_parts(lambda i, j: kernels.distinct(data[i:j], data.itemsize, most), len(data), threads, _PART)
+    parts = in_parts(lambda i, j: kernels.distinct(data[i:j], data.itemsize, most), len(data), threads, _PART)
     values = []
     for part in parts:
         if part is None:
             return None
         values.append(np.frombuffer(part, np.uint64))
-    merged: Elements = np.unique(np.concatenate(values)).astype(elements.dtype)
+    merged: Elements = (values[0] if len(values) == 1 else np.unique(np.concatenate(values))).astype(elements.dtype)
     return merged if len(merged) <= most else None
 
 
 def symbols_of(elements: Elements, values: Elements, threads: int = 1) -> tuple[Symbols, npt.NDArray[np.int64]]:
-    """The number of each element among the ascending `values`, and how often each number occurs.
+    """The number of each element among the ascending `values`, at most 4096, and how often each number occurs.
 
-    Every element must be one of at most 4096 values; otherwise `ValueError`.
+    Each element is read once. Raises `ChangedError` for one that is not among the values, which were those of all.
     """
     data, keys = np.ascontiguousarray(elements), values.astype(np.uint64)
     symbols, kernels = np.empty(len(data), np.uint16), backend.kernels
@@ -58,10 +59,13 @@ def symbols_of(elements: Elements, values: Elements, threads: int = 1) -> tuple[
     def part(first: int, last: int) -> npt.NDArray[np.int64]:
         counts = np.zeros(len(keys), np.int64)
         if not kernels.symbols(data[first:last], data.itemsize, keys, symbols[first:last], counts):
-            raise ValueError("an element is not in the codebook")
+            raise ChangedError
         return counts
 
-    return symbols, np.sum(_in_parts(part, len(data), threads, _PART), axis=0)
+    first, *others = in_parts(part, len(data), threads, _PART)
+    for counts in others:
+        first += counts
+    return symbols, first
 
 
 def line_entries(
@@ -121,8 +125,9 @@ def line_gaps(
     gaps = LineGaps(
         np.zeros(min(places, COUNTABLE), np.int64),
         np.zeros(lines * (places // COUNTABLE), np.int64),
-        np.repeat(np.array([[-1], [-1], [0]], np.int64), lines, axis=1),
+        np.full((3, lines), -1, np.int64),
     )
+    gaps.lines[2] = 0
     given = _NO_NUMBERS if numbers is None else numbers
     listed = backend.kernels.line_gaps(matrix, matrix.shape[1], window, lines_are_columns, given, *gaps)
     return gaps._replace(others=gaps.others[:listed])
@@ -145,7 +150,7 @@ def gap_chunks(symbols: Symbols, code: PrefixCode, chunk: int) -> npt.NDArray[np
 def chunk_bits(symbols: Symbols, code: PrefixCode, chunk: int, threads: int = 1) -> npt.NDArray[np.int64]:
     """The bits that the symbols of each chunk of `chunk` symbols take: int64 of shape (chunks,)."""
     data, kernels = np.ascontiguousarray(symbols), backend.kernels
-    parts = _in_parts(
+    parts = in_parts(
         lambda i, j: np.frombuffer(kernels.chunk_bits(data[i * chunk : j * chunk], code.lengths, chunk), np.int64),
         -(-len(data) // chunk),
         threads,
@@ -155,15 +160,20 @@ def chunk_bits(symbols: Symbols, code: PrefixCode, chunk: int, threads: int = 1)
 
 
 def encode_symbols(symbols: Symbols, code: PrefixCode, threads: int = 1) -> bitarray:
-    """The bits of `symbols`, each of which must have a codeword in `code`."""
+    """The bits of `symbols`. Raises `ChangedError` for one that has no codeword: the code was made for all of them."""
     bits = bitarray(endian="little")
     if code.single is not None:
+        if not bool((symbols == code.single).all()):
+            raise ChangedError
         return bits
     ids, kernels = np.ascontiguousarray(symbols), backend.kernels
-    parts = _in_parts(
+    parts = in_parts(
         lambda i, j: kernels.encode_symbols(ids[i:j], code.codewords, code.lengths), len(ids), threads, _PART
     )
-    for data, count in parts:
+    for part in parts:
+        if part is None:
+            raise ChangedError
+        data, count = part
         end = len(bits) + count
         bits.extend(bitarray(buffer=data, endian="little"))
         del bits[end:]
@@ -272,7 +282,7 @@ def decode_dense(
             bits, arrays, elements, elements.itemsize, starts, chunk, total, first, last, target
         )
 
-    return target if all(bad < 0 for bad in _in_parts(part, len(starts) - 1, threads)) else None
+    return target if all(bad < 0 for bad in in_parts(part, len(starts) - 1, threads)) else None
 
 
 def decode_sparse(
@@ -333,7 +343,7 @@ def decode_sparse(
             target,
         )
 
-    parts = _in_parts(part, len(starts) - 1, threads)
+    parts = in_parts(part, len(starts) - 1, threads)
     if any(bad >= 0 for bad, _ in parts):
         return None
     return out, sum(symbols for _, symbols in parts)
@@ -354,13 +364,13 @@ def _refuse_gaps(bits: bitarray, position: int, entries: int, code: PrefixCode) 
     raise AssertionError("kernels disagree on a stream of gaps")
 
 
-def _in_parts(part: Callable[[int, int], T], count: int, threads: int, least: int = _CHUNKS) -> list[T]:
+def in_parts(part: Callable[[int, int], T], count: int, threads: int, least: int = _CHUNKS) -> list[T]:
     """Run `part` over 0 to `count`, cut into a few ranges for each thread, which has at least `least` to do.
 
     The results are in order. Python would only wait for itself: the twin has one range.
     """
-    threads = min(threads, count // least) if backend.active() == backend.NATIVE else 1
-    if threads <= 1:
+    parts = min(4 * threads, count // least) if backend.active() == backend.NATIVE and threads > 1 else 1
+    if parts <= 1:
         return [part(0, count)]
-    cuts = np.linspace(0, count, min(count, 4 * threads) + 1).astype(int).tolist()
+    cuts = np.linspace(0, count, parts + 1).astype(int).tolist()
     return in_parallel(part, cuts[:-1], cuts[1:], threads=threads)

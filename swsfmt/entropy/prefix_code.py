@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
 
+from ..cached import cached_property
 from . import huffman
 from .protocol import Code
 
@@ -45,10 +46,10 @@ class PrefixCode:
         # A view of a shared array: a file may have many fixed alphabets, each in a few bits.
         return cls(_fixed_lengths(width)[:alphabet], is_fixed=True)
 
-    @classmethod
-    def one_symbol(cls, symbol: int, alphabet: int) -> PrefixCode:
+    @staticmethod
+    def one_symbol(symbol: int, alphabet: int) -> PrefixCode:
         """The code of zero bits for an alphabet of which one symbol is used."""
-        return cls(np.zeros(alphabet, np.uint8), symbol)
+        return _one_symbol(symbol, alphabet)
 
     @classmethod
     def canonical(cls, lengths: npt.NDArray[np.uint8]) -> PrefixCode:
@@ -92,3 +93,9 @@ class PrefixCode:
     @cached_property
     def max_length(self) -> int:
         return int(self.lengths.max())
+
+
+# Constant tensors have such codes, many of them the same.
+@lru_cache
+def _one_symbol(symbol: int, alphabet: int) -> PrefixCode:
+    return PrefixCode(np.zeros(alphabet, np.uint8), symbol)

@@ -8,11 +8,21 @@ import numpy as np
 import numpy.typing as npt
 from bitarray import bitarray
 
+# Bits of the longest codeword of a Huffman code, and what a complete code adds up to in units of the smallest share.
+MAX_LENGTH = 12
+KRAFT_ONE = 1 << MAX_LENGTH
+
 Symbols = npt.NDArray[np.uint16]
 Elements = npt.NDArray[np.unsignedinteger[Any]]
 Indices = npt.NDArray[np.int64]
+Live = npt.NDArray[np.bool_]
+# Lengths of an earlier code, its one symbol or -1, and the bits of a reference to it.
+Table = tuple[bytes, int, int]
 # Codewords, lengths, and the one symbol of a code without bits or -1: `PrefixCode.arrays`.
 Code = tuple[Symbols, npt.NDArray[np.uint8], int]
+# Of a record: length of the name's prefix, its suffix (or how many records before it was), head, coding, dtype or -1,
+# shape, and the byte after all that.
+Head = tuple[int, bytes | int, int, int, int, tuple[int, ...], int]
 # Plain memory in which an array lies, for `np.frombuffer`.
 Raw = bytes | bytearray | npt.NDArray[Any]
 
@@ -128,8 +138,8 @@ class Kernels(Protocol):
 
     def encode_symbols(
         self, symbols: Symbols, codewords: Symbols, lengths: npt.NDArray[np.uint8], /
-    ) -> tuple[bytes, int]:
-        """The stream of these symbols, in bytes, and its size in bits."""
+    ) -> tuple[bytes, int] | None:
+        """The stream of these symbols, in bytes, and its size in bits; None where one has no codeword (length 0)."""
         ...
 
     def chunk_bits(self, symbols: Symbols, lengths: npt.NDArray[np.uint8], chunk: int, /) -> Raw:
@@ -165,6 +175,29 @@ class Kernels(Protocol):
         """
         ...
 
+    def head_gaps(
+        self,
+        lines: Indices,
+        start: int,
+        length: int,
+        state: Indices,
+        live: Live,
+        counts: Indices,
+        others: Indices,
+        /,
+    ) -> None:
+        """Count the gaps before the first entries of lines in three ways: from the start of the line; from the last
+        entry before it; and that where lines without entries are left out.
+
+        lines : as `line_gaps` fills it, of the lines from number `start` on
+        length : places of a line
+        state : (8,), zero at first: the position after the last entry, each way; how many lines have entries; the most
+            entries of a line; how many gaps are listed, each way
+        live : (lines,), set to whether each has entries
+        counts, others : (3, countable) and (3, room); gaps below countable are counted, others listed
+        """
+        ...
+
     def gap_symbols(self, gaps: Indices, pbits: int, /) -> Raw:
         """Gap symbols of `pbits` bits, each after the skips that it needs: uint16."""
         ...
@@ -173,8 +206,61 @@ class Kernels(Protocol):
         """For each `chunk` entries the bits of their gap symbols, and how far these lead: int64, (chunks, 2)."""
         ...
 
+    def gap_counts(self, gaps: Indices, counts: Indices, pbits: int, /) -> Raw:
+        """How often each gap symbol of `pbits` bits occurs, where gaps occur `counts` times: int64, (2**pbits,)."""
+        ...
+
+    def gap_estimates(
+        self,
+        gaps: Indices,
+        counts: Indices,
+        logarithms: Indices,
+        symbol_bits: int,
+        huffman: bool,
+        estimates: Indices,
+        /,
+    ) -> None:
+        """About the sizes of gap streams with symbols of 1, 2, 3 ... bits, in 4096ths of a bit.
+
+        Fixed width; or, with `huffman`, the entropy with `symbol_bits` of a table for each symbol that occurs, where
+        that is less. In integers, to be equal on every machine.
+        logarithms : (256,), log2 of 1 + i / 256 in 4096ths
+        estimates : (widths,), set
+        """
+        ...
+
+    def cheapest_code(self, counts: Indices, windows: bytes, /) -> tuple[Raw, int, int]:
+        """The code for which its table and a stream with these counts take the fewest bits.
+
+        windows : half-widths, in 64ths of the symbol's own number, of moving averages of the counts whose codes are
+            tried too. The last symbol stays as it is.
+        Returns lengths (uint8), the one symbol of a code without bits or -1, and the size in bits.
+        """
+        ...
+
+    def cheapest_table(self, counts: Indices, tables: list[Table], /) -> tuple[int, int] | None:
+        """Which of these tables makes the smallest stream, and its size with the reference, the first of equals; None
+        where none has all symbols that occur.
+        """
+        ...
+
+    def cheapest_runs(self, live: Live, most: int, /) -> tuple[int, int] | None:
+        """The stride from 2 to 64, less than the length, whose differences have the shortest runs, or 0 for the runs of
+        the bitmap as it is, and the size in bits, with 8 of the stride; None where it is not less than `most`.
+        """
+        ...
+
+    def masks(self, live: Live, masks: list[Live], /) -> list[tuple[int, int, int]]:
+        """Which of the masks, each stretched to the length of `live`, have all its live bits; for each of them how many
+        live bits it has, stretched, and the size in bits of the runs of `live` at these.
+        """
+        ...
+
     def distinct(self, elements: Elements, itemsize: int, most: int, /) -> Raw | None:
-        """The distinct elements in any order, uint64; None where there are more than `most` <= 4096."""
+        """The distinct elements, ascending, uint64; None where there are more than `most` <= 4096.
+
+        This and `symbols` are the kernels whose elements others may write to at the same time.
+        """
         ...
 
     def symbols(self, elements: Elements, itemsize: int, values: Elements, out: Symbols, counts: Indices, /) -> bool:
@@ -186,6 +272,32 @@ class Kernels(Protocol):
 
     def code_lengths(self, counts: Indices, limit: int, /) -> Raw:
         """Optimal code lengths of at most `limit` bits (uint8) of 2 to 2**limit ascending counts, none of them 0."""
+        ...
+
+    def record_head(self, index: bytes, position: int, /) -> Head | None:
+        """What a record begins with (spec 4), from that byte of the index on.
+
+        None where the index does not hold it, or where the caller is to read it by itself: it can, and knows what is
+        wrong with it.
+        """
+        ...
+
+    def read_runs(self, bits: bitarray, start: int, stop: int, out: npt.NDArray[np.bool_], /) -> tuple[int, int] | None:
+        """The runs of a bitmap, from bit `start` on, until `out` is full (spec 6.5).
+
+        Returns the bit after them, and -1; None where bits `start` to stop - 1 do not hold them. Then `out` may hold
+        anything.
+        """
+        ...
+
+    def read_table(
+        self, bits: bitarray, start: int, stop: int, out: npt.NDArray[np.uint8], /
+    ) -> tuple[int, int] | None:
+        """A code table, from bit `start` on: the lengths of its symbols, into zeros for an alphabet (spec 6.4).
+
+        Returns the bit after it, and the one symbol of a code without bits or -1; None where bits `start` to stop - 1
+        do not hold a complete code. Then `out` may hold anything.
+        """
         ...
 
     def adaptive_encode(
@@ -207,6 +319,10 @@ class Kernels(Protocol):
     def adaptive_decode(
         self,
         data: bytes | memoryview,
+        starts: Indices,
+        chunk: int,
+        first_chunk: int,
+        last_chunk: int,
         values: Elements,
         elements: Elements,
         line_step: int,
@@ -220,6 +336,9 @@ class Kernels(Protocol):
         zeros: bool,
         light: bool,
         /,
-    ) -> bool:
-        """See `adaptive.decode_elements`; whether `data` is what `adaptive_encode` makes of the symbols."""
+    ) -> int:
+        """See `adaptive.decode_elements`: chunks first_chunk to last_chunk - 1.
+
+        Returns -1, or a chunk whose bytes are not what `adaptive_encode` makes of its symbols.
+        """
         ...

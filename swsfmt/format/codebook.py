@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
 from .. import dtypes
+from ..cached import cached_property
 from ..dtypes import Bits, DType
 from ..entropy import kernels
 from ..errors import PayloadError

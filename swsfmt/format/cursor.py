@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import cached_property
+from contextlib import AbstractContextManager
 
 from bitarray import bitarray
 
+from ..cached import cached_property
 from ..entropy.bits import BitReader
 from ..errors import IndexRuleError
 
 MAX_VARINT_BYTES = 9
+# Most numbers are small.
+_SHORT = [bytes([value]) for value in range(0x80)]
 
 
 def varint(value: int) -> bytes:
     """LEB128 of 0 <= value < 2**63, least significant group first."""
+    if 0 <= value < 0x80:
+        return _SHORT[value]
     if not 0 <= value < 1 << 63:
         raise ValueError(f"varint out of range: {value}")
     out = bytearray()
@@ -60,11 +63,12 @@ class Cursor:
 
     def take(self, count: int, what: str) -> bytes:
         """The next `count` bytes."""
-        if count > self.remaining:
-            raise self.error(f"{what} takes {count} bytes, {self.remaining} are left in the index")
         start = self.position
-        self.position += count
-        return self.data[start : self.position]
+        end = start + count
+        if end > len(self.data):
+            raise self.error(f"{what} takes {count} bytes, {self.remaining} are left in the index")
+        self.position = end
+        return self.data[start:end]
 
     def u8(self, what: str) -> int:
         if self.position == len(self.data):
@@ -80,6 +84,10 @@ class Cursor:
 
     def varint(self, what: str) -> int:
         """An unsigned LEB128 number in its shortest form."""
+        # Most have one byte.
+        if self.position < len(self.data) and self.data[self.position] < 0x80:
+            self.position += 1
+            return self.data[self.position - 1]
         value = 0
         for i in range(MAX_VARINT_BYTES):
             byte = self.u8(what)
@@ -105,14 +113,26 @@ class Cursor:
             raise self.error(f"{what} is not valid UTF-8") from error
 
     @cached_property
-    def _bits(self) -> bitarray:
-        return bitarray(self.data, endian="little")
+    def _packed(self) -> _Packed:
+        return _Packed(self)
 
-    @contextmanager
-    def packed(self) -> Iterator[BitReader]:
+    def packed(self) -> AbstractContextManager[BitReader]:
         """Read bits from here on; afterwards the cursor stands at the byte after the last of them."""
-        reader = BitReader(self._bits, IndexRuleError, self.base)
-        reader.position = 8 * self.position
-        yield reader
-        reader.align("packed parameters")
-        self.position = reader.position // 8
+        return self._packed
+
+
+class _Packed:
+    """The bits of a cursor. One object for all records: to make one for each would be slow."""
+
+    def __init__(self, cursor: Cursor) -> None:
+        self._cursor = cursor
+        self._reader = BitReader(bitarray(buffer=cursor.data, endian="little"), IndexRuleError, cursor.base)
+
+    def __enter__(self) -> BitReader:
+        self._reader.position = 8 * self._cursor.position
+        return self._reader
+
+    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
+        if kind is None:
+            self._reader.align("packed parameters")
+            self._cursor.position = self._reader.position >> 3

@@ -7,9 +7,11 @@ know none.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 from .. import dtypes
+from ..entropy import backend
+from ..entropy.protocol import Head
 from ..errors import ChecksumError, FormatError, InputError, SwsError, TruncatedError, VersionError
 from ..limits import DEFAULT_LIMITS, MAX_RANK, Limits
 from ..tensor import TensorInfo
@@ -28,6 +30,9 @@ MAJOR, MINOR = 1, 0
 MAX_HEADER = len(SIGNATURE) + 2 + MAX_VARINT_BYTES
 # Ids from here on follow the head.
 _LONG_FORM = 15
+
+# What `_tensor_info` gave: many tensors of a file have the same dtype and shape.
+_Infos: TypeAlias = dict[tuple[int, tuple[int, ...]], TensorInfo | None]
 
 
 # ---- reading ---------------------------------------------------------------------------------------------------------
@@ -127,73 +132,97 @@ def _parse_records(
     records: list[Record[C]] = []
     names = NameParser(limits)
     dtype_id = dtypes.F32.id
-    decoded = 0
+    kernels = backend.kernels
+    infos: _Infos = {}
     for number in range(count):
         start = cursor.offset
         if spans is not None:
             resources.spans = []
-        name = names.parse(cursor)
+        head = kernels.record_head(cursor.data, cursor.position)
+        name = None if head is None else names.follow(head[0], head[1])
+        if head is None or name is None:
+            # What is wrong with it is known here.
+            head, name = None, names.parse(cursor)
         try:
-            record, dtype_id = _parse_record(cursor, name, dtype_id, coding_of, records, resources)
-            if record.info is not None and record.coding.is_known:
-                decoded += record.info.nbytes
-                limits.check("max_decoded_bytes", decoded, "the decoded size")
+            if head is None:
+                head = _parse_head(cursor)
+            cursor.position = head[-1]
+            record, dtype_id = _parse_record(cursor, name, head, dtype_id, coding_of, records, resources, infos)
         except SwsError as error:
             error.locate(tensor=name)
             raise
         records.append(record)
         if spans is not None and resources.spans is not None:
             own = fill(resources.spans, 8 * start, 8 * cursor.offset)
-            spans += [Span(span.section, span.start, span.end, number) for span in own]
+            spans += [Span(section, first, last, number) for section, first, last, _ in own]
     return records
 
 
-def _parse_record(
-    cursor: Cursor,
-    name: str,
-    dtype_id: int,
-    coding_of: Callable[[int], C],
-    records: Sequence[Record[C]],
-    resources: Resources,
-) -> tuple[Record[C], int]:
+def _parse_head(cursor: Cursor) -> Head:
+    """What comes after the name: the same as the kernel `record_head`, which has no errors."""
     head = cursor.u8("head")
     number = head & 15
     if number == _LONG_FORM:
         number = cursor.varint("coding")
         if number < _LONG_FORM:
             raise cursor.error(f"coding {number} must be written in the head")
+    dtype_id = cursor.u8("dtype") if head >> 7 else -1
+    shape = _parse_shape(cursor, head >> 4 & 7)
+    return 0, b"", head, number, dtype_id, shape, cursor.position
+
+
+def _parse_record(
+    cursor: Cursor,
+    name: str,
+    fields: Head,
+    dtype_id: int,
+    coding_of: Callable[[int], C],
+    records: Sequence[Record[C]],
+    resources: Resources,
+    infos: _Infos,
+) -> tuple[Record[C], int]:
+    """A record behind its head, without the offset of its payload; and the dtype of the next one, if it has none."""
+    _, _, head, number, own_dtype, shape, _ = fields
     coding = coding_of(number)
     if coding.is_reference:
         return Record(name, coding, None, None, target=_parse_target(cursor, head, records)), dtype_id
-    if head >> 7:
-        dtype_id = cursor.u8("dtype")
-    shape = _parse_shape(cursor, head >> 4 & 7)
-    info: TensorInfo | None = None
-    if dtype_id in dtypes.BY_ID:
-        info = TensorInfo(dtypes.BY_ID[dtype_id], shape)
-        if not info.is_addressable:
-            raise cursor.error(f"shape {shape} is too large to address")
+    if own_dtype >= 0:
+        dtype_id = own_dtype
+    key = dtype_id, shape
+    if key not in infos:
+        infos[key] = _tensor_info(cursor, dtype_id, shape)
+    info = infos[key]
     length: int | None = None
     params: Any = None
-    start = cursor.offset
+    start = cursor.position
     if not coding.is_known:
         cursor.take(cursor.varint("parameters length"), "parameters")
     elif info is None:
         raise cursor.error(f"unknown dtype {dtype_id}")
     else:
-        # The decoded size is checked before bitmaps of that size are made.
-        resources.limits.check("max_decoded_bytes", info.nbytes, "the decoded size")
         params = coding.parse(cursor, info, resources)
         length = coding.payload_length(params, info)
-    record = Record(name, coding, info, params, params_length=cursor.offset - start)
-    record.payload_length = cursor.varint("payload length") if length is None else length
-    if record.payload_length > MAX_INLINE:
-        record.crc = cursor.u32("payload CRC")
-        return record, dtype_id
-    record.offset = cursor.offset
-    record.inline = cursor.take(record.payload_length, "inline payload")
-    resources.span(Section.RAW, 8 * record.offset, 8 * cursor.offset)
-    return record, dtype_id
+    params_length = cursor.position - start
+    if length is None:
+        length = cursor.varint("payload length")
+    if length > MAX_INLINE:
+        crc = cursor.u32("payload CRC")
+        return Record(name, coding, info, params, length, 0, crc, None, None, params_length), dtype_id
+    offset = cursor.offset
+    inline = cursor.take(length, "inline payload")
+    if resources.spans is not None:
+        resources.span(Section.RAW, 8 * offset, 8 * (offset + length))
+    return Record(name, coding, info, params, length, offset, None, inline, None, params_length), dtype_id
+
+
+def _tensor_info(cursor: Cursor, dtype_id: int, shape: tuple[int, ...]) -> TensorInfo | None:
+    """Dtype and shape; None for a dtype that is not known."""
+    if dtype_id not in dtypes.BY_ID:
+        return None
+    info = TensorInfo(dtypes.BY_ID[dtype_id], shape)
+    if not info.is_addressable:
+        raise cursor.error(f"shape {shape} is too large to address")
+    return info
 
 
 def _parse_target(cursor: Cursor, head: int, records: Sequence[Record[C]]) -> int:

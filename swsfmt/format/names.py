@@ -19,7 +19,34 @@ class NameParser:
         self.seen: set[bytes] = set()
         self.total = 0
 
+    def follow(self, prefix: int, suffix: bytes | int) -> str | None:
+        """The next name, of these parts. suffix : bytes, or how many records before it was. None where it is wrong:
+        `parse` tells what is.
+        """
+        if isinstance(suffix, int):
+            if suffix > len(self.suffixes):
+                return None
+            suffix = self.suffixes[-suffix]
+        previous, limits = self.previous, self.limits
+        name = previous[:prefix] + suffix
+        size = len(name)
+        total = self.total + size
+        if prefix > len(previous) or size > limits.max_name_bytes or total > limits.max_names_bytes:
+            return None
+        if name in self.seen:
+            return None
+        try:
+            text = name.decode("utf-8")
+        except UnicodeDecodeError:
+            return None
+        self.total = total
+        self.seen.add(name)
+        self.suffixes.append(suffix)
+        self.previous = name
+        return text
+
     def parse(self, cursor: Cursor) -> str:
+        """The next name. Raises `IndexRuleError`, `LimitError`."""
         prefix = cursor.varint("name prefix")
         if prefix > len(self.previous):
             raise cursor.error(f"name prefix {prefix} is longer than the name before")
@@ -59,9 +86,8 @@ class NameWriter:
         prefix = _shared(self.previous, name)
         suffix = name[prefix:]
         literal = varint(2 * len(suffix)) + suffix
-        coded = literal
-        if suffix in self.suffixes:
-            coded = min(literal, varint(2 * (self.count - self.suffixes[suffix]) - 1), key=len)
+        earlier = self.suffixes.get(suffix)
+        coded = literal if earlier is None else min(literal, varint(2 * (self.count - earlier) - 1), key=len)
         self.previous, self.suffixes[suffix] = name, self.count
         self.count += 1
         return varint(prefix) + coded
@@ -69,9 +95,14 @@ class NameWriter:
 
 def _shared(a: bytes, b: bytes) -> int:
     """Number of leading bytes that are equal."""
-    count = 0
-    for x, y in zip(a, b, strict=False):
-        if x != y:
-            break
-        count += 1
-    return count
+    least, most = 0, min(len(a), len(b))
+    if a[:most] == b[:most]:
+        return most
+    # The first `least` are equal, the first `most` are not.
+    while most - least > 1:
+        middle = (least + most) // 2
+        if a[least:middle] == b[least:middle]:
+            least = middle
+        else:
+            most = middle
+    return least

@@ -94,7 +94,7 @@ class Summary:
     crc: int
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False, slots=True)
 class Draft(Generic[C]):
     """A record to be written: what `Record` has, with its payload, or the summary of one that is kept elsewhere."""
 

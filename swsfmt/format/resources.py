@@ -6,11 +6,16 @@ from dataclasses import dataclass, field
 
 from ..dtypes import DType
 from ..entropy.bitmap import Live
+from ..entropy.bits import varint_bytes
 from ..entropy.prefix_code import PrefixCode
+from ..entropy.protocol import Table
 from ..limits import DEFAULT_LIMITS, Limits
 from .codebook import Codebook
 from .cursor import Cursor
 from .sections import Section, Span
+
+# Earlier tables that a writer tries, so that the time for a file stays in proportion to its tensors.
+_LOOK_BACK = 64
 
 
 @dataclass
@@ -27,11 +32,27 @@ class Resources:
     spans: list[Span] | None = None
     bitmap_bits: int = 0
     table_symbols: int = 0
+    _recent: dict[int, tuple[list[int], list[Table]]] = field(default_factory=dict, init=False, repr=False)
+    _indexed: int = field(default=0, init=False, repr=False)
 
     def add_table(self, code: PrefixCode) -> None:
         """Number a new code table."""
         self.tables.append(code)
-        self.table_symbols += code.alphabet
+        self.table_symbols += len(code.lengths)
+
+    def recent_tables(self, alphabet: int) -> tuple[list[int], list[Table]]:
+        """The numbers of the latest tables of that alphabet, ascending, and what the kernels take of each."""
+        for number in range(self._indexed, len(self.tables)):
+            code = self.tables[number]
+            numbers, tables = self._recent.setdefault(code.alphabet, ([], []))
+            numbers.append(number)
+            single = -1 if code.single is None else code.single
+            tables.append((code.lengths.tobytes(), single, 8 * varint_bytes(number)))
+        self._indexed = len(self.tables)
+        numbers, tables = self._recent.get(alphabet, ([], []))
+        while numbers and numbers[0] < len(self.tables) - _LOOK_BACK:
+            del numbers[0], tables[0]
+        return numbers, tables
 
     def add_bitmap(self, live: Live) -> None:
         """Number a new bitmap."""
@@ -51,7 +72,7 @@ class Resources:
         if number >= len(self.codebooks):
             raise cursor.error(f"codebook {number} does not exist, there are {len(self.codebooks)}")
         book = self.codebooks[number]
-        if book.dtype != dtype:
+        if book.dtype is not dtype and book.dtype != dtype:
             raise cursor.error(f"codebook {number} holds {book.dtype.name}, the tensor is {dtype.name}")
         return number, book
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from enum import Enum
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 
 class Role(Enum):
@@ -79,8 +78,7 @@ Section.CHUNK_TABLES = Section("chunk_tables", "chunk tables", Role.RECORD)
 Section.RAW = Section("raw", "raw elements", Role.VALUES)
 
 
-@dataclass(frozen=True)
-class Span:
+class Span(NamedTuple):
     """Bits `start` to `end` of the file (bit 8k is the first bit of byte k) belong to `section` of record `record`.
 
     record : int or None

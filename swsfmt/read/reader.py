@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import partial
 from types import TracebackType
 from typing import Any, Self, TypeAlias
 
@@ -12,7 +13,7 @@ from ..codings import Coding, coding_of
 from ..codings.base import Decoded, Payload
 from ..codings.unknown import UnknownCoding
 from ..dtypes import Bits
-from ..errors import ChecksumError, InputError, SwsError, TruncatedError, UnknownCodingError
+from ..errors import ChecksumError, InputError, SwsError, TruncatedError, UnknownCodingError, located
 from ..format import records
 from ..format.checksum import crc32
 from ..format.index import MAX_HEADER, parse_prefix, prefix_length
@@ -37,12 +38,15 @@ class Reader:
     """An open .sws file whose header and index have been checked. Payloads are read when asked for.
 
     on_decode : is called after each record that has been decoded whole, in the thread that did it.
-    Raises `FormatError` for a file that is not valid, `LimitError` for one that is too large, `OSError` as `open` does.
+    Raises `FormatError` for a file that is not valid, `LimitError` for an index that is too large, `OSError` as `open`
+    does. What is decoded counts when it is: a file of any decoded size can be opened and listed.
     """
 
     def __init__(self, source: Source, limits: Limits = DEFAULT_LIMITS, *, on_decode: OnDecode | None = None) -> None:
         self.source = source
         self._closed = False
+        # Names of the tensors whose payloads have been checked for parts to be read.
+        self._checked: set[str] = set()
         self._on_decode = on_decode
         try:
             self.limits = arguments.instance(limits, Limits, "limits", "a swsfmt.Limits")
@@ -102,11 +106,21 @@ class Reader:
             raise self._unknown(record)
         return record.info
 
+    def decoded_bytes(self, records: Iterable[Record] | None = None) -> int:
+        """The elements of these records in bytes, of all if none are given; tied ones and unknown codings have none."""
+        chosen = self.records if records is None else records
+        return sum(record.info.nbytes for record in chosen if record.info is not None and record.coding.is_known)
+
+    def check_decoded_bytes(self) -> None:
+        """Raise `LimitError` where all tensors together are more than may be decoded: before the first one is."""
+        with located(file=self.source.name):
+            self.limits.check("max_decoded_bytes", self.decoded_bytes(), "the decoded size of the file")
+
     def read(self, name: str, threads: int = 1, out: Bits | None = None) -> Elements:
         """Decode one tensor, its chunks in parallel where it has them.
 
         out : contiguous memory for its elements; after an error it may hold anything. None for new memory.
-        Raises `FormatError`, `UnknownCodingError`, `TensorNotFoundError`.
+        Raises `FormatError`, `LimitError`, `UnknownCodingError`, `TensorNotFoundError`.
         """
         record = self.record(name)
         info = self._known(record)
@@ -116,19 +130,23 @@ class Reader:
             bits = out
         return Elements(info, bits)
 
-    def read_rows(self, name: str, first: int, last: int) -> Elements:
+    def read_rows(self, name: str, first: int, last: int, threads: int = 1) -> Elements:
         """Decode the part first:last of a tensor along dimension 0, from the chunks that it needs.
 
-        0 <= first <= last <= shape[0]. Raises as `read` does, for what is wrong in those chunks.
+        The first time all of its payload is checked, with so many threads; from then on its checksum and those chunks.
+        0 <= first <= last <= shape[0]. Raises as `read` does, for anything that is wrong in the tensor.
         """
         record = self.record(name)
         info = self._known(record)
         row = math.prod(info.shape[1:])
         payload = self.payload(record)
         try:
+            if record.name not in self._checked:
+                record.coding.check(record.params, info, payload, threads)
+                self._checked.add(record.name)
             bits = record.coding.decode_rows(record.params, info, payload, first * row, last * row)
         except SwsError as error:
-            error.locate(file=self.source.name, tensor=record.name)
+            self._locate(error, record)
             raise
         return Elements(TensorInfo(info.dtype, (last - first, *info.shape[1:])), bits)
 
@@ -152,13 +170,17 @@ class Reader:
         except ChecksumError:
             raise
         except SwsError as error:
-            error.locate(file=self.source.name, tensor=record.name)
-            if error.offset is not None:
-                error.offset += record.offset
+            self._locate(error, record)
             raise
         if self._on_decode is not None:
             self._on_decode(record, decoded)
         return decoded
+
+    def _locate(self, error: SwsError, record: Record) -> None:
+        """Say where in the file an error of a payload is."""
+        error.locate(file=self.source.name, tensor=record.name)
+        if error.offset is not None:
+            error.offset += record.offset
 
     def payload(self, record: Record) -> Payload:
         """The bytes of a payload, its CRC-32 checked."""
@@ -182,15 +204,23 @@ class Reader:
             )
 
     def _known(self, record: Record) -> TensorInfo:
-        """Dtype and shape of a tensor that can be decoded. Raises `UnknownCodingError`."""
+        """Dtype and shape of a tensor that can be decoded. Raises `UnknownCodingError`, `LimitError`."""
         if record.info is None or not record.coding.is_known:
             raise self._unknown(record)
+        with located(file=self.source.name, tensor=record.name):
+            self.limits.check("max_decoded_bytes", record.info.nbytes, "the decoded size of this tensor")
         return record.info
 
     def _unknown(self, record: Record) -> UnknownCodingError:
         error = UnknownCoding(record.coding.id).error()
         error.locate(file=self.source.name, tensor=record.name)
         return error
+
+    def __reduce__(self) -> tuple[Callable[..., Reader], tuple[Source, Limits]]:
+        """A reader that is pickled opens its file again. Raises `InputError` after `close`."""
+        if self._closed:
+            raise InputError("this file has been closed; open it again", file=self.source.name)
+        return partial(type(self), on_decode=self._on_decode), (self.source, self.limits)
 
     def close(self) -> None:
         """Give the file back; what the index says can still be asked."""

@@ -39,8 +39,14 @@ class UrlSource:
 
     def __init__(self, url: str) -> None:
         self.name: str | None = url
+        self._url = url
         self._whole: memoryview | None = None
-        self._lock = threading.Lock()
+        self._connect()
+        size = self._ask(self._files.size, self._path)
+        self.size = self._fetch_whole("does not say how long it is") if size is None else int(size)
+
+    def _connect(self) -> None:
+        url = self._url
         try:
             from fsspec.core import url_to_fs
 
@@ -51,10 +57,13 @@ class UrlSource:
             raise InputError(f"this is no URL that fsspec knows: {error}", file=url) from error
         except Exception as error:
             raise explained(error, url) from error
-        size = self._ask(self._files.size, self._path)
-        self.size = self._fetch_whole("does not say how long it is") if size is None else int(size)
+        self._process = os.getpid()
+        self._lock = threading.Lock()
 
     def read_at(self, offset: int, count: int) -> memoryview:
+        if self._process != os.getpid():
+            # The connections, their thread and the lock are those of the process that was forked.
+            self._connect()
         whole = self._whole
         if whole is None and count:
             data: bytes = self._ask(self._files.cat_file, self._path, start=offset, end=offset + count)
@@ -97,6 +106,9 @@ class UrlSource:
 
     def close(self) -> None:
         """Nothing is held open."""
+
+    def __reduce__(self) -> tuple[type[UrlSource], tuple[str]]:
+        return type(self), (self._url,)
 
 
 def explained(error: Exception, url: str) -> OSError:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
 from ..codings.base import Decoded, Description
+from ..dtypes import count_negative_zeros
 from ..format.sections import Section, Span
-from ..parallel import thread_count
+from ..parallel import team_of, thread_count
 from .reader import Reader, Record
 
 Savings: TypeAlias = Callable[[Record, Decoded], int]
@@ -27,8 +28,9 @@ class TensorReport:
     dense_bytes : elements in their own dtype; 0 for an alias, which counts with its target, and for an unknown coding
     file_bytes : record and payload; codebooks and header belong to the whole file
     sections, section_bits : the same by section, in bytes (they sum up to file_bytes) and in exact bits
-    nonzero : number of elements with a bit set; None if the tensor was not decoded
+    nonzero : number of elements with a bit set; None if the tensor was not decoded (unknown coding, limits)
     gaps : number of symbols in the gap stream, skips included; None if there is none
+    negative_zeros : number of elements that are -0.0, which the codebook holds beside 0.0; None without codebook
     saved_bytes : what a coding of the profile "small" saves against the cheapest one of "fast", about (they may share
         tables and bitmaps with other tensors, which is not counted); None for other codings
     pbits : width of the relative indices; None if there are none
@@ -48,6 +50,7 @@ class TensorReport:
     pbits: int | None = None
     scan: str | None = None
     saved_bytes: int | None = None
+    negative_zeros: int | None = None
 
     @property
     def numel(self) -> int:
@@ -65,6 +68,12 @@ class TensorReport:
             return None
         return 1 - self.nonzero / self.numel
 
+    def to_json(self) -> dict[str, Any]:
+        """An entry of `tensors` in what `Report.to_json` gives."""
+        # Not `asdict`: its deep copies take longer than all else that is done for a small tensor.
+        own = {"shape": list(self.shape), "sections": dict(self.sections), "section_bits": dict(self.section_bits)}
+        return {**vars(self), **own, "ratio": self.ratio, "sparsity": self.sparsity}
+
 
 @dataclass(frozen=True)
 class Report:
@@ -81,29 +90,30 @@ class Report:
 
     def to_json(self) -> dict[str, Any]:
         """What `sws inspect --json` and `sws verify --json` print, keys as documented in the README."""
-        out = asdict(self)
-        for tensor, entry in zip(self.tensors, out["tensors"], strict=True):
-            entry["ratio"] = tensor.ratio
-            entry["sparsity"] = tensor.sparsity
+        out = {**vars(self), "sections": dict(self.sections), "metadata": dict(self.metadata)}
+        out["tensors"] = [tensor.to_json() for tensor in self.tensors]
         return out
 
 
 class Account(NamedTuple):
     """What a report needs of a decoded tensor. nonzero : elements with a bit set. gap_symbols, spans : as in `Decoded`.
-    saved_bytes : as in `TensorReport`.
+    saved_bytes, negative_zeros : as in `TensorReport`.
     """
 
     nonzero: int
     gap_symbols: int | None
     spans: list[Span]
     saved_bytes: int | None = None
+    negative_zeros: int | None = None
 
 
 def account(record: Record, decoded: Decoded, savings: Savings | None = None) -> Account:
     """Look at the elements, which can then be forgotten."""
     saved = None if savings is None or record.coding.is_fast else savings(record, decoded)
     spans = _payload_spans(record, decoded.spans)
-    return Account(_count_nonzero(decoded.bits, record), decoded.gap_symbols, spans, saved)
+    codebook = record.coding.codebook(record.params)
+    zeros = None if codebook is None else count_negative_zeros(decoded.bits, codebook.dtype, codebook.values)
+    return Account(_count_nonzero(decoded.bits, record), decoded.gap_symbols, spans, saved, zeros)
 
 
 def report(
@@ -116,27 +126,35 @@ def report(
     """The report on an open file.
 
     known : the accounts of tensors that need not be decoded again, by name
+    Tensors are decoded in their order up to `max_decoded_bytes`. Those behind are listed undecoded: their payloads
+    count as raw, and `nonzero` is None.
     savings : the write side has it, `swsfmt.write.savings.saved_bytes`; None leaves `saved_bytes` out
     """
     threads = thread_count(threads)
-    spans = [span for span in reader.prefix_spans() if span.section != Section.RAW]
-    accounts: dict[int, Account] = {}
-    for number, record in enumerate(reader.records):
-        if record.target is not None:
-            continue
-        own = (known or {}).get(record.name)
-        if own is None and record.coding.is_known:
-            own = account(record, reader.decode(record, threads), savings)
-        if own is not None:
-            accounts[number] = own
-        payload = _payload_spans(record, None) if own is None else own.spans
-        spans += [Span(span.section, span.start, span.end, number) for span in _covered(payload, record)]
-    spans.sort(key=lambda span: span.start)
+    with team_of(threads):
+        return _report(reader, known or {}, threads, savings)
+
+
+def _report(reader: Reader, known: Mapping[str, Account], threads: int, savings: Savings | None) -> Report:
+    names = [str(section) for section in Section.all()]
+    of_file, of_records = _by_record(reader.prefix_spans(), len(reader.records))
+    sections = _sums(names, of_file)[0]
+    tensors = []
+    left = reader.limits.max_decoded_bytes
+    for record, spans in zip(reader.records, of_records, strict=True):
+        own = None
+        if record.target is None:
+            own = known.get(record.name)
+            if own is None and record.coding.is_known:
+                left -= reader.decoded_bytes([record])
+                if left >= 0:
+                    own = account(record, reader.decode(record, threads), savings)
+            spans += _covered(_payload_spans(record, None) if own is None else own.spans, record)
+        tensor = _tensor(reader, record, _sums(names, spans), own)
+        for name, count in tensor.sections.items():
+            sections[name] += count
+        tensors.append(tensor)
     size = reader.source.size
-    tensors = [
-        _tensor(reader, number, [s for s in group if s.bits], accounts.get(number))
-        for number, group in enumerate(_by_record(spans, len(reader.records)))
-    ]
     dense = sum(tensor.dense_bytes for tensor in tensors)
     return Report(
         file=reader.source.name,
@@ -144,18 +162,20 @@ def report(
         file_bytes=size,
         dense_bytes=dense,
         ratio=dense / size,
-        sections=_by_section(spans, lambda span: span.bytes),
+        sections=sections,
         metadata=reader.metadata,
         tensors=tensors,
     )
 
 
-def _by_section(spans: list[Span], amount: Callable[[Span], int]) -> dict[str, int]:
-    """The amounts of each section together, 0 for those that there are none of."""
-    out = {str(section): 0 for section in Section.all()}
+def _sums(sections: list[str], spans: list[Span]) -> tuple[dict[str, int], dict[str, int]]:
+    """The bytes and the bits of each section together, 0 for those that there are none of."""
+    in_bytes = dict.fromkeys(sections, 0)
+    in_bits = in_bytes.copy()
     for span in spans:
-        out[span.section] += amount(span)
-    return out
+        in_bytes[span.section] += span.bytes
+        in_bits[span.section] += span.end - span.start
+    return in_bytes, in_bits
 
 
 def _payload_spans(record: Record, spans: list[Span] | None) -> list[Span]:
@@ -174,12 +194,16 @@ def _covered(spans: list[Span], record: Record) -> list[Span]:
     return [*spans[:-1], Span(spans[-1].section, spans[-1].start, end)]
 
 
-def _by_record(spans: list[Span], records: int) -> list[list[Span]]:
+def _by_record(spans: list[Span], records: int) -> tuple[list[Span], list[list[Span]]]:
+    """Those of the whole file, and those of each record but its payload."""
+    of_file: list[Span] = []
     groups: list[list[Span]] = [[] for _ in range(records)]
     for span in spans:
-        if span.record is not None:
+        if span.record is None:
+            of_file.append(span)
+        elif span.section is not Section.RAW:
             groups[span.record].append(span)
-    return groups
+    return of_file, groups
 
 
 def _count_nonzero(bits: np.ndarray[Any, Any], record: Record) -> int:
@@ -189,8 +213,10 @@ def _count_nonzero(bits: np.ndarray[Any, Any], record: Record) -> int:
     return int(np.count_nonzero(bits))
 
 
-def _tensor(reader: Reader, number: int, spans: list[Span], account: Account | None) -> TensorReport:
-    record = reader.records[number]
+def _tensor(
+    reader: Reader, record: Record, sums: tuple[dict[str, int], dict[str, int]], account: Account | None
+) -> TensorReport:
+    """sums : bytes and bits of each section"""
     target = reader.resolve(record)
     is_tied = target is not record
     info = target.info
@@ -202,12 +228,13 @@ def _tensor(reader: Reader, number: int, spans: list[Span], account: Account | N
         coding=record.coding.name,
         alias_of=target.name if is_tied else None,
         dense_bytes=info.nbytes if info is not None and target.coding.is_known and not is_tied else 0,
-        file_bytes=sum(span.bytes for span in spans),
-        sections=_by_section(spans, lambda span: span.bytes),
-        section_bits=_by_section(spans, lambda span: span.bits),
+        file_bytes=sum(sums[0].values()),
+        sections=sums[0],
+        section_bits=sums[1],
         nonzero=account.nonzero if account else None,
         gaps=account.gap_symbols if account else None,
         pbits=description.pbits,
         scan=description.scan,
         saved_bytes=account.saved_bytes if account else None,
+        negative_zeros=account.negative_zeros if account else None,
     )

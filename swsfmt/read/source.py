@@ -17,7 +17,11 @@ File: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview
 
 
 class Source(Protocol):
-    """size : bytes of the whole file. name : for messages, or None."""
+    """size : bytes of the whole file. name : for messages, or None.
+
+    Several threads may read at once, and so may processes that were forked meanwhile. One that is pickled opens its
+    file again, wherever it comes to.
+    """
 
     size: int
     name: str | None
@@ -30,44 +34,72 @@ class Source(Protocol):
 
 
 class BytesSource:
-    """A file in memory."""
+    """A file in memory. What its owner may change is copied before it is looked at, payload by payload."""
 
     def __init__(self, data: bytes | bytearray | memoryview) -> None:
-        self._data = arguments.data(data).toreadonly()
+        view = arguments.data(data)
+        self._may_change = not isinstance(view.obj, bytes)
+        self._data = view.toreadonly()
         self.size = len(self._data)
         self.name: str | None = None
 
     def read_at(self, offset: int, count: int) -> memoryview:
-        return self._data[offset : offset + count]
+        part = self._data[offset : offset + count]
+        return memoryview(bytearray(part)) if self._may_change else part
 
     def close(self) -> None:
         """The memory is the caller's."""
 
+    def __reduce__(self) -> tuple[type[BytesSource], tuple[bytes]]:
+        return type(self), (bytes(self._data),)
+
 
 class PathSource:
-    """A file on disk, open until `close`. Several threads may read at once."""
+    """A file on disk, open until `close`.
 
-    def __init__(self, path: str | bytes | os.PathLike[str]) -> None:
+    state : its size and time of change, where it has to be the file that it was. Raises `InputError` for another one.
+    """
+
+    def __init__(self, path: str | bytes | os.PathLike[str], state: tuple[int, int] | None = None) -> None:
         self.name: str | None = os.fsdecode(path)
         if Path(self.name).is_dir():
             raise InputError("this is a folder, not a file", file=self.name)
-        self._file = open(self.name, "rb")  # noqa: SIM115
+        # A relative path means something else to a process in another folder.
+        self._path = os.path.abspath(self.name)
+        self._file = open(self.name, "rb", buffering=0)  # noqa: SIM115
         self._lock = threading.Lock()
-        self.size = os.fstat(self._file.fileno()).st_size
+        status = os.fstat(self._file.fileno())
+        self.size = status.st_size
+        self._state = status.st_size, status.st_mtime_ns
+        if state not in (None, self._state):
+            self._file.close()
+            raise InputError("the file has changed since it was opened", file=self.name)
 
     def read_at(self, offset: int, count: int) -> memoryview:
         # NumPy asks for large pages, which makes reading twice as fast.
         data = np.empty(count, np.uint8).data
-        # Where the file stands is one for all threads.
+        done = 0
+        while done < count:
+            # The system reads no more than 2 GiB at once.
+            read = self._read_into(data[done:], offset + done)
+            if not read:
+                raise TruncatedError("the file became shorter while it was read", file=self.name, offset=offset)
+            done += read
+        return data
+
+    def _read_into(self, data: memoryview, offset: int) -> int:
+        if hasattr(os, "preadv"):
+            # Where the file stands is one for all threads and for all processes that were forked.
+            return os.preadv(self._file.fileno(), [data], offset)
         with self._lock:
             self._file.seek(offset)
-            read = self._file.readinto(data)
-        if read != count:
-            raise TruncatedError("the file became shorter while it was read", file=self.name, offset=offset)
-        return data
+            return self._file.readinto(data) or 0
 
     def close(self) -> None:
         self._file.close()
+
+    def __reduce__(self) -> tuple[type[PathSource], tuple[str, tuple[int, int]]]:
+        return type(self), (self._path, self._state)
 
 
 def open_path(path: str | os.PathLike[str]) -> Source:

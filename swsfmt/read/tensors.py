@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby, islice
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 from .. import arguments
 from ..dtypes import Bits, DType
 from ..errors import InputError, SwsError, warn
-from ..parallel import MOST_THREADS, in_order, thread_count
+from ..memory import Span, share_memory
+from ..parallel import MOST_THREADS, in_order, team_of, thread_count
 from ..tensor import Elements, TensorInfo
 from .reader import Reader, Record
 
@@ -20,8 +21,24 @@ Lacks: TypeAlias = Callable[[DType], str | None]
 
 # Tensors that a warning names.
 _NAMED = 8
-# Decoded bytes of tensors that are decoded side by side; larger ones have their chunks decoded so.
-_SMALL = 1 << 20
+# Decoded bytes of tensors that are decoded side by side; larger ones have their chunks decoded so. Each part of a
+# tensor needs the tables of its codes once more.
+_SMALL = 1 << 22
+# Fewer bytes than these, of all that are decoded side by side, are decoded before a thread has started.
+_LITTLE = 1 << 20
+# Of those that one thread decodes in one go, at least, where there are so many.
+_BATCH = 1 << 17
+
+
+class Place(NamedTuple):
+    """Memory that a tensor is decoded into.
+
+    span : what it takes up
+    bits : its elements, flat, where they are contiguous and here
+    """
+
+    span: Span
+    bits: Bits | None
 
 
 def load_all(
@@ -29,32 +46,53 @@ def load_all(
     convert: Callable[[Elements], T],
     threads: int | None = None,
     out: Mapping[str, T] | None = None,
-    memory: Callable[[T, TensorInfo], Bits | None] = lambda tensor, info: None,
+    place_of: Callable[[T, TensorInfo], Place] | None = None,
     lacks: Lacks = lambda dtype: None,
 ) -> dict[str, T]:
     """Every tensor of an open file in its order; tied names get the same object.
 
     threads : for the chunks of large tensors, one tensor at a time, and for small ones side by side; None for as many
         as there are processors.
-    out : tensors that take the place of new ones where they have the name.
-    memory : the elements of such a tensor, flat, where it is contiguous; raises `InputError` where it does not fit.
+    out : tensors that take the place of new ones where they have the name. Where some share memory they are decoded one
+        after the other, and the last one in the file is what that memory holds.
+    place_of : where such a tensor lies; raises `InputError` where it does not fit.
     lacks : why there can be no tensors of a dtype; None where there can. Those of such a dtype are left out, which a
         `SwsWarning` says, as long as any are left.
+    Raises `LimitError` where all together are more than the reader may decode.
     """
+    reader.check_decoded_bytes()
     threads = thread_count(threads)
     given: Mapping[str, Any] = {} if out is None else arguments.mapping(out, "out", "names to tensors")
+    with team_of(threads):
+        return _load_all(reader, convert, threads, given, place_of, lacks)
+
+
+def _load_all(
+    reader: Reader,
+    convert: Callable[[Elements], T],
+    threads: int,
+    given: Mapping[str, Any],
+    place_of: Callable[[T, TensorInfo], Place] | None,
+    lacks: Lacks,
+) -> dict[str, T]:
     # All are looked at before the first is changed.
-    places = {name: _place(given[name], reader, name, memory) for name in reader.keys() if name in given}  # noqa: SIM118
+    places = {
+        name: _place(given[name], reader, name, place_of)
+        for name in reader.keys()  # noqa: SIM118
+        if name in given and place_of is not None
+    }
     if given and not places:
         raise InputError("no name in `out` is that of a tensor", file=reader.source.name)
     for name in given:
         if name not in places:
             warn(f"what is in `out` stays as it was: {arguments.no_such('tensor', name, reader.keys())}")
             break
+    shared = share_memory(place.span for place in places.values())
+    targets = {name: place.bits for name, place in places.items()}
     tensors: dict[str, T] = {}
-    for record, elements in _decoded(reader, _holdable(reader, lacks), places, threads):
+    for record, elements in _decoded(reader, _holdable(reader, lacks), targets, threads, one_by_one=shared):
         name = record.name
-        if elements is not None and places.get(name) is not None:
+        if elements is not None and targets.get(name) is not None:
             tensors[name] = given[name]
             continue
         tensor = tensors[reader.resolve(record).name] if elements is None else convert(elements)
@@ -85,26 +123,56 @@ def _holdable(reader: Reader, lacks: Lacks) -> Sequence[Record]:
 
 
 def _decoded(
-    reader: Reader, records: Sequence[Record], places: Mapping[str, Bits | None], threads: int
+    reader: Reader, records: Sequence[Record], targets: Mapping[str, Bits | None], threads: int, *, one_by_one: bool
 ) -> Iterator[tuple[Record, Elements | None]]:
-    """These records, in order, with their elements, which may be in their `places` already; None for a tied one."""
+    """These records in order, with their elements, which may be in their `targets` already; None for one that is tied.
+
+    one_by_one : each is decoded when it is asked for, even one that is tied and has a target: what it is tied to may be
+        overwritten
+    """
 
     def is_small(record: Record) -> bool:
-        return record.info is None or record.info.nbytes <= _SMALL
+        return _size(record) <= _SMALL
 
     def decode(record: Record, threads: int = 1) -> Elements | None:
-        if reader.resolve(record) is not record:
+        if reader.resolve(record) is not record and not (one_by_one and record.name in targets):
             return None
-        return reader.read(record.name, threads, places.get(record.name))
+        return reader.read(record.name, threads, targets.get(record.name))
 
+    if one_by_one:
+        yield from ((record, decode(record, threads)) for record in records)
+        return
     for small, group in groupby(records, is_small):
         records = list(group)
         if not small:
             yield from ((record, decode(record, threads)) for record in records)
             continue
-        much = sum(record.info.nbytes for record in records if record.info) > _SMALL
-        decoded = in_order(decode, records, threads=min(threads, MOST_THREADS) if much else 1)
-        yield from zip(records, decoded, strict=True)
+        batches = list(_batches(records))
+        decoded = in_order(
+            lambda batch: [decode(record) for record in batch],
+            batches,
+            threads=min(threads, MOST_THREADS) if sum(map(_size, records)) > _LITTLE else 1,
+        )
+        for batch, elements in zip(batches, decoded, strict=True):
+            yield from zip(batch, elements, strict=True)
+
+
+def _size(record: Record) -> int:
+    """In bytes, decoded."""
+    return 0 if record.info is None else record.info.nbytes
+
+
+def _batches(records: Iterable[Record]) -> Iterator[list[Record]]:
+    """Small tensors that are decoded in one go: to hand over each takes longer than to decode a tiny one."""
+    batch, size = list[Record](), 0
+    for record in records:
+        batch.append(record)
+        size += _size(record)
+        if size >= _BATCH:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
 
 
 def _copy(tensor: Any, out: Any, name: str) -> None:
@@ -114,9 +182,9 @@ def _copy(tensor: Any, out: Any, name: str) -> None:
         raise InputError(f"the tensor in `out` cannot be written to: {error}", tensor=name) from error
 
 
-def _place(tensor: T, reader: Reader, name: str, memory: Callable[[T, TensorInfo], Bits | None]) -> Bits | None:
+def _place(tensor: T, reader: Reader, name: str, place_of: Callable[[T, TensorInfo], Place]) -> Place:
     try:
-        return memory(tensor, reader.info(name))
+        return place_of(tensor, reader.info(name))
     except SwsError as error:
         error.locate(file=reader.source.name, tensor=name)
         raise

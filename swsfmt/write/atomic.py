@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,10 +24,43 @@ def write_atomically(path: str | bytes | os.PathLike[str], data: bytes | Iterabl
 
 @contextmanager
 def replacement(path: str | bytes | os.PathLike[str]) -> Iterator[BinaryIO]:
-    """A new file that takes the place of `path` at the end of the `with` statement, and is gone after an error."""
-    target = Path(os.path.realpath(os.fsdecode(path)))  # a link stays a link
-    temporary = target.with_name(f".sws-{os.urandom(6).hex()}.tmp")
+    """A new file that takes the place of `path` at the end of the `with` statement, and is gone after an error.
+
+    What is no regular file is never replaced: a device or a pipe is written to as it is, bit by bit, and a folder, a
+    socket and a pipe that nobody reads are refused with the `OSError` of the system.
+    """
+    name = os.fsdecode(path)
+    target = Path(os.path.realpath(name))  # a link stays a link
+    with _about(name, target):
+        if is_replaceable(name):
+            with _replacing(target) as file:
+                yield file
+            return
+        # A pipe that nobody reads would keep us waiting, maybe for ever.
+        descriptor = os.open(name, os.O_WRONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+        with os.fdopen(descriptor, "wb") as file:
+            if hasattr(os, "set_blocking"):
+                os.set_blocking(descriptor, True)
+            yield file
+
+
+def is_replaceable(path: str | os.PathLike[str]) -> bool:
+    """Whether another file may take the place of `path`: a regular file, or none. Links are followed.
+
+    Not what has no name of its own, as a file that was deleted and is known by /proc/self/fd alone.
+    """
     try:
+        status = os.stat(path)
+    except FileNotFoundError:
+        return True
+    target = os.path.realpath(path)
+    return stat.S_ISREG(status.st_mode) and os.path.exists(target) and os.path.samestat(status, os.stat(target))
+
+
+@contextmanager
+def _replacing(target: Path) -> Iterator[BinaryIO]:
+    temporary = target.with_name(f".sws-{os.urandom(6).hex()}.tmp")
+    with _about(str(target), temporary):
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
         try:
             with os.fdopen(descriptor, "wb") as file:
@@ -40,16 +74,23 @@ def replacement(path: str | bytes | os.PathLike[str]) -> Iterator[BinaryIO]:
             with contextlib.suppress(OSError):
                 os.unlink(temporary)
             raise
-    except OSError as error:
-        # What is about another file keeps its name.
-        if error.filename in (None, temporary, str(temporary)):
-            error.filename = os.fsdecode(path)
-            # None would be printed, as the second of two files.
-            del error.filename2
-        raise
     if os.name == "posix":
         folder = os.open(target.parent, os.O_RDONLY)
         try:
             os.fsync(folder)
         finally:
             os.close(folder)
+
+
+@contextmanager
+def _about(name: str, actual: Path) -> Iterator[None]:
+    """Errors about no file, or about the one that is really written to, are about `name`."""
+    try:
+        yield
+    except OSError as error:
+        # What is about another file keeps its name.
+        if error.filename in (None, actual, str(actual)):
+            error.filename = name
+            # None would be printed, as the second of two files.
+            del error.filename2
+        raise

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Container, Mapping
-from dataclasses import dataclass
+import sys
+from collections.abc import Collection, Container, Mapping
 
 import numpy as np
 
-from ..dtypes import Bits, DType
 from ..entropy import kernels
 from ..format.codebook import MAX_VALUES, Codebook
 from ..tensor import Elements
@@ -16,87 +14,149 @@ from ..tensor import Elements
 # What one more unused symbol costs in a code table, in bits, about.
 _UNUSED_BITS = 2
 _HEADER_BITS = 24
+# Of the groups that have a value, so many of the first and so many of the last are looked at: a value that is in more
+# of them, such as 1, says little, and the time for a file has to stay in proportion to its tensors.
+_FIRST_AND_LAST = 32
+_NOWHERE: list[int] = []
 
 
-def distinct_values(elements: Elements, threads: int = 1) -> Bits | None:
-    """The distinct non-zero elements in ascending order, or None if a codebook cannot hold them or cannot pay."""
-    if elements.info.dtype.itemsize > 8 or elements.info.numel == 0:
+def own_codebook(elements: Elements, threads: int = 1) -> Codebook | None:
+    """The codebook of the distinct non-zero elements, empty for zeros; None if it cannot hold them or cannot pay."""
+    dtype = elements.info.dtype
+    if dtype.itemsize > 8 or elements.info.numel == 0:
         return None
     values = kernels.distinct(elements.bits, MAX_VALUES + 1, threads)
     if values is None:
         return None
-    values = values[values > 0]
-    return values if len(values) <= MAX_VALUES else None
+    if values[0] == 0:
+        values = values[1:]
+    return Codebook.of(dtype, values) if len(values) <= MAX_VALUES else None
 
 
-def pays_alone(dtype: DType, values: Bits, plain_bits: int) -> bool:
+def pays_alone(own: Codebook, plain_bits: int) -> bool:
     """Whether a codebook of its own could make a tensor smaller: its values, and at least log2(V) bits for each.
 
     V values that all occur cannot be coded in fewer than V log2(V) bits, whatever is known of where they are.
     plain_bits : size of the tensor without a codebook, a byte of parameters included.
     """
-    own = Codebook.of(dtype, values).stored.nbytes if len(values) else 0
-    symbol_bits = len(values) * max(0, len(values).bit_length() - 1)
-    return own + symbol_bits // 8 + 1 < plain_bits // 8
+    symbol_bits = own.count * max(0, own.count.bit_length() - 1)
+    return own.stored.nbytes + symbol_bits // 8 + 1 < plain_bits // 8
 
 
-@dataclass(eq=False)
 class _Group:
-    """Tensors that share a codebook. members : numbers of the tensors. bits : size of the values as stored."""
+    """Tensors that share a codebook. members : numbers of the tensors."""
 
-    dtype: DType
-    values: Bits
-    members: list[int]
-    bits: int
+    def __init__(self, codebook: Codebook) -> None:
+        self.members: list[int] = []
+        self.update(codebook)
 
-    @classmethod
-    def of(cls, dtype: DType, values: Bits, members: list[int]) -> _Group:
-        return cls(dtype, values, members, 8 * Codebook.of(dtype, values).stored.nbytes)
+    def update(self, codebook: Codebook) -> None:
+        """Another codebook, with all values of the one before."""
+        self.codebook = codebook
+        self.values = set(codebook.values.tolist())
+
+    def least_cost(self, own: Codebook, shared: int) -> int:
+        """What a tensor adds to the file at least, in bits, of whose values the group has so many already."""
+        size, more = len(self.values), own.count - shared
+        itemsize = self.codebook.storage.itemsize
+        union_bits = 8 * (size + more) * max(itemsize, own.storage.itemsize)
+        return union_bits - 8 * size * itemsize + _UNUSED_BITS * (size - shared + len(self.members) * more)
+
+    def joined(self, own: Codebook) -> tuple[Codebook, int]:
+        """The codebook with the values of one more tensor, and what that adds to the file, in bits."""
+        union = Codebook.of(own.dtype, np.union1d(self.codebook.values, own.values))
+        unused = union.count - own.count + len(self.members) * (union.count - len(self.values))
+        return union, 8 * (union.stored.nbytes - self.codebook.stored.nbytes) + _UNUSED_BITS * unused
 
 
-def share(
-    distinct: Mapping[int, tuple[DType, Bits]], founders: Container[int]
-) -> tuple[list[Codebook], dict[int, int]]:
+class _Groups:
+    """All groups by number, and those that have a value, or exactly some values."""
+
+    def __init__(self) -> None:
+        self.all: list[_Group] = []
+        self._with_value: dict[tuple[int, int], list[int]] = {}
+        self._with_values: dict[tuple[int, bytes], set[int]] = {}
+
+    def exactly(self, own: Codebook) -> int | None:
+        """The first group that has these values and no others."""
+        return min(self._with_values.get(_values_of(own), ()), default=None)
+
+    def near(self, own: Codebook, values: Collection[int], all_of_them: bool) -> set[int]:
+        """Groups that have one of the values; or candidates for those that have all of them."""
+        postings = [self._with_value.get((own.dtype.id, value), _NOWHERE) for value in values]
+        if all_of_them:
+            postings = [min(postings, key=len)]
+        near: set[int] = set()
+        for numbers in postings:
+            if len(numbers) > 2 * _FIRST_AND_LAST:
+                near.update(numbers[:_FIRST_AND_LAST], numbers[-_FIRST_AND_LAST:])
+            else:
+                near.update(numbers)
+        return near
+
+    def put(self, number: int, codebook: Codebook) -> None:
+        """A new group, or new values for one that is there."""
+        known: set[int] = set()
+        if number == len(self.all):
+            self.all.append(_Group(codebook))
+        else:
+            known = self.all[number].values
+            self._with_values[_values_of(self.all[number].codebook)].discard(number)
+            self.all[number].update(codebook)
+        for value in self.all[number].values - known:
+            self._with_value.setdefault((codebook.dtype.id, value), []).append(number)
+        self._with_values.setdefault(_values_of(codebook), set()).add(number)
+
+
+def _values_of(codebook: Codebook) -> tuple[int, bytes]:
+    return codebook.dtype.id, codebook.values.tobytes()
+
+
+def share(own: Mapping[int, Codebook], founders: Container[int]) -> tuple[list[Codebook], dict[int, int]]:
     """Group tensors into codebooks: a tensor joins the group where that costs least, or founds its own.
 
-    distinct : number of each tensor -> its dtype and distinct non-zero values.
+    own : number of each tensor -> the codebook that it would have alone.
     founders : the tensors that may found a codebook; the others may only join one that has all their values.
     Returns the codebooks and the codebook number of each tensor that has one.
     """
-    groups: list[_Group] = []
-    with_value: dict[tuple[int, int], set[int]] = {}
+    groups = _Groups()
     # Those that may only join come last, when all codebooks are there.
-    for number, (dtype, values) in sorted(distinct.items(), key=lambda item: item[0] not in founders):
-        if len(values) == 0:
+    for number, codebook in sorted(own.items(), key=lambda item: item[0] not in founders):
+        if codebook.count == 0:
             continue
-        founds = number in founders
-        best: tuple[float, int | None, _Group | None] = (math.inf, None, None)
-        if founds:
-            own = _Group.of(dtype, values, [number])
-            best = (own.bits + _HEADER_BITS, len(groups), own)
-        keys = [(dtype.id, value) for value in values.tolist()]
-        for i in sorted(set().union(*(with_value.get(key, ()) for key in keys))):
-            joined = _join(groups[i], number, values, grow=founds)
-            if joined is None:
+        place = groups.exactly(codebook)
+        if place is None:
+            place, chosen = _cheapest(groups, codebook, number in founders)
+            if place is None:
                 continue
-            unused = len(joined.values) - len(values)
-            unused += len(groups[i].members) * (len(joined.values) - len(groups[i].values))
-            cost = joined.bits - groups[i].bits + _UNUSED_BITS * unused
-            if cost < best[0]:
-                best = (cost, i, joined)
-        _, place, chosen = best
-        if place is None or chosen is None:
-            continue
-        groups[place : place + 1] = [chosen]
-        for key in keys:
-            with_value.setdefault(key, set()).add(place)
-    books = [Codebook.of(group.dtype, group.values) for group in groups]
-    return books, {member: i for i, group in enumerate(groups) for member in group.members}
+            if chosen is not None:
+                groups.put(place, chosen)
+        groups.all[place].members.append(number)
+    owners = {member: i for i, group in enumerate(groups.all) for member in group.members}
+    return [group.codebook for group in groups.all], owners
 
 
-def _join(group: _Group, number: int, values: Bits, grow: bool) -> _Group | None:
-    """The group with one more member; None if it would become too large, or would grow and may not."""
-    union = np.union1d(group.values, values)
-    if len(union) > MAX_VALUES or (len(union) > len(group.values) and not grow):
-        return None
-    return _Group.of(group.dtype, union, [*group.members, number])
+def _cheapest(groups: _Groups, own: Codebook, founds: bool) -> tuple[int | None, Codebook | None]:
+    """The number of the group that a tensor joins, and the codebook that this gives it where it changes."""
+    values = set(own.values.tolist())
+    costs = []
+    for i in groups.near(own, values, all_of_them=not founds):
+        group = groups.all[i]
+        shared = len(group.values & values)
+        more = len(values) - shared
+        if (more == 0 or founds) and len(group.values) + more <= MAX_VALUES:
+            costs.append((group.least_cost(own, shared), i, more))
+    # Of those that cost the same a new group comes first, then the others in their order.
+    chosen: Codebook | None = own
+    least = (8 * own.stored.nbytes + _HEADER_BITS, -1) if founds else (sys.maxsize, -1)
+    for cost, i, more in sorted(costs):
+        if (cost, i) >= least:
+            break
+        joined = None
+        if more:
+            joined, cost = groups.all[i].joined(own)
+        if (cost, i) < least:
+            least, chosen = (cost, i), joined
+    if least[1] >= 0:
+        return least[1], chosen
+    return (len(groups.all), own) if founds else (None, None)

@@ -7,43 +7,44 @@ Between them `file` decides, from what all tensors together have shown.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
+from operator import attrgetter
+from typing import Any, NamedTuple, TypeAlias
 
 from ..codings.base import Coding, Freedom, Proposal, SymbolMatrix
 from ..codings.matrix import matrix_shape
-from ..dtypes import Bits
+from ..dtypes import count_negative_zeros
 from ..format.codebook import Codebook
 from ..format.records import Draft
 from ..tensor import Loadable
-from .codebook_groups import distinct_values, pays_alone
+from .codebook_groups import own_codebook, pays_alone
 
 Codings: TypeAlias = Sequence[Coding[Any]]
 
 
-@dataclass(frozen=True, eq=False)
-class Examination:
-    """values : the distinct elements but zero, ascending; None where a codebook cannot pay.
+class Examination(NamedTuple):
+    """own : the codebook that it would have alone, empty for zeros; None where a codebook cannot pay.
     founds : whether a codebook of its own could make the tensor smaller.
-    plain : the cheapest way to store it without a codebook; with its payload where it has no `values`.
+    plain : the cheapest way to store it without a codebook; with its payload where it has no codebook.
+    negative_zeros : how many elements are -0.0; counted where there is a codebook.
     """
 
-    values: Bits | None
+    own: Codebook | None
     founds: bool
     plain: Proposal
+    negative_zeros: int = 0
 
 
 def examine(tensor: Loadable, codings: Codings, *, threads: int = 1) -> Examination:
     """How large is a tensor without a codebook, and can a codebook hold its elements?"""
     elements = tensor.load()
-    values = distinct_values(elements, threads)
-    proposals = (coding.propose_plain(elements, values) for coding in codings)
-    plain = cheapest(proposals)
-    if values is not None:
-        return Examination(values, pays_alone(elements.info.dtype, values, plain.bits), plain)
+    own = own_codebook(elements, threads)
+    plain = cheapest([coding.propose_plain(elements, own) for coding in codings])
+    if own is not None:
+        negative_zeros = count_negative_zeros(elements.bits, elements.info.dtype, own.values)
+        return Examination(own, pays_alone(own, plain.bits), plain, negative_zeros)
     if plain.payload is None:
         params, payload = plain.coding.encode(plain.params, elements, threads)
-        plain = replace(plain, params=params, payload=payload)
+        plain = plain._replace(params=params, payload=payload)
     return Examination(None, False, plain)
 
 
@@ -60,13 +61,16 @@ def survey(
     symbols, counts = codebook.symbols_of(elements.bits, threads)
     del elements
     matrix = SymbolMatrix(info, number, codebook, symbols.reshape(matrix_shape(info.shape)), counts)
-    surveys = ((coding, coding.survey(matrix, freedom, threads)) for coding in codings)
+    surveys = [(coding, coding.survey(matrix, freedom, threads)) for coding in codings]
     return [(coding, own) for coding, own in surveys if own is not None]
 
 
 def cheapest(proposals: Iterable[Proposal | None]) -> Proposal:
     """The first of those with the fewest bits; None is no proposal."""
-    return min((proposal for proposal in proposals if proposal is not None), key=lambda proposal: proposal.bits)
+    return min([proposal for proposal in proposals if proposal is not None], key=_bits)
+
+
+_bits = attrgetter("bits")
 
 
 def write(tensor: Loadable, name: str, choice: Proposal, *, threads: int = 1) -> Draft[Coding[Any]]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import os
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from .. import arguments
+from ..parallel import Task, Team, team_of, thread_count
 from ..tensor import Elements, Loadable
 
 if TYPE_CHECKING:
@@ -36,15 +38,11 @@ class Workers:
 
     def __init__(self, sizes: Sequence[int], threads: int | None = None, executor: Executor | None = None) -> None:
         executor = arguments.executor(executor)
-        self._threads = arguments.threads(threads) or (os.cpu_count() or 1 if executor is None else 1)
-        self._own: Executor | None = None
-        if executor is None and self._threads > 1 and sum(sizes) > _SMALL:
-            # Not at the top: small files are written before this would be imported.
-            from concurrent.futures import ThreadPoolExecutor
-
-            executor = self._own = ThreadPoolExecutor(self._threads)
-        self._executor = executor
-        self._most = max([_SENT_BYTES if self._own is None else _OWN_BYTES, *sizes])
+        self._threads = 1 if executor is not None and threads is None else thread_count(threads)
+        self._is_own = executor is None and self._threads > 1 and sum(sizes) > _SMALL
+        self._executor: Executor | Team | None = executor
+        self._most = max([_OWN_BYTES if self._is_own else _SENT_BYTES, *sizes])
+        self._stack = ExitStack()
 
     def map(self, function: Callable[..., T], tasks: Iterable[tuple[Any, ...]]) -> Iterator[T]:
         """function(tensor, *more, threads=...) for each task (tensor, *more), in order."""
@@ -53,9 +51,9 @@ class Workers:
         return self._submitted(self._executor, function, tasks)
 
     def _submitted(
-        self, executor: Executor, function: Callable[..., T], tasks: Iterable[tuple[Any, ...]]
+        self, executor: Executor | Team, function: Callable[..., T], tasks: Iterable[tuple[Any, ...]]
     ) -> Iterator[T]:
-        waiting: deque[tuple[int, Future[T]]] = deque()
+        waiting: deque[tuple[int, Future[T] | Task[T]]] = deque()
         held = 0
         try:
             for task in tasks:
@@ -64,7 +62,7 @@ class Workers:
                     freed, future = waiting.popleft()
                     yield future.result()
                     held -= freed
-                waiting.append((cost, executor.submit(function, *task, threads=self._threads)))
+                waiting.append((cost, self._submit(executor, function, task)))
                 held += cost
             while waiting:
                 yield waiting.popleft()[1].result()
@@ -72,15 +70,27 @@ class Workers:
             for _, future in waiting:
                 future.cancel()
 
+    def _submit(
+        self, executor: Executor | Team, function: Callable[..., T], task: tuple[Any, ...]
+    ) -> Future[T] | Task[T]:
+        try:
+            return executor.submit(function, *task, threads=self._threads)
+        except RuntimeError:
+            if threading.main_thread().is_alive():
+                raise
+            # The interpreter is ending, and no executor takes anything any more: it is done here.
+            return Team(1).submit(function, *task, threads=self._threads)
+
     def _cost(self, tensor: Loadable) -> int:
         """Bytes of memory that this process needs for it."""
-        return tensor.info.nbytes if self._own is not None or isinstance(tensor, Elements) else 0
+        return tensor.info.nbytes if self._is_own or isinstance(tensor, Elements) else 0
 
     def __enter__(self) -> Self:
+        if self._is_own:
+            self._executor = self._stack.enter_context(team_of(self._threads))
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._own is not None:
-            self._own.shutdown(cancel_futures=True)
+        self._stack.close()

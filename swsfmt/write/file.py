@@ -6,18 +6,18 @@ tensors are kept until the file is written, the others are read once more.
 
 from __future__ import annotations
 
-from collections import deque
+import warnings
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from .. import arguments
 from ..codings import Coding, codings_of
 from ..codings.alias import ALIAS
 from ..codings.base import Freedom, Proposal
-from ..errors import InputError
+from ..errors import ChangedError, InputError, SwsWarning, located
 from ..format import index
+from ..format.checksum import crc32
 from ..format.codebook import Codebook
 from ..format.records import MAX_INLINE, Draft, Summary
 from ..format.resources import Resources
@@ -28,6 +28,7 @@ from .codebook_groups import share
 from .examine import Codings, Examination, Survey, cheapest
 from .executors import Workers
 from .options import Options
+from .positive_zeros import PositiveZeros
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -39,10 +40,22 @@ Step = Callable[[int, int], None]
 
 
 class EncodedFile:
-    """A file that is ready to be written. prefix : all but the payloads. size : of the whole file, in bytes."""
+    """A file that is ready to be written.
 
-    def __init__(self, prefix: bytes, drafts: list[Draft[Coding[Any]]], tensors: Mapping[str, Loadable | Tied]) -> None:
+    prefix : all but the payloads
+    negative_zeros : how many elements are -0.0, by the name of the tensor; for tensors of few values
+    size : of the whole file, in bytes
+    """
+
+    def __init__(
+        self,
+        prefix: bytes,
+        drafts: list[Draft[Coding[Any]]],
+        tensors: Mapping[str, Loadable | Tied],
+        negative_zeros: dict[str, int],
+    ) -> None:
         self.prefix = prefix
+        self.negative_zeros = negative_zeros
         self._drafts = deque(draft for draft in drafts if draft.payload_length > MAX_INLINE)
         self._tensors = tensors
         self.size = len(prefix) + sum(draft.payload_length for draft in self._drafts)
@@ -56,8 +69,23 @@ class EncodedFile:
         needed = {"max_tensors": len(self._tensors), "max_decoded_bytes": sum(tensor.info.nbytes for tensor in own)}
         return {name: value for name, value in needed.items() if value > getattr(DEFAULT_LIMITS, name)}
 
+    def warn(self, stacklevel: int) -> None:
+        """Say it where a reader of this file must raise its limits. stacklevel : as of `warnings.warn`."""
+        needed = self.needed_limits()
+        if needed:
+            settings = ", ".join(f"{name}={value}" for name, value in needed.items())
+            warnings.warn(
+                f"the file is larger than readers accept at once by default; to load all of it they need "
+                f"limits=swsfmt.Limits({settings})",
+                SwsWarning,
+                stacklevel=stacklevel + 1,
+            )
+
     def pieces(self) -> Iterator[bytes | memoryview]:
-        """All of it, in order, once: each payload is forgotten when it has been handed out."""
+        """All of it, in order, once: each payload is forgotten when it has been handed out.
+
+        Raises `ChangedError` where a tensor is not what it was when the index was made.
+        """
         yield self.prefix
         while self._drafts:
             draft = self._drafts.popleft()
@@ -66,7 +94,13 @@ class EncodedFile:
                 continue
             tensor = self._tensors[draft.name]
             assert not isinstance(tensor, Tied)
-            yield from draft.coding.pieces(draft.params, tensor)
+            crc = 0
+            with located(tensor=draft.name):
+                for piece in draft.coding.pieces(draft.params, tensor):
+                    crc = crc32(piece, crc)
+                    yield piece
+                if crc != draft.payload.crc:
+                    raise ChangedError
 
 
 def encode(
@@ -77,8 +111,10 @@ def encode(
     threads: int | None = None,
     executor: Executor | None = None,
 ) -> bytes:
-    """The whole file as bytes; see `encode_file`."""
-    return b"".join(encode_file(tensors, metadata, options, threads=threads, executor=executor).pieces())
+    """The whole file as bytes; see `encode_file`. Warns, in the name of its caller's caller, as `EncodedFile.warn`."""
+    encoded = encode_file(tensors, metadata, options, threads=threads, executor=executor)
+    encoded.warn(3)
+    return b"".join(encoded.pieces())
 
 
 def encode_file(
@@ -99,6 +135,8 @@ def encode_file(
     """
     metadata = _checked(metadata, tensors)
     options.check_names(tensors)
+    if options.positive_zeros:
+        tensors = {name: t if isinstance(t, Tied) else PositiveZeros(t) for name, t in tensors.items()}
     own = {name: tensor for name, tensor in tensors.items() if not isinstance(tensor, Tied)}
     progress = _Progress(own, step)
     codings = {profile: codings_of(profile) for profile in {options.profile(name) for name in own}}
@@ -106,13 +144,15 @@ def encode_file(
     with Workers([tensor.info.nbytes for tensor in own.values()], threads, executor) as workers:
         examinations: dict[str, Examination] = {}
         results = workers.map(examine.examine, ((tensor, of_tensor[name]) for name, tensor in own.items()))
-        for name, examination in zip(own, results, strict=True):
-            examinations[name] = examination
+        for name in own:
+            with located(tensor=name):
+                examinations[name] = next(results)
             progress.after(name)
         numbers = {name: number for number, name in enumerate(tensors)}
         choices, codebooks = _choose(own, numbers, examinations, of_tensor, options, workers, progress)
         drafts = _write(tensors, choices, workers, progress)
-    return EncodedFile(index.build(metadata, codebooks, drafts), drafts, tensors)
+    negative_zeros = {name: e.negative_zeros for name, e in examinations.items() if e.negative_zeros}
+    return EncodedFile(index.build(metadata, codebooks, drafts), drafts, tensors, negative_zeros)
 
 
 class _Progress:
@@ -168,16 +208,12 @@ def _choose(
 
     numbers : of all records in the file, by name
     """
-    distinct = {
-        numbers[name]: (tensors[name].info.dtype, examination.values)
-        for name, examination in examinations.items()
-        if examination.values is not None
-    }
+    own = {numbers[name]: examination.own for name, examination in examinations.items() if examination.own is not None}
     founders = {numbers[name] for name, examination in examinations.items() if examination.founds}
     while True:
-        codebooks, owners = share(distinct, founders)
+        codebooks, owners = share(own, founders)
         resources = Resources(codebooks=codebooks)
-        sharers = np.bincount(list(owners.values()), minlength=len(codebooks))
+        sharers = Counter(owners.values())
         freedoms = {
             name: options.freedom(len(tensors[name].info.shape)) for name in examinations if numbers[name] in owners
         }
@@ -194,7 +230,9 @@ def _choose(
             choice = examination.plain
             if name in freedoms:
                 book = owners[numbers[name]]
-                choice = propose(tensors[name].info, next(surveys), book, resources, freedoms[name])
+                with located(tensor=name):
+                    survey = next(surveys)
+                choice = propose(tensors[name].info, survey, book, resources, freedoms[name])
                 own_book = 8 * len(codebooks[book].to_bytes()) if sharers[book] == 1 else 0
                 if choice.bits + own_book > examination.plain.bits:
                     losers.append(numbers[name])
@@ -206,13 +244,12 @@ def _choose(
         # Without the tensors that are smaller without a codebook, the others may share theirs differently.
         progress.repeat()
         for number in losers:
-            del distinct[number]
+            del own[number]
 
 
 def propose(info: TensorInfo, survey: Survey, book: int, resources: Resources, freedom: Freedom) -> Proposal:
     """The cheapest coding of those that were surveyed, with codebook number `book`."""
-    proposals = (coding.propose(own, info, book, resources, freedom) for coding, own in survey)
-    return cheapest(proposals)
+    return cheapest([coding.propose(own, info, book, resources, freedom) for coding, own in survey])
 
 
 def _write(
@@ -228,6 +265,8 @@ def _write(
         if isinstance(tensor, Tied):
             drafts.append(Draft(name, ALIAS, None, None, target=numbers[tensor.to]))
             continue
-        drafts.append(next(written) if choices[name].payload is None else examine.write(tensor, name, choices[name]))
+        with located(tensor=name):
+            draft = next(written) if choices[name].payload is None else examine.write(tensor, name, choices[name])
+        drafts.append(draft)
         progress.after(name)
     return drafts

@@ -45,6 +45,8 @@ class EncodingOptions(TypedDict, total=False):
         mapping, tensors that are not named are "fast"
     contexts : of the adaptive coding: light is faster; auto takes it for tensors of 4 million elements and more
     compact : whether dead rows and columns may leave the matrix
+    positive_zeros : store 0.0 for each -0.0. `weights * mask` makes half of all zeros negative, and a file up to three
+        times as large
     """
 
     pbits: Annotated[int | None, Default(None, "Width of relative column indices.  [default: the cheapest]")]
@@ -58,6 +60,7 @@ class EncodingOptions(TypedDict, total=False):
     ]
     contexts: Annotated[Literal["auto", "full", "light"], Default("auto", "Of the adaptive coding: light is faster.")]
     compact: Annotated[Literal["auto", "off"], Default("auto", "Leave out dead rows and columns.")]
+    positive_zeros: Annotated[bool, Default(False, "Store 0.0 for each -0.0.")]
 
 
 @dataclass(frozen=True)
@@ -104,6 +107,11 @@ class Options:
                 raise arguments.unknown_option("Options", name, SETTINGS)
         values = {name: _checked(name, setting, given.get(name, setting.default)) for name, setting in SETTINGS.items()}
         self._values = cast(EncodingOptions, values)
+        self._freedoms = {convolution: self._freedom(convolution) for convolution in (False, True)}
+
+    @property
+    def positive_zeros(self) -> bool:
+        return self._values["positive_zeros"]
 
     @classmethod
     def of(cls, function: str, given: EncodingOptions) -> Self:
@@ -126,8 +134,11 @@ class Options:
 
     def freedom(self, rank: int) -> Freedom:
         """What is left open for a tensor of that rank."""
+        return self._freedoms[rank >= 3]
+
+    def _freedom(self, convolution: bool) -> Freedom:
         values = self._values
-        own = values["pbits_conv"] if rank >= 3 else values["pbits_fc"]
+        own = values["pbits_conv"] if convolution else values["pbits_fc"]
         return Freedom(
             pbits=own if own is not None else values["pbits"],
             scan=None if values["scan"] == "auto" else Scan[values["scan"].upper()],

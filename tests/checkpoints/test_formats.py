@@ -92,7 +92,10 @@ def test_names_that_are_not_there(tmp_path: Path) -> None:
     ("content", "complaint"),
     [
         (b"", "the file is empty"),
-        (b"hello", "neither a PyTorch checkpoint nor a safetensors file nor a sharded index"),
+        (
+            b"hello",
+            "neither a PyTorch checkpoint nor a safetensors file nor a .npz file nor a .npy file nor a sharded index",
+        ),
         (b"version https://git-lfs.github.com/spec/v1\n", "git lfs pull"),
         (b"PK\x03\x04", "damaged, or not a PyTorch checkpoint"),
         (b"\x02\0\0\0\0\0\0\0{}x", "damaged or incomplete"),
@@ -115,8 +118,8 @@ def test_errors_say_in_which_shard(tensors: Tensors, tmp_path: Path) -> None:
     with pytest.raises(swsfmt.InputError, match="damaged or incomplete") as error:
         checkpoints.open(index)
     assert error.value.file == str(tmp_path / "2.st")
-    torch.save({}, tmp_path / "2.st")
-    with pytest.raises(swsfmt.InputError, match="but it is a PyTorch checkpoint"):
+    (tmp_path / "2.st").write_text('{"weight_map": {}}')
+    with pytest.raises(swsfmt.InputError, match="but it is a sharded index"):
         checkpoints.open(index)
 
 
@@ -303,5 +306,5 @@ def test_a_new_format_is_a_class_and_a_line(tmp_path: Path, monkeypatch: pytest.
     assert swsfmt.load_file(tmp_path / "a.sws")["a"].tolist() == [1, 2, 3]
     convert(tmp_path / "a.sws", tmp_path / "b.lines")
     assert (tmp_path / "b.lines").read_text() == path.read_text()
-    with pytest.raises(swsfmt.InputError, match=r"\.pth or \.lines"):
+    with pytest.raises(swsfmt.InputError, match=r"\.npy or \.lines"):
         convert(tmp_path / "a.sws", tmp_path / "b.txt")

@@ -33,6 +33,7 @@ def test_recognised(checkpoint: tuple[Path, str | None], sws: Path) -> None:
         ("a.b/net", "a.b/net.sws"),
         ("net.index.json", "net.index.sws"),
         ("net.safetensors.index.json", "net.sws"),
+        ("pytorch_model.bin.index.json", "pytorch_model.sws"),
     ],
 )
 def test_usual_name_of_a_sws_file(name: str, usual: str) -> None:
@@ -46,7 +47,7 @@ def test_outputs_are_told_before(out: str | None, sharded: bool, sws: Path, tmp_
     (tmp_path / "folder").mkdir()
     size = 10_000 if sharded else None
     target: Any = tmp_path / out if out else io.BytesIO()
-    if out not in (("out.safetensors", "folder") if sharded else ("out.safetensors", "out.pt", None)):
+    if sharded and out in ("out.pt", None):
         texts = []
         for ask in (
             lambda: checkpoints.check_output(target, sharded=sharded),
@@ -73,7 +74,7 @@ def test_outputs_are_told_before(out: str | None, sharded: bool, sws: Path, tmp_
 
 
 def test_suffix_that_is_no_format(sws: Path, tmp_path: Path) -> None:
-    with pytest.raises(swsfmt.InputError, match=r"must end in \.safetensors, \.pt or \.pth"):
+    with pytest.raises(swsfmt.InputError, match=r"must end in \.safetensors, \.pt, \.pth, \.npz or \.npy"):
         convert(sws, tmp_path / "out.bin")
 
 

@@ -22,6 +22,7 @@ import swsfmt.dtypes
 import swsfmt.torch
 from swsfmt.codings.base import Decoded
 from swsfmt.dtypes import Bits
+from swsfmt.processors import processors
 from swsfmt.read import tensors as handle
 from swsfmt.read.reader import Reader, Record
 
@@ -241,7 +242,7 @@ def test_stdin_needs_an_output(sws: Path) -> None:
 def test_unknown_suffix_is_2(sws: Path, tmp_path: Path) -> None:
     result = run("decode", sws, "-o", tmp_path / "a.bin")
     assert result.exit_code == 2
-    assert ".safetensors, .pt or .pth" in result.stderr
+    assert ".safetensors, .pt, .pth, .npz or .npy" in result.stderr
 
 
 @pytest.mark.parametrize("suffix", [".safetensors", ".pt"])
@@ -282,7 +283,7 @@ def test_json_of_stdin(sws: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", [".safetensors", ".pt"])
-@pytest.mark.parametrize(("args", "expected"), [((), os.cpu_count() or 1), (("--threads", "3"), 3)])
+@pytest.mark.parametrize(("args", "expected"), [((), processors()), (("--threads", "3"), 3)])
 def test_threads(args: tuple[str, ...], expected: int, suffix: str, sws: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: set[int] = set()
     decode = Reader.decode

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from craft import ADAPTIVE, U16, codebook, file_, record, varint
+from operations import peak_memory, python_calls
 
 import swsfmt
 import swsfmt.torch
 from swsfmt import InputError
 from swsfmt.codings.adaptive import plan as adaptive_plan
-from swsfmt.codings.adaptive.chunks import chunk_starts
+from swsfmt.codings.adaptive.chunks import code_starts
 from swsfmt.codings.sparse.params import Scan
+from swsfmt.entropy import backend
 from swsfmt.format.resources import Resources
 from swsfmt.numpy import from_array
 from swsfmt.read.reader import Reader
@@ -119,7 +123,7 @@ def test_chunks_and_threads(scan: Scan, monkeypatch: pytest.MonkeyPatch) -> None
     with Reader.open(data) as reader:
         record = reader.records[0]
         assert record.params.scan == scan
-        assert 1 < len(chunk_starts(record.params, record.info)) < 10
+        assert 1 < len(code_starts(record.params, record.info, reader.payload(record))) - 1 < 10
         for threads in (1, 3):
             assert reader.read("a", threads).bits.tobytes() == array.tobytes()
         for first, last in ((0, 0), (0, 1), (5, 7), (len(array) - 1, len(array)), (0, len(array))):
@@ -177,3 +181,20 @@ def test_checkpoint(checkpoint_path: Path) -> None:
             assert {r.coding.id for r in weights} <= {3, 5}
             coded = sum(r.payload_length + len(r.coding.write(r.params, Resources())) for r in weights)
         assert coded <= LIMITS[checkpoint_path.stem]
+
+
+@pytest.mark.skipif(backend.active() == backend.BITARRAY, reason="the extension is not built")
+def test_calls_and_memory_do_not_grow_with_chunks() -> None:
+    """Chunks of one element, each with all the contexts of a large codebook and of far neighbours."""
+    values = struct.pack("<4095H", *range(1, 4096))
+
+    def file_of(chunks: int) -> bytes:
+        params = b"\0\x18" + varint(1 << 16) + b"\1"
+        payload = bytes(4 * (chunks - 1))
+        tensor = record("a", ADAPTIVE, (chunks, 1), dtype=U16, params=params, payload=payload)
+        return file_(tensor, codebooks=[codebook(values, 4095, U16, U16)])
+
+    few, many = file_of(2), file_of(20_000)
+    assert swsfmt.load(many)["a"].tolist() == [[4095]] * 20_000
+    assert python_calls(lambda: swsfmt.load(many, threads=1)) < python_calls(lambda: swsfmt.load(few, threads=1)) + 50
+    assert peak_memory(lambda: swsfmt.load(many)) < peak_memory(lambda: swsfmt.load(few)) + 20_000 * 60

@@ -59,6 +59,8 @@ CALLS: list[tuple[Callable[..., Any], dict[str, Any]]] = [
     (checkpoints.recognise, {"file": "a.safetensors"}),
     (checkpoints.convert, {"file": "a.safetensors", "out": "out.sws"}),
     (checkpoints.encoded_name, {"path": "a.pt"}),
+    (checkpoints.decoded_name, {"out": "a.pt"}),
+    (checkpoints.find, {"path": "."}),
     (checkpoints.check_output, {"out": "a.pt"}),
     (checkpoints.parse_size, {"size": "5GB"}),
     (swsfmt.Limits, {}),

@@ -7,6 +7,7 @@ import numpy as np
 from swsfmt.codings.base import Coding, Decoded, Description, Payload, Proposal
 from swsfmt.dtypes import Bits
 from swsfmt.errors import PayloadError
+from swsfmt.format.codebook import Codebook
 from swsfmt.format.cursor import Cursor, varint
 from swsfmt.format.resources import Resources
 from swsfmt.format.sections import Role, Section, Span
@@ -45,7 +46,7 @@ class ArithmeticProgression(Coding[int]):
     def describe(self, params: int) -> Description:
         return Description(scan="rows")
 
-    def propose_plain(self, elements: Elements, values: Bits | None) -> Proposal | None:
+    def propose_plain(self, elements: Elements, own: Codebook | None) -> Proposal | None:
         if elements.info.dtype.name != "I32" or not elements.info.numel:
             return None
         numbers = elements.bits.view("<i4").astype(np.int64)

@@ -186,3 +186,35 @@ def test_torch_views() -> None:
     swsfmt.torch.load(swsfmt.torch.save(given), out=out)
     for name, tensor in given.items():
         assert torch.equal(out[name], tensor), name
+
+
+@pytest.mark.parametrize("threads", [1, 4])
+@pytest.mark.parametrize("library", [swsfmt, swsfmt.torch])
+def test_targets_that_share_memory_hold_the_last_tensor(library: Any, threads: int) -> None:
+    """Also where only parts of them do, and some are not contiguous. What is tied gets what it is tied to."""
+    count, size = 60, 40_000
+    arrays = {f"x{i}": ((np.arange(size) + i) % (i + 2)).astype(np.float32) for i in range(count)}
+    arrays["tied"] = arrays["x0"]
+    shared, slid, wide, apart = (np.zeros(2 * size, np.float32) for _ in range(4))
+    out = {f"x{i}": shared[:size] for i in range(20)}
+    out |= {f"x{i}": slid[10 * i : 10 * i + size] for i in range(20, 40)}
+    out |= {f"x{i}": wide[i % 2 :][: 2 * size - 1 : 2] for i in range(40, 60)}
+    out["tied"] = apart[:size]
+    expected = {name: np.zeros_like(base) for name, base in {"s": shared, "l": slid, "w": wide}.items()}
+    expected["s"][:size] = arrays["x19"]
+    for i in range(20, 40):
+        expected["l"][10 * i : 10 * i + size] = arrays[f"x{i}"]
+    expected["w"][::2], expected["w"][1::2] = arrays["x58"], arrays["x59"]
+    given: dict[str, Any] = dict(out)
+    if library is swsfmt.torch:
+        arrays = {name: torch.from_numpy(array) for name, array in arrays.items()}  # type: ignore[misc]
+        given = {name: torch.from_numpy(array) for name, array in out.items()}
+    data = library.save(arrays)
+    for _ in range(5):
+        for base in (shared, slid, wide, apart):
+            base[:] = 0
+        library.load(data, out=given, threads=threads)
+        assert np.array_equal(shared, expected["s"])
+        assert np.array_equal(slid, expected["l"])
+        assert np.array_equal(wide, expected["w"])
+        assert np.array_equal(apart[:size], np.asarray(arrays["x0"]))

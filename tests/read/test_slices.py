@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 
 import swsfmt
 from swsfmt.entropy import kernels
-from swsfmt.errors import PayloadError
+from swsfmt.errors import PayloadError, SwsError
 from swsfmt.read.reader import Reader
 
 pytestmark = pytest.mark.usefixtures("each_kernel")
@@ -106,6 +107,75 @@ def test_only_the_chunks_needed_are_decoded(monkeypatch: pytest.MonkeyPatch) -> 
         f.get_slice("dense")[200:210]
     assert len(decoded) == 3
     assert max(decoded) <= 2 * 8192
+
+
+def test_a_tensor_is_checked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before its first rows are given out; the decoders of whole tensors are not needed again."""
+    decoded = []
+    for kernel in ("decode_dense", "decode_sparse"):
+        original = getattr(kernels, kernel)
+        monkeypatch.setattr(kernels, kernel, lambda *a, original=original: decoded.append(1) or original(*a))
+    with swsfmt.safe_open(swsfmt.save(tensors(), scan="rows")) as f:
+        for name in ("dense", "sparse"):
+            f.get_slice(name)[200:210]
+        assert len(decoded) >= 2
+        decoded.clear()
+        for name in ("dense", "sparse"):
+            f.get_slice(name)[10:20]
+    assert not decoded
+
+
+def row_ranges(rows: int) -> list[tuple[int, int]]:
+    edges = sorted({0, 1, 2, rows // 2, max(0, rows - 1), rows} & set(range(rows + 1)))
+    return [(first, last) for first in edges for last in edges if first <= last]
+
+
+INVALID = Path(__file__).resolve().parents[2] / "spec" / "vectors" / "invalid"
+
+
+@pytest.mark.parametrize("path", sorted(INVALID.glob("*.sws")), ids=lambda path: path.stem)
+def test_no_rows_of_what_is_no_tensor(path: Path) -> None:
+    """Every tensor of an invalid vector that a whole read refuses, by any rows, in any order."""
+    try:
+        names = swsfmt.safe_open(path).keys()
+    except SwsError:
+        return
+    refused = 0
+    for name in names:
+        with Reader.open(path) as reader:
+            try:
+                reader.read(name)
+                continue
+            except SwsError as error:
+                kind = type(error)
+            refused += 1
+            info = reader.record(name).info
+            for first, last in row_ranges(info.shape[0]) if info is not None and info.shape else []:
+                with pytest.raises(kind):
+                    reader.read_rows(name, first, last)
+        for index in (0, slice(0, 1), slice(-1, None), ...):
+            with swsfmt.safe_open(path) as f, pytest.raises(kind):
+                f.get_slice(name)[index]
+    assert refused
+
+
+@pytest.mark.parametrize("name", ["dense", "sparse", "adaptive"])
+def test_a_fault_elsewhere_is_found_before_the_first_rows(name: str) -> None:
+    """The last byte of a payload, and any rows, with the checksum mended."""
+    array = tensors()["dense" if name == "dense" else "holes"]
+    if name == "adaptive":
+        array = array[:70, :90]
+    options: Any = {"profile": "small"} if name == "adaptive" else {"scan": "rows"}
+    with Reader.open(swsfmt.save({name: array}, **options)) as reader:
+        record = reader.record(name)
+        assert record.coding.name == name
+        payload = bytearray(reader.payload(record))
+        # Padding bits; and a zero that no adaptive code ends with.
+        payload[-1] = 0 if name == "adaptive" else payload[-1] ^ 255
+        reader.payload = lambda _: bytes(payload)  # type: ignore[method-assign]
+        for first, last in ((0, 1), (1, len(array)), (2, 2)):
+            with pytest.raises(PayloadError):
+                reader.read_rows(name, first, last)
 
 
 @pytest.mark.parametrize("name", ["dense", "sparse"])

@@ -771,6 +771,12 @@ BOMB_ROWS: list[tuple[str, bytes, str]] = [
 
 # ---- 5.6 adaptive ----------------------------------------------------------------------------------------------------
 
+
+def idle(shape: tuple[int, int], code: str) -> bytes:
+    """An adaptive tensor with a payload that sets a live flag over zeros alone; the coder is in order otherwise."""
+    return books(adaptive(shape=shape, payload=bytes.fromhex(code)))
+
+
 ADAPTIVE_ROWS: list[Row] = [
     ("without elements", books(adaptive(shape=(0, 5))), IndexRuleError, "without elements"),
     ("codebook number", books(adaptive(book=1)), IndexRuleError, "codebook 1 does not exist"),
@@ -801,10 +807,34 @@ ADAPTIVE_ROWS: list[Row] = [
         PayloadError,
         "the chunks have 4294967299 bytes",
     ),
-    ("a zero byte more", books(adaptive(payload=ADAPTED + b"\0")), PayloadError, "does not end"),
-    ("a byte more", books(adaptive(payload=ADAPTED + b"\1")), PayloadError, "does not end"),
-    ("random bytes", books(adaptive(payload=bytes(range(255, 0, -3)))), PayloadError, "does not end"),
-    ("no bytes for no zeros", books(adaptive(layout=4, payload=b"\0")), PayloadError, "does not end"),
+    ("a zero byte more", books(adaptive(payload=ADAPTED + b"\0")), PayloadError, "not the one that an encoder writes"),
+    ("a byte more", books(adaptive(payload=ADAPTED + b"\1")), PayloadError, "not the one that an encoder writes"),
+    (
+        "random bytes",
+        books(adaptive(payload=bytes(range(255, 0, -3)))),
+        PayloadError,
+        "not the one that an encoder writes",
+    ),
+    (
+        "no bytes for no zeros",
+        books(adaptive(layout=4, payload=b"\0")),
+        PayloadError,
+        "not the one that an encoder writes",
+    ),
+    *(
+        (
+            f"live flags over zeros alone, payload {code}",
+            idle((1, 1), code),
+            PayloadError,
+            "not the one that an encoder",
+        )
+        for code in ("20", "40", "80")  # c0 is the one that an encoder writes
+    ),
+    ("live place of zeros alone", idle((3, 5), "0f9fb79a"), PayloadError, "not the one that an encoder"),
+    ("live line of zeros alone", idle((3, 5), "05d6940f1b"), PayloadError, "not the one that an encoder"),
+    ("live place, no live line", idle((3, 5), "95"), PayloadError, "not the one that an encoder"),
+    ("live line, no live place", idle((3, 5), "d1"), PayloadError, "not the one that an encoder"),
+    ("live place and line, and zeros alone", idle((3, 5), "9478"), PayloadError, "not the one that an encoder"),
     (
         "parameters past the index",
         wrap(index([record(coding=5, shape=(5,), params=b"\0")], [BOOK])[:-1]),

@@ -39,6 +39,7 @@ from hypothesis import strategies as st
 import swsfmt
 from swsfmt import Limits, SwsError
 from swsfmt.entropy import backend, protocol
+from swsfmt.read.reader import Reader
 
 LIMITS = Limits(max_decoded_bytes=1 << 20, max_tensors=64, max_index_bytes=1 << 16, max_bitmap_bits=1 << 16)
 SETTINGS = settings(deadline=None, max_examples=1000, suppress_health_check=[HealthCheck.too_slow])
@@ -201,6 +202,31 @@ def answers_once(data: bytes, limits: Limits) -> Answer:
         assert any(tensor.dtype in ("C32", "F4_X2") for tensor in report.tensors)
         return "", None
     return "", {name: array.tobytes() for name, array in tensors.items()}
+
+
+def rows_agree(data: bytes, limits: Limits) -> None:
+    """Any rows of a tensor are those of the whole, or are refused as it is."""
+    try:
+        reader = Reader.open(data, limits)
+    except SwsError:
+        return
+    with reader:
+        for record in reader.records:
+            if record.target is not None or not record.coding.is_known or record.info is None or not record.info.shape:
+                continue
+            rows = record.info.shape[0]
+            parts = [(0, min(1, rows)), (rows // 2, rows)]
+            try:
+                whole = reader.read(record.name).bits
+            except SwsError as error:
+                for first, last in parts:
+                    with pytest.raises(type(error)):
+                        reader.read_rows(record.name, first, last)
+                continue
+            for first, last in parts:
+                part = reader.read_rows(record.name, first, last)
+                row = len(whole) // max(1, rows)
+                assert part.bits.tobytes() == whole[first * row : last * row].tobytes()
 
 
 def large() -> dict[str, np.ndarray]:
@@ -366,6 +392,20 @@ def test_every_flipped_bit_of_the_index(kind: str) -> None:
         flipped[bit // 8] ^= 1 << bit % 8
         valid += answers(refit(bytes(flipped), payloads, payloads), limits(kind))
     assert 0 < valid < 8 * len(body)
+
+
+@pytest.mark.parametrize("kind", RECORDS)
+@settings(SETTINGS, max_examples=60)
+@given(st.integers(0, 1 << 60), st.booleans())
+def test_rows_of_a_damaged_file(kind: str, seed: int, in_index: bool) -> None:
+    body, payloads = parts(kind)
+    rng = random.Random(seed)
+    if in_index:
+        body, damaged = mutate(rng, body), payloads
+    else:
+        # The chunk tables come first.
+        damaged = [mutate(rng, payload[:16]) + payload[16:] for payload in payloads]
+    rows_agree(refit(body, payloads, damaged), limits(kind))
 
 
 @SETTINGS

@@ -22,7 +22,7 @@ class Net(nn.Module):
         super().__init__()
         self.a, self.b, self.c = nn.Linear(6, 4), nn.Linear(4, 4), nn.Linear(4, 2)
         self.conv = nn.Conv2d(1, 6, 3)
-        self.norm = nn.BatchNorm1d(4)
+        self.norm = nn.LayerNorm(4)
         self._forward = forward
 
     def forward(self, x: Tensor) -> Any:
@@ -96,7 +96,10 @@ def test_activations(function: Any, rectified: bool) -> None:
         ),
         (lambda net, x: net.c(net.b(h := net.a(x))) + h.sum(), "the outputs of 'a' go to"),
         (lambda net, x: (net.c(net.b(h := net.a(x))), h), "the outputs of 'a' go to 'output'"),
-        (lambda net, x: net.c(net.b(net.norm(net.a(x)))), "'b' does not read the outputs of 'a'"),
+        (
+            lambda net, x: net.c(net.b(net.norm(net.a(x)))),
+            "'b' does not read .*'norm', LayerNorm, is between",
+        ),
         (lambda net, x: net.c(net.b(net.a(x).flip(1))), "'b' does not read the outputs of 'a'"),
         (lambda net, x: net.c(net.b(net.a(x).softmax(1))), "'b' does not read the outputs of 'a'"),
         (lambda net, x: net.c(net.b(net.b(net.a(x)))), "the forward pass goes through"),

@@ -162,8 +162,9 @@ def test_regression_under_the_mixture_prior() -> None:
     prior = init_mixture(model, J=4, init_sigma=0.05)
     before = prior.complexity_loss([model[0].weight, model[2].weight]).item()
     found = retrain_soft_weight_sharing(
-        model, prior, loader(X, Y), None, epochs=10, lr_w=1e-2, tau=0.1, loss=mse_loss, quantize_from=0.5
-    )
+        model, prior, loader(X, Y), None, epochs=10, lr_w=1e-2, tau=0.1, loss=mse_loss, quantize_from=0.5,
+        sigma_zero_end=None, schedule="constant",
+    )  # fmt: skip
     assert math.isfinite(found)
     assert prior.complexity_loss([model[0].weight, model[2].weight]).item() < before
 

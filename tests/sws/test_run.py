@@ -19,6 +19,7 @@ from sws.cli import main
 import swsfmt
 import swsfmt.torch
 from sws.models import make_model
+from sws.provenance import Provenance
 from sws.recipe import Mixture, Recipe, Retrain, load_recipe, names, parse_recipe
 from sws.run import decoded_model, run_recipe
 from swsfmt import InputError
@@ -125,6 +126,10 @@ def test_changes() -> None:
         first.with_changes(dataset="svhn")
 
 
+def lines_of(path: Path) -> list[str]:
+    return path.read_text().splitlines() if path.exists() else []
+
+
 def test_a_whole_run(recipe: str, tmp_path: Path) -> None:
     out = tmp_path / "out"
     told: list[str] = []
@@ -145,6 +150,7 @@ def test_a_whole_run(recipe: str, tmp_path: Path) -> None:
     quantised, decoded = load_file(out / "quantized.safetensors"), swsfmt.torch.load_file(file)
     assert all(torch.equal(quantised[name], decoded[name]) for name in quantised)
     assert len(torch.cat([t.flatten() for t in decoded.values()]).unique()) <= 5
+    assert report["warnings"] == [line.partition(": ")[2] for line in lines_of(out / "warnings.log")]
     assert json.loads((out / "environment.json").read_text())["torch"] == torch.__version__
 
 
@@ -223,6 +229,96 @@ def test_train_and_eval(recipe: str, tmp_path: Path) -> None:
     again = sws("train", recipe, "-o", out)
     assert (again.exit_code, again.output.count("\n")) == (1, 1)
     assert "a finished run" in again.output
+
+
+def test_a_file_says_how_it_is_used(recipe: str, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert sws("train", recipe, "-o", str(out), "--seed", "5").exit_code == 0
+    with swsfmt.safe_open(out / "model.sws") as handle:
+        metadata = handle.metadata()
+    assert list(metadata) == ["data", "input", "made by", "model"]
+    assert (metadata["data"], metadata["model"]) == ("digits", "digits_300_100")
+    assert metadata["made by"] == f"sws train {recipe} --seed 5"
+    divisor = Provenance.of(metadata).divisor
+    assert divisor == pytest.approx(16 * 0.3761, rel=1e-2)
+    assert "sws train" in sws("inspect", str(out / "model.sws")).output
+    report = json.loads((out / "report.json").read_text())
+    told = sws("eval", str(out / "model.sws"), "--json")
+    assert json.loads(told.output)["test_error"] == report["test_error"]
+    # By the file's own words alone, without this package's data.
+    from sklearn.datasets import load_digits
+
+    images, labels = load_digits(return_X_y=True)
+    outputs = decoded_model(out / "model.sws")(torch.tensor(images[-360:] / divisor).float().reshape(-1, 1, 8, 8))
+    assert (outputs.argmax(1).numpy() != labels[-360:]).mean() == pytest.approx(report["test_error"], abs=1e-6)
+
+
+def test_what_is_not_understood_of_the_metadata() -> None:
+    assert Provenance.of({}) == Provenance()
+    for text in ("x", "pixels/", "pixels/x", "pixels/0", "pixels/-1", "pixels/nan", "pixels/inf"):
+        assert Provenance.of({"input": text}).divisor is None
+    full = Provenance("lenet5", "mnist", 78.5675, "sws train lenet5")
+    assert Provenance.of(full.to_metadata()) == full
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--dataset", "digits"], "does not take images of shape (1, 8, 8), as in digits"),
+        (["--dataset", "svhn"], "no dataset 'svhn'"),
+        ([], "does not say on what its network was trained; give --dataset"),
+    ],
+)
+def test_evaluating_on_the_wrong_data_is_one_line(tmp_path: Path, arguments: list[str], message: str) -> None:
+    for model in ("lenet_300_100", "lenet5"):
+        swsfmt.torch.save_model(make_model(model), tmp_path / "m.sws")
+        found = sws("eval", str(tmp_path / "m.sws"), *arguments)
+        assert (found.exit_code, found.output.count("\n")) == (1, 1)
+        assert message in found.output
+
+
+def test_evaluating_another_number_of_classes(tmp_path: Path) -> None:
+    swsfmt.torch.save_model(make_model("digits_300_100", 7), tmp_path / "m.sws")
+    found = sws("eval", str(tmp_path / "m.sws"), "--dataset", "digits")
+    assert found.output == "sws: error: this network tells 7 classes apart, and digits has 10\n"
+
+
+@pytest.fixture
+def stopped(recipe: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[str, str]:
+    """A recipe, and the folder of a run of it that was stopped by Ctrl-C."""
+    out = str(tmp_path / "out")
+
+    def stop(*_arguments: Any, **_options: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("sws.run.retrain_soft_weight_sharing", stop)
+        found = sws("train", recipe, "-o", out, "--seed", "5")
+    assert found.exit_code == 130
+    assert f"go on with: sws train {recipe} --seed 5 -o {out} --resume\n" in found.output
+    return recipe, out
+
+
+def test_an_unfinished_run_is_not_begun_anew(stopped: tuple[str, str]) -> None:
+    recipe, out = stopped
+    before = {path.name: path.read_bytes() for path in Path(out).iterdir()}
+    for more in ([], ["--json"]):
+        found = sws("train", recipe, "-o", out, "--seed", "5", *more)
+        assert found.exit_code == 1
+        assert "there is an unfinished run in this folder; resume it (--resume)" in found.output
+    assert {path.name: path.read_bytes() for path in Path(out).iterdir()} == before
+    assert sws("train", recipe, "-o", out, "--seed", "5", "--resume").exit_code == 0
+
+
+@pytest.mark.parametrize(("answer", "status"), [("y\n", 0), ("\n", 0), ("n\n", 1)])
+def test_at_a_terminal_it_asks(
+    stopped: tuple[str, str], answer: str, status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe, out = stopped
+    monkeypatch.setattr("click.testing._NamedTextIOWrapper.isatty", lambda self: True, raising=False)
+    found = CliRunner().invoke(main, ["train", recipe, "-o", out, "--seed", "5"], input=answer)
+    assert "There is an unfinished run in" in found.output
+    assert found.exit_code == status, found.output
 
 
 @pytest.mark.parametrize(

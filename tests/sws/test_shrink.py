@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import math
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 import torch
 from torch import nn
 
+import sws.shrink
 import swsfmt.torch
 from sws.shrink import Distillation, Pruning, Quantization, Settings, compress_network
 from sws.shrink.codebook import SharedCodebook, k_means
@@ -233,6 +235,8 @@ def test_norm_layers_keep_their_floats() -> None:
 def test_errors() -> None:
     with pytest.raises(InputError, match="no layer with weights"):
         compress_network(nn.ReLU(), Batches())
+    with pytest.raises(InputError, match="all of them are frozen"):
+        compress_network(network().requires_grad_(False), Batches())
     with pytest.raises(InputError, match="sparsity"):
         Settings(pruning=Pruning(sparsity=1.0))
     with pytest.raises(InputError, match=r"quantization.valeus: Unexpected"):
@@ -250,3 +254,13 @@ def test_settings_from_a_recipe() -> None:
     found = Settings.from_dict({"pruning": {"sparsity": 0.99}, "quantization": {"values": 16}, "order": False})
     assert (found.pruning.sparsity, found.quantization.values, found.order) == (0.99, 16, False)
     assert found.distillation == Distillation()
+
+
+def test_former_names() -> None:
+    for module in ("sws.shrink", "sws.shrink.settings"):
+        with pytest.warns(DeprecationWarning, match="Quantisation is called Quantization now"):
+            assert importlib.import_module(module).Quantisation is Quantization
+    with pytest.warns(DeprecationWarning, match="quantise_network is called quantize_network now"):
+        assert sws.shrink.quantise_network is sws.shrink.quantize_network
+    with pytest.raises(AttributeError, match="has no attribute 'Quantisierung'"):
+        sws.shrink.Quantisierung  # noqa: B018

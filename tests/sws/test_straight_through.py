@@ -73,6 +73,7 @@ def run(**options: Any) -> tuple[nn.Module, MixturePrior]:
     model = make_model("digits_300_100")
     train_standard(model, train, test, epochs=4, eval_every=0)
     prior = init_mixture(model, J=3, pi0=0.9, init_sigma=0.04)
+    options = {"sigma_zero_end": None, "schedule": "constant", "quantize_from": 1.0, **options}
     retrain_soft_weight_sharing(model, prior, train, test, epochs=5, lr_w=1e-3, tau=0.02, eval_every=0, **options)
     return model, prior
 

@@ -84,7 +84,8 @@ def one_step(**options: Any) -> list[Tensor]:
     class One(list[Any]):
         dataset = range(1000)
 
-    retrain_soft_weight_sharing(model, prior, One(loader), None, epochs=1, **options)
+    plain: dict[str, Any] = {"sigma_zero_end": None, "quantize_from": 1.0, "schedule": "constant"}
+    retrain_soft_weight_sharing(model, prior, One(loader), None, epochs=1, **{**plain, **options})
     return state(model, prior)
 
 

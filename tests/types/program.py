@@ -51,11 +51,12 @@ def arrays(tensors: Mapping[str, Array], path: Path, executor: Executor) -> None
         profile="small",
         contexts="light",
         compact="off",
+        positive_zeros=True,
     )
     assert_type(data, bytes)
     swsfmt.save_file(
         tensors, path, None, threads=None, executor=None, pbits=None, pbits_fc=None, pbits_conv=None, huffman=True,
-        scan="auto", profile={"a": "small"}, contexts="full", compact="auto",
+        scan="auto", profile={"a": "small"}, contexts="full", compact="auto", positive_zeros=True,
     )  # fmt: skip
     assert_type(swsfmt.load(data, out=dict(tensors), threads=1, limits=LIMITS), dict[str, Array])
     assert_type(swsfmt.load_file(path, out=None, threads=None, limits=LIMITS), dict[str, Array])
@@ -88,16 +89,17 @@ def tensors_of_torch(model: nn.Module, path: Path, executor: Executor) -> None:
     state = model.state_dict()
     data = swsfmt.torch.save(
         state, {"a": "b"}, threads=1, executor=executor, pbits=5, pbits_fc=None, pbits_conv=None, huffman=True,
-        scan="rows", profile="fast", contexts="auto", compact="off",
+        scan="rows", profile="fast", contexts="auto", compact="off", positive_zeros=False,
     )  # fmt: skip
     assert_type(data, bytes)
     swsfmt.torch.save_file(
         state, path, {"a": "b"}, threads=1, executor=executor, pbits=None, pbits_fc=5, pbits_conv=8, huffman=True,
-        scan="auto", profile="small", contexts="light", compact="auto",
+        scan="auto", profile="small", contexts="light", compact="auto", positive_zeros=True,
     )  # fmt: skip
     swsfmt.torch.save_model(
         model, path, {"a": "b"}, force_contiguous=True, threads=1, executor=executor, pbits=None, pbits_fc=5,
         pbits_conv=8, huffman=False, scan="columns", profile={"a": "small"}, contexts="full", compact="auto",
+        positive_zeros=True,
     )  # fmt: skip
     assert_type(swsfmt.torch.inspect(path, threads=1, limits=LIMITS), Report)
     assert_type(swsfmt.torch.verify(data, threads=1, limits=LIMITS), Report)
@@ -126,16 +128,19 @@ def checkpoints(path: Path, executor: Executor) -> None:
     def step(done: int, total: int) -> None:
         print(done, total)
 
-    checkpoint = swsfmt.checkpoints.open(path, key="state_dict")
+    checkpoint = swsfmt.checkpoints.open(path, key="state_dict", strip_prefix="module.", limits=LIMITS)
     assert_type(checkpoint, swsfmt.checkpoints.Checkpoint)
     written = swsfmt.checkpoints.convert(
-        path, "model.sws", key="state_dict", threads=2, executor=executor, step=step, pbits=5, pbits_fc=5, pbits_conv=8,
-        huffman=True, scan="columns", profile="small", contexts="auto", compact="auto",
+        path, "model.sws", key="state_dict", strip_prefix=["module.", "_orig_mod."], threads=2, executor=executor,
+        step=step, pbits=5, pbits_fc=5, pbits_conv=8,
+        huffman=True, scan="columns", profile="small", contexts="auto", compact="auto", positive_zeros=True,
     )  # fmt: skip
     assert_type(written, swsfmt.checkpoints.Conversion)
     swsfmt.checkpoints.convert("model.sws", Path("folder"), limits=LIMITS, max_shard_size="5GB")
     assert_type(swsfmt.checkpoints.recognise(path), str)
     assert_type(swsfmt.checkpoints.encoded_name(path), str)
+    assert_type(swsfmt.checkpoints.decoded_name("folder/"), str)
+    assert_type(swsfmt.checkpoints.find("folder"), Path)
     swsfmt.checkpoints.check_output("model.pt", sharded=False)
     with Reader.open(path) as reader:
         assert_type(swsfmt.checkpoints.decoded_paths(reader, "folder", max_shard_size="5GB"), list[Path])

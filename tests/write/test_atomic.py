@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import stat
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 
 import swsfmt
+from swsfmt.checkpoints import convert
 from swsfmt.write.atomic import write_atomically
 
 OLD = {"a": np.arange(3, dtype=np.float32)}
@@ -161,3 +163,81 @@ def test_longest_file_name(tmp_path: Path) -> None:
     path = tmp_path / ("m" * 251 + ".sws")
     swsfmt.save_file(OLD, path)
     np.testing.assert_array_equal(swsfmt.load_file(path)["a"], OLD["a"])
+
+
+@pytest.mark.skipif(os.name != "posix", reason="special files of POSIX systems")
+class TestSpecialFiles:
+    """What is no regular file stays what it is."""
+
+    def test_a_pipe_with_a_reader(self, tmp_path: Path) -> None:
+        for name in ("pipe", "link"):
+            if name == "pipe":
+                os.mkfifo(tmp_path / name)
+            else:
+                (tmp_path / name).symlink_to("pipe")
+            with subprocess.Popen(
+                [
+                    sys.executable,
+                    "-c",
+                    "import sys; f = open(sys.argv[1], 'rb'); print(flush=True); d = f.read();"
+                    "sys.stdout.buffer.write(d)",
+                    str(tmp_path / "pipe"),
+                ],
+                stdout=subprocess.PIPE,
+            ) as reader:
+                assert reader.stdout is not None
+                holder = os.open(tmp_path / "pipe", os.O_WRONLY)
+                reader.stdout.readline()
+                swsfmt.save_file(NEW, tmp_path / name)
+                os.close(holder)
+                assert reader.stdout.read() == swsfmt.save(NEW)
+            assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "pipe"]
+
+    def test_a_pipe_that_nobody_reads(self, tmp_path: Path) -> None:
+        os.mkfifo(tmp_path / "pipe")
+        with pytest.raises(OSError, match="pipe") as error:
+            swsfmt.save_file(NEW, tmp_path / "pipe")
+        assert error.value.filename == str(tmp_path / "pipe")
+        assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)
+
+    def test_a_socket_is_refused(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        # The path of a socket may not be long.
+        monkeypatch.chdir(tmp_path)
+        with socket.socket(socket.AF_UNIX) as listening:
+            listening.bind("socket")
+            with pytest.raises(OSError, match="socket"):
+                swsfmt.save_file(NEW, "socket")
+            assert stat.S_ISSOCK(os.stat("socket").st_mode)
+
+    @pytest.mark.parametrize("through", ["itself", "a link"])
+    def test_a_device(self, tmp_path: Path, through: str) -> None:
+        path = "/dev/null"
+        if through == "a link":
+            path = str(tmp_path / "link")
+            os.symlink("/dev/null", path)
+        before = os.stat("/dev/null")
+        swsfmt.save_file(NEW, path)
+        after = os.stat("/dev/null")
+        assert stat.S_ISCHR(after.st_mode)
+        assert (after.st_ino, after.st_mode) == (before.st_ino, before.st_mode)
+
+    def test_a_full_device(self) -> None:
+        if not os.path.exists("/dev/full"):
+            pytest.skip("there is none")
+        with pytest.raises(OSError, match="No space left on device: '/dev/full'"):
+            swsfmt.save_file(NEW, "/dev/full")
+
+    def test_an_open_pipe_by_its_number(self, tmp_path: Path) -> None:
+        reading, writing = os.pipe()
+        swsfmt.save_file(OLD, f"/dev/fd/{writing}")
+        os.close(writing)
+        with open(reading, "rb") as file:
+            assert file.read() == swsfmt.save(OLD)
+
+    def test_shards_replace_no_folder(self, tmp_path: Path) -> None:
+        (tmp_path / "model.safetensors.index.json").mkdir()
+        swsfmt.save_file({"a": np.zeros(9), "b": np.ones(9)}, tmp_path / "m.sws")
+        with pytest.raises(swsfmt.InputError, match="no regular file"):
+            convert(tmp_path / "m.sws", tmp_path, max_shard_size=72)
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["m.sws", "model.safetensors.index.json"]

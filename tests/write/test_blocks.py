@@ -100,8 +100,8 @@ def test_gaps_of_every_geometry(dead: tuple[int, ...], entries: int, monkeypatch
     for g in geometries:
         blocks = read_entries(symbols, g.matrix, g.scan, g.line_width > 0)
         gaps, times = np.unique(np.concatenate([block.gaps for block in blocks]), return_counts=True)
-        assert g.gaps.tolist() == gaps.tolist()
-        assert g.counts.tolist() == times.tolist()
+        assert g.gaps.lengths.tolist() == gaps.tolist()
+        assert g.gaps.counts.tolist() == times.tolist()
 
 
 @pytest.mark.parametrize("scan", [0, 1])

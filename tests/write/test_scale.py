@@ -20,9 +20,10 @@ from command import run
 
 import swsfmt
 import swsfmt.torch
-from swsfmt import checkpoints
+from swsfmt import checkpoints, parallel
 from swsfmt.dtypes import F32
 from swsfmt.entropy import kernels
+from swsfmt.parallel import Team
 from swsfmt.tensor import Elements, TensorInfo, Tied
 from swsfmt.write import executors
 from swsfmt.write.file import encode, encode_file
@@ -91,12 +92,12 @@ def test_any_kernel_in_threads_gives_the_same_bytes(arrays: Arrays, expected: by
 def test_threads_are_used(arrays: Arrays, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: set[int] = set()
 
-    class Watched(ThreadPoolExecutor):
-        def __init__(self, most: int) -> None:
-            seen.add(most)
-            super().__init__(most)
+    class Watched(Team):
+        def __init__(self, threads: int) -> None:
+            seen.add(threads)
+            super().__init__(threads)
 
-    monkeypatch.setattr("concurrent.futures.ThreadPoolExecutor", Watched)
+    monkeypatch.setattr(parallel, "Team", Watched)
     swsfmt.save(arrays, threads=1)
     assert seen == set()
     swsfmt.save(arrays, threads=5)

@@ -8,6 +8,7 @@ plan     the smallest form, found by trying
 from __future__ import annotations
 
 from ...dtypes import Bits
+from ...errors import ChangedError
 from ...format.codebook import Codebook
 from ...format.cursor import Cursor
 from ...format.resources import Resources
@@ -34,8 +35,12 @@ class AdaptiveCoding(Coding[Params]):
     ) -> Decoded:
         return decode(params, tensor, payload, threads, out)
 
+    def check(self, params: Params, tensor: TensorInfo, payload: Payload, threads: int = 1) -> None:
+        if _has_parts(params):
+            decode(params, tensor, payload, threads)
+
     def decode_rows(self, params: Params, tensor: TensorInfo, payload: Payload, first: int, last: int) -> Bits:
-        if not params.chunk_lines or params.scan != Scan.ROWS or last == first:
+        if not _has_parts(params):
             return super().decode_rows(params, tensor, payload, first, last)
         return decode_rows(params, tensor, payload, first, last)
 
@@ -61,11 +66,18 @@ class AdaptiveCoding(Coding[Params]):
         return Proposal(self, params, bits, payload)
 
     def encode(self, params: Params, tensor: Loadable, threads: int = 1) -> tuple[Params, bytes]:
-        symbols, _ = params.codebook.symbols_of(tensor.load().bits, threads)
+        symbols, counts = params.codebook.symbols_of(tensor.load().bits, threads)
+        if counts[0] and not params.zeros:
+            raise ChangedError
         return params, encode(params, symbols.reshape(matrix_shape(tensor.info.shape)), threads)
 
     def write(self, params: Params, resources: Resources) -> bytes:
         return write(params)
+
+
+def _has_parts(params: Params) -> bool:
+    """Whether rows can be decoded without all others."""
+    return params.chunk_lines > 0 and params.scan == Scan.ROWS
 
 
 ADAPTIVE = AdaptiveCoding()

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import pairwise
-
 import numpy as np
+import numpy.typing as npt
 
 from ...dtypes import Bits
 from ...entropy import adaptive
@@ -24,60 +22,50 @@ _LENGTH_BYTES = 4
 
 def decode(params: Params, tensor: TensorInfo, payload: Payload, threads: int = 1, out: Bits | None = None) -> Decoded:
     """Decode and check the payload, to `out` if there is one. Raises `PayloadError`."""
-    chunks = chunk_starts(params, tensor)
-    start, parts = split(payload, len(chunks))
+    starts = code_starts(params, tensor, payload)
     out = zeros(tensor, out)
-    decode_chunks(params, tensor, chunks, parts, out, threads)
+    decode_chunks(params, tensor, payload, starts, out, threads)
+    start = int(starts[0])
     spans = [Span(Section.CHUNK_TABLES, 0, 8 * start), Span(ADAPTIVE_CODES, 8 * start, 8 * len(payload))]
     return Decoded(out, [span for span in spans if span.bits])
 
 
-def chunk_starts(params: Params, tensor: TensorInfo) -> range:
-    """The first line of each chunk."""
+def code_starts(params: Params, tensor: TensorInfo, payload: Payload) -> npt.NDArray[np.int64]:
+    """The byte where the code of each chunk starts, and the last one ends: int64 of shape (chunks + 1,)."""
     lines, _ = lines_and_length(tensor, params.scan)
-    return range(0, lines, params.chunk_lines or lines)
-
-
-def split(payload: Payload, chunks: int) -> tuple[int, list[memoryview]]:
-    """The byte where the codes start, and the codes of each chunk."""
-    view = memoryview(payload)
+    chunks = -(-lines // (params.chunk_lines or lines))
     start = _LENGTH_BYTES * (chunks - 1)
-    if start > len(view):
-        raise PayloadError(f"{chunks} chunks have a chunk table of {start} bytes, the payload has {len(view)}")
-    lengths = np.frombuffer(view[:start], "<u4").astype(np.int64)
-    ends = start + np.cumsum(lengths)
-    if len(ends) and ends[-1] > len(view):
-        raise PayloadError(f"the chunks have {int(ends[-1])} bytes and more, the payload has {len(view)}")
-    cuts = [start, *ends.tolist(), len(view)]
-    return start, [view[first:last] for first, last in pairwise(cuts)]
+    if start > len(payload):
+        raise PayloadError(f"{chunks} chunks have a chunk table of {start} bytes, the payload has {len(payload)}")
+    starts = np.empty(chunks + 1, np.int64)
+    starts[0], starts[-1] = start, len(payload)
+    np.cumsum(np.frombuffer(payload, "<u4", chunks - 1), dtype=np.int64, out=starts[1:-1])
+    starts[1:-1] += start
+    if starts[-2] > len(payload):
+        raise PayloadError(f"the chunks have {int(starts[-2])} bytes and more, the payload has {len(payload)}")
+    return starts
 
 
 def decode_chunks(
-    params: Params, tensor: TensorInfo, chunks: Sequence[int], parts: Sequence[memoryview], out: Bits, threads: int
+    params: Params, tensor: TensorInfo, payload: Payload, starts: npt.NDArray[np.int64], out: Bits, threads: int
 ) -> None:
-    """Decode the chunks that start at these lines into the elements `out` of the whole tensor, which are zero."""
+    """Decode the chunks whose codes start at these bytes into the elements `out` of the whole tensor, zeros so far."""
     lines, length = lines_and_length(tensor, params.scan)
     steps = (length, 1) if params.scan == Scan.ROWS else (1, lines)
-    values, model, size = params.codebook.symbols, params.model, params.chunk_lines or lines
-
-    def part(first: int, code: memoryview) -> None:
-        adaptive.decode_elements(code, values, out[first * steps[0] :], min(size, lines - first), length, steps, model)
-
-    in_parallel(part, chunks, parts, threads=threads)
+    values, size = params.codebook.symbols, params.chunk_lines or lines
+    adaptive.decode_elements(payload, starts, size, values, out, lines, length, steps, params.model, threads)
 
 
 def decode_rows(params: Params, tensor: TensorInfo, payload: Payload, first: int, last: int) -> Bits:
     """Elements first to last - 1, of a tensor that is read row by row and has chunks. Raises `PayloadError`."""
-    chunks = chunk_starts(params, tensor)
-    _, parts = split(payload, len(chunks))
+    starts = code_starts(params, tensor, payload)
     rows, columns = matrix_shape(tensor.shape)
     size = params.chunk_lines * columns
     begin, end = first // size, -(-last // size)
     wanted = range(begin * params.chunk_lines, min(end * params.chunk_lines, rows))
     part = TensorInfo(tensor.dtype, (len(wanted), columns))
-    starts = range(0, len(wanted), params.chunk_lines)
     out = zeros(part, None)
-    decode_chunks(params, part, starts, parts[begin:end], out, 1)
+    decode_chunks(params, part, payload, starts[begin : end + 1], out, 1)
     return out[first - begin * size : last - begin * size]
 
 

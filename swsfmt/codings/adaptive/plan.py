@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import product
 
-from ...entropy.adaptive import MAX_LINE, MAX_LINES
+from ...entropy.adaptive import MAX_LINE, MAX_LINES, MAX_STRIDE
 from ...entropy.bits import varint_bytes
 from ...parallel import in_parallel
 from ..base import Scan, SymbolMatrix, Symbols
@@ -66,7 +66,7 @@ def plan(matrix: SymbolMatrix, light: bool | None = None, threads: int = 1) -> t
 def _strides(shape: Sequence[int], columns: int) -> list[int]:
     """Those that are tried: 1, the widths of filters and of square images, and the usual ones."""
     strides = {*_STRIDES, *shape[2:], math.prod(shape[2:]), math.isqrt(columns)}
-    return [1, *sorted(stride for stride in strides if 2 <= stride < columns)]
+    return [1, *sorted(stride for stride in strides if 2 <= stride < columns and stride <= MAX_STRIDE)]
 
 
 def _sample(symbols: Symbols, scan: Scan) -> Symbols:

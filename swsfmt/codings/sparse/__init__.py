@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ...dtypes import Bits
+from ...errors import ChangedError
 from ...format.codebook import Codebook
 from ...format.cursor import Cursor
 from ...format.resources import Resources
@@ -22,7 +23,7 @@ from ..registry import register
 from ..streams import number_tables
 from .decode import decode as decode_all
 from .decode import decode_rows
-from .params import Params, parse, write
+from .params import Coded, Params, parse, write
 
 if TYPE_CHECKING:
     from .analysis import Analysis
@@ -49,9 +50,13 @@ class SparseCoding(Coding[Params]):
     ) -> Decoded:
         return decode_all(params, tensor, payload, threads, out)
 
+    def check(self, params: Params, tensor: TensorInfo, payload: Payload, threads: int = 1) -> None:
+        if _parts(params) is not None:
+            decode_all(params, tensor, payload, threads)
+
     def decode_rows(self, params: Params, tensor: TensorInfo, payload: Payload, first: int, last: int) -> Bits:
-        coded = params.coded
-        if coded is None or not coded.chunks.code or coded.scan != Scan.ROWS or last == first:
+        coded = _parts(params)
+        if coded is None:
             return super().decode_rows(params, tensor, payload, first, last)
         return decode_rows(params.entries, coded, tensor, payload, first, last)
 
@@ -62,9 +67,9 @@ class SparseCoding(Coding[Params]):
     def codebook(self, params: Params) -> Codebook | None:
         return None if params.coded is None else params.coded.codebook
 
-    def propose_plain(self, elements: Elements, values: Bits | None) -> Proposal | None:
+    def propose_plain(self, elements: Elements, own: Codebook | None) -> Proposal | None:
         """Zeros alone need neither codebook nor payload."""
-        return Proposal(self, Params(0), 8, b"") if values is not None and not len(values) else None
+        return Proposal(self, Params(0), 8, b"") if own is not None and own.count == 0 else None
 
     # What plans is imported where it is used: a reader has no need of it.
 
@@ -98,11 +103,19 @@ class SparseCoding(Coding[Params]):
 
         if params.coded is None:
             return params, b""
-        symbols, _ = params.coded.codebook.symbols_of(tensor.load().bits, threads)
+        symbols, counts = params.coded.codebook.symbols_of(tensor.load().bits, threads)
+        if int(counts[1:].sum()) != params.entries:
+            raise ChangedError
         return encode(params, symbols.reshape(matrix_shape(tensor.info.shape)), threads)
 
     def write(self, params: Params, resources: Resources) -> bytes:
         return write(params, resources)
+
+
+def _parts(params: Params) -> Coded | None:
+    """The parameters, where rows can be decoded without all others."""
+    coded = params.coded
+    return coded if coded is not None and coded.chunks.code and coded.scan == Scan.ROWS else None
 
 
 SPARSE = SparseCoding()

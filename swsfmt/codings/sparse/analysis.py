@@ -11,18 +11,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from enum import IntEnum
 from itertools import product
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from ...entropy import kernels
+from ...entropy import backend, kernels
 from ...entropy.bitmap import Live
 from ...entropy.kernels import Window
 from ...limits import DEFAULT_LIMITS
 from ...parallel import MOST_THREADS, in_order
 from ..base import Freedom, Scan
-from ..chunks import chunks_for, width_of
+from ..chunks import chunks_for
 from .compact_matrix import CompactMatrix, Indices, Ranks, ranks_of
 
 # Elements that are looked at in one go; lines, at most, since a line takes more memory than an element; and columns, at
@@ -33,17 +35,31 @@ _COLUMNS = 1 << 12
 
 
 @dataclass(frozen=True, eq=False)
-class Geometry:
-    """One way to read a matrix. line_width: bits of a line count, 0 without line ends.
+class Gaps:
+    """The gaps that occur, ascending, and how often. Several geometries may have the same ones."""
 
-    gaps, counts : the gaps that occur, ascending, and how often.
-    """
+    lengths: Indices
+    counts: Indices
+
+    def is_wider_than_needed(self, pbits: int) -> bool:
+        """Whether one bit less has no skips either, so that its symbols are the same.
+
+        Only a file that has a table of this very alphabet could gain by it.
+        """
+        return int(self.lengths[-1]) < (1 << pbits - 1) - 1
+
+    def symbol_counts(self, pbits: int) -> Indices:
+        """How often each gap symbol of `pbits` bits occurs."""
+        return np.frombuffer(backend.kernels.gap_counts(self.lengths, self.counts, pbits), np.int64)
+
+
+class Geometry(NamedTuple):
+    """One way to read a matrix. line_width: bits of a line count, 0 without line ends."""
 
     matrix: CompactMatrix
     scan: Scan
     line_width: int
-    gaps: Indices
-    counts: Indices
+    gaps: Gaps
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,6 +84,8 @@ def analyse(
     # Where there are chunks there are no line ends. Without chunks it is done before threads have started.
     chunked = chunks_for(total).code > 0
     threads = min(threads, MOST_THREADS) if chunked else 1
+    if 1 in symbols.shape:
+        return Analysis(total, counts[1:], list(_of_vector(symbols, total, chunked, freedom, threads)))
     as_it_is = {scan: _Lines(symbols, scan, None, threads) for scan in Scan}
     live_rows, live_columns = (_dead(as_it_is[scan].live, freedom.compact) for scan in Scan)
     without_dead = {
@@ -81,15 +99,45 @@ def analyse(
         for scan in without_dead:
             of_lines, of_places = (rows, columns) if scan == Scan.ROWS else (columns, rows)
             lines = (as_it_is if of_places is None else without_dead)[scan]
-            for line_ends in [False] if chunked else [False, True]:
-                width = width_of(lines.most) if line_ends else 0
-                geometries.append(Geometry(matrix, scan, width, *lines.gaps(of_lines is not None, line_ends)))
+            heads = _Heads.LAST_ENTRY if of_lines is None else _Heads.LAST_ENTRY_OF_LIVING
+            geometries.append(Geometry(matrix, scan, 0, lines.gaps(heads)))
+            if not chunked:
+                width = max(1, lines.most.bit_length())
+                geometries.append(Geometry(matrix, scan, width, lines.gaps(_Heads.LINE_START)))
     return Analysis(total, counts[1:], geometries)
+
+
+def _of_vector(
+    symbols: npt.NDArray[np.uint16], entries: int, chunked: bool, freedom: Freedom, threads: int
+) -> Iterator[Geometry]:
+    """The geometries of a matrix of one row or one column. It is the same line, along which it is read in any case."""
+    rows, columns = symbols.shape
+    along = Scan.ROWS if rows == 1 else Scan.COLUMNS
+    line = _Lines(symbols.reshape(1, -1), Scan.ROWS, None, threads).gaps(_Heads.LAST_ENTRY)
+    # Where no place is dead, or each is a line of its own, no gap is left.
+    none = Gaps(np.zeros(1, np.int64), np.array([entries]))
+    live = _dead(symbols.reshape(-1) != 0, freedom.compact)
+    for places in [None] if live is None else [None, live]:
+        matrix = CompactMatrix(rows, columns, *((None, places) if along == Scan.ROWS else (places, None)))
+        for scan in Scan if freedom.scan is None else [freedom.scan]:
+            yield Geometry(matrix, scan, 0, line if places is None else none)
+            if not chunked and scan == along:
+                yield Geometry(matrix, scan, entries.bit_length(), line if places is None else none)
+            elif not chunked:
+                yield Geometry(matrix, scan, 1, none)
 
 
 def _dead(live: Live, compact: bool) -> Live | None:
     """None where all live, or where the others stay. No reader would take a longer bitmap."""
     return None if live.all() or not compact or len(live) > DEFAULT_LIMITS.max_bitmap_bits else live
+
+
+class _Heads(IntEnum):
+    """From where the gap before the first entry of a line counts, in the order of the kernel `head_gaps`."""
+
+    LINE_START = 0
+    LAST_ENTRY = 1
+    LAST_ENTRY_OF_LIVING = 2
 
 
 class _Lines:
@@ -101,13 +149,15 @@ class _Lines:
     """
 
     def __init__(self, symbols: npt.NDArray[np.uint16], scan: Scan, ranks: Ranks | None, threads: int) -> None:
-        length = symbols.shape[1 - scan] if ranks is None else int(ranks[-1]) + 1
+        self._length = symbols.shape[1 - scan] if ranks is None else int(ranks[-1]) + 1
         self.live = np.zeros(symbols.shape[scan], np.bool_)
-        self.most = np.zeros(1, np.int64)
-        self._within = _Counts()
-        # The gaps before the first entries of lines: with line ends, from the last entry, and that without dead lines.
-        self._fresh, self._all, self._living = _Counts(), _Counts(), _Counts()
-        self._length, self._rank, self._cursors = length, 0, [0, 0]
+        # Gaps of one line go from entry to entry of one line, or from one to the next: all together, no more than this.
+        self._within = np.zeros(min(symbols.size, kernels.COUNTABLE), np.int64)
+        self._long: list[Indices] = []
+        self._heads = np.zeros((len(_Heads), len(self._within)), np.int64)
+        self._long_heads = np.zeros((len(_Heads), symbols.size // kernels.COUNTABLE), np.int64)
+        self._state = np.zeros(8, np.int64)
+        self._gaps: dict[_Heads, Gaps] = {}
 
         def count(window: Window) -> kernels.LineGaps:
             return kernels.line_gaps(symbols, window, scan == Scan.COLUMNS, ranks)
@@ -115,7 +165,8 @@ class _Lines:
         windows = list(_windows(symbols.shape, scan))
         lines = np.zeros((3, 0), np.int64)
         for window, gaps in zip(windows, in_order(count, windows, threads=min(threads, len(windows))), strict=True):
-            self._within.add_counts(gaps.counts, gaps.others)
+            self._within[: len(gaps.counts)] += gaps.counts
+            self._long.append(gaps.others)
             if scan == Scan.ROWS:
                 self._close(window.top, gaps.lines)
                 continue
@@ -123,33 +174,39 @@ class _Lines:
             if window.bottom == symbols.shape[0]:
                 self._close(window.left, lines)
 
+    @property
+    def most(self) -> int:
+        return int(self._state[4])
+
     def _continued(self, lines: Indices, below: Indices) -> Indices:
         """The lines of one window and of the one below it as one."""
         has, more = lines[2] > 0, below[2] > 0
         both = has & more
-        self._within.add((below[0] - lines[1])[both] - 1)
+        gaps = (below[0] - lines[1])[both] - 1
+        is_long = gaps >= len(self._within)
+        self._within += np.bincount(gaps[~is_long], minlength=len(self._within))
+        self._long.append(gaps[is_long])
         return np.stack([np.where(has, lines[0], below[0]), np.where(more, below[1], lines[1]), lines[2] + below[2]])
 
     def _close(self, start: int, lines: Indices) -> None:
         """Add the gaps before the first entries of whole lines, the first of which has the number `start`."""
-        line = np.flatnonzero(lines[2])
-        if len(line) == 0:
-            return
-        firsts, lasts, entries = lines[:, line]
-        self.live[start + line] = True
-        self.most = np.maximum(self.most, entries.max())
-        self._fresh.add(firsts)
-        numbers = start + line, self._rank + np.arange(len(line))
-        for i, (counts, number) in enumerate(zip((self._all, self._living), numbers, strict=True)):
-            ends = number * self._length + lasts + 1
-            counts.add(number * self._length + firsts - np.concatenate([[self._cursors[i]], ends[:-1]]))
-            self._cursors[i] = int(ends[-1])
-        self._rank += len(line)
+        live = self.live[start : start + lines.shape[1]]
+        backend.kernels.head_gaps(lines, start, self._length, self._state, live, self._heads, self._long_heads)
 
-    def gaps(self, without_dead: bool, line_ends: bool) -> tuple[Indices, Indices]:
-        """All gaps that occur, ascending, and how often each of them does."""
-        heads = self._fresh if line_ends else self._living if without_dead else self._all
-        return self._within.together(heads)
+    def gaps(self, heads: _Heads) -> Gaps:
+        """All gaps that occur."""
+        if heads not in self._gaps:
+            self._gaps[heads] = self._together(heads)
+        return self._gaps[heads]
+
+    def _together(self, heads: _Heads) -> Gaps:
+        sums = self._within + self._heads[heads]
+        short = sums.nonzero()[0]
+        long = [*self._long, self._long_heads[heads, : self._state[5 + heads]]]
+        if not any(map(len, long)):
+            return Gaps(short, sums[short])
+        others, counts = np.unique(np.concatenate(long), return_counts=True)
+        return Gaps(np.concatenate([short, others]), np.concatenate([sums[short], counts]))
 
 
 def _windows(shape: tuple[int, ...], scan: Scan) -> Iterator[Window]:
@@ -163,36 +220,3 @@ def _windows(shape: tuple[int, ...], scan: Scan) -> Iterator[Window]:
     for left in range(0, columns, width):
         for top in range(0, rows, height):
             yield Window(top, min(top + height, rows), left, min(left + width, columns))
-
-
-class _Counts:
-    """How often each gap occurs."""
-
-    def __init__(self) -> None:
-        self._counts = np.zeros(1, np.int64)
-        self._others: list[Indices] = []
-
-    def add(self, gaps: Indices) -> None:
-        is_long = gaps >= kernels.COUNTABLE
-        self.add_counts(np.bincount(gaps[~is_long]), gaps[is_long])
-
-    def add_counts(self, counts: Indices, others: Indices) -> None:
-        """counts : of the gaps from 0 on. others : long gaps, one by one."""
-        self._counts = _sum(self._counts, counts)
-        if len(others):
-            self._others.append(others)
-
-    def together(self, other: _Counts) -> tuple[Indices, Indices]:
-        """The gaps of both, ascending, and how often each of them occurs."""
-        sums = _sum(self._counts, other._counts)
-        short = np.flatnonzero(sums)
-        long, counts = np.unique(np.concatenate([short[:0], *self._others, *other._others]), return_counts=True)
-        return np.concatenate([short, long]), np.concatenate([sums[short], counts])
-
-
-def _sum(one: Indices, other: Indices) -> Indices:
-    """Of two lists of counts, which may be of different lengths."""
-    short, long = sorted((one, other), key=len)
-    out = long.copy()
-    out[: len(short)] += short
-    return out

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
+from ...cached import cached_property
 from ...entropy.bitmap import Live
 
 Indices = npt.NDArray[np.int64]
@@ -67,6 +67,13 @@ class CompactMatrix:
         rows = self.rows if self.live_rows is None else int(np.count_nonzero(self.live_rows))
         columns = self.columns if self.live_columns is None else int(np.count_nonzero(self.live_columns))
         return rows, columns
+
+    def has_entries_outside(self, symbols: npt.NDArray[np.uint16]) -> bool:
+        """Whether a matrix of symbols, shape (rows, columns), has entries in rows or columns that are dead here."""
+        return any(
+            live is not None and bool(np.bitwise_or.reduce(symbols, axis=axis)[~live.astype(np.bool_)].any())
+            for axis, live in ((1, self.live_rows), (0, self.live_columns))
+        )
 
     def lines(self, scan: int) -> int:
         return self._counts[scan]

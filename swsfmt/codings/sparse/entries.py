@@ -52,6 +52,10 @@ def read_entries(
     """The entries of a matrix of codebook symbols, shape (rows, columns)."""
     length = matrix.line_length(scan)
     line_numbers, place_numbers = matrix.ranks()[:: -1 if scan else 1]
+    by_line = symbols.T if scan else symbols
+    if by_line.shape[1] == 1 and not line_ends:
+        # One line of many places has the same positions as many lines of one, and is faster.
+        by_line, line_numbers, place_numbers = symbols.reshape(1, -1), None, line_numbers
 
     def entries(strip: _Strip) -> tuple[Entries, int, bool]:
         lines, places = (slice(at, at + size) for at, size in zip(strip[:2], strip.symbols.shape, strict=True))
@@ -64,10 +68,9 @@ def read_entries(
         gaps, values, last = kernels.line_entries(_contiguous(strip.symbols), starts, numbers, fresh)
         return Entries(gaps, values), last, fresh
 
-    last, matrix_by_lines = -1, symbols if scan == 0 else symbols.T
-    size = _height(matrix_by_lines) * min(matrix_by_lines.shape[1], _BLOCK)
+    last, size = -1, _height(by_line) * min(by_line.shape[1], _BLOCK)
     threads = min(threads, -(-symbols.size // size), max(1, _IN_FLIGHT // (2 * size)))
-    for block, own_last, fresh in in_order(entries, _strips(matrix_by_lines), threads=threads):
+    for block, own_last, fresh in in_order(entries, _strips(by_line), threads=threads):
         if len(block.gaps) and not fresh:
             # A strip does not know where the entry before it is.
             block.gaps[0] -= last + 1

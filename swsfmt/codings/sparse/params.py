@@ -26,6 +26,12 @@ CHUNKABLE_ENTRIES = 4096
 """From so many entries on a record says whether it has chunks."""
 
 
+# The forms of all kinds, without an argument: made once, since many records have them.
+_FORMS = {int(kind): Form(kind) for kind in Kind}
+_WITH_ARGUMENT = {int(kind) for kind in Kind if kind.has_argument}
+_ALL_LIVE = _FORMS[Kind.ALL_LIVE]
+
+
 @dataclass(frozen=True, eq=False)
 class Coded:
     """All parameters of a tensor that has entries."""
@@ -128,15 +134,15 @@ def parse(cursor: Cursor, tensor: TensorInfo, resources: Resources) -> Params:
 
 
 def _parse_form(cursor: Cursor, kind: int) -> Form:
-    if kind not in Kind.__members__.values():
+    form = _FORMS.get(kind)
+    if form is None:
         raise cursor.error(f"bitmap kind {kind} is reserved")
-    form = Form(Kind(kind))
-    return replace(form, argument=cursor.varint("bitmap argument")) if form.kind.has_argument else form
+    return replace(form, argument=cursor.varint("bitmap argument")) if kind in _WITH_ARGUMENT else form
 
 
 def _read_bitmap(reader: BitReader, length: int, form: Form, resources: Resources) -> Live | None:
     """None if all are live."""
-    if form.kind == Kind.ALL_LIVE:
+    if form is _ALL_LIVE:
         return None
     resources.limits.check("max_bitmap_bits", resources.bitmap_bits + length, "the length of all bitmaps")
     live = bitmap.read_bitmap(reader, length, form, resources.bitmaps)

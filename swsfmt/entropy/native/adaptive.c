@@ -59,38 +59,65 @@ PyObject *py_adaptive_encode(PyObject *self, PyObject *args)
     return result;
 }
 
-/* adaptive_decode(data, values_of, elements, line_step, place_step, lines, length, stride, line_stride, first, second,
- *                 zeros, light)
- * -> whether the bytes are those that an encoder writes. in values_of: the element of each symbol. out elements: of the
- * same size, zeros; those that are not zero are written, symbol s of place p in line l to
+/* Chunks `first` to last - 1 of a matrix, each of `chunk` lines and a code of its own.
+ * in starts: the byte of `data` where the code of each chunk starts, and where the last one ends.
+ * Returns FINE, NO_MEMORY, or a chunk whose bytes are not those that an encoder writes. */
+static long decode_chunks(const Tables *t, const Matrix *whole, const uint8_t *data, const int64_t *starts,
+                          size_t chunk, size_t first, size_t last)
+{
+    for (size_t i = first; i < last; i++) {
+        Matrix x = *whole;
+        Coder c = {.high = UINT32_MAX, .in = data + starts[i], .length = (size_t)(starts[i + 1] - starts[i])};
+        x.lines = whole->lines - i * chunk < chunk ? whole->lines - i * chunk : chunk;
+        x.elements += i * chunk * x.line_step * x.itemsize;
+        for (int k = 0; k < 4; k++)
+            c.code = c.code << 8 | next_byte(&c);
+        if (!code_matrix(t, &c, &x, 1))
+            return NO_MEMORY;
+        if (x.idle || !finish_decoding(&c))
+            return (long)i;
+    }
+    return FINE;
+}
+
+/* adaptive_decode(data, starts, chunk, first_chunk, last_chunk, values_of, elements, line_step, place_step, lines,
+ *                 length, stride, line_stride, first, second, zeros, light)
+ * -> -1, or a chunk whose bytes are not those that an encoder writes. in values_of: the element of each symbol. out
+ * elements: of the same size, zeros; those that are not zero are written, symbol s of place p in line l to
  * l * line_step + p * place_step. */
 PyObject *py_adaptive_decode(PyObject *self, PyObject *args)
 {
-    enum { DATA, VALUES, ELEMENTS, BUFFERS };
+    enum { DATA, STARTS, VALUES, ELEMENTS, BUFFERS };
     Py_buffer b[BUFFERS];
-    Py_ssize_t line_step, place_step, lines, length, stride, line_stride;
+    Py_ssize_t chunk, first, last, line_step, place_step, lines, length, stride, line_stride;
     Matrix x;
-    if (!PyArg_ParseTuple(args, "y*y*w*nnnnnnIIpp", &b[DATA], &b[VALUES], &b[ELEMENTS], &line_step, &place_step, &lines,
-                          &length, &stride, &line_stride, &x.values[0], &x.values[1], &x.zeros, &x.light))
+    if (!PyArg_ParseTuple(args, "y*y*nnny*w*nnnnnnIIpp", &b[DATA], &b[STARTS], &chunk, &first, &last, &b[VALUES],
+                          &b[ELEMENTS], &line_step, &place_step, &lines, &length, &stride, &line_stride, &x.values[0],
+                          &x.values[1], &x.zeros, &x.light))
         return NULL;
-    x.lines = (size_t)lines, x.length = (size_t)length, x.stride = (size_t)stride, x.line_stride = (size_t)line_stride;
+    x.lines = (size_t)(chunk < lines ? chunk : lines), x.length = (size_t)length;
+    x.stride = (size_t)stride, x.line_stride = (size_t)line_stride;
     x.line_step = (size_t)line_step, x.place_step = (size_t)place_step;
+    x.idle = 0;
     x.values_of = b[VALUES].buf, x.elements = b[ELEMENTS].buf, x.itemsize = (size_t)b[ELEMENTS].itemsize;
     PyObject *result = NULL;
+    const int64_t *s = b[STARTS].buf;
     const int whole = x.itemsize == 1 || x.itemsize == 2 || x.itemsize == 4 || x.itemsize == 8;
-    if (whole && line_step >= 0 && place_step >= 0 && is_sound(&x) && holds(&b[ELEMENTS], x.itemsize) &&
-        lies_within(&x, count_of(&b[ELEMENTS], x.itemsize)) && holds(&b[VALUES], x.itemsize) &&
-        count_of(&b[VALUES], x.itemsize) > x.values[0] + x.values[1]) {
+    int sound = chunk > 0 && lines > 0 && first >= 0 && first < last && last - 1 <= (lines - 1) / chunk &&
+                holds(&b[STARTS], sizeof *s) && count_of(&b[STARTS], sizeof *s) > (size_t)last && whole &&
+                line_step >= 0 && place_step >= 0 && is_sound(&x);
+    x.lines = (size_t)lines;
+    sound = sound && holds(&b[ELEMENTS], x.itemsize) && lies_within(&x, count_of(&b[ELEMENTS], x.itemsize)) &&
+            holds(&b[VALUES], x.itemsize) && count_of(&b[VALUES], x.itemsize) > x.values[0] + x.values[1];
+    for (Py_ssize_t i = first; sound && i <= last; i++)
+        sound = s[i] >= 0 && s[i] <= b[DATA].len && (i == first || s[i] >= s[i - 1]);
+    if (sound) {
         const Tables *t = PyModule_GetState(self);
-        Coder c = {.high = UINT32_MAX, .in = b[DATA].buf, .length = (size_t)b[DATA].len};
-        int fine, right;
+        long bad;
         Py_BEGIN_ALLOW_THREADS
-        for (int i = 0; i < 4; i++)
-            c.code = c.code << 8 | next_byte(&c);
-        fine = code_matrix(t, &c, &x, 1);
-        right = fine && finish_decoding(&c);
+        bad = decode_chunks(t, &x, b[DATA].buf, s, (size_t)chunk, (size_t)first, (size_t)last);
         Py_END_ALLOW_THREADS
-        result = fine ? PyBool_FromLong(right) : PyErr_NoMemory();
+        result = bad == NO_MEMORY ? PyErr_NoMemory() : PyLong_FromLong(bad);
     } else {
         refuse("adaptive_decode");
     }

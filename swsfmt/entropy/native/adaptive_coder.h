@@ -45,6 +45,14 @@ static inline void put_byte(Coder *c, uint8_t byte)
     c->out[c->at++] = byte;
 }
 
+/* Whether all that is decoded from here on is 1: every byte has been used up, the code is 0 as all that follows, and so
+ * it stays at the lower end of the interval. `finish_decoding` finds such an end right. */
+INLINE int rest_is_ones(const Coder *c)
+{
+    assert(c->at < c->length + 4 || (c->code == 0 && c->low == 0));
+    return c->at >= c->length + 4;
+}
+
 /* Where the interval is cut for a decision that is 1 with probability p / 65536, 0 < p < 65536. */
 INLINE uint32_t middle_of(const Coder *c, uint32_t p)
 {

@@ -16,12 +16,13 @@ enum { CLASSES = 17, UNSEEN = BUCKETS - 1, MAX_LINE = 1 << 22, MAX_STRIDE = 1 <<
  * by size. stride, line_stride: places, and lines, so far apart are neighbours. zeros: whether 0 occurs. light: fewer
  * contexts.
  * in symbols: when encoding.
+ * out idle: when decoding, whether a line or place that is live holds no entry.
  * out elements: when decoding, zeros; the element of a symbol goes to item line * line_step + place * place_step.
  * in values_of: the element of each symbol, of `itemsize` bytes, 1, 2, 4 or 8. */
 typedef struct {
     size_t lines, length, stride, line_stride;
     uint32_t values[2];
-    int zeros, light;
+    int zeros, light, idle;
     const uint16_t *symbols;
     uint8_t *elements;
     const uint8_t *values_of;
@@ -69,6 +70,10 @@ INLINE int code_live(const Tables *t, Coder *c, uint8_t *live, size_t count, siz
             (uint32_t)(g[-1] * 2 + s[0]) * 9 + near,
             (at < 8 ? at : 8) * 9 + (seen < 8 ? seen : 8),
         };
+        if (decoding && rest_is_ones(c)) {
+            memset(live + j, 1, count - j);
+            break;
+        }
         f[j] = (uint8_t)code_bit(t, c, &m, contexts, 3, decoding ? 0 : live[j], 1, decoding);
         live[j] = f[j];
         in_group += f[j];
@@ -122,6 +127,46 @@ static inline void next_line(Past *past, size_t length)
     memset(kind, 0, length);
 }
 
+/* Everything after the first `done` places of line i is the last symbol. in places: `count` of them that live. */
+static inline void put_ones(const Matrix *x, Past *past, const uint8_t *live_lines, const uint32_t *places,
+                            size_t count, size_t i, size_t done)
+{
+    for (; i < x->lines; i++, done = 0)
+        for (size_t k = live_lines[i] ? done : count; k < count; k++) {
+            put_element(x, i, places[k], x->values[0] + x->values[1]);
+            past->entries[places[k]]++;
+        }
+}
+
+/* The model of signs and ranks: the slots of a node, a place in the tree of decisions, are filled when the node is first
+ * met. A chunk may be a few elements, all slots are a million. opened: of each node, to be freed. */
+typedef struct {
+    Model model;
+    uint8_t *opened;
+} Ranks;
+
+/* What a node has of each context. */
+static const uint32_t NODE_SLOTS[6] = {CLASSES, CLASSES, 1, CLASSES, CLASSES, 63};
+
+static inline int make_ranks(Ranks *r, int inputs, uint32_t nodes)
+{
+    size_t sizes[6];
+    for (int i = 0; i < 6; i++)
+        sizes[i] = (size_t)nodes * NODE_SLOTS[i];
+    r->opened = calloc(nodes, 1);
+    return r->opened != NULL && make_open_model(&r->model, inputs, sizes) > 0;
+}
+
+INLINE void open_node(Ranks *r, uint32_t node, const int inputs)
+{
+    if (r->opened[node])
+        return;
+    r->opened[node] = 1;
+    for (int i = 0; i < inputs; i++)
+        for (uint32_t k = 0; k < NODE_SLOTS[i]; k++)
+            r->model.slots[r->model.start[i] + node * NODE_SLOTS[i] + k] = NEW_SLOT;
+}
+
 /* Of the numbers 0 to values - 1. */
 static inline int bits_of(uint32_t values)
 {
@@ -132,7 +177,7 @@ static inline int bits_of(uint32_t values)
 }
 
 /* The sign and the rank of the entry at place j; returns its symbol. When decoding `symbol` is not used. */
-INLINE uint32_t code_value(const Tables *t, Coder *c, Model *m, const Matrix *x, const Past *past, size_t j,
+INLINE uint32_t code_value(const Tables *t, Coder *c, Ranks *r, const Matrix *x, const Past *past, size_t j,
                            uint32_t symbol, const int inputs, const int decoding)
 {
     const uint8_t *k = past->kind[0] + j, *s = k - x->stride;
@@ -148,7 +193,7 @@ INLINE uint32_t code_value(const Tables *t, Coder *c, Model *m, const Matrix *x,
     const uint32_t around = (uint32_t)(signs + 4) * 7 + count;
 
 #define NODE(node, bit)                                                                                                \
-    code_bit(t, c, m,                                                                                                  \
+    code_bit(t, c, &r->model,                                                                                          \
              (const uint32_t[6]){(node) * CLASSES + near[0], (node) * CLASSES + near[1], (node),                       \
                                  (node) * CLASSES + above, (node) * CLASSES + near[2], (node) * 63 + around},          \
              inputs, bit, 0, decoding)
@@ -158,16 +203,20 @@ INLINE uint32_t code_value(const Tables *t, Coder *c, Model *m, const Matrix *x,
         sign = 1;
     else if (x->values[1] == 0)
         sign = 0;
-    else
+    else {
+        open_node(r, 0, inputs);
         sign = (uint32_t)NODE(0u, (int)sign);
+    }
     uint32_t values = x->values[sign], base = 1 + (sign ? x->values[0] : 0), prefix = 1;
     int bits = bits_of(values);
     if (!decoding)
         rank = symbol - base;
     for (int b = bits - 1; b >= 0; b--) {
         int bit = 0;
-        if (((prefix << 1 | 1) << b) - (1u << bits) < values)
+        if (((prefix << 1 | 1) << b) - (1u << bits) < values) {
+            open_node(r, 2 * prefix + sign, inputs);
             bit = NODE(2 * prefix + sign, (int)(rank >> b & 1));
+        }
         prefix = prefix << 1 | (uint32_t)bit;
     }
 #undef NODE
@@ -183,11 +232,10 @@ INLINE int code_lines(const Tables *t, Coder *c, Matrix *x, const uint8_t *live_
     const size_t pad = 2 * x->stride + 4, stride = x->stride;
     const uint32_t nodes = 2u << bits_of(x->values[0] > x->values[1] ? x->values[0] : x->values[1]);
     const size_t zero_sizes[MOST_INPUTS] = {81, 144, x->length, 1, 240, 432, 144, 36, 144};
-    const size_t of_kinds = nodes * CLASSES;
-    const size_t value_sizes[6] = {of_kinds, of_kinds, nodes, of_kinds, of_kinds, nodes * 63};
-    Model zero = {0}, value = {0};
+    Model zero = {0};
+    Ranks value = {0};
     Past past = {0};
-    int fine = make_model(&zero, zero_inputs, zero_sizes) && make_model(&value, value_inputs, value_sizes) &&
+    int fine = make_model(&zero, zero_inputs, zero_sizes) && make_ranks(&value, value_inputs, nodes) &&
                make_past(&past, x->length, pad);
     uint32_t before = 0; /* live lines */
     for (size_t i = 0; fine && i < x->lines; i++) {
@@ -241,11 +289,20 @@ INLINE int code_lines(const Tables *t, Coder *c, Matrix *x, const uint8_t *live_
             past.last[j] = before + 1;
             entries++;
             gap = 0;
+            if (decoding && rest_is_ones(c)) {
+                put_ones(x, &past, live_lines, places, count, i, k + 1);
+                goto done;
+            }
         }
         before++;
+        x->idle |= decoding && entries == 0;
     }
+done:
+    for (size_t k = 0; decoding && fine && k < count; k++)
+        x->idle |= past.entries[places[k]] == 0;
     free(zero.slots);
-    free(value.slots);
+    free(value.model.slots);
+    free(value.opened);
     free(past.memory);
     return fine;
 }
@@ -262,6 +319,9 @@ INLINE int code_matrix(const Tables *t, Coder *c, Matrix *x, const int decoding)
     }
     size_t count = 0;
     int fine = 1;
+    /* Farther away there is nothing, and no memory is needed to know it. */
+    x->stride = x->stride > x->length ? x->length + 1 : x->stride;
+    x->line_stride = x->line_stride > x->lines ? x->lines + 1 : x->line_stride;
     memset(live_lines, !x->zeros, x->lines + x->length);
     if (x->zeros) {
         for (size_t i = 0; !decoding && i < x->lines; i++)

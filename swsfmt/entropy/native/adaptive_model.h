@@ -74,9 +74,10 @@ INLINE uint32_t density(uint32_t b, uint64_t c, uint64_t k)
     return b;
 }
 
-/* A slot holds a probability in its upper 22 bits and a count in its lower 10.
- * slots: of all contexts, to be freed; those of context i begin at start[i]. weight: of each context. */
-/* What a model thinks of the next decision: its slot and input of each context, and the probability of a 1. */
+/* A slot holds a probability in its upper 22 bits and a count in its lower 10. */
+enum { NEW_SLOT = 1u << 31 };
+
+/* slots: of all contexts, to be freed; those of context i begin at start[i]. weight: of each context. */
 typedef struct {
     uint32_t *slots;
     uint32_t start[MOST_INPUTS];
@@ -85,8 +86,9 @@ typedef struct {
     int32_t rate;
 } Model;
 
-/* out m: a model that has seen nothing. in sizes: of the slots of `inputs` contexts. Returns 0 without memory. */
-static inline int make_model(Model *m, int inputs, const size_t *sizes)
+/* out m: a model that has seen nothing, whose slots the caller fills. in sizes: of the slots of `inputs` contexts.
+ * Returns how many slots there are, 0 without memory. */
+static inline size_t make_open_model(Model *m, int inputs, const size_t *sizes)
 {
     size_t total = 0;
     assert(inputs >= 1 && inputs <= MOST_INPUTS);
@@ -98,11 +100,16 @@ static inline int make_model(Model *m, int inputs, const size_t *sizes)
     m->decisions = 0;
     m->rate = 0;
     m->slots = malloc(total * sizeof *m->slots);
-    if (m->slots == NULL)
-        return 0;
+    return m->slots == NULL ? 0 : total;
+}
+
+/* The same, slots filled. */
+static inline int make_model(Model *m, int inputs, const size_t *sizes)
+{
+    size_t total = make_open_model(m, inputs, sizes);
     for (size_t i = 0; i < total; i++)
-        m->slots[i] = 1u << 31;
-    return 1;
+        m->slots[i] = NEW_SLOT;
+    return total > 0;
 }
 
 /* What a model thinks of the next decision: its slot and input of each context, and the probability of a 1. */

@@ -1,32 +1,48 @@
-/* The elements of a tensor: which ones occur, and the symbol of each. */
+/* The elements of a tensor: which ones occur, and the symbol of each.
+ *
+ * Others may write to the elements at any time, and a compiler may read one twice. Whatever is read then, nothing is
+ * written outside of a buffer, and a symbol is that of an element that was read, or it is said that there is none. */
 #include "kernels.h"
 
 /* An open hash table of up to 4096 elements, so large that nearly all of them are found in their first slot.
  * A slot with number 0 is free, others have a symbol + 1. The key of a free slot never equals an element whose first
  * slot it is: 0 belongs to slot 0, where the key is 1. So a first slot with the right key is not free. */
-enum { HASH_BITS = 14, SLOTS = 1 << HASH_BITS };
-
 typedef struct {
     uint64_t key, number;
 } Slot;
 
-/* Four sets of counts: of equal elements that follow each other each finds its count free. */
+/* Four sets of counts, by number: of equal elements that follow each other each finds its count free. Number 0 is
+ * counted where an element changed between two looks at it. */
+enum { SETS = 4 };
+
 typedef struct {
-    Slot slots[SLOTS];
-    int64_t counts[4][MAX_DISTINCT];
+    Slot *slots, *last;
+    int64_t *counts[SETS];
+    int shift;
 } Hash;
 
-static Hash *make_hash(void)
+/* For up to `most` elements; in the memory of a small table there is nothing to clear but what is used. */
+static Hash *make_hash(size_t most)
 {
-    Hash *h = calloc(1, sizeof *h);
-    if (h != NULL)
+    int bits = 6;
+    while (bits < 14 && (size_t)1 << bits < 4 * most)
+        bits++;
+    size_t slots = (size_t)1 << bits;
+    Hash *h = calloc(1, sizeof *h + slots * sizeof(Slot) + SETS * (most + 1) * sizeof(int64_t));
+    if (h != NULL) {
+        h->slots = (Slot *)(void *)(h + 1);
         h->slots[0].key = 1;
+        h->last = h->slots + slots - 1;
+        h->shift = 64 - bits;
+        for (size_t set = 0; set < SETS; set++)
+            h->counts[set] = (int64_t *)(void *)(h->slots + slots) + set * (most + 1);
+    }
     return h;
 }
 
 static inline Slot *first_slot(Hash *h, uint64_t key)
 {
-    return &h->slots[(key * UINT64_C(0x9E3779B97F4A7C15)) >> (64 - HASH_BITS)];
+    return &h->slots[(key * UINT64_C(0x9E3779B97F4A7C15)) >> h->shift];
 }
 
 /* The slot that has the key, or the free one where it goes. */
@@ -34,7 +50,7 @@ static Slot *slot_of(Hash *h, uint64_t key)
 {
     Slot *slot = first_slot(h, key);
     while (slot->number != 0 && slot->key != key)
-        slot = slot == &h->slots[SLOTS - 1] ? h->slots : slot + 1;
+        slot = slot == h->last ? h->slots : slot + 1;
     return slot;
 }
 
@@ -98,9 +114,9 @@ static inline int symbols_of(Hash *h, const uint8_t *data, size_t n, uint16_t *o
         Slot *home[4];
         if (n - i >= 4 && at_home(h, data, i, bytes, home)) {
             for (size_t k = 0; k < 4; k++) {
-                size_t symbol = (size_t)home[k]->number - 1;
-                out[i + k] = (uint16_t)symbol;
-                h->counts[k][symbol]++;
+                size_t number = (size_t)home[k]->number;
+                out[i + k] = (uint16_t)(number - 1);
+                h->counts[k][number]++;
             }
             i += 4;
             continue;
@@ -110,10 +126,10 @@ static inline int symbols_of(Hash *h, const uint8_t *data, size_t n, uint16_t *o
             if (number == 0)
                 return 0;
             out[i] = (uint16_t)(number - 1);
-            h->counts[0][number - 1]++;
+            h->counts[0][number]++;
         }
     }
-    return 1;
+    return (h->counts[0][0] | h->counts[1][0] | h->counts[2][0] | h->counts[3][0]) == 0;
 }
 
 static int is_size(int bytes)
@@ -142,7 +158,13 @@ static int symbols_by_size(Hash *h, const uint8_t *data, size_t n, uint16_t *out
     }
 }
 
-/* distinct(elements, itemsize, most) -> bytes of uint64, or None where there are more than `most` <= MAX_DISTINCT */
+static int compare(const void *one, const void *other)
+{
+    uint64_t a = *(const uint64_t *)one, b = *(const uint64_t *)other;
+    return (a > b) - (a < b);
+}
+
+/* distinct(elements, itemsize, most) -> bytes of uint64, ascending, or None where there are more than `most` <= MAX_DISTINCT */
 PyObject *py_distinct(PyObject *self, PyObject *args)
 {
     (void)self;
@@ -157,10 +179,13 @@ PyObject *py_distinct(PyObject *self, PyObject *args)
         size_t count = 0;
         Hash *h;
         Py_BEGIN_ALLOW_THREADS
-        h = make_hash();
+        size_t n = (size_t)data.len / (size_t)bytes;
+        h = make_hash(n < (size_t)most ? n : (size_t)most);
         if (h != NULL)
-            count = distinct_by_size(h, data.buf, (size_t)data.len / (size_t)bytes, values, (size_t)most, bytes);
+            count = distinct_by_size(h, data.buf, n, values, (size_t)most, bytes);
         free(h);
+        if (count <= (size_t)most)
+            qsort(values, count, sizeof *values, compare);
         Py_END_ALLOW_THREADS
         if (h == NULL)
             PyErr_NoMemory();
@@ -191,7 +216,7 @@ PyObject *py_symbols(PyObject *self, PyObject *args)
         int64_t *counts = b[COUNTS].buf;
         Hash *h;
         Py_BEGIN_ALLOW_THREADS
-        h = make_hash();
+        h = make_hash(count);
         if (h != NULL) {
             for (size_t i = 0; i < count; i++) {
                 uint64_t key = element_at(b[VALUES].buf, i, 8);
@@ -201,8 +226,8 @@ PyObject *py_symbols(PyObject *self, PyObject *args)
             }
             all = symbols_by_size(h, b[DATA].buf, (size_t)(b[DATA].len / bytes), b[OUT].buf, bytes);
             for (size_t i = 0; i < count; i++)
-                for (int set = 0; set < 4; set++)
-                    counts[i] += h->counts[set][i];
+                for (int set = 0; set < SETS; set++)
+                    counts[i] += h->counts[set][i + 1];
         }
         free(h);
         Py_END_ALLOW_THREADS

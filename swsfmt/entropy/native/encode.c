@@ -1,6 +1,15 @@
 /* Symbols to bits. */
 #include "kernels.h"
 
+/* Whether each of `n` symbols has a codeword. in lengths: of all symbols that occur. */
+static int have_codewords(const uint16_t *symbols, size_t n, const uint8_t *lengths)
+{
+    unsigned missing = 0;
+    for (size_t i = 0; i < n; i++)
+        missing |= lengths[symbols[i]] == 0;
+    return !missing;
+}
+
 /* The bits that `n` symbols take. in lengths: of all symbols that occur. */
 static uint64_t stream_bits(const uint16_t *symbols, size_t n, const uint8_t *lengths)
 {
@@ -30,7 +39,7 @@ static void encode(const uint16_t *symbols, size_t n, const uint16_t *codewords,
     }
 }
 
-/* encode_symbols(symbols, codewords, lengths) -> (bytes, bits) */
+/* encode_symbols(symbols, codewords, lengths) -> (bytes, bits), or None where a symbol has no codeword */
 PyObject *py_encode_symbols(PyObject *self, PyObject *args)
 {
     (void)self;
@@ -55,15 +64,21 @@ PyObject *py_encode_symbols(PyObject *self, PyObject *args)
     } else if (n > 0 && most >= alphabet) {
         PyErr_SetString(PyExc_ValueError, "encode_symbols: a symbol is outside of the alphabet");
     } else {
-        uint8_t *out;
-        uint64_t bits;
+        uint8_t *out = NULL;
+        uint64_t bits = 0;
+        int complete;
         Py_BEGIN_ALLOW_THREADS
-        bits = stream_bits(symbols, n, lengths);
-        out = malloc((size_t)(bits / 8) + 16);
+        complete = have_codewords(symbols, n, lengths);
+        if (complete) {
+            bits = stream_bits(symbols, n, lengths);
+            out = malloc((size_t)(bits / 8) + 16);
+        }
         if (out != NULL)
             encode(symbols, n, b[CODEWORDS].buf, lengths, out);
         Py_END_ALLOW_THREADS
-        if (out == NULL)
+        if (!complete)
+            result = Py_NewRef(Py_None);
+        else if (out == NULL)
             PyErr_NoMemory();
         else
             result = Py_BuildValue("y#K", (const char *)out, (Py_ssize_t)((bits + 7) / 8), (unsigned long long)bits);

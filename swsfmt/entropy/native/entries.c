@@ -136,16 +136,46 @@ static int add_to_lines(const Window *w, LineGaps *g, size_t from, size_t place,
     return 1;
 }
 
+/* Entries of one row of the window, from column `from` of it on. Returns 0 as `add_to_line` does. */
+static int add_row(const Window *w, LineGaps *g, size_t row, size_t from, const uint32_t *where, size_t entries)
+{
+    return w->lines_are_columns ? add_to_lines(w, g, from, w->top + row, where, entries)
+                                : add_to_line(w, g, row, w->left + from, where, entries);
+}
+
+/* Short rows, as a whole: many of them in one segment. Returns 0 as `add_to_line` does. */
+static int line_gaps_of_short(const Window *w, LineGaps *g)
+{
+    uint32_t where[SEGMENT + 1];
+    const size_t at_once = SEGMENT / w->columns;
+    for (size_t first = 0; first < w->height; first += at_once) {
+        size_t rows = w->height - first < at_once ? w->height - first : at_once;
+        size_t entries = find_entries(w->symbols + (w->top + first) * w->columns, rows * w->columns, where);
+        for (size_t k = 0, row = 0, start = 0; k < entries;) {
+            for (; where[k] >= start + w->columns; row++)
+                start += w->columns;
+            size_t next = k;
+            for (; next < entries && where[next] < start + w->columns; next++)
+                where[next] -= (uint32_t)start;
+            if (!add_row(w, g, first + row, 0, where + k, next - k))
+                return 0;
+            k = next;
+        }
+    }
+    return 1;
+}
+
 /* Always read row by row, as memory has it. Returns 0 as `add_to_line` does. */
 static int line_gaps(const Window *w, LineGaps *g)
 {
     uint32_t where[SEGMENT + 1];
+    if (w->width == w->columns && w->columns <= SEGMENT / 2)
+        return line_gaps_of_short(w, g);
     for (size_t r = 0; r < w->height; r++) {
         const uint16_t *row = w->symbols + (w->top + r) * w->columns + w->left;
         for (size_t from = 0; from < w->width; from += SEGMENT) {
             size_t entries = find_entries(row + from, w->width - from < SEGMENT ? w->width - from : SEGMENT, where);
-            if (!(w->lines_are_columns ? add_to_lines(w, g, from, w->top + r, where, entries)
-                                       : add_to_line(w, g, r, w->left + from, where, entries)))
+            if (!add_row(w, g, r, from, where, entries))
                 return 0;
         }
     }

@@ -4,6 +4,9 @@
 
 #include "arguments.h"
 
+/* Results besides the number of a bad chunk, which is not negative. */
+enum { FINE = -1, NO_MEMORY = -2 };
+
 enum { MAX_DISTINCT = 4096, MAX_FUSED_CHUNK = 1 << 16 };
 
 /* decode.c */
@@ -25,9 +28,14 @@ PyObject *py_chunk_bits(PyObject *self, PyObject *args);
 PyObject *py_line_entries(PyObject *self, PyObject *args);
 PyObject *py_line_gaps(PyObject *self, PyObject *args);
 
+/* heads.c */
+PyObject *py_head_gaps(PyObject *self, PyObject *args);
+
 /* gaps.c */
 PyObject *py_gap_symbols(PyObject *self, PyObject *args);
 PyObject *py_gap_chunks(PyObject *self, PyObject *args);
+PyObject *py_gap_counts(PyObject *self, PyObject *args);
+PyObject *py_gap_estimates(PyObject *self, PyObject *args);
 
 /* elements.c */
 PyObject *py_distinct(PyObject *self, PyObject *args);
@@ -35,6 +43,21 @@ PyObject *py_symbols(PyObject *self, PyObject *args);
 
 /* lengths.c */
 PyObject *py_code_lengths(PyObject *self, PyObject *args);
+
+/* codes.c */
+PyObject *py_cheapest_code(PyObject *self, PyObject *args);
+PyObject *py_cheapest_table(PyObject *self, PyObject *args);
+
+/* runs.c */
+PyObject *py_cheapest_runs(PyObject *self, PyObject *args);
+PyObject *py_masks(PyObject *self, PyObject *args);
+
+/* record_head.c */
+PyObject *py_record_head(PyObject *self, PyObject *args);
+
+/* packed.c */
+PyObject *py_read_runs(PyObject *self, PyObject *args);
+PyObject *py_read_table(PyObject *self, PyObject *args);
 
 /* adaptive.c */
 PyObject *py_adaptive_encode(PyObject *self, PyObject *args);

@@ -6,9 +6,6 @@
 
 enum { LANES = 4, SLACK = 8 };
 
-/* Results besides the number of a bad chunk, which is not negative. */
-enum { FINE = -1, NO_MEMORY = -2 };
-
 /* A stream that is decoded from bit `at` on until `want` elements are out or bit `end` is reached.
  * out: room for `want` elements, of which `count` are there. */
 typedef struct {

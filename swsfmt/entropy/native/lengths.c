@@ -1,9 +1,7 @@
 /* Optimal code lengths that are bounded: package-merge (Larmore & Hirschberg, JACM 1990). */
-#include "kernels.h"
+#include "codes.h"
 
-/* in counts: `n` >= 2 of them, ascending. out lengths: `n` of them, each at most `limit`; n is at most 2**limit.
- * Returns 0 where there is no memory. */
-static int package_merge(const int64_t *counts, size_t n, int limit, uint8_t *lengths)
+int package_merge(const int64_t *counts, size_t n, int limit, uint8_t *lengths)
 {
     int64_t *items = malloc(3 * n * sizeof *items), *packages = items + 2 * n;
     uint8_t *is_package = malloc((size_t)limit * 2 * n);

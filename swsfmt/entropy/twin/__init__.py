@@ -4,15 +4,22 @@ See `protocol.Kernels` for what each one does.
 """
 
 from .adaptive import adaptive_decode, adaptive_encode
+from .codes import cheapest_code, cheapest_table
 from .elements import distinct, symbols
-from .entries import gap_chunks, gap_symbols, line_entries, line_gaps
+from .entries import gap_chunks, gap_counts, gap_estimates, gap_symbols, head_gaps, line_entries, line_gaps
 from .lengths import code_lengths
+from .packed import read_runs, read_table
+from .record_head import record_head
+from .runs import cheapest_runs, masks
 from .scatter import decode_sparse, scatter
 from .streams import chunk_bits, decode_dense, decode_gaps, decode_stream, encode_symbols
 
 __all__ = [
     "adaptive_decode",
     "adaptive_encode",
+    "cheapest_code",
+    "cheapest_runs",
+    "cheapest_table",
     "chunk_bits",
     "code_lengths",
     "decode_dense",
@@ -22,9 +29,16 @@ __all__ = [
     "distinct",
     "encode_symbols",
     "gap_chunks",
+    "gap_counts",
+    "gap_estimates",
     "gap_symbols",
+    "head_gaps",
     "line_entries",
     "line_gaps",
+    "masks",
+    "read_runs",
+    "read_table",
+    "record_head",
     "scatter",
     "symbols",
 ]

@@ -8,13 +8,13 @@ Mahoney's PAQ ("Adaptive weighing of context models for lossless data compressio
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import accumulate
 
 import numpy as np
 
 from ..adaptive_model import Model
-from ..protocol import Elements, Symbols
+from ..protocol import Elements, Indices, Symbols
 
 _FULL = 0xFFFFFFFF
 _MAX_STRETCH = 3071
@@ -65,9 +65,16 @@ def density(c: int, k: int) -> int:
 class Encoder:
     """Range coder: the interval [low, high] shrinks with each decision, and its common first bytes go out."""
 
+    @property
+    def rest_is_ones(self) -> bool:
+        """Whether it is known that all decisions to come are 1."""
+        return False
+
     def __init__(self) -> None:
         self.low, self.high = 0, _FULL
         self.out = bytearray()
+        # Whether a line or a place is called live and holds no entry.
+        self.has_idle_flag = False
 
     def code(self, p: int, bit: int) -> int:
         """Code a decision that is 1 with probability p / 65536."""
@@ -98,6 +105,11 @@ class Decoder(Encoder):
         self.data = data
         self.at = 4
         self.word = int.from_bytes(data[:4].ljust(4, b"\0"), "big")
+
+    @property
+    def rest_is_ones(self) -> bool:
+        """Whether all bytes are used up: the word, and the lower end of the interval, stay 0, every decision is 1."""
+        return self.at >= len(self.data) + 4
 
     def code(self, p: int, bit: int = 0) -> int:
         return super().code(p, int(self.word <= self.low + ((self.high - self.low) * p >> 16)))
@@ -158,6 +170,8 @@ def code_live(coder: Encoder, live: Sequence[int], stride: int) -> list[int]:
         return out[-back] if 0 < back <= len(out) else 0
 
     for j, known in enumerate(live):
+        if coder.rest_is_ones:
+            return out + [1] * (len(live) - j)
         near = sum(flag(back) for back in (1, 2, 3, 4, stride, stride + 1, stride - 1, 2 * stride))
         place = j % stride
         contexts = (
@@ -203,6 +217,10 @@ class Entries:
         for j, is_live in enumerate(live):
             if not is_live:
                 continue
+            if self.coder.rest_is_ones:
+                out[j] = sum(self.model.values)
+                self.column[j + self.pad] += 1
+                continue
             bit = 1
             if self.model.zeros:
                 contexts = self.contexts(j, entries, gap, seen)
@@ -217,6 +235,10 @@ class Entries:
             gap = 0
         self.before += 1
         return out
+
+    def is_idle(self, j: int) -> bool:
+        """Whether place j has had no entry."""
+        return not self.column[j + self.pad]
 
     def contexts(self, j: int, entries: int, gap: int, seen: int) -> list[int]:
         """Of the zero flag. entries, gap: of this line so far, and since the last one; seen: live positions so far."""
@@ -283,31 +305,34 @@ class Entries:
         self.last[j] = self.before + 1
 
 
-def _code(coder: Encoder, symbols: Sequence[Sequence[int]], model: Model) -> list[list[int]]:
-    """A decoder makes nothing of `symbols` but the shape."""
+def _code(coder: Encoder, symbols: Sequence[Sequence[int]], model: Model) -> Iterator[list[int]]:
+    """The symbols of each line. A decoder makes nothing of `symbols` but the shape."""
     lines, length = len(symbols), len(symbols[0])
     live, live_lines = [1] * length, [1] * lines
     if model.zeros:
         live = code_live(coder, [int(any(column)) for column in zip(*symbols, strict=True)], model.stride)
         live_lines = code_live(coder, [int(any(line)) for line in symbols], model.line_stride)
     entries = Entries(coder, model, length)
-    return [
-        entries.code_line(line, live) if is_live else [0] * length
-        for line, is_live in zip(symbols, live_lines, strict=True)
-    ]
+    entries = Entries(coder, model, length)
+    for line, is_live in zip(symbols, live_lines, strict=True):
+        row = entries.code_line(line, live) if is_live else [0] * length
+        coder.has_idle_flag |= bool(is_live) and not any(row)
+        yield row
+    coder.has_idle_flag |= any(entries.is_idle(place) for place, flag in enumerate(live) if flag)
 
 
 def encode(symbols: Sequence[Sequence[int]], model: Model) -> bytes:
     coder = Encoder()
-    _code(coder, symbols, model)
+    for _ in _code(coder, symbols, model):
+        pass
     return coder.finish()
 
 
 def decode(data: bytes, lines: int, length: int, model: Model) -> tuple[list[list[int]], bool]:
     """The symbols, and whether `data` is what an encoder writes for them."""
     coder = Decoder(data)
-    symbols = _code(coder, [[0] * length] * lines, model)
-    return symbols, coder.finish() == data
+    symbols = list(_code(coder, [[0] * length] * lines, model))
+    return symbols, not coder.has_idle_flag and coder.finish() == data
 
 
 def adaptive_encode(
@@ -326,6 +351,10 @@ def adaptive_encode(
 
 def adaptive_decode(
     data: bytes | memoryview,
+    starts: Indices,
+    chunk: int,
+    first_chunk: int,
+    last_chunk: int,
     values: Elements,
     elements: Elements,
     line_step: int,
@@ -338,10 +367,16 @@ def adaptive_decode(
     second: int,
     zeros: bool,
     light: bool,
-) -> bool:
-    rows, right = decode(bytes(data), lines, length, Model(stride, line_stride, (first, second), zeros, light))
+) -> int:
+    model = Model(stride, line_stride, (first, second), zeros, light)
     steps = line_step * elements.itemsize, place_step * elements.itemsize
     matrix = np.lib.stride_tricks.as_strided(elements, (lines, length), steps)
-    for line, row in zip(matrix, rows, strict=True):
-        line[:] = values[np.array(row, np.uint16)]
-    return right
+    for number in range(first_chunk, last_chunk):
+        code = bytes(data[starts[number] : starts[number + 1]])
+        part = matrix[number * chunk : (number + 1) * chunk]
+        coder = Decoder(code)
+        for line, row in zip(part, _code(coder, [[0] * length] * len(part), model), strict=True):
+            line[:] = values[np.array(row, np.uint16)]
+        if coder.has_idle_flag or coder.finish() != code:
+            return number
+    return -1

@@ -9,6 +9,7 @@ from ..protocol import Indices, Symbols
 
 # Elements whose gaps are looked at in one go; an index takes 8 bytes.
 _BLOCK = 1 << 18
+_LOG_BITS = 12
 
 
 def line_entries(
@@ -69,6 +70,64 @@ def line_gaps(
         others[listed : listed + len(long)] = long
         listed += len(long)
     return listed
+
+
+def head_gaps(
+    lines: Indices,
+    start: int,
+    length: int,
+    state: Indices,
+    live: npt.NDArray[np.bool_],
+    counts: Indices,
+    others: Indices,
+) -> None:
+    live[:] = lines[2] > 0
+    line = np.flatnonzero(live)
+    if len(line) == 0:
+        return
+    firsts, lasts, entries = lines[:, line]
+    begins = np.stack([np.zeros_like(line), (start + line) * length, (state[3] + np.arange(len(line))) * length])
+    ends = begins + lasts + 1
+    before = np.concatenate([state[:3, None], ends[:, :-1]], axis=1)
+    before[0] = 0
+    for way, gaps in enumerate(begins + firsts - before):
+        is_long = gaps >= counts.shape[1]
+        counts[way] += np.bincount(gaps[~is_long], minlength=counts.shape[1])
+        long = gaps[is_long]
+        others[way, state[5 + way] : state[5 + way] + len(long)] = long
+        state[5 + way] += len(long)
+    state[:3] = ends[:, -1]
+    state[3] += len(line)
+    state[4] = max(state[4], entries.max())
+
+
+def gap_counts(gaps: Indices, counts: Indices, pbits: int) -> Indices:
+    skip = (1 << pbits) - 1
+    skips, rest = np.divmod(gaps, skip)
+    out = np.zeros(1 << pbits, np.int64)
+    np.add.at(out, rest, counts)
+    out[skip] = int((skips * counts).sum())
+    return out
+
+
+def gap_estimates(
+    gaps: Indices, counts: Indices, logarithms: Indices, symbol_bits: int, huffman: bool, estimates: Indices
+) -> None:
+    for pbits in range(1, len(estimates) + 1):
+        used = gap_counts(gaps, counts, pbits)
+        used = used[used > 0]
+        total = used.sum(keepdims=True)
+        entropy = int((used * (_log2(total, logarithms) - _log2(used, logarithms))).sum())
+        fixed = int(total[0]) * pbits << _LOG_BITS
+        entropy += symbol_bits * len(used) << _LOG_BITS
+        estimates[pbits - 1] = min(fixed, entropy) if huffman else fixed
+
+
+def _log2(n: Indices, logarithms: Indices) -> Indices:
+    """log2 of n >= 1 in 4096ths, from the leading 9 bits of n."""
+    mantissa, exponent = np.frexp(n.astype(np.float64))
+    fraction: Indices = logarithms[(mantissa * 512).astype(np.int64) - 256]
+    return (exponent.astype(np.int64) - 1 << _LOG_BITS) + fraction
 
 
 def gap_symbols(gaps: Indices, pbits: int) -> Symbols:

@@ -140,7 +140,9 @@ def decode_gaps(bits: bitarray, code: Code, start: int, stop: int, entries: int)
         return None
 
 
-def encode_symbols(symbols: Symbols, codewords: Symbols, lengths: npt.NDArray[np.uint8]) -> tuple[bytes, int]:
+def encode_symbols(symbols: Symbols, codewords: Symbols, lengths: npt.NDArray[np.uint8]) -> tuple[bytes, int] | None:
+    if bool((lengths[symbols] == 0).any()):
+        return None
     out, words = bitarray(endian="little"), _words(codewords, lengths)
     for start in range(0, len(symbols), _BLOCK):
         out.encode(words, symbols[start : start + _BLOCK].tolist())
