@@ -25,10 +25,7 @@ def demo(output: str) -> None:
     file = Path(output) / "model.sws"
     for earlier in (file, *Path(output).glob("*_checkpoint.pt")):
         earlier.unlink(missing_ok=True)
-    with trainer.warnings_as_lines():
-        report = run_recipe(
-            load_recipe("digits"), output, tell=lambda line: console.line(line), command="sws train digits"
-        )
+    report = run_recipe(load_recipe("digits"), output, tell=lambda line: console.line(line), command="sws train digits")
     console.line(f"test error {report['test_error']:.2%}, of the dense network {report['dense_test_error']:.2%}")
     console.line("")
     inspect.main([str(file)], standalone_mode=False)

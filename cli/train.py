@@ -41,10 +41,9 @@ def train(
         resume = click.confirm(console.escape(f"There is an unfinished run in {output}. Go on with it?"), default=True)
     tell = (lambda line: console.line(line)) if leads and not as_json else (lambda line: None)
     try:
-        with trainer.warnings_as_lines():
-            report: dict[str, Any] = run_recipe(
-                chosen, output, resume=resume, tell=tell, accelerator=accelerator, command=shlex.join(command)
-            )
+        report: dict[str, Any] = run_recipe(
+            chosen, output, resume=resume, tell=tell, accelerator=accelerator, command=shlex.join(command)
+        )
     except KeyboardInterrupt:
         if leads and is_unfinished(output):
             again = shlex.join([*command, "-o", output, "--resume"])

@@ -12,11 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from swsfmt import SwsWarning
+
 LOG = "warnings.log"
-
-
-class SwsWarning(UserWarning):
-    """Base of all warnings of the trainer."""
 
 
 class QualityWarning(SwsWarning):

@@ -128,8 +128,7 @@ def load(
     no others are there.
     out : arrays to decode into, where a tensor has their name; that saves the time to get new memory. `InputError` is
         raised where dtype or shape differ. After another error they may hold anything. Arrays may share memory, which
-        then holds the tensor that comes last in the file. A `SwsWarning` names one of a name that the file does not
-        have.
+        then holds the tensor that comes last in the file. A `SwsWarning` names one of a name that the file lacks.
     threads : for decoding small tensors, and the chunks of large ones; None for as many as there are processors.
     """
     with Reader(BytesSource(data), limits) as reader:

@@ -152,7 +152,7 @@ def load(
     out : tensors to decode into where one has the name, e.g. the `state_dict` of a model; that saves the time to get
         new memory. They may lie on any device. `InputError` is raised where dtype or shape differ. After another error
         they may hold anything. Tensors may share memory, which then holds the one that comes last in the file, as with
-        `Module.load_state_dict`. A `SwsWarning` names one of a name that the file does not have.
+        `Module.load_state_dict`. A `SwsWarning` names one of a name that the file lacks.
     threads : for decoding small tensors, and the chunks of large ones; None for as many as there are processors.
     """
     convert = _converter(device, dtype)
