@@ -330,3 +330,18 @@ def test_unknown_coding_is_listed_but_not_verified(dtype: int, tmp_path: Path) -
         message = fails(command, path)
         assert "coding 9" in message
         assert "'new'" in message
+
+
+def test_many_tensors_are_plain_lines(tmp_path: Path) -> None:
+    """Each is one, whatever the width of the terminal; JSON has no blanks for people then."""
+    path = tmp_path / "many.sws"
+    swsfmt.save_file({f"layer.{i}\n": np.full(3, i % 7, np.float32) for i in range(1200)}, path)
+    lines = run("inspect", path).stdout.splitlines()
+    rows = [line.split() for line in lines if line.startswith("layer.")]
+    assert [row[0] for row in rows] == [f"layer.{i}\\n" for i in range(1200)]
+    assert rows[8][1:5] == ["3", "F32", "dense", "12"]
+    assert lines[2].split()[:4] == ["layer", "shape", "dtype", "coding"]
+    assert "where the bytes went" in "\n".join(lines[-20:])
+    report = json.loads(run("inspect", path, "--json").stdout)
+    assert len(report["tensors"]) == 1200
+    assert report == {**swsfmt.inspect(path).to_json(), "file": str(path)}
