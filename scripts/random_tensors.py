@@ -54,7 +54,8 @@ class Tensor:
     def to_numpy(self) -> np.ndarray[Any, Any]:
         if not self.big_endian:
             return self.bits.view(NUMPY[self.dtype])
-        return self.bits.byteswap().view(NUMPY[self.dtype].newbyteorder(">"))
+        # The two parts of a complex number are swapped each for itself.
+        return self.bits.view(NUMPY[self.dtype]).byteswap().view(NUMPY[self.dtype].newbyteorder(">"))
 
     def to_torch(self) -> Any:
         size = self.bits.itemsize
