@@ -20,7 +20,15 @@ LAYERS = [
     ("sws",),
     ("swsfmt",),
     ("swsfmt.checkpoints",),
-    ("swsfmt.torch", "swsfmt.state_dict", "swsfmt.devices", "swsfmt.numpy", "swsfmt.safe_open", "swsfmt.inspection"),
+    (
+        "swsfmt.torch",
+        "swsfmt.torch_tensors",
+        "swsfmt.state_dict",
+        "swsfmt.devices",
+        "swsfmt.numpy",
+        "swsfmt.safe_open",
+        "swsfmt.inspection",
+    ),
     ("swsfmt.read", "swsfmt.write"),
     ("swsfmt.codings",),
     ("swsfmt.format",),
@@ -128,7 +136,8 @@ def test_the_command_asks_checkpoints_at_their_door(name: str) -> None:
 def test_only_the_modules_for_torch_import_torch(name: str) -> None:
     roots = {other.split(".")[0] for other in imports(name)}
     assert ("torch" in roots) == (
-        name in ("swsfmt.torch", "swsfmt.state_dict", "swsfmt.devices", "swsfmt.checkpoints.pytorch")
+        name
+        in ("swsfmt.torch", "swsfmt.torch_tensors", "swsfmt.state_dict", "swsfmt.devices", "swsfmt.checkpoints.pytorch")
     )
 
 

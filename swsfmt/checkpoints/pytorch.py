@@ -51,7 +51,11 @@ class PyTorch:
 
         tensors = load_all(reader, to_tensor, threads)
         with watched(file) as out:
-            torch.save(tensors, out)
+            try:
+                torch.save(tensors, out)
+            except KeyError as error:
+                # Before version 2.5 it had no storage for some of its dtypes.
+                raise InputError(f"this version of torch cannot save {error.args[0]}; upgrade torch") from error
 
 
 def require_torch() -> Any:

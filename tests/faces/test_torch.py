@@ -19,6 +19,7 @@ from torch import nn
 
 import swsfmt
 import swsfmt.torch
+import swsfmt.torch_tensors
 from swsfmt import InputError
 from swsfmt.read.reader import Reader, Record
 from swsfmt.torch import from_tensor, load, load_file, load_model, safe_open, save, save_file, save_model, to_tensor
@@ -474,7 +475,7 @@ def test_elements_of_one_tensor_and_back() -> None:
 def test_dtypes_that_torch_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
     """As in an older version."""
     data = save({"a": torch.zeros(3, dtype=torch.float8_e5m2fnuz), "b": torch.ones(2)})
-    monkeypatch.delitem(swsfmt.torch._DTYPES, "F8_E5M2FNUZ")
+    monkeypatch.delitem(swsfmt.torch_tensors._DTYPES, "F8_E5M2FNUZ")
     with pytest.warns(swsfmt.SwsWarning, match="left out 'a': this version of torch has no F8_E5M2FNUZ; upgrade torch"):
         assert list(load(data)) == ["b"]
     with safe_open(data) as file, pytest.raises(InputError, match="upgrade torch"):

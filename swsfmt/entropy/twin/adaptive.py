@@ -18,10 +18,8 @@ from ..protocol import Elements, Indices, Symbols
 
 _FULL = 0xFFFFFFFF
 _MAX_STRETCH = 3071
-_LIMIT = 255
-_CLASSES = 17
-_UNSEEN = 11
-_MAX_WEIGHT = 1 << 20
+_LIMIT, _MAX_WEIGHT = 255, 1 << 20
+_CLASSES, _UNSEEN = 17, 11
 
 # 65536 / (1 + exp(-k / 2))
 _SQUASHED = [
@@ -335,7 +333,6 @@ def _code(coder: Encoder, symbols: Sequence[Sequence[int]], model: Model) -> Ite
         live = code_live(coder, [int(any(column)) for column in zip(*symbols, strict=True)], model.stride)
         live_lines = code_live(coder, [int(any(line)) for line in symbols], model.line_stride)
     entries = Entries(coder, model, length)
-    entries = Entries(coder, model, length)
     for line, is_live in zip(symbols, live_lines, strict=True):
         row = entries.code_line(line, live) if is_live else [0] * length
         coder.has_idle_flag |= bool(is_live) and not any(row)
@@ -345,8 +342,7 @@ def _code(coder: Encoder, symbols: Sequence[Sequence[int]], model: Model) -> Ite
 
 def encode(symbols: Sequence[Sequence[int]], model: Model) -> bytes:
     coder = Encoder()
-    for _ in _code(coder, symbols, model):
-        pass
+    list(_code(coder, symbols, model))
     return coder.finish()
 
 
