@@ -354,7 +354,7 @@ def test_threads_give_the_same_tensors(threads: int | None, tmp_path: Path) -> N
 def test_small_tensors_are_decoded_side_by_side(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The first two wait for each other, so one after the other they would wait forever; some are tied, some large."""
     tensors = {f"{number}": torch.full((300, 200), float(number)) for number in range(30)}
-    tensors |= {"large": torch.randn(600, 700), "tied": tensors["3"], "last": torch.arange(5)}
+    tensors |= {"large": torch.randn(1100, 1000), "tied": tensors["3"], "last": torch.arange(5)}
     path = tmp_path / "a.sws"
     sws.save_file(tensors, path)
     both, decode = threading.Barrier(2, timeout=60), Reader.decode
