@@ -39,6 +39,7 @@ from hypothesis import strategies as st
 import swsfmt
 from swsfmt import Limits, SwsError
 from swsfmt.entropy import backend, protocol
+from swsfmt.entropy.twin import adaptive_together
 from swsfmt.read.reader import Reader
 
 LIMITS = Limits(max_decoded_bytes=1 << 20, max_tensors=64, max_index_bytes=1 << 16, max_bitmap_bits=1 << 16)
@@ -318,12 +319,16 @@ def valid(kind: str) -> bytes:
     return refit(body, payloads, payloads)
 
 
+# The twin has no `record_head`; the search for codes in either has its own `code_lengths`, which test_huffman compares.
+NOT_OF_FILES = {"record_head", "code_lengths"}
+
+
 @pytest.mark.skipif(backend.active() == backend.BITARRAY, reason="the extension is not built")
-@pytest.mark.parametrize("name", [name for name in vars(protocol.Kernels) if not name.startswith("_")])
+@pytest.mark.parametrize("name", [n for n in vars(protocol.Kernels) if not n.startswith("_") and n not in NOT_OF_FILES])
 def test_a_wrong_kernel_is_found(name: str) -> None:
     """Of each kernel the results are compared: it is enough that one of them is wrong."""
     twin = backend.load(backend.BITARRAY)
-    with patch.object(twin, name, wrong(getattr(twin, name))), pytest.raises((AssertionError, ValueError)):
+    with patch.object(twin, name, wrong(getattr(twin, name))), pytest.raises((AssertionError, ValueError, IndexError)):
         compare_all()
 
 
@@ -331,25 +336,38 @@ def compare_all() -> None:
     for kind in RECORDS:
         compare(kind)
     written(large())
-    written({"w": weights((30, 40), 0.3)}, profile="small")
+    thin = weights((30, 40), 0.3)
+    written({"w": thin}, profile="small")
+    many, rows = np.arange(2400).reshape(60, 40) ** 2 % 97 % 60, np.arange(60)[:, None] % 7 > 2
+    written({"w": many, "v": many[::-1], "x": many * rows, "y": (many + 1) * rows})
+    with patch.object(adaptive_together, "MOST", 0):
+        written({"w": thin[:10]}, profile="small")
 
 
 def wrong(kernel: Callable[..., Any]) -> Callable[..., Any]:
-    """The same, but for one bit of what it returns or writes."""
+    """The same, but for the order of what it returns or writes, and for the lowest bit of each element."""
+
+    def changed(result: Any) -> Any:
+        if isinstance(result, tuple):
+            return tuple(changed(one) for one in result)
+        if isinstance(result, list):
+            return [changed(one) for one in result]
+        if isinstance(result, int) and not isinstance(result, bool):
+            return result ^ 1
+        if isinstance(result, bytes | np.ndarray) and len(result):
+            raw = np.frombuffer(result, result.dtype if isinstance(result, np.ndarray) else np.uint8)[::-1] ^ 1
+            return raw.tobytes() if isinstance(result, bytes) else raw
+        return result
 
     def run(*arguments: Any) -> Any:
         result = kernel(*arguments)
-        first = result[0] if isinstance(result, tuple) else result
-        if isinstance(first, bytes | np.ndarray) and len(first):
-            changed = np.frombuffer(first, first.dtype if isinstance(first, np.ndarray) else np.uint8).copy()
-            changed.reshape(-1)[0] ^= 1
-            first = changed.tobytes() if isinstance(first, bytes) else changed
-            return (first, *result[1:]) if isinstance(result, tuple) else first
-        # The last array is where results go, but for counts and the like behind it.
-        for array in reversed([a for a in arguments if isinstance(a, np.ndarray) and a.size]):
-            if array.flags.writeable:
-                array.reshape(-1)[0] ^= 1
-                break
+        # Where arrays are written to, numbers that are returned say how much.
+        written = [a for a in arguments if isinstance(a, np.ndarray) and a.size and a.flags.writeable]
+        parts = result if isinstance(result, tuple) else [result]
+        if any(isinstance(one, bytes | list | np.ndarray) for one in parts) or not written:
+            return changed(result)
+        for array in written:
+            array.reshape(-1)[:] = array.reshape(-1)[::-1] ^ array.dtype.type(1)
         return result
 
     return run
