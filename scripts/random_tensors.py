@@ -21,22 +21,27 @@ except ImportError:
     ml_dtypes = None
 try:
     import torch
-
-    from swsfmt.torch import _DTYPES as _TORCH
 except ImportError:
-    torch, _TORCH = None, {}
+    torch, TORCH = None, {}
+else:
+    from swsfmt.torch_tensors import _DTYPES as TORCH
 
 Bits = np.ndarray[Any, Any]
 
 _ML = {key: np.dtype(getattr(ml_dtypes, name)) for key, name in _ML_DTYPES.items() if hasattr(ml_dtypes, name)}
 NUMPY = _NUMPY | _ML
-FACES = {"numpy": list(NUMPY), "torch": list(_TORCH)} if torch else {"numpy": list(NUMPY)}
+FACES = {"numpy": list(NUMPY), "torch": list(TORCH)} if torch else {"numpy": list(NUMPY)}
 
 # Most common dtypes come more often.
 _FLOATS = ("F32", "F32", "F32", "F16", "BF16", "F64")
 # -0.0, infinities, quiet and signalling NaNs, the smallest and the largest numbers, and what is near them in any width.
 _SPECIAL = [0, 1, 0x7F, 0x80, 0xFF, 0x7C00, 0x7E00, 0x8000, 0xFC01, 0x7F80, 0x7FC0, 0x7F800000, 0x7F800001]
 _SPECIAL += [0x7FC00123, 0x80000000, 0xFF800000, 0xFFFFFFFF, 0x007FFFFF, 0x3F800000, 1 << 63, 0x7FF << 52, 0xFFF8 << 48]
+
+
+# Of dtypes with a negative zero, the unsigned integer as large as a float; complex numbers are two of them.
+SIGNED_ZERO = {"F16": "<u2", "BF16": "<u2", "F32": "<u4", "F64": "<u8", "C32": "<u2", "C64": "<u4", "C128": "<u8"}
+SIGNED_ZERO |= {"F8_E4M3": "u1", "F8_E5M2": "u1"}
 
 
 @dataclass
@@ -51,6 +56,14 @@ class Tensor:
         # NumPy makes scalars of arrays without dimensions.
         self.bits = np.asarray(self.bits)
 
+    def positive(self) -> Tensor:
+        """The same with 0.0 for -0.0, as the option `positive_zeros` stores it."""
+        if self.dtype not in SIGNED_ZERO:
+            return self
+        parts = self.bits.reshape(-1).copy().view(SIGNED_ZERO[self.dtype])
+        parts[parts == 1 << (8 * parts.itemsize - 1)] = 0
+        return Tensor(self.dtype, parts.view(self.bits.dtype).reshape(self.bits.shape))
+
     def to_numpy(self) -> np.ndarray[Any, Any]:
         if not self.big_endian:
             return self.bits.view(NUMPY[self.dtype])
@@ -60,7 +73,7 @@ class Tensor:
     def to_torch(self) -> Any:
         size = self.bits.itemsize
         plain = {1: "u1", 2: "<i2", 4: "<i4", 8: "<i8", 16: "<c16"}[size]
-        return torch.from_numpy(self.bits.view(plain)).view(_TORCH[self.dtype])
+        return torch.from_numpy(self.bits.view(plain)).view(TORCH[self.dtype])
 
 
 @dataclass
@@ -76,6 +89,10 @@ class Case:
     @property
     def elements(self) -> int:
         return sum(tensor.bits.size for tensor in self.tensors.values())
+
+    def stored(self, tensor: Tensor) -> Tensor:
+        """What comes back of one of its tensors."""
+        return tensor.positive() if self.options.get("positive_zeros") else tensor
 
     def values(self) -> dict[str, Any]:
         """What the save functions of `face` take."""

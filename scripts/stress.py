@@ -137,11 +137,11 @@ def check_values(case: Case, loaded: dict[str, Any], *, tied: bool = True) -> No
 
 def check_elements(name: str, value: Any, case: Case, tensor: Tensor, index: Any) -> None:
     """value : what was loaded as the part `index` of a tensor."""
-    expected = tensor.bits[index]
+    expected = case.stored(tensor).bits[index]
     if case.face == "numpy":
         same(f"dtype of {name!r}", value.dtype, random_tensors.NUMPY[tensor.dtype])
     else:
-        same(f"dtype of {name!r}", value.dtype, random_tensors._TORCH[tensor.dtype])
+        same(f"dtype of {name!r}", value.dtype, random_tensors.TORCH[tensor.dtype])
         flat = value.clone(memory_format=torch.contiguous_format).reshape(-1)
         value = flat.view(torch.uint8).numpy() if value.numel() else np.zeros(0)
         same(f"number of elements of {name!r}", value.size, expected.nbytes)
@@ -217,7 +217,7 @@ def check_reference(case: Case, data: bytes) -> None:
     decoded = reference_decoder.decode(data)
     same("metadata", decoded.metadata, case.metadata)
     for name, tensor in case.tensors.items():
-        same(f"{name!r} by the reference decoder", decoded.tensors[name].data, tensor.bits.tobytes())
+        same(f"{name!r} by the reference decoder", decoded.tensors[name].data, case.stored(tensor).bits.tobytes())
 
 
 def check_damage(case: Case, data: bytes, rng: random.Random) -> None:

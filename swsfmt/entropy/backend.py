@@ -10,10 +10,10 @@ A caller writes `backend.kernels.name(...)` each time, so that `use` switches al
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from ..errors import warn
 from .protocol import Kernels
 
 NATIVE, BITARRAY = "native", "bitarray"
@@ -50,6 +50,8 @@ _name, kernels = _choose()
 _PATIENCE = 500_000
 # Whether it has been said that the kernels in C are missing.
 warned = False
+# Whether `use` chose the kernels.
+_is_chosen = False
 
 
 def active() -> str:
@@ -59,7 +61,7 @@ def active() -> str:
 
 def is_substitute() -> bool:
     """Whether the twin is at work although nobody asked for it."""
-    return _name == BITARRAY and os.environ.get("SWS_KERNELS", "") != BITARRAY
+    return _name == BITARRAY and not _is_chosen and os.environ.get("SWS_KERNELS", "") != BITARRAY
 
 
 def warn_if_slow(microseconds: float) -> None:
@@ -68,22 +70,20 @@ def warn_if_slow(microseconds: float) -> None:
     if microseconds < _PATIENCE or warned or not is_substitute():
         return
     warned = True
-    warnings.warn(
+    warn(
         "the C kernels of swsfmt are missing, and those in Python are slower by far: a tensor takes seconds, or with "
         'profile="small" minutes; install swsfmt again where there is a C compiler, '
-        "or set SWS_KERNELS=bitarray to go without them and without this warning",
-        RuntimeWarning,
-        stacklevel=2,
+        "or set SWS_KERNELS=bitarray to go without them and without this warning"
     )
 
 
 @contextmanager
 def use(name: str) -> Iterator[None]:
     """Switch all kernels, of all threads, for a while. For tests and measurements."""
-    global _name, kernels
-    before = _name, kernels
-    _name, kernels = name, load(name)
+    global _name, kernels, _is_chosen
+    before = _name, kernels, _is_chosen
+    _name, kernels, _is_chosen = name, load(name), True
     try:
         yield
     finally:
-        _name, kernels = before
+        _name, kernels, _is_chosen = before

@@ -19,12 +19,13 @@ def without_c(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.delenv("SWS_KERNELS", raising=False)
     monkeypatch.setattr(backend, "warned", False)
     with backend.use(backend.BITARRAY):
+        monkeypatch.setattr(backend, "_is_chosen", False)
         yield
 
 
 @pytest.mark.usefixtures("without_c")
 def test_one_warning() -> None:
-    with pytest.warns(RuntimeWarning, match="the C kernels of swsfmt are missing.*C compiler") as seen:
+    with pytest.warns(swsfmt.SwsWarning, match="the C kernels of swsfmt are missing.*C compiler") as seen:
         swsfmt.save({"a": LARGE, "b": LARGE[::-1]})
     assert len(seen) == 1
 
@@ -37,7 +38,7 @@ def test_loading_warns_too(density: float, monkeypatch: pytest.MonkeyPatch) -> N
         warnings.simplefilter("ignore")
         data = swsfmt.save({"a": np.tile(values, 2)})
     monkeypatch.setattr(backend, "warned", False)
-    with pytest.warns(RuntimeWarning, match="the C kernels"):
+    with pytest.warns(swsfmt.SwsWarning, match="the C kernels"):
         swsfmt.load(data)
 
 
@@ -47,7 +48,7 @@ def test_the_slow_profile_warns_sooner() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         swsfmt.save({"a": small})
-    with pytest.warns(RuntimeWarning, match="the C kernels"):
+    with pytest.warns(swsfmt.SwsWarning, match="the C kernels"):
         swsfmt.save({"a": small}, profile="small")
 
 
@@ -55,6 +56,13 @@ def test_the_slow_profile_warns_sooner() -> None:
 def test_no_warning_where_it_was_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SWS_KERNELS", backend.BITARRAY)
     with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        swsfmt.load(swsfmt.save({"a": LARGE}))
+
+
+def test_no_warning_where_a_test_chose_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backend, "warned", False)
+    with backend.use(backend.BITARRAY), warnings.catch_warnings():
         warnings.simplefilter("error")
         swsfmt.load(swsfmt.save({"a": LARGE}))
 
