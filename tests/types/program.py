@@ -14,14 +14,16 @@ from torch import Tensor, nn
 import swsfmt
 import swsfmt.checkpoints
 import swsfmt.torch
+from sws.batches import call_model
 from sws.compress import compression_report
 from sws.data import make_loaders
 from sws.prior import Assignment, Beta, Gamma, MixturePrior, init_mixture
 from sws.provenance import Provenance
+from sws.quality import Quality
 from sws.recipe import load_recipe
 from sws.run import decoded_model, provenance_of, run_recipe
 from sws.shrink import Distillation, Pruning, Quantization, Settings, compress_network, prune_network, quantize_network
-from sws.train import evaluate, retrain_soft_weight_sharing, train_standard
+from sws.train import accuracy, evaluate, retrain_soft_weight_sharing, train_standard
 from sws.utils import collect_weight_params, get_device, set_seed
 from swsfmt import Limits, Report, TensorReport
 from swsfmt.read.reader import Reader
@@ -169,6 +171,9 @@ def mixture(model: nn.Module, weights: list[Tensor]) -> None:
     assert_type(prior.merge_components(threshold=1e-10), int)
     assignment = prior.quantize_model(model, skip_last_matrix=True, assign="map")
     assert_type(assignment, Assignment)
+    assert_type(prior.assign_model(model, skip_last_matrix=False, assign="ml"), Assignment)
+    quality = Quality(weights, "cpu", accuracy, call_model, "run")
+    prior.watch(quality, before=quality.measure(model))
     assert_type(assignment.ids, dict[str, Tensor])
     assert_type(assignment.means, Tensor)
     assert_type(assignment.skipped, tuple[str, ...])
