@@ -93,7 +93,7 @@ def from_tensor(tensor: torch.Tensor) -> Elements:
         span = Span.of(0, tensor.shape, tensor.stride(), 1)
         check_expanded(tensor.numel() * tensor.element_size(), span.end * tensor.element_size())
     with devices.refusals("torch does not give the elements of this tensor"):
-        plain = tensor.detach().resolve_conj().resolve_neg().cpu().contiguous().reshape(-1)
+        plain = _flat(tensor.detach().resolve_conj().resolve_neg().cpu().contiguous())
         bits = plain.view(_BITS[min(dtype.itemsize, 8)]).numpy().view(dtype.bits)
     return Elements.of(TensorInfo(dtype, tuple(tensor.shape)), bits)
 
@@ -181,6 +181,11 @@ def _memory(tensor: torch.Tensor) -> Any:
     )
 
 
+def _flat(tensor: torch.Tensor) -> torch.Tensor:
+    """A contiguous tensor in one dimension. Where there is one element its stride may be anything, 0 too."""
+    return tensor.as_strided((tensor.numel(),), (1,))
+
+
 def detached(out: Mapping[str, torch.Tensor] | None) -> dict[str, torch.Tensor] | None:
     """The same memory, without a part in any graph. Raises `InputError` for what is no tensor."""
     if out is None:
@@ -212,4 +217,4 @@ def place_of(tensor: torch.Tensor, info: TensorInfo) -> Place:
     plain = tensor.device.type == "cpu" and tensor.layout == torch.strided and tensor.is_contiguous()
     if not plain or tensor.is_conj() or tensor.is_neg() or not tensor.numel():
         return Place(span, None)
-    return Place(span, tensor.view(-1).view(_BITS[min(info.dtype.itemsize, 8)]).numpy().view(info.dtype.bits))
+    return Place(span, _flat(tensor).view(_BITS[min(info.dtype.itemsize, 8)]).numpy().view(info.dtype.bits))

@@ -480,3 +480,14 @@ def test_dtypes_that_torch_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
         assert list(load(data)) == ["b"]
     with safe_open(data) as file, pytest.raises(InputError, match="upgrade torch"):
         file.get_tensor("a")
+
+
+@pytest.mark.parametrize("dtype", [torch.complex128, torch.complex64, torch.float32, torch.bool], ids=str)
+def test_the_stride_of_a_single_element_is_of_no_account(dtype: torch.dtype) -> None:
+    """An element that was expanded to one, with a stride of 0, is contiguous to torch."""
+    tensor = torch.ones(1, 1, dtype=dtype).as_strided((1, 1), (0, 0))
+    data = save({"a": tensor})
+    assert torch.equal(load(data)["a"], tensor)
+    out = torch.zeros(1, 1, dtype=dtype).as_strided((1, 1), (0, 0))
+    assert load(data, out={"a": out})["a"] is not None
+    assert torch.equal(out, tensor)
