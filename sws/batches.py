@@ -71,21 +71,27 @@ def batch_size(batch: Any) -> int:
 
 @contextmanager
 def always_the_same(loader: Iterable[Any]) -> Iterator[Iterator[Any]]:
-    """The batches of `loader`, in an order that is always the same. Leaves the generators, torch's and its own, as they
-    are.
+    """The batches of `loader`, in an order that is always the same.
+
+    Leaves the generators as they are: torch's, and those that the loader and its sampler have.
     """
-    generator = getattr(loader, "generator", None)
-    own = generator if isinstance(generator, torch.Generator) else None
-    state = None if own is None else own.get_state()
+    generators = _generators_of(loader)
+    states = [generator.get_state() for generator in generators]
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        if own is not None:
-            own.manual_seed(0)
+        for generator in (torch.default_generator, *generators):
+            generator.manual_seed(0)
         try:
             yield iter(loader)
         finally:
-            if own is not None and state is not None:
-                own.set_state(state)
+            for generator, state in zip(generators, states, strict=True):
+                generator.set_state(state)
+
+
+def _generators_of(loader: Iterable[Any]) -> list[torch.Generator]:
+    sampler = getattr(loader, "sampler", None)
+    inner = getattr(getattr(loader, "batch_sampler", None), "sampler", None)
+    found = [getattr(part, "generator", None) for part in (loader, sampler, inner)]
+    return list({id(g): g for g in found if isinstance(g, torch.Generator)}.values())
 
 
 def to_device(batch: Any, device: str | torch.device) -> Any:

@@ -14,7 +14,7 @@ import pytest
 import torch
 from torch import nn
 from torch.nn.functional import mse_loss
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import DataLoader, RandomSampler, TensorDataset
 
 import swsfmt
 from sws.compress import compression_report
@@ -155,14 +155,19 @@ def test_copies_and_files_of_a_prior_do_not_hold_the_data() -> None:
     assert prior._watch is not None
 
 
-@pytest.mark.parametrize("own", [False, True], ids=["torch's generator", "its own"])
-def test_looking_changes_nothing(own: bool) -> None:
+@pytest.mark.parametrize("owner", ["torch", "loader", "sampler"])
+def test_looking_changes_nothing(owner: str) -> None:
     """The same examples each time, the generators and modes as they were."""
-    generator = torch.Generator().manual_seed(3) if own else None
+    generator = None if owner == "torch" else torch.Generator().manual_seed(3)
     model = nn.Sequential(nn.Linear(4, 3), nn.Dropout(0.5), nn.BatchNorm1d(3))
     model[2].eval()
     x = torch.randn(5000, 4)
-    data = DataLoader(TensorDataset(x, x.argmax(1) % 3), 100, shuffle=True, generator=generator)
+    examples = TensorDataset(x, x.argmax(1) % 3)
+    if owner == "sampler":
+        # Several processes get such a one from `accelerate`.
+        data = DataLoader(examples, 100, sampler=RandomSampler(examples, generator=generator))
+    else:
+        data = DataLoader(examples, 100, shuffle=True, generator=generator)
     quality = Quality(data)
     states = torch.get_rng_state(), None if generator is None else generator.get_state()
     assert quality.measure(model) == quality.measure(model)
