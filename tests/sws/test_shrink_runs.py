@@ -333,9 +333,7 @@ def test_two_processes_shrink_like_one(tmp_path: Path) -> None:
     states = [torch.load(tmp_path / "2" / f"{rank}.pt", weights_only=True) for rank in (0, 1)]
     assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
     assert len(torch.cat([t.flatten() for t in states[0].values()]).unique()) <= 5
-    # In single epochs the noise of half batches is larger.
-    mean = {processes: sum(losses) / len(losses) for processes, losses in curves.items()}
-    assert mean[2] == pytest.approx(mean[1], rel=0.3), curves
+    assert curves[2] == pytest.approx(curves[1], rel=0.35, abs=0.05), curves
 
 
 def test_under_an_accelerator_of_one_process(tmp_path: Path) -> None:
