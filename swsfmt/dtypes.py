@@ -103,11 +103,13 @@ def narrower(dtype: DType) -> tuple[DType, ...]:
 
 def count_negative_zeros(bits: Bits, dtype: DType, values: Bits) -> int:
     """How many elements of a tensor are -0.0. values : its distinct elements but 0.0, ascending."""
-    if dtype.negative_zero is None:
+    zero = dtype.negative_zero
+    # Most tensors have no value with a sign, or none at all.
+    if zero is None or not len(values) or values[-1] < zero:
         return 0
-    pattern = dtype.bits.type(dtype.negative_zero)
-    place = int(np.searchsorted(values, pattern))
-    return int(np.count_nonzero(bits == pattern)) if place < len(values) and values[place] == pattern else 0
+    pattern = dtype.bits.type(zero)
+    place = values.searchsorted(pattern)
+    return int(np.count_nonzero(bits == pattern)) if values[place] == pattern else 0
 
 
 def _as_numbers(bits: Bits, dtype: DType) -> npt.NDArray[np.generic]:

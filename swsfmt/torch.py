@@ -13,6 +13,7 @@ import torch
 
 from . import arguments, devices
 from .errors import InputError, located
+from .errors import SwsError as SwsError
 from .inspection import inspect, verify
 from .limits import DEFAULT_LIMITS, Limits
 from .read.reader import Reader
