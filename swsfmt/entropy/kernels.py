@@ -16,6 +16,7 @@ from bitarray import bitarray
 from ..errors import ChangedError
 from ..parallel import in_parallel
 from . import backend
+from .backend import active as active
 from .prefix_code import PrefixCode
 
 Symbols = npt.NDArray[np.uint16]
@@ -376,7 +377,7 @@ def in_parts(part: Callable[[int, int], T], count: int, threads: int, least: int
 
     The results are in order. Python would only wait for itself: the twin has one range.
     """
-    parts = 1 if threads <= 1 or backend.active() != backend.NATIVE else min(4 * threads, count // least)
+    parts = 1 if threads <= 1 or active() != backend.NATIVE else min(4 * threads, count // least)
     if parts <= 1:
         return [part(0, count)]
     cuts = np.linspace(0, count, parts + 1).astype(int).tolist()
