@@ -213,6 +213,21 @@ def test_interrupt_is_130(sws: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "Traceback" not in result.stderr
 
 
+def test_interrupted_before_it_has_begun() -> None:
+    """While Python still imports."""
+    code = """
+import sys
+class Interrupt:
+    def find_spec(name, path=None, target=None):
+        if name == "swsfmt":
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, Interrupt)
+import sws.cli
+"""
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stdout, result.stderr) == (130, "", "\nsws: interrupted\n")
+
+
 def test_control_characters_in_errors_are_escaped(tmp_path: Path) -> None:
     result = run("inspect", tmp_path / "a\x1b[2J\n\u202eb")
     assert result.exit_code == 1
