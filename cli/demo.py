@@ -20,12 +20,13 @@ def demo(output: str) -> None:
     """
     trainer.require()
     from sws.recipe import load_recipe
-    from sws.run import run_recipe
+    from sws.run import is_run_of, run_recipe
 
-    file = Path(output) / "model.sws"
-    for earlier in (file, *Path(output).glob("*_checkpoint.pt")):
-        earlier.unlink(missing_ok=True)
-    report = run_recipe(load_recipe("digits"), output, tell=lambda line: console.line(line), command="sws train digits")
+    recipe, file = load_recipe("digits"), Path(output) / "model.sws"
+    if is_run_of(recipe, output):
+        for earlier in (file, *Path(output).glob("*_checkpoint.pt")):
+            earlier.unlink(missing_ok=True)
+    report = run_recipe(recipe, output, tell=lambda line: console.line(line), command="sws train digits")
     console.line(f"test error {report['test_error']:.2%}, of the dense network {report['dense_test_error']:.2%}")
     console.line("")
     inspect.main([str(file)], standalone_mode=False)

@@ -60,7 +60,7 @@ def _check_others(model: Checkpoint, layers: list[str]) -> None:
             neurons = shapes[f"{layer}.weight"][0]
             of_a_layer = kind == "bias" and len(shapes.get(f"{module}.weight", ())) > 1
             entries = len(shape) == 1 and neurons > 1 and shape[0] % neurons == 0 and not of_a_layer
-            reads = len(shape) > 1 and shape[1] == neurons
+            reads = len(shape) > 1 and neurons > 1 and 0 in (shape[0] % neurons, shape[1] % neurons)
             if entries or reads:
                 raise InputError(
                     f"--sort-neurons cannot tell whether {name!r} of shape {tuple(shape)} belongs to the {neurons} "

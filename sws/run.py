@@ -25,6 +25,7 @@ from torch import Tensor, nn
 import swsfmt
 import swsfmt.torch
 from swsfmt import InputError
+from swsfmt.write.atomic import write_atomically
 from swsfmt.write.options import Options
 
 from .compress import compression_report
@@ -41,6 +42,8 @@ from .utils import collect_weight_params, get_device, set_seed
 from .warnings import QualityWarning, collected, warn
 
 Tell = Callable[[str], None]
+
+RECIPE = "recipe.json"
 
 
 def run_recipe(
@@ -195,11 +198,26 @@ def is_unfinished(folder: str | os.PathLike[str]) -> bool:
     return not (path / "model.sws").exists() and any(path.glob("*_checkpoint.pt"))
 
 
+def is_run_of(recipe: Recipe, folder: str | os.PathLike[str]) -> bool:
+    """Whether there is a run of this very recipe in the folder. Raises `InputError` where that cannot be read."""
+    path = Path(folder) / RECIPE
+    try:
+        return path.exists() and bool(json.loads(path.read_text(encoding="utf-8")) == _settings(recipe))
+    except ValueError as error:
+        raise InputError(f"this is no JSON, as of a run that broke off: {error}; delete it", file=str(path)) from error
+
+
+def _settings(recipe: Recipe) -> dict[str, Any]:
+    """As they are in a file."""
+    settings: dict[str, Any] = json.loads(json.dumps(asdict(recipe)))
+    return settings
+
+
 def _prepare(folder: Path, recipe: Recipe, resume: bool) -> None:
     """The folder, the recipe and the environment in it."""
     folder.mkdir(parents=True, exist_ok=True)
-    settings, path = json.loads(json.dumps(asdict(recipe))), folder / "recipe.json"
-    if resume and path.exists() and json.loads(path.read_text(encoding="utf-8")) != settings:
+    path = folder / RECIPE
+    if resume and path.exists() and not is_run_of(recipe, folder):
         raise InputError("the run in this folder has another recipe; choose another folder", file=str(path))
     if not resume and (folder / "model.sws").exists():
         raise InputError("there is a finished run in this folder; choose another one", file=str(folder))
@@ -208,7 +226,7 @@ def _prepare(folder: Path, recipe: Recipe, resume: bool) -> None:
             "there is an unfinished run in this folder; resume it (--resume), or choose another folder",
             file=str(folder),
         )
-    _write_json(path, settings)
+    _write_json(path, _settings(recipe))
     environment = {
         "swsfmt": swsfmt.__version__,
         "torch": torch.__version__,
@@ -314,4 +332,4 @@ def _save(model: nn.Module, path: Path) -> None:
 
 
 def _write_json(path: Path, value: dict[str, Any]) -> None:
-    path.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
+    write_atomically(path, (json.dumps(value, indent=2) + "\n").encode())

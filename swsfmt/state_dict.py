@@ -24,10 +24,11 @@ def load_into(
         )
     state = dict(state)
     replaced = [name for name in state if name in own] if assign else on_meta
-    _tie({name: own[name] for name in replaced}, state)
+    assigned = _tied(own, {name: state[name] for name in replaced})
+    state |= {name: tensor for name, tensor in assigned.items() if name in state}
     try:
-        if replaced:
-            model.load_state_dict({name: state[name] for name in replaced}, strict=False, assign=True)
+        if assigned:
+            model.load_state_dict(assigned, strict=False, assign=True)
         missing, unexpected = model.load_state_dict(state, strict=strict, assign=bool(assign))
     except RuntimeError as error:
         raise StateDictError(" ".join(str(error).split())) from error
@@ -37,15 +38,16 @@ def load_into(
     return list(missing), list(unexpected)
 
 
-def _tie(own: Mapping[str, torch.Tensor], state: dict[str, torch.Tensor]) -> None:
-    """Make one parameter of all names under which the model has one; torch would make one for each name.
+def _tied(own: Mapping[str, torch.Tensor], tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """These tensors, with one parameter for all names under which the model has one: torch would make one for each.
 
-    own : tensors of the model that those in `state` take the place of
+    own : all tensors of the model
+    tensors : those that take their places; a name that is tied to one of these and is not among them gets it, too
     """
-    parameters = {name: tensor for name, tensor in own.items() if isinstance(tensor, torch.nn.Parameter)}
     # Where the file has several tensors for one parameter, the last one stays, as it does where they are copied.
     made = {
-        id(parameter): torch.nn.Parameter(state[name], requires_grad=parameter.requires_grad)
-        for name, parameter in parameters.items()
+        id(own[name]): torch.nn.Parameter(tensor, requires_grad=own[name].requires_grad)
+        for name, tensor in tensors.items()
+        if isinstance(own[name], torch.nn.Parameter)
     }
-    state.update({name: made[id(parameter)] for name, parameter in parameters.items()})
+    return {**tensors, **{name: made[id(tensor)] for name, tensor in own.items() if id(tensor) in made}}

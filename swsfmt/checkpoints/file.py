@@ -42,6 +42,7 @@ class CheckpointFile:
     @classmethod
     def open(cls, file: FileLike, limits: Limits = DEFAULT_LIMITS) -> CheckpointFile:
         """Raises `OSError`; `InputError` for what is no file or open for text, and for a folder without checkpoint."""
+        arguments.instance(limits, Limits, "limits", "a swsfmt.Limits")
         if isinstance(file, str | os.PathLike):
             path = os.fsdecode(arguments.path(file, "file"))
             if os.path.isdir(path):
@@ -57,7 +58,12 @@ class CheckpointFile:
         if not callable(getattr(file, "read", None)):
             text = "a path, the bytes of a file or an open binary file"
             raise InputError(f"file must be {text}, not {arguments.a(file)}")
-        data = file.read()
+        try:
+            data = file.read()
+        except ValueError as error:
+            raise InputError(f"this file cannot be read: {error}") from error
+        if isinstance(data, bytearray | memoryview):
+            data = bytes(data)
         if not isinstance(data, bytes):
             raise InputError("this file is open for text; open it for bytes: open(path, 'rb')")
         return cls._in_memory(None, data, limits)

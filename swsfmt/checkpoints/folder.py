@@ -27,6 +27,8 @@ _KINDS = [
 ]
 _OTHERS = (".safetensors", ".safetensors.index.json", ".bin.index.json", ".pt", ".pth", ".bin", ".npz", ".npy")
 _SHARD = re.compile(r"-\d{5}-of-\d{5}\.[a-z]+$")
+# What is beside a model, or a part of it.
+_BESIDE = re.compile(rf"{_SHARD.pattern}|^rng_state(_\d+)?\.pth$")
 # What the Trainer of transformers puts beside a model.
 _NO_MODEL = {"training_args.bin", "optimizer.pt", "scheduler.pt", "scaler.pt", "optimizer.bin", "scheduler.bin"}
 
@@ -39,7 +41,7 @@ def find(path: str | os.PathLike[str]) -> Path:
     """
     folder = Path(os.fsdecode(arguments.path(path, "path")))
     names = {entry.name for entry in os.scandir(folder) if entry.is_file()}
-    others = sorted(name for name in names - _NO_MODEL if name.endswith(_OTHERS) and not _SHARD.search(name))
+    others = sorted(name for name in names - _NO_MODEL if name.endswith(_OTHERS) and not _BESIDE.search(name))
     for kind in [*_KINDS, others]:
         there = [name for name in kind if name in names]
         if len(there) == 1:

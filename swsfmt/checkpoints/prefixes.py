@@ -55,5 +55,5 @@ def _strip(checkpoint: Checkpoint, prefix: str) -> Checkpoint:
 
 
 def _without(name: str, prefix: str) -> str:
-    rest = name.removeprefix(prefix)
+    rest = name.removeprefix(prefix) or name
     return rest.replace(f".{prefix}", ".") if prefix in _ANYWHERE else rest

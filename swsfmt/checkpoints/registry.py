@@ -64,13 +64,15 @@ def suffixes() -> str:
 
 def read(source: CheckpointFile, key: str | None = None, strip_prefix: str | Iterable[str] | None = None) -> Checkpoint:
     """Raises as `open_checkpoint` does."""
+    if key is not None:
+        arguments.instance(key, str, "key", "a string")
     chosen = format_of(source)
     with located(file=source.path):
         check_key(chosen, key)
         checkpoint = chosen.read(source, key)
         unwanted = [] if strip_prefix is None else arguments.strings(strip_prefix, "strip_prefix")
         if unwanted:
-            return prefixes.strip(checkpoint, unwanted)
+            checkpoint = prefixes.strip(checkpoint, unwanted)
     prefix = prefixes.of_wrapper(checkpoint.tensors)
     if prefix:
         where = "" if source.path is None else f"{source.path}: "

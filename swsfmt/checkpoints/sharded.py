@@ -203,6 +203,8 @@ def _final_names(shards: Shards) -> Iterator[None]:
         name = os.path.basename(os.fsdecode(error.filename or ""))
         if name in final:
             error.filename = str(final[name])
+            # None would be printed, as the second of two files.
+            del error.filename2
         raise
 
 

@@ -32,7 +32,7 @@ class OpenFileSource:
         self._file = file
         self._start = start
         self._descriptor = _descriptor(file)
-        self._lock = threading.Lock()
+        self._lock, self._process = threading.Lock(), os.getpid()
         file.seek(0, os.SEEK_END)
         # mmap.seek says nothing before Python 3.13.
         self.size = max(0, file.tell() - start)
@@ -55,6 +55,11 @@ class OpenFileSource:
         if self._descriptor is not None:
             # Where the file stands is one for all processes that were forked.
             return os.pread(self._descriptor, min(count, 1 << 30), offset)
+        if self._process != os.getpid():
+            # Its lock may be held for ever in the process that was forked, and where it stands is one for both.
+            if not isinstance(self._file, io.BytesIO):
+                raise InputError("this file was opened in another process; open it anew here", file=self.name)
+            self._lock, self._process = threading.Lock(), os.getpid()
         with self._lock:
             self._file.seek(offset)
             return self._file.read(count)

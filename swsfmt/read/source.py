@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import threading
 from pathlib import Path
 from typing import BinaryIO, Protocol, TypeAlias
@@ -36,12 +37,12 @@ class Source(Protocol):
 class BytesSource:
     """A file in memory. What its owner may change is copied before it is looked at, payload by payload."""
 
-    def __init__(self, data: bytes | bytearray | memoryview) -> None:
+    def __init__(self, data: bytes | bytearray | memoryview, name: str | None = None) -> None:
         view = arguments.data(data)
         self._may_change = not isinstance(view.obj, bytes)
         self._data = view.toreadonly()
         self.size = len(self._data)
-        self.name: str | None = None
+        self.name = name
 
     def read_at(self, offset: int, count: int) -> memoryview:
         part = self._data[offset : offset + count]
@@ -114,7 +115,12 @@ def open_path(path: str | os.PathLike[str] | BinaryIO) -> Source:
         from .remote import UrlSource
 
         return UrlSource(path)
-    return PathSource(arguments.path(path))
+    checked = arguments.path(path)
+    if stat.S_ISFIFO(os.stat(checked).st_mode):
+        # It gives its bytes once, from the first to the last.
+        with open(checked, "rb") as pipe:
+            return BytesSource(pipe.read(), os.fsdecode(checked))
+    return PathSource(checked)
 
 
 def open_source(file: File) -> Source:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import io
 import os
 import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from ..errors import InputError
 
@@ -42,12 +44,26 @@ def write_to(target: str | bytes | os.PathLike[str] | BinaryIO, pieces: Iterable
         return size
     for piece in counted():
         try:
-            target.write(piece)
+            _write_all(target, piece)
         except TypeError as error:
             raise InputError("this file is open for text; open it for bytes: open(path, 'wb')") from error
+        except ValueError as error:
+            raise InputError(f"this file cannot be written to: {error}") from error
     if hasattr(target, "flush"):
         target.flush()
     return size
+
+
+def _write_all(target: Any, piece: bytes | memoryview) -> None:
+    """A file without a buffer may write less than it is given. Others may say nothing of how much they have written."""
+    rest = memoryview(piece).cast("B")
+    while rest:
+        written = target.write(rest)
+        if written is None and not isinstance(target, io.RawIOBase):
+            return
+        if not written:
+            raise OSError(errno.EAGAIN, "the file takes no more bytes")
+        rest = rest[written:]
 
 
 @contextmanager
@@ -58,6 +74,8 @@ def replacement(path: str | bytes | os.PathLike[str]) -> Iterator[BinaryIO]:
     socket and a pipe that nobody reads are refused with the `OSError` of the system.
     """
     name = os.fsdecode(path)
+    if name.endswith(tuple(filter(None, (os.sep, os.altsep)))):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), name)
     target = Path(os.path.realpath(name))  # a link stays a link
     with _about(name, target):
         if is_replaceable(name):

@@ -134,7 +134,11 @@ def encode_file(
         tensors = {name: t if isinstance(t, Tied) else PositiveZeros(t) for name, t in tensors.items()}
     own = {name: tensor for name, tensor in tensors.items() if not isinstance(tensor, Tied)}
     progress = _Progress(own, step)
-    profiles = {name: options.profile(name) for name in own}
+    tied: dict[str, list[str]] = {}
+    for name, tensor in tensors.items():
+        if isinstance(tensor, Tied):
+            tied.setdefault(tensor.to, []).append(name)
+    profiles = {name: options.profile(name, tied.get(name, ())) for name in own}
     codings = {profile: codings_of(profile) for profile in set(profiles.values())}
     of_tensor = {name: codings[profile] for name, profile in profiles.items()}
     with Workers([tensor.info.nbytes for tensor in own.values()], threads, executor) as workers:

@@ -127,10 +127,15 @@ class Options:
             if isinstance(value, Mapping):
                 arguments.names_of_tensors(value, tensors, name)
 
-    def profile(self, name: str) -> str:
-        """Under which codings of the registry may be chosen for the tensor of that name."""
+    def profile(self, name: str, others: Iterable[str] = ()) -> str:
+        """Under which codings of the registry may be chosen for the tensor of that name.
+
+        others : names of tensors that are tied to it; the first one that the option names counts
+        """
         profile = self._values["profile"]
-        return profile if isinstance(profile, str) else profile.get(name, SETTINGS["profile"].default)
+        if isinstance(profile, str):
+            return profile
+        return next((profile[own] for own in (name, *others) if own in profile), SETTINGS["profile"].default)
 
     def freedom(self, rank: int) -> Freedom:
         """What is left open for a tensor of that rank."""

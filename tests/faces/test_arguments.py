@@ -297,3 +297,13 @@ def test_views_that_do_not_overlap_are_filled() -> None:
     ):
         swsfmt.load(swsfmt.save({"a": ARRAYS["a"] + 7}), out={"a": view})
         assert (view == 7).all()
+
+
+def test_a_profile_for_a_tied_name() -> None:
+    """It is that of the tensor, unless its own name is given too."""
+    array = (np.arange(4000) % 7 % 3 * 1.5).reshape(40, 100)
+    tensors = {"a": array, "b": array}
+    small, fast = (swsfmt.save(tensors, profile=profile) for profile in ("small", "fast"))
+    assert small != fast
+    assert swsfmt.save(tensors, profile={"b": "small"}) == small
+    assert swsfmt.save(tensors, profile={"a": "fast", "b": "small"}) == fast

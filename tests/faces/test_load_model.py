@@ -142,3 +142,23 @@ def test_what_does_not_fit(tmp_path: Path) -> None:
         assert isinstance(caught.value, RuntimeError | swsfmt.InputError)
         assert str(caught.value).startswith(str(path))
         assert len(str(caught.value).splitlines()) == 1
+
+
+class Tied(torch.nn.Module):
+    def __init__(self, device: str) -> None:
+        super().__init__()
+        self.embedding = torch.nn.Embedding(5, 3, device=device)
+        self.head = torch.nn.Linear(3, 5, bias=False, device=device)
+        self.head.weight = self.embedding.weight
+
+
+@pytest.mark.parametrize(("device", "assign"), [("meta", None), ("cpu", True), ("cpu", None)])
+def test_a_tie_to_a_name_that_the_file_lacks(device: str, assign: bool | None, tmp_path: Path) -> None:
+    """As files of Hugging Face leave out the head that is the embedding."""
+    weight = torch.arange(15.0).reshape(5, 3)
+    swsfmt.torch.save_file({"embedding.weight": weight}, tmp_path / "m.sws")
+    model = Tied(device)
+    missing, unexpected = load_model(model, tmp_path / "m.sws", strict=False, assign=assign)
+    assert (missing, unexpected) == (["head.weight"], [])
+    assert model.head.weight is model.embedding.weight
+    assert torch.equal(model.head.weight, weight)

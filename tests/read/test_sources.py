@@ -7,6 +7,7 @@ import os
 import pickle
 import signal
 import threading
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,9 @@ import numpy as np
 import pytest
 
 import swsfmt
+from swsfmt import InputError
 from swsfmt.format.codebook import Codebook
-from swsfmt.read.source import BytesSource, PathSource
+from swsfmt.read.source import BytesSource, PathSource, open_path
 
 
 def test_what_the_caller_may_change_is_read_once() -> None:
@@ -150,3 +152,31 @@ def test_a_handle_whose_file_has_changed_is_not_opened_again(path: Path) -> None
         pickle.loads(sent)
     with pytest.raises(swsfmt.InputError, match="closed"):
         pickle.dumps(handle)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+def test_a_zip_member_in_a_forked_process(tmp_path: Path) -> None:
+    """It is opened once, and stands at one place for both: refused, where it might hang or give the other's bytes."""
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("m.sws", swsfmt.save({"a": np.arange(9)}))
+    with zipfile.ZipFile(tmp_path / "a.zip") as archive, archive.open("m.sws") as member:
+        source = open_path(member)
+        process = os.fork()
+        if process == 0:
+            try:
+                source.read_at(0, 4)
+            except InputError:
+                os._exit(7)
+            os._exit(0)
+        assert os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == 7
+        assert len(source.read_at(0, 4)) == 4
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes with a name")
+def test_a_pipe_with_a_name(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    data = swsfmt.save({"a": np.arange(9)})
+    writer = threading.Thread(target=lambda: (tmp_path / "pipe").write_bytes(data))
+    writer.start()
+    assert swsfmt.load_file(tmp_path / "pipe")["a"].tolist() == list(range(9))
+    writer.join()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import os
 import socket
 import stat
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -241,3 +243,40 @@ class TestSpecialFiles:
         with pytest.raises(swsfmt.InputError, match="no regular file"):
             convert(tmp_path / "m.sws", tmp_path, max_shard_size=72)
         assert sorted(path.name for path in tmp_path.iterdir()) == ["m.sws", "model.safetensors.index.json"]
+
+
+class Short(io.RawIOBase):
+    """Takes three bytes at a time, and no more than `room`."""
+
+    def __init__(self, room: int) -> None:
+        self.room, self.taken = room, bytearray()
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        part = bytes(data[: min(3, self.room - len(self.taken))])
+        self.taken += part
+        return len(part)
+
+
+def test_a_file_that_takes_little_at_a_time() -> None:
+    arrays = {"a": np.arange(100.0)}
+    file = Short(10_000)
+    swsfmt.save_file(arrays, file)  # type: ignore[arg-type]
+    assert bytes(file.taken) == swsfmt.save(arrays)
+    with pytest.raises(OSError, match="no more bytes"):
+        swsfmt.save_file(arrays, Short(50))  # type: ignore[arg-type]
+
+
+def test_a_closed_file_is_refused() -> None:
+    file = io.BytesIO()
+    file.close()
+    with pytest.raises(swsfmt.InputError, match="cannot be written to"):
+        swsfmt.save_file({"a": np.arange(3)}, file)
+
+
+def test_the_name_of_a_folder_is_no_file(tmp_path: Path) -> None:
+    with pytest.raises(IsADirectoryError):
+        swsfmt.save_file({"a": np.arange(3)}, f"{tmp_path}/new/")
+    assert not list(tmp_path.iterdir())
