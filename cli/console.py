@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import sys
 import warnings
@@ -16,14 +15,6 @@ from swsfmt import SwsWarning
 
 MANY = 1000
 """So many tensors are for a program or a pager: what takes long to lay out is left out from here on."""
-
-
-def buffer_stdout() -> None:
-    """With PYTHONUNBUFFERED stdout may take less than it is given, on a full disk, and nobody would know."""
-    raw = getattr(sys.stdout, "buffer", None)
-    if isinstance(raw, io.RawIOBase):
-        buffer = io.BufferedWriter(io.FileIO(raw.fileno(), "w", closefd=False))
-        sys.stdout = io.TextIOWrapper(buffer, encoding=sys.stdout.encoding, errors=sys.stdout.errors)
 
 
 def escape(text: str) -> str:

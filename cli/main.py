@@ -36,7 +36,6 @@ class Sws(click.Group):
         if not standalone_mode:
             return super().main(args, prog_name, complete_var, standalone_mode=False, **extra)
         args = list(sys.argv[1:] if args is None else args)
-        console.buffer_stdout()
         try:
             with console.warnings_as_lines():
                 code = super().main(args, prog_name, complete_var, standalone_mode=False, **extra)
