@@ -20,6 +20,7 @@ from ..errors import InputError, SwsError, located
 from ..format.not_sws import is_npy, is_npz
 from ..numpy import from_array, to_array
 from ..read.reader import Reader
+from ..read.source import check_unchanged, state_of
 from ..tensor import Elements, Loadable, TensorInfo, Tied, check_shape
 from .checkpoint import Checkpoint
 from .file import CheckpointFile
@@ -124,14 +125,14 @@ class _Origin:
             return cls(content, None)
         # A relative path means something else to a process in another folder.
         path = os.path.abspath(content)
-        return cls(path, _state(path))
+        return cls(path, state_of(path))
 
     def opened(self) -> BinaryIO:
         """Raises `InputError` where the file has changed, `OSError`."""
         if isinstance(self.content, bytes):
             return io.BytesIO(self.content)
-        if _state(self.content) != self.state:
-            raise InputError("the file has changed since it was opened", file=self.content)
+        assert self.state is not None
+        check_unchanged(self.content, self.state, self.content)
         return open(self.content, "rb")
 
 
@@ -194,11 +195,6 @@ class StoredArray:
             _, fortran, dtype = _header(start)
             array = np.frombuffer(data, dtype, offset=start.tell())
             return from_array(array.reshape(self.info.shape, order="F" if fortran else "C"))
-
-
-def _state(path: str) -> tuple[int, int]:
-    status = os.stat(path)
-    return status.st_size, status.st_mtime_ns
 
 
 def _info(file: Any, size: int) -> TensorInfo:

@@ -15,6 +15,7 @@ from ..dtypes import BY_NAME
 from ..errors import InputError, located
 from ..format.not_sws import is_safetensors
 from ..read.reader import Reader
+from ..read.source import check_unchanged, state_of
 from ..tensor import Elements, Loadable, TensorInfo, Tied, check_shape
 from .checkpoint import Checkpoint
 from .file import CheckpointFile
@@ -70,16 +71,10 @@ class Stored:
     def load(self) -> Elements:
         """Raises `InputError` where the file has changed, `OSError`."""
         with open(self.path, "rb") as file:
-            if _state(file.fileno()) != self.state:
-                raise InputError("the file has changed since it was opened", file=self.path)
+            check_unchanged(file.fileno(), self.state, self.path)
             file.seek(self.offset)
             bits = np.fromfile(file, self.info.dtype.bits, self.info.nbytes // self.info.dtype.bits.itemsize)
         return Elements.of(self.info, bits)
-
-
-def _state(file: int) -> tuple[int, int]:
-    status = os.fstat(file)
-    return status.st_size, status.st_mtime_ns
 
 
 def _read_file(path: str) -> tuple[dict[str, Loadable | Tied], dict[str, str]]:
@@ -89,7 +84,7 @@ def _read_file(path: str) -> tuple[dict[str, Loadable | Tied], dict[str, str]]:
     # A relative path means something else to a process in another folder.
     name = os.path.abspath(path)
     with open(name, "rb") as file:
-        state = _state(file.fileno())
+        state = state_of(file.fileno())
         try:
             # The library checks that the tensors cover the file, without holes.
             with safetensors.safe_open(name, "np"):

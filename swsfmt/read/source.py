@@ -55,6 +55,18 @@ class BytesSource:
         return type(self), (bytes(self._data),)
 
 
+def state_of(file: int | str) -> tuple[int, int]:
+    """Size and time of change of a file, open or of that path; equal for a file that is what it was."""
+    status = os.stat(file)
+    return status.st_size, status.st_mtime_ns
+
+
+def check_unchanged(file: int | str, state: tuple[int, int], name: str) -> None:
+    """Raise `InputError`, about the file of that name, where its state is another one now."""
+    if state_of(file) != state:
+        raise InputError("the file has changed since it was opened", file=name)
+
+
 class PathSource:
     """A file on disk, open until `close`.
 
@@ -69,12 +81,14 @@ class PathSource:
         self._path = os.path.abspath(self.name)
         self._file = open(self.name, "rb", buffering=0)  # noqa: SIM115
         self._lock = threading.Lock()
-        status = os.fstat(self._file.fileno())
-        self.size = status.st_size
-        self._state = status.st_size, status.st_mtime_ns
-        if state not in (None, self._state):
-            self._file.close()
-            raise InputError("the file has changed since it was opened", file=self.name)
+        self._state = state_of(self._file.fileno())
+        self.size, _ = self._state
+        if state is not None:
+            try:
+                check_unchanged(self._file.fileno(), state, self.name)
+            except InputError:
+                self._file.close()
+                raise
 
     def read_at(self, offset: int, count: int) -> memoryview:
         # NumPy asks for large pages, which makes reading twice as fast.
