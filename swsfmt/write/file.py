@@ -72,9 +72,10 @@ class EncodedFile:
         """Say it where a reader of this file must raise its limits."""
         needed = self.needed_limits()
         if needed:
-            settings = ", ".join(f"{name}={value}" for name, value in needed.items())
+            settings = [f"{name}={value}" for name, value in needed.items()]
             text = "the file is larger than readers accept at once by default; to load all of it they need"
-            warn(f"{text} limits=swsfmt.Limits({settings})")
+            options = " ".join(f"--limit {setting}" for setting in settings)
+            warn(f"{text} limits=swsfmt.Limits({', '.join(settings)}) (sws: {options})")
 
     def pieces(self) -> Iterator[bytes | memoryview]:
         """All of it, in order, once: each payload is forgotten when it has been handed out.
