@@ -20,7 +20,7 @@ from ..errors import InputError, SwsError, located
 from ..format.not_sws import is_npy, is_npz
 from ..numpy import from_array, to_array
 from ..read.reader import Reader
-from ..read.source import check_unchanged, state_of
+from ..read.source import unchanged
 from ..tensor import Elements, Loadable, TensorInfo, Tied, check_shape
 from .checkpoint import Checkpoint
 from .file import CheckpointFile
@@ -124,16 +124,17 @@ class _Origin:
         if isinstance(content, bytes):
             return cls(content, None)
         # A relative path means something else to a process in another folder.
-        path = os.path.abspath(content)
-        return cls(path, state_of(path))
+        return cls(os.path.abspath(content), source.state)
 
-    def opened(self) -> BinaryIO:
-        """Raises `InputError` where the file has changed, `OSError`."""
+    @contextmanager
+    def opened(self) -> Iterator[BinaryIO]:
+        """Raises `ChangedError` where the file has changed, or does meanwhile, `OSError`."""
         if isinstance(self.content, bytes):
-            return io.BytesIO(self.content)
+            yield io.BytesIO(self.content)
+            return
         assert self.state is not None
-        check_unchanged(self.content, self.state, self.content)
-        return open(self.content, "rb")
+        with open(self.content, "rb") as file, unchanged(file.fileno(), self.state, self.content):
+            yield file
 
 
 @dataclass(frozen=True)
@@ -188,7 +189,7 @@ class StoredArray:
     info: TensorInfo
 
     def load(self) -> Elements:
-        """Raises `InputError` where the file has changed or is damaged, `OSError`."""
+        """Raises `ChangedError` where the file has changed, `InputError` where it is damaged, `OSError`."""
         with _complaints(), self.origin.opened() as file:
             data = self.place.read(file)
             start = io.BytesIO(data)

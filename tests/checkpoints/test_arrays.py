@@ -127,7 +127,7 @@ def test_arrays_stay_in_the_file(compressed: bool, tmp_path: Path) -> None:
     copy = pickle.loads(pickle.dumps(opened.tensors["fortran"]))
     assert np.array_equal(to_array(copy.load()), ARRAYS["fortran"])
     path.write_bytes(path.read_bytes() + b"x")
-    with pytest.raises(swsfmt.InputError, match="has changed") as error:
+    with pytest.raises(swsfmt.ChangedError, match="has changed") as error:
         opened.elements("big")
     assert error.value.file == str(path)
 

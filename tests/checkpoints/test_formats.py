@@ -78,7 +78,7 @@ def test_safetensors_stay_on_disk(tensors: Tensors, tmp_path: Path) -> None:
     path = written("safetensors", tensors, tmp_path)
     opened = checkpoints.open(path)
     path.write_bytes(path.read_bytes() + b"x")
-    with pytest.raises(swsfmt.InputError, match="has changed") as error:
+    with pytest.raises(swsfmt.ChangedError, match="has changed") as error:
         opened.elements("bias")
     assert error.value.file == str(path)
 
