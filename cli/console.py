@@ -62,7 +62,7 @@ def json_object(value: dict[str, Any]) -> None:
 
 
 def _echo(text: str, *, err: bool) -> None:
-    stream = sys.stderr if err else sys.stdout
+    stream: Any = sys.stderr if err else sys.stdout
     raw = getattr(stream, "buffer", None)
     try:
         if isinstance(raw, io.FileIO):

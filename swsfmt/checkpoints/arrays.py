@@ -31,7 +31,7 @@ ONE_ARRAY = "arr_0"
 
 # What NumPy's own dtypes are; those of ml_dtypes come out of a file as bytes without a meaning.
 _DTYPES = {"BOOL", "U8", "I8", "U16", "I16", "U32", "I32", "U64", "I64", "F16", "F32", "F64", "C64", "C128"}
-_ADVICE = "decode to another format: -o FILE.safetensors"
+_ADVICE = "decode to a .safetensors file"
 # A name in a zip archive has at most 65,535 bytes.
 _LONGEST_NAME = 0xFFFF - len(_SUFFIX)
 

@@ -176,8 +176,6 @@ def _check(reader: Reader) -> None:
         if dtype == "F4_X2" and not info.shape:
             raise InputError("safetensors has no pair of F4 without a dimension", tensor=record.name)
         if dtype not in _DTYPES:
-            raise InputError(f"safetensors has no {dtype}; decode to a .pt file: -o FILE.pt", tensor=record.name)
+            raise InputError(f"safetensors has no {dtype}; decode to a .pt file", tensor=record.name)
         if record.name == _RESERVED:
-            raise InputError(
-                "safetensors keeps this name for itself; decode to a .pt file: -o FILE.pt", tensor=_RESERVED
-            )
+            raise InputError("safetensors keeps this name for itself; decode to a .pt file", tensor=_RESERVED)

@@ -250,7 +250,7 @@ def test_twice_the_same_name_and_other_compression(tmp_path: Path) -> None:
 def test_what_numpy_cannot_hold(tmp_path: Path) -> None:
     swsfmt.torch.save_file({"a": torch.ones(2), "h": torch.ones(2).bfloat16()}, tmp_path / "a.sws")
     message = fails("decode", tmp_path / "a.sws", "-o", tmp_path / "a.npz")
-    assert "tensor 'h': NumPy has no BF16; decode to another format: -o FILE.safetensors" in message
+    assert "tensor 'h': NumPy has no BF16; decode to a .safetensors file" in message
     assert "a .npy file holds one array, there are 2 tensors" in fails(
         "decode", tmp_path / "a.sws", "-o", tmp_path / "a.npy"
     )
