@@ -210,6 +210,22 @@ def test_the_model_of_a_file(tmp_path: Path) -> None:
         decoded_model(tmp_path / "w.sws")
 
 
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        ("resnet18", "the file names its network 'resnet18', and there is tutorialnet, "),
+        ("tutorialnet", "the tensors are not those of the model 'tutorialnet'"),
+    ],
+)
+def test_a_file_that_names_a_model_that_it_has_not(model: str, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "m.sws"
+    swsfmt.torch.save_model(make_model("digits_300_100"), path, {"model": model, "data": "digits"})
+    found = sws("eval", str(path))
+    assert (found.exit_code, found.output.count("\n")) == (1, 1)
+    assert f"{path}: {message}" in found.output
+    assert sws("eval", str(path), "--model", "digits_300_100").exit_code == 0
+
+
 def test_train_and_eval(recipe: str, tmp_path: Path) -> None:
     out = str(tmp_path / "out")
     found = sws("train", recipe, "-o", out, "--seed", "5")
