@@ -124,8 +124,8 @@ def encoded_name(path: str | os.PathLike[str]) -> str:
     if os.path.isdir(name):
         bare = name.rstrip("".join(folder.SLASHES))
         return (os.path.abspath(name) if os.path.basename(bare) in ("", ".", "..") else bare) + ".sws"
-    index = next((suffix for suffix in sharded.INDEX_SUFFIXES if name.endswith(suffix)), None)
-    return (os.path.splitext(name)[0] if index is None else name.removesuffix(index)) + ".sws"
+    index = next((suffix for suffix in sharded.INDEX_SUFFIXES if name.lower().endswith(suffix)), None)
+    return (os.path.splitext(name)[0] if index is None else name[: -len(index)]) + ".sws"
 
 
 def decoded_name(out: str | os.PathLike[str]) -> str:
