@@ -209,6 +209,8 @@ def _place_of(array: Array, info: TensorInfo) -> Place:
     """Where an array lies that a tensor is decoded into."""
     if not isinstance(array, np.ndarray):
         raise InputError(f"{arguments.a(array)} in `out` is not a NumPy array")
+    if isinstance(array, np.ma.MaskedArray):
+        raise InputError("a masked array in `out` would hide what is loaded; give its .data")
     wanted = _numpy_dtype(info.dtype)
     if array.dtype != wanted or array.shape != info.shape:
         raise InputError(f"the array in `out` has {array.dtype}{array.shape}, the file {wanted}{info.shape}")
@@ -234,7 +236,10 @@ def from_array(array: Array, name: str | None = None) -> Elements:
     """The elements of an array. Raises `InputError` for a dtype that the format does not have."""
     dtype, little_endian = _stored_as(array.dtype)
     if dtype is None:
-        raise InputError(f"dtype {array.dtype} cannot be stored", tensor=name)
+        # As dtypes of ml_dtypes come out of NumPy's files.
+        is_raw = array.dtype.kind == "V" and array.dtype.names is None and array.dtype.itemsize <= 2
+        lost = "; if it was bfloat16 or float8, .view(ml_dtypes.bfloat16) gives it back, or save it with torch"
+        raise InputError(f"dtype {array.dtype} cannot be stored{lost if is_raw else ''}", tensor=name)
     with located(tensor=name):
         _check_mapped(array)
         if not array.flags.c_contiguous:
@@ -260,6 +265,9 @@ def _elements(tensors: Mapping[str, Array]) -> dict[str, Elements | Tied]:
         arguments.tensor_name(name)
         if not isinstance(value, np.ndarray | np.generic):
             raise InputError(f"{arguments.a(value)} is not a NumPy array", tensor=name)
+        if isinstance(value, np.ma.MaskedArray):
+            text = "a masked array would lose its mask; give filled(), or its parts, .data and .mask, under two names"
+            raise InputError(text, tensor=name)
         array = np.asarray(value)
         alive.append(array)
         key = (address_of(array), array.shape, array.strides, array.dtype)
