@@ -132,6 +132,20 @@ def test_arrays_stay_in_the_file(compressed: bool, tmp_path: Path) -> None:
     assert error.value.file == str(path)
 
 
+def test_headers_are_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = npz(tmp_path / "m.npz", ARRAYS)
+    header, reads = arrays._header, 0
+
+    def read(file: Any) -> Any:
+        nonlocal reads
+        reads += 1
+        return header(file)
+
+    monkeypatch.setattr(arrays, "_header", read)
+    convert(path, tmp_path / "m.sws")
+    assert reads == len(ARRAYS)
+
+
 def test_other_processes_read_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     npz(tmp_path / "m.npz", {"a": np.arange(100.0), "b": np.ones(50)})
     monkeypatch.chdir(tmp_path)
@@ -151,7 +165,7 @@ def test_other_processes_read_them(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         (np.zeros(2, "M8[s]"), "cannot be stored"),
         (np.zeros(2, [("a", "f4"), ("b", "O")]), "swsfmt never unpickles code"),
         (np.zeros(2, [("a", "f4")]), "cannot be stored"),
-        (np.ones(2, ml_dtypes.bfloat16), "cannot be stored"),
+        (np.ones(2, ml_dtypes.bfloat16), "cannot be stored; if it was bfloat16"),
     ],
 )
 def test_dtypes_that_are_refused(array: Any, text: str, tmp_path: Path) -> None:
