@@ -19,6 +19,10 @@ T = TypeVar("T")
 _COMPARED = 200
 _LONGEST = 200
 _SLIPS = 3
+KEEP_APART = (
+    "a module's get_extra_state() gave it: save {name: t for name, t in model.state_dict().items() if not "
+    "name.endswith('_extra_state')}, load with strict=False, keep it elsewhere"
+)
 
 
 def instance(value: Any, kinds: type[T] | tuple[type[T], ...], name: str, wanted: str) -> T:
@@ -152,6 +156,16 @@ def near(name: Any, names: Iterable[str]) -> str:
     alike = (other for other in names if abs(len(other) - len(name)) <= _SLIPS and len(other) <= _LONGEST)
     close = get_close_matches(name, list(islice(alike, _COMPARED)), n=3)
     return f", did you mean {' or '.join(map(repr, close))}?" if close else ""
+
+
+def no_tensor(value: Any, name: str, advice: str) -> str:
+    """That there is a value where tensors are stored, and what to do. advice : for any value"""
+    return f"{a(value)}, not a tensor; {KEEP_APART if is_extra_state(name) else advice}"
+
+
+def is_extra_state(name: Any) -> bool:
+    """Whether a `state_dict` has under this name what is no tensor, most often."""
+    return isinstance(name, str) and name.rpartition(".")[2] == "_extra_state"
 
 
 def brief(value: Any) -> str:

@@ -62,9 +62,8 @@ def to_elements(tensors: Mapping[str, Any]) -> dict[str, Elements | Tied]:
     for name, tensor in tensors.items():
         arguments.tensor_name(name)
         if not isinstance(tensor, torch.Tensor):
-            raise InputError(
-                f"{arguments.a(tensor)} is not a tensor; leave it out or store it as metadata", tensor=name
-            )
+            advice = "leave it out or store it as metadata"
+            raise InputError(f"this is {arguments.no_tensor(tensor, name, advice)}", tensor=name)
         alive.append(tensor)
         try:
             devices.check_plain(tensor)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from .. import arguments
 from ..errors import InputError
 from .messages import brief, listed
 
@@ -54,12 +55,12 @@ def select(loaded: Any, key: str | None, is_tensor: IsTensor) -> Mapping[str, An
         entries = listed(candidate.key for candidate in inside)
         raise InputError(f"the tensors are not at {top} but in the entry {entries}{_advice(inside)}")
     if not isinstance(loaded, Mapping):
-        raise InputError(f"{what} is {_a(loaded)}, not a state_dict (names and tensors); {RESAVE}")
+        raise InputError(f"{what} is {arguments.a(loaded)}, not a state_dict (names and tensors); {RESAVE}")
     for name, value in loaded.items():
         if not isinstance(name, str):
             raise InputError(f"{what} has a key that is not a string: {brief(name)}")
         if not is_tensor(value):
-            raise InputError(f"the entry {brief(name)} is {_a(value)}, not a tensor; {RESAVE}")
+            raise InputError(f"the entry {brief(name)} is {arguments.no_tensor(value, name, RESAVE)}")
     return loaded
 
 
@@ -77,7 +78,7 @@ def _walk(
 ) -> Iterator[Candidate]:
     """seen : objects that have been looked into; in a pickle one may lie in itself, or in many others."""
     for name, inner in _entries(value):
-        if id(inner) in seen or not _entries(inner):
+        if id(inner) in seen or arguments.is_extra_state(name) or not _entries(inner):
             continue
         seen.add(id(inner))
         path = str(name) if key is None else f"{key}.{name}"
@@ -133,8 +134,3 @@ def _advice(choices: list[Candidate]) -> str:
 
 def _plain(key: str) -> str:
     return key if key and not any(c in " '\"\\$&|;<>()*?" for c in key) else repr(key)
-
-
-def _a(value: Any) -> str:
-    kind = type(value).__name__
-    return f"{'an' if kind[0] in 'aeiouAEIOU' else 'a'} {kind}"

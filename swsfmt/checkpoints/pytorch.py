@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
+from .. import arguments
 from ..dtypes import Bits
 from ..errors import InputError, located
 from ..format.not_sws import is_pickle, is_zip
@@ -163,7 +164,9 @@ def _complaint(text: str) -> str:
     """torch's page of advice, in a line. Part of the advice is to run the code in the file; ours never is."""
     refused = re.search(r"GLOBAL (\S+)", text) or re.search(r"[Uu]nsupported class (\S+)", text)
     if refused:
-        return f"it holds a {refused[1]}, and swsfmt never unpickles code; {RESAVE}"
+        # What is no tensor in a state_dict is a BytesIO, where it is not plain.
+        advice = arguments.KEEP_APART if refused[1] == "_io.BytesIO" else RESAVE
+        return f"it holds a {refused[1]}, and swsfmt never unpickles code; {advice}"
     if "TorchScript" in text:
         return _SCRIPT
     operand = re.search(r"Unsupported operand \d+", text)

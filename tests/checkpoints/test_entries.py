@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +98,17 @@ def test_entry_with_something_else(tmp_path: Path) -> None:
     path = saved({"model": {**STATE, "steps": 3}}, tmp_path / "a.pt")
     assert "key='model' (2 tensors) (sws: --key model)" in fails("encode", path)
     assert "the entry 'steps' is an int, not a tensor" in fails("encode", path, "--key", "model")
+
+
+def test_extra_state(tmp_path: Path) -> None:
+    advice = "; a module's get_extra_state() gave it: save {name: t for "
+    for value, text in (
+        (None, "the entry 'fc._extra_state' is None, not a tensor"),
+        ({"scale": torch.ones(2)}, "the entry 'fc._extra_state' is a dict, not a tensor"),
+        (io.BytesIO(b"x"), "it holds a _io.BytesIO, and swsfmt never unpickles code"),
+    ):
+        assert text + advice in fails("encode", saved({**STATE, "fc._extra_state": value}, tmp_path / "a.pt"))
+    assert names(saved({**STATE, "fc._extra_state": torch.ones(2)}, tmp_path / "a.pt"))[-1] == "fc._extra_state"
 
 
 def test_key_with_blanks_is_quoted(tmp_path: Path) -> None:

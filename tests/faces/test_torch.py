@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
 import threading
@@ -293,6 +294,29 @@ def test_what_cannot_be_stored(name: str) -> None:
         save({"good": base(), name: BAD[name]})
     assert caught.value.tensor == name
     assert len(str(caught.value).splitlines()) == 1
+
+
+class Counting(nn.Linear):
+    """A module with a state beside its tensors, as layers of libraries for FP8 have it."""
+
+    def get_extra_state(self) -> Any:
+        return {"calls": 3}
+
+    def set_extra_state(self, state: Any) -> None:
+        pass
+
+
+def test_extra_state() -> None:
+    model = nn.Sequential(Counting(2, 2))
+    with pytest.raises(InputError, match=r"this is a dict, not a tensor; a module's get_extra_state\(\)") as caught:
+        swsfmt.torch.save_model(model, io.BytesIO())
+    assert caught.value.tensor == "0._extra_state"
+    # As it advises.
+    assert "{name: t for name, t in model.state_dict().items() if not name.endswith('_extra_state')}" in str(caught)
+    file = io.BytesIO(save({n: t for n, t in model.state_dict().items() if not n.endswith("_extra_state")}))
+    assert "strict=False" in str(caught)
+    missing = swsfmt.torch.load_model(model, file, strict=False)
+    assert missing == (["0._extra_state"], [])
 
 
 @pytest.mark.parametrize("name", [1, None, ("a", "b"), b"bytes", "\ud800"])
