@@ -31,7 +31,7 @@ class TensorInfo(NamedTuple):
     @property
     def nbytes(self) -> int:
         """Decoded size in bytes."""
-        return math.prod(self.shape) * self.dtype.itemsize
+        return self.numel * self.dtype.itemsize
 
 
 def check_shape(info: TensorInfo) -> None:

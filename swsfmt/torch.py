@@ -87,16 +87,9 @@ def save_file(
     filename : a path, or a binary file that is open for writing, which is written to from where it stands
     Warns (`SwsWarning`) of a file that readers load with raised `Limits` only.
     """
-    from .write.atomic import write_to
-    from .write.file import encode_file
-    from .write.options import Options
+    from .write.file import write_file
 
-    if not hasattr(filename, "write"):
-        arguments.path(filename)
-    fixed = Options.of("save_file", options)
-    encoded = encode_file(to_elements(tensors), metadata, fixed, threads=threads, executor=executor)
-    encoded.warn()
-    write_to(filename, encoded.pieces())
+    write_file(lambda: to_elements(tensors), filename, metadata, options, threads=threads, executor=executor)
 
 
 def load(

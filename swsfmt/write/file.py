@@ -6,9 +6,10 @@ tensors are kept until the file is written, the others are read once more.
 
 from __future__ import annotations
 
+import os
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from .. import arguments
 from ..codings import Coding, codings_of
@@ -23,10 +24,11 @@ from ..format.resources import Resources
 from ..limits import DEFAULT_LIMITS
 from ..tensor import Loadable, TensorInfo, Tied
 from . import examine
+from .atomic import write_to
 from .codebook_groups import share
 from .examine import Codings, Examination, Survey, cheapest
 from .executors import Workers
-from .options import Options
+from .options import EncodingOptions, Options
 from .positive_zeros import PositiveZeros
 
 if TYPE_CHECKING:
@@ -111,6 +113,24 @@ def encode(
     encoded = encode_file(tensors, metadata, options, threads=threads, executor=executor)
     encoded.warn()
     return b"".join(encoded.pieces())
+
+
+def write_file(
+    elements: Callable[[], Mapping[str, Loadable | Tied]],
+    filename: str | os.PathLike[str] | BinaryIO,
+    metadata: Mapping[str, str] | None,
+    options: EncodingOptions,
+    *,
+    threads: int | None,
+    executor: Executor | None,
+) -> None:
+    """`save_file` of all interfaces. elements : makes them of the tensors, when the other arguments have been seen."""
+    if not hasattr(filename, "write"):
+        arguments.path(filename)
+    fixed = Options.of("save_file", options)
+    encoded = encode_file(elements(), metadata, fixed, threads=threads, executor=executor)
+    encoded.warn()
+    write_to(filename, encoded.pieces())
 
 
 def encode_file(
