@@ -14,6 +14,7 @@ from ..errors import InputError
 from ..format.index import SIGNATURE
 from ..format.not_sws import HEAD
 from ..limits import DEFAULT_LIMITS, Limits
+from ..read.opened import open_file
 from ..read.source import state_of, unchanged
 from . import folder
 
@@ -63,15 +64,8 @@ class CheckpointFile:
         if not callable(getattr(file, "read", None)):
             text = "a path, the bytes of a file or an open binary file"
             raise InputError(f"file must be {text}, not {arguments.a(file)}")
-        try:
-            data = file.read()
-        except ValueError as error:
-            raise InputError(f"this file cannot be read: {error}") from error
-        if isinstance(data, bytearray | memoryview):
-            data = bytes(data)
-        if not isinstance(data, bytes):
-            raise InputError("this file is open for text; open it for bytes: open(path, 'rb')")
-        return cls._in_memory(None, data, limits)
+        source = open_file(file)
+        return cls._in_memory(None, bytes(source.read_at(0, source.size)), limits)
 
     @classmethod
     def _in_memory(cls, path: str | None, data: bytes, limits: Limits) -> CheckpointFile:
