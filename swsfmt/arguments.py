@@ -19,6 +19,7 @@ T = TypeVar("T")
 _COMPARED = 200
 _LONGEST = 200
 _SLIPS = 3
+_LISTED = 8
 KEEP_APART = (
     "a module's get_extra_state() gave it: save {name: t for name, t in model.state_dict().items() if not "
     "name.endswith('_extra_state')}, load with strict=False, keep it elsewhere"
@@ -175,6 +176,12 @@ def brief(value: Any) -> str:
     except Exception:
         return a(value)
     return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def listed(values: Iterable[Any]) -> str:
+    """At most eight of them, each in brief."""
+    shown = [brief(value) for value in values]
+    return ", ".join(shown[:_LISTED]) + (f", ... ({len(shown):,} in all)" if len(shown) > _LISTED else "")
 
 
 def a(value: Any) -> str:

@@ -11,7 +11,6 @@ from pathlib import Path
 
 from .. import arguments
 from ..errors import InputError
-from .messages import listed
 
 MODEL = "model.safetensors"
 """What is written into a folder: what transformers reads first."""
@@ -47,14 +46,14 @@ def find(path: str | os.PathLike[str]) -> Path:
         if len(there) == 1:
             return folder / there[0]
         if there:
-            text = f"there are several checkpoints in this folder, {listed(there)}; give the path of one"
+            text = f"there are several checkpoints in this folder, {arguments.listed(there)}; give the path of one"
             raise InputError(text, file=str(path))
     text = f"there is no checkpoint in this folder, such as {MODEL}"
     if any(_SHARD.search(name.lower()) for name in names):
         text = "there are shards in this folder, but no index, such as model.safetensors.index.json, that names them"
     below = [entry.name for entry in os.scandir(folder) if entry.is_dir() and _holds_one(Path(entry))]
     if below:
-        text += f"; there is one in {listed(sorted(below))}"
+        text += f"; there is one in {arguments.listed(sorted(below))}"
     raise InputError(text, file=str(path))
 
 

@@ -22,7 +22,6 @@ from ..write.watched import watched
 from .checkpoint import Checkpoint
 from .entries import RESAVE, select
 from .file import CheckpointFile
-from .messages import listed
 
 # The number that torch before version 1.6 has first in its pickles.
 _MAGIC = (0x1950A86A20F9469CFC6C).to_bytes(10, "little")
@@ -148,7 +147,7 @@ def _can_be_mapped(source: CheckpointFile) -> bool:
         raise InputError(f"it is damaged, or not a PyTorch checkpoint: {error}") from error
     names = [member.filename for member in members]
     if not any(name.endswith("data.pkl") for name in names):
-        raise InputError(f"it is an archive of {listed(names[:3])}, and not a PyTorch checkpoint")
+        raise InputError(f"it is an archive of {arguments.listed(names[:3])}, and not a PyTorch checkpoint")
     if any(name.endswith("constants.pkl") for name in names):
         raise InputError(_SCRIPT)
     if all(member.compress_type == zipfile.ZIP_STORED for member in members):
