@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 from bitarray import bitarray
 
-from .protocol import Code, Elements, Head, Indices, Live, Symbols, Table
+from .protocol import Code, Elements, Form, Head, Indices, Live, Symbols, Table
 
 MAX_LENGTH: int
 MAX_DISTINCT: int
@@ -91,9 +91,18 @@ def head_gaps(
 def gap_symbols(gaps: Indices, pbits: int, /) -> bytes: ...
 def gap_chunks(symbols: Symbols, skip: int, lengths: npt.NDArray[np.uint8], chunk: int, /) -> bytes: ...
 def gap_counts(gaps: Indices, counts: Indices, pbits: int, /) -> bytes: ...
-def gap_estimates(
-    gaps: Indices, counts: Indices, logarithms: Indices, symbol_bits: int, huffman: bool, estimates: Indices, /
-) -> None: ...
+def cheapest_gaps(
+    forms: list[Form],
+    widths: tuple[int, int],
+    logarithms: Indices,
+    symbol_bits: int,
+    finalists: int,
+    huffman: bool,
+    tabled: bool,
+    windows: bytes,
+    tables: list[Table],
+    /,
+) -> tuple[int, int]: ...
 def cheapest_code(counts: Indices, windows: bytes, /) -> tuple[bytes, int, int]: ...
 def cheapest_table(counts: Indices, tables: list[Table], /) -> tuple[int, int] | None: ...
 def cheapest_runs(live: Live, most: int, /) -> tuple[int, int] | None: ...

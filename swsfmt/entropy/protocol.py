@@ -18,6 +18,9 @@ Indices = npt.NDArray[np.int64]
 Live = npt.NDArray[np.bool_]
 # Lengths of an earlier code, its one symbol or -1, and the bits of a reference to it.
 Table = tuple[bytes, int, int]
+# Of one way to read a matrix: gaps that occur, how often, the bits of all but the gaps, and how far its size is shifted
+# to the right to count for so much more.
+Form = tuple[Indices, Indices, int, int]
 # Codewords, lengths, and the one symbol of a code without bits or -1: `PrefixCode.arrays`.
 Code = tuple[Symbols, npt.NDArray[np.uint8], int]
 # Of a record: length of the name's prefix, its suffix (or how many records before it was), head, coding, dtype or -1,
@@ -210,22 +213,28 @@ class Kernels(Protocol):
         """How often each gap symbol of `pbits` bits occurs, where gaps occur `counts` times: int64, (2**pbits,)."""
         ...
 
-    def gap_estimates(
+    def cheapest_gaps(
         self,
-        gaps: Indices,
-        counts: Indices,
+        forms: list[Form],
+        widths: tuple[int, int],
         logarithms: Indices,
         symbol_bits: int,
+        finalists: int,
         huffman: bool,
-        estimates: Indices,
+        tabled: bool,
+        windows: bytes,
+        tables: list[Table],
         /,
-    ) -> None:
-        """About the sizes of gap streams with symbols of 1, 2, 3 ... bits, in 4096ths of a bit.
+    ) -> tuple[int, int]:
+        """The form, and the bits of its gap symbols, from the first to the last of the widths, of the smallest size.
 
-        Fixed width; or, with `huffman`, the entropy with `symbol_bits` of a table for each symbol that occurs, where
-        that is less. In integers, to be equal on every machine.
+        All are ranked by about that size, the gaps of fixed width, or, with `huffman`, their entropy and `symbol_bits`
+        for each symbol that occurs, where that is less: in integers, to be equal on every machine. The very size
+        decides among so many `finalists`, without those that could have one bit less with the same symbols. Of equals
+        the first is taken.
         logarithms : (256,), log2 of 1 + i / 256 in 4096ths
-        estimates : (widths,), set
+        tabled : whether codes other than the fixed width may be chosen, of `cheapest_code` with these windows, and of
+            those tables that have so many symbols
         """
         ...
 

@@ -16,6 +16,8 @@ from swsfmt.entropy.bitmap import Form, Kind, cheapest_form, write_bitmap
 from swsfmt.entropy.bits import BitWriter
 from swsfmt.entropy.code_table import cheapest_code, write_table
 from swsfmt.entropy.prefix_code import PrefixCode
+from swsfmt.entropy.protocol import Table
+from swsfmt.entropy.twin.cheapest_gaps import gap_estimates
 
 pytestmark = pytest.mark.usefixtures("each_kernel")
 native = pytest.mark.skipif(backend.active() == backend.BITARRAY, reason="the extension is not built")
@@ -122,9 +124,7 @@ def test_counts_of_gap_symbols(gaps: tuple[np.ndarray, np.ndarray], pbits: int) 
 
 @given(gaps_and_counts, st.booleans())
 def test_estimates_are_about_the_entropy(gaps: tuple[np.ndarray, np.ndarray], huffman: bool) -> None:
-    estimates = np.zeros(12, np.int64)
-    backend.kernels.gap_estimates(*gaps, _LOG_TABLE, 4, huffman, estimates)
-    for pbits, estimate in enumerate(estimates.tolist(), 1):
+    for pbits, estimate in enumerate(gap_estimates(*gaps, _LOG_TABLE, 4, huffman).tolist(), 1):
         counts = np.frombuffer(backend.kernels.gap_counts(*gaps, pbits), np.int64)
         used = counts[counts > 0].astype(float)
         total = used.sum()
@@ -132,6 +132,48 @@ def test_estimates_are_about_the_entropy(gaps: tuple[np.ndarray, np.ndarray], hu
         if huffman:
             bits = min(bits, float((used * np.log2(total / used)).sum()) + 4 * len(used))
         assert estimate / 4096 == pytest.approx(bits, abs=0.01 * total + 1)
+
+
+forms_of_gaps = st.lists(
+    st.tuples(gaps_and_counts, st.integers(0, 300), st.sampled_from([6, 63])).map(lambda form: (*form[0], *form[1:])),
+    min_size=1,
+    max_size=6,
+)
+some_tables = st.lists(
+    st.tuples(st.integers(1, 12), st.lists(st.integers(1, 99), min_size=2, max_size=40), st.sampled_from([8, 16])),
+    max_size=5,
+).map(
+    lambda tables: [
+        (PrefixCode.optimal(np.resize(np.array(counts), 1 << pbits)).lengths.tobytes(), -1, bits)
+        for pbits, counts, bits in tables
+    ]
+)
+WINDOWS = bytes([1, 4, 12, 25])
+
+
+@given(forms_of_gaps, some_tables, st.booleans())
+@settings(deadline=None)
+def test_the_cheapest_gaps(
+    forms: list[tuple[np.ndarray, np.ndarray, int, int]], tables: list[Table], tabled: bool
+) -> None:
+    """Where all are finalists, the smallest of all."""
+    which, pbits = backend.kernels.cheapest_gaps(
+        forms, (1, 12), _LOG_TABLE, 4, 12 * len(forms), True, tabled, WINDOWS, tables
+    )
+    ranks = {}
+    for form, (gaps, of_gaps, bits, shift) in enumerate(forms):
+        for width in range(1, 13):
+            if gaps[-1] < 2 ** (width - 1) - 1:
+                continue
+            counts = np.frombuffer(backend.kernels.gap_counts(gaps, of_gaps, width), np.int64)
+            sizes = [int(counts.sum()) * width]
+            if tabled:
+                sizes.append(backend.kernels.cheapest_code(counts, WINDOWS)[2])
+                own = backend.kernels.cheapest_table(counts, [t for t in tables if len(t[0]) == len(counts)])
+                sizes += [own[1]] if own else []
+            size = bits + min(sizes)
+            ranks[form, width] = size + (size >> shift)
+    assert ranks[which, pbits] == min(ranks.values())
 
 
 def both(name: str, *arguments: Any) -> list[Any]:
@@ -159,10 +201,21 @@ def test_both_find_the_same_code(counts: list[int], windows: bytes) -> None:
 
 
 @native
-@given(gaps_and_counts, st.booleans())
-def test_both_make_the_same_estimates(gaps: tuple[np.ndarray, np.ndarray], huffman: bool) -> None:
-    one, other = both("gap_estimates", *gaps, _LOG_TABLE, 4, huffman, np.zeros(12, np.int64))
-    assert one == other
+@given(forms_of_gaps, some_tables, st.booleans(), st.booleans(), st.integers(1, 30), st.integers(1, 12))
+@settings(deadline=None)
+def test_both_choose_the_same_gaps(
+    forms: list[tuple[np.ndarray, np.ndarray, int, int]],
+    tables: list[Table],
+    huffman: bool,
+    tabled: bool,
+    finalists: int,
+    first: int,
+) -> None:
+    for widths in ((1, 12), (first, first)):
+        # The first form once more: the same gaps may be those of several.
+        arguments = ([*forms, forms[0]], widths, _LOG_TABLE, 4, finalists, huffman, tabled, WINDOWS, tables)
+        one, other = both("cheapest_gaps", *arguments)
+        assert one == other
 
 
 def heads_by_hand(lines: list[tuple[int, int, int]], start: int, length: int) -> list[list[int]]:
@@ -219,14 +272,23 @@ LINES = np.array([[0], [0], [1]])
         ("masks", (b"\1", ())),
         *(("gap_counts", changed) for changed in ((ONE, NONE, 3), (-ONE, ONE, 3), (ONE, ONE, 0), (ONE, ONE, 13))),
         *(
-            ("gap_estimates", changed)
-            for changed in (
-                (ONE, NONE, _LOG_TABLE, 4, True, bytearray(8)),
-                (-ONE, ONE, _LOG_TABLE, 4, True, bytearray(8)),
-                (ONE, -ONE, _LOG_TABLE, 4, True, bytearray(8)),
-                (ONE, ONE, _LOG_TABLE[1:], 4, True, bytearray(8)),
-                (ONE, ONE, _LOG_TABLE, -1, True, bytearray(8)),
-                (ONE, ONE, _LOG_TABLE, 4, True, bytearray(8 * 13)),
+            ("cheapest_gaps", (forms, widths, logarithms, 4, finalists, True, True, b"", tables))
+            for forms, widths, logarithms, finalists, tables in (
+                ((), (1, 12), _LOG_TABLE, 24, []),
+                ([], (1, 12), _LOG_TABLE, 24, []),
+                ([(ONE, NONE, 0, 6)], (1, 12), _LOG_TABLE, 24, []),
+                ([(NONE, NONE, 0, 6)], (1, 12), _LOG_TABLE, 24, []),
+                ([(-ONE, ONE, 0, 6)], (1, 12), _LOG_TABLE, 24, []),
+                ([(ONE, -ONE, 0, 6)], (1, 12), _LOG_TABLE, 24, []),
+                ([(ONE, ONE, -1, 6)], (1, 12), _LOG_TABLE, 24, []),
+                ([(ONE, ONE, 0, 64)], (1, 12), _LOG_TABLE, 24, []),
+                ([(ONE, ONE, 0, 6)], (0, 12), _LOG_TABLE, 24, []),
+                ([(ONE, ONE, 0, 6)], (3, 2), _LOG_TABLE, 24, []),
+                ([(ONE, ONE, 0, 6)], (1, 13), _LOG_TABLE, 24, []),
+                ([(ONE, ONE, 0, 6)], (1, 12), _LOG_TABLE[1:], 24, []),
+                ([(ONE, ONE, 0, 6)], (1, 12), _LOG_TABLE, 0, []),
+                ([(ONE, ONE, 0, 6)], (1, 12), _LOG_TABLE, 24, ()),
+                ([(ONE, ONE, 0, 6)], (1, 12), _LOG_TABLE, 24, [(b"\1\1", -1, 7)]),
             )
         ),
         *(

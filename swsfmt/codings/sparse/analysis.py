@@ -41,13 +41,6 @@ class Gaps:
     lengths: Indices
     counts: Indices
 
-    def is_wider_than_needed(self, pbits: int) -> bool:
-        """Whether one bit less has no skips either, so that its symbols are the same.
-
-        Only a file that has a table of this very alphabet could gain by it.
-        """
-        return int(self.lengths[-1]) < (1 << pbits - 1) - 1
-
     def symbol_counts(self, pbits: int) -> Indices:
         """How often each gap symbol of `pbits` bits occurs."""
         return np.frombuffer(backend.kernels.gap_counts(self.lengths, self.counts, pbits), np.int64)

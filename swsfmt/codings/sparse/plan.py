@@ -5,21 +5,21 @@ All forms are ranked by the entropy of their gaps; the exact size, code tables i
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from ...entropy import backend
 from ...entropy.bitmap import Form, Kind, Live, cheapest_form
 from ...entropy.bits import varint_bytes
+from ...entropy.code_table import WINDOWS
+from ...entropy.protocol import Form as GapForm
 from ...format.codebook import Codebook
 from ...format.resources import Resources
 from ..base import MAX_PBITS, Freedom, Scan
 from ..chunks import NO_CHUNKS, chunks_for
-from ..streams import Stream, cheapest_stream
-from .analysis import Analysis, Gaps, Geometry
+from ..streams import cheapest_stream
+from .analysis import Analysis, Geometry
 from .compact_matrix import CompactMatrix
 from .params import CHUNKABLE_ENTRIES, Coded, Params
 
@@ -30,6 +30,7 @@ _TABLE_BITS = 4
 _CHUNK_BITS = 45
 # A large tensor is read by columns where that saves more than 1/64 of the gaps: by rows it decodes faster.
 _COLUMNS_SHIFT = 6
+_NO_SHIFT = 63
 _LOG_BITS = 12
 _LOG_TABLE = np.rint(np.log2(1 + np.arange(256) / 256) * (1 << _LOG_BITS)).astype(np.int64)
 
@@ -49,22 +50,30 @@ def plan(
     chunks = chunks_for(entries)
     layouts = _layouts(analysis, resources)
     widths = range(1, MAX_PBITS + 1) if freedom.pbits is None else range(freedom.pbits, freedom.pbits + 1)
-
-    streams: dict[tuple[Gaps, int], tuple[Stream, int]] = {}
-    best: tuple[int, int, _Layout, int, Stream] | None = None
-    for layout, pbits in _finalists(layouts, widths, freedom.huffman, bool(chunks.code)):
-        gaps = layout.geometry.gaps
-        if (gaps, pbits) not in streams:
-            if freedom.pbits is None and gaps.is_wider_than_needed(pbits):
-                continue
-            streams[gaps, pbits] = cheapest_stream(gaps.symbol_counts(pbits), resources, huffman, smooth=True)
-        stream, gap_bits = streams[gaps, pbits]
-        size = layout.side_bits + gap_bits
-        rank = size + (size >> _COLUMNS_SHIFT) if layout.is_slow(chunks.code) else size
-        if best is None or rank < best[0]:
-            best = (rank, size, layout, pbits, stream)
-    assert best is not None
-    _, size, layout, pbits, stream = best
+    forms: list[GapForm] = [
+        (
+            layout.geometry.gaps.lengths,
+            layout.geometry.gaps.counts,
+            layout.side_bits,
+            _COLUMNS_SHIFT if chunks.code and layout.geometry.scan == Scan.COLUMNS else _NO_SHIFT,
+        )
+        for layout in layouts
+    ]
+    which, pbits = backend.kernels.cheapest_gaps(
+        forms,
+        (widths[0], widths[-1]),
+        _LOG_TABLE,
+        _TABLE_BITS,
+        _FINALISTS,
+        freedom.huffman,
+        huffman,
+        WINDOWS,
+        [table for width in widths for table in resources.recent_tables(1 << width)[1]] if huffman else [],
+    )
+    layout = layouts[which]
+    gaps = layout.geometry.gaps.symbol_counts(pbits)
+    stream, gap_bits = cheapest_stream(gaps, resources, huffman, smooth=True)
+    size = layout.side_bits + gap_bits
     geometry = layout.geometry
     chunks = NO_CHUNKS if geometry.line_width else chunks
     coded = Coded(
@@ -92,10 +101,6 @@ class _Layout(NamedTuple):
     column_form: Form
     side_bits: int
 
-    def is_slow(self, chunk_code: int) -> bool:
-        """Whether it must save something to be chosen."""
-        return chunk_code > 0 and self.geometry.scan == Scan.COLUMNS
-
 
 def _layouts(analysis: Analysis, resources: Resources) -> list[_Layout]:
     """Of all geometries that the resources have room for."""
@@ -115,27 +120,6 @@ def _layouts(analysis: Analysis, resources: Resources) -> list[_Layout]:
             side_bits += geometry.line_width * matrix.lines(geometry.scan) + 8
         out.append(_Layout(geometry, row_form, column_form, side_bits))
     return out
-
-
-def _finalists(layouts: list[_Layout], widths: range, huffman: bool, chunked: bool) -> Iterator[tuple[_Layout, int]]:
-    """Those layouts and index widths that are best by the entropy of their gaps.
-
-    In integers, to be equal on every machine.
-    """
-    sizes = np.empty((len(layouts), MAX_PBITS), np.int64)
-    of_gaps: dict[Gaps, npt.NDArray[np.int64]] = {}
-    for layout, row in zip(layouts, sizes, strict=True):
-        gaps = layout.geometry.gaps
-        if gaps not in of_gaps:
-            of_gaps[gaps] = np.empty(MAX_PBITS, np.int64)
-            backend.kernels.gap_estimates(gaps.lengths, gaps.counts, _LOG_TABLE, _TABLE_BITS, huffman, of_gaps[gaps])
-        np.add(of_gaps[gaps], layout.side_bits << _LOG_BITS, out=row)
-        if layout.is_slow(chunked):
-            row += row >> _COLUMNS_SHIFT
-    order = np.argsort(sizes[:, widths.start - 1 : widths.stop - 1], axis=None, kind="stable")
-    for at in order[:_FINALISTS].tolist():
-        which, width = divmod(at, len(widths))
-        yield layouts[which], widths[width]
 
 
 def _bitmap_forms(matrix: CompactMatrix, bitmaps: list[Live]) -> tuple[Form, Form, int]:

@@ -129,17 +129,25 @@ static void smoothed(const int64_t *counts, size_t n, size_t window, int64_t *sm
 }
 
 /* in counts: `n`, of which two at least are not zero. in windows: `tries` of them. out best: n lengths.
- * Returns the size in bits, or -1 where there is no memory. */
-static int64_t cheapest_code(const int64_t *counts, size_t n, const uint8_t *windows, size_t tries, uint8_t *best)
+ * Returns the size in bits, or -1 where there is no memory; some number of `most` or more where it is sure not to be
+ * less, nor is a stream in any other table, whose reference takes MIN_REFERENCE bits at least. */
+static int64_t cheapest_code(const int64_t *counts, size_t n, const uint8_t *windows, size_t tries, int64_t most,
+                             uint8_t *best)
 {
     Work *w = make_work(n);
-    if (w == NULL || !optimal_lengths(w, n, used_of(counts, n, w->used))) {
+    size_t occur = w == NULL ? 0 : used_of(counts, n, w->used);
+    if (w == NULL || !optimal_lengths(w, n, occur)) {
         free(w);
         return -1;
     }
-    int64_t least = table_bits(w->lengths, n) + stream_bits(counts, w->lengths, n);
+    int64_t shortest = stream_bits(counts, w->lengths, n), least = table_bits(w->lengths, n) + shortest;
     memcpy(best, w->lengths, n);
-    for (size_t i = 0; i < tries; i++) {
+    /* No code has a shorter stream, and a table has a bit at least for each symbol that occurs. */
+    int64_t table = 1 + 4 + (int64_t)occur < MIN_REFERENCE ? 1 + 4 + (int64_t)occur : MIN_REFERENCE;
+    for (size_t i = 0; i < tries && shortest + table < most; i++) {
+        /* Where no window reaches the next symbol the counts stay as they are. */
+        if ((n - 1) * windows[i] < 64)
+            continue;
         smoothed(counts, n, windows[i], w->smooth, w->sums);
         size_t used = used_of(w->smooth, n, w->used);
         if (used < 2)
@@ -183,7 +191,7 @@ PyObject *py_cheapest_code(PyObject *self, PyObject *args)
         if (used > 1) {
             single = -1;
             Py_BEGIN_ALLOW_THREADS
-            size = cheapest_code(counts, n, b[WINDOWS].buf, (size_t)b[WINDOWS].len, lengths);
+            size = cheapest_code(counts, n, b[WINDOWS].buf, (size_t)b[WINDOWS].len, INT64_MAX, lengths);
             Py_END_ALLOW_THREADS
         }
         result = size < 0 ? PyErr_NoMemory()
@@ -203,6 +211,34 @@ static int64_t size_with(const int64_t *counts, const uint8_t *lengths, size_t n
         bits += counts[s] * lengths[s];
     }
     return bits;
+}
+
+int64_t cheapest_stream(const int64_t *counts, size_t n, const Choice *choice, int64_t most)
+{
+    uint8_t lengths[PATTERNS];
+    size_t used = 0;
+    int64_t total = 0, width = bit_length(n - 1);
+    for (size_t s = 0; s < n; s++) {
+        used += counts[s] > 0;
+        total += counts[s];
+    }
+    int64_t least = total * width;
+    if (!choice->huffman)
+        return least;
+    int64_t size = 1 + width;
+    if (used > 1)
+        size = cheapest_code(counts, n, choice->windows, choice->tries, least < most ? least : most, lengths);
+    if (size < 0)
+        return -1;
+    least = size < least ? size : least;
+    for (size_t i = 0; i < choice->tables; i++) {
+        const Earlier *table = choice->of_tables + i;
+        if (table->alphabet != n || table->reference >= least)
+            continue;
+        size = size_with(counts, table->lengths, n, table->single);
+        least = size >= 0 && size + table->reference < least ? size + table->reference : least;
+    }
+    return least;
 }
 
 /* cheapest_table(counts, [(lengths, the one symbol or -1, bits of a reference)]) -> (which, size) or None */

@@ -35,7 +35,9 @@ PyObject *py_head_gaps(PyObject *self, PyObject *args);
 PyObject *py_gap_symbols(PyObject *self, PyObject *args);
 PyObject *py_gap_chunks(PyObject *self, PyObject *args);
 PyObject *py_gap_counts(PyObject *self, PyObject *args);
-PyObject *py_gap_estimates(PyObject *self, PyObject *args);
+
+/* cheapest_gaps.c */
+PyObject *py_cheapest_gaps(PyObject *self, PyObject *args);
 
 /* elements.c */
 PyObject *py_distinct(PyObject *self, PyObject *args);

@@ -17,7 +17,7 @@ static PyMethodDef methods[] = {
     {"gap_symbols", py_gap_symbols, METH_VARARGS, NULL},
     {"gap_chunks", py_gap_chunks, METH_VARARGS, NULL},
     {"gap_counts", py_gap_counts, METH_VARARGS, NULL},
-    {"gap_estimates", py_gap_estimates, METH_VARARGS, NULL},
+    {"cheapest_gaps", py_cheapest_gaps, METH_VARARGS, NULL},
     {"distinct", py_distinct, METH_VARARGS, NULL},
     {"symbols", py_symbols, METH_VARARGS, NULL},
     {"code_lengths", py_code_lengths, METH_VARARGS, NULL},

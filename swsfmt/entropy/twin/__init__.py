@@ -4,9 +4,10 @@ See `protocol.Kernels` for what each one does.
 """
 
 from .adaptive import adaptive_decode, adaptive_encode
+from .cheapest_gaps import cheapest_gaps
 from .codes import cheapest_code, cheapest_table
 from .elements import distinct, symbols
-from .entries import gap_chunks, gap_counts, gap_estimates, gap_symbols, head_gaps, line_entries, line_gaps
+from .entries import gap_chunks, gap_counts, gap_symbols, head_gaps, line_entries, line_gaps
 from .lengths import code_lengths
 from .packed import read_runs, read_table
 from .record_head import record_head
@@ -18,6 +19,7 @@ __all__ = [
     "adaptive_decode",
     "adaptive_encode",
     "cheapest_code",
+    "cheapest_gaps",
     "cheapest_runs",
     "cheapest_table",
     "chunk_bits",
@@ -30,7 +32,6 @@ __all__ = [
     "encode_symbols",
     "gap_chunks",
     "gap_counts",
-    "gap_estimates",
     "gap_symbols",
     "head_gaps",
     "line_entries",

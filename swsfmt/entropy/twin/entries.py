@@ -9,7 +9,6 @@ from ..protocol import Indices, Symbols
 
 # Elements whose gaps are looked at in one go; an index takes 8 bytes.
 _BLOCK = 1 << 18
-_LOG_BITS = 12
 
 
 def line_entries(
@@ -108,26 +107,6 @@ def gap_counts(gaps: Indices, counts: Indices, pbits: int) -> Indices:
     np.add.at(out, rest, counts)
     out[skip] = int((skips * counts).sum())
     return out
-
-
-def gap_estimates(
-    gaps: Indices, counts: Indices, logarithms: Indices, symbol_bits: int, huffman: bool, estimates: Indices
-) -> None:
-    for pbits in range(1, len(estimates) + 1):
-        used = gap_counts(gaps, counts, pbits)
-        used = used[used > 0]
-        total = used.sum(keepdims=True)
-        entropy = int((used * (_log2(total, logarithms) - _log2(used, logarithms))).sum())
-        fixed = int(total[0]) * pbits << _LOG_BITS
-        entropy += symbol_bits * len(used) << _LOG_BITS
-        estimates[pbits - 1] = min(fixed, entropy) if huffman else fixed
-
-
-def _log2(n: Indices, logarithms: Indices) -> Indices:
-    """log2 of n >= 1 in 4096ths, from the leading 9 bits of n."""
-    mantissa, exponent = np.frexp(n.astype(np.float64))
-    fraction: Indices = logarithms[(mantissa * 512).astype(np.int64) - 256]
-    return (exponent.astype(np.int64) - 1 << _LOG_BITS) + fraction
 
 
 def gap_symbols(gaps: Indices, pbits: int) -> Symbols:
