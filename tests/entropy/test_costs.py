@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -55,7 +57,9 @@ def test_the_cheapest_earlier_table(counts: list[int], others: list[tuple[list[i
     tables = [(code.lengths.tobytes(), -1 if code.single is None else code.single, bits) for code, bits in codes]
     sizes = [bits + code.cost(array) if code.covers(array) else math.inf for code, bits in codes]
     assert backend.kernels.cheapest_table(array, tables) == (int(np.argmin(sizes)), min(sizes))
-    assert backend.kernels.cheapest_table(array, []) is None
+    longer = (bytes([1] * (len(counts) + 1)), -1, 8)
+    assert backend.kernels.cheapest_table(array, [longer, *tables]) == (1 + int(np.argmin(sizes)), min(sizes))
+    assert backend.kernels.cheapest_table(array, [longer]) is None
 
 
 def written(live: np.ndarray, form: Form, earlier: list[np.ndarray]) -> int:
@@ -169,7 +173,7 @@ def test_the_cheapest_gaps(
             sizes = [int(counts.sum()) * width]
             if tabled:
                 sizes.append(backend.kernels.cheapest_code(counts, WINDOWS)[2])
-                own = backend.kernels.cheapest_table(counts, [t for t in tables if len(t[0]) == len(counts)])
+                own = backend.kernels.cheapest_table(counts, tables)
                 sizes += [own[1]] if own else []
             size = bits + min(sizes)
             ranks[form, width] = size + (size >> shift)
@@ -198,6 +202,14 @@ def test_both_find_the_same_code(counts: list[int], windows: bytes) -> None:
     writer = BitWriter()
     write_table(writer, code)
     assert size == len(writer.bits) + code.cost(array)
+
+
+@native
+@given(counts_of_symbols)
+def test_both_have_the_same_codewords(counts: list[int]) -> None:
+    lengths = PrefixCode.optimal(np.array(counts, np.int64)).lengths
+    (one, _), (other, _) = both("codewords", lengths)
+    assert bytes(one) == bytes(other)
 
 
 @native
@@ -251,6 +263,30 @@ def test_gaps_before_lines(places: list[list[int]], cut: int) -> None:
         assert others[way, : state[5 + way]].tolist() == [gap for gap in gaps if gap >= 8]
 
 
+small_matrices = st.tuples(st.integers(1, 12), st.integers(1, 12), st.integers(0, 2**32)).map(
+    lambda m: (np.random.default_rng(m[2]).random(m[:2]) < 0.3).astype(np.uint16)
+)
+
+
+@given(small_matrices, st.booleans(), st.booleans())
+def test_gaps_of_a_small_matrix(matrix: np.ndarray, by_columns: bool, compact: bool) -> None:
+    """As the gaps within lines and those before lines, counted one by one."""
+    lines = matrix.T if by_columns else matrix
+    counted = lines.any(axis=0) if compact else np.ones(lines.shape[1], np.bool_)
+    places = [np.flatnonzero(line[counted]).tolist() for line in lines]
+    live = np.ones(len(lines), np.bool_)
+    most, *ways = backend.kernels.matrix_gaps(
+        matrix, matrix.shape[1], by_columns, counted if compact else counted[:0], live
+    )
+    assert live.tolist() == [len(p) > 0 for p in places]
+    assert most == max(map(len, places))
+    within = [after - before - 1 for p in places for before, after in pairwise(p)]
+    ends = [(p[0], p[-1], len(p)) if p else (-1, -1, 0) for p in places]
+    for heads, (gaps, counts) in zip(heads_by_hand(ends, 0, int(counted.sum())), ways, strict=True):
+        wanted = sorted(Counter([*within, *heads]).items())
+        assert list(zip(*(np.frombuffer(part, np.int64).tolist() for part in (gaps, counts)), strict=True)) == wanted
+
+
 I64 = np.int64
 ONE, NONE = np.ones(1, I64), np.zeros(0, I64)
 LINES = np.array([[0], [0], [1]])
@@ -264,13 +300,19 @@ LINES = np.array([[0], [0], [1]])
         ("cheapest_code", (np.zeros(3, I64), b"")),
         ("cheapest_code", (np.array([-1, 2]), b"")),
         ("cheapest_code", (np.ones(4097, I64), b"")),
-        ("cheapest_table", (ONE, [(b"\1\1", -1, 8)])),
         ("cheapest_table", (ONE, ())),
+        ("codewords", (bytes(4097),)),
+        ("codewords", (b"\1\1\1",)),
+        ("codewords", (b"\15",)),
         ("cheapest_runs", (b"", 1)),
         ("cheapest_runs", (b"\1", -1)),
-        ("masks", (b"", [])),
-        ("masks", (b"\1", ())),
+        ("cheapest_mask", (b"", [], 0)),
+        ("cheapest_mask", (b"\1", (), 0)),
         *(("gap_counts", changed) for changed in ((ONE, NONE, 3), (-ONE, ONE, 3), (ONE, ONE, 0), (ONE, ONE, 13))),
+        *(
+            ("matrix_gaps", (np.ones(size, np.uint16), columns, False, bytes(places), bytearray(lines)))
+            for size, columns, places, lines in ((0, 1, 0, 0), (6, 0, 0, 2), (6, 4, 0, 2), (6, 3, 0, 3), (6, 3, 2, 2))
+        ),
         *(
             ("cheapest_gaps", (forms, widths, logarithms, 4, finalists, True, True, b"", tables))
             for forms, widths, logarithms, finalists, tables in (
@@ -288,7 +330,6 @@ LINES = np.array([[0], [0], [1]])
                 ([(ONE, ONE, 0, 6)], (1, 12), _LOG_TABLE[1:], 24, []),
                 ([(ONE, ONE, 0, 6)], (1, 12), _LOG_TABLE, 0, []),
                 ([(ONE, ONE, 0, 6)], (1, 12), _LOG_TABLE, 24, ()),
-                ([(ONE, ONE, 0, 6)], (1, 12), _LOG_TABLE, 24, [(b"\1\1", -1, 7)]),
             )
         ),
         *(

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ...entropy import backend
-from ...entropy.bitmap import Form, Kind, Live, cheapest_form
+from ...entropy.bitmap import Form, Kind, cheapest_form
 from ...entropy.bits import varint_bytes
 from ...entropy.code_table import WINDOWS
 from ...entropy.protocol import Form as GapForm
@@ -23,6 +23,7 @@ from .analysis import Analysis, Geometry
 from .compact_matrix import CompactMatrix
 from .params import CHUNKABLE_ENTRIES, Coded, Params
 
+_ALL_LIVE = Form(Kind.ALL_LIVE)
 _FINALISTS = 24
 # What a used symbol takes in a code table, about.
 _TABLE_BITS = 4
@@ -33,6 +34,7 @@ _COLUMNS_SHIFT = 6
 _NO_SHIFT = 63
 _LOG_BITS = 12
 _LOG_TABLE = np.rint(np.log2(1 + np.arange(256) / 256) * (1 << _LOG_BITS)).astype(np.int64)
+_LOG_TABLE.setflags(write=False)
 
 
 def plan(
@@ -46,7 +48,7 @@ def plan(
     if entries == 0:
         return Params(0), 8
     huffman = freedom.huffman and resources.has_room(table_symbols=2 << MAX_PBITS)
-    values, value_bits = cheapest_stream(analysis.value_counts, resources, huffman)
+    values, value_bits = cheapest_stream(analysis.value_counts, entries, resources, huffman)
     chunks = chunks_for(entries)
     layouts = _layouts(analysis, resources)
     widths = range(1, MAX_PBITS + 1) if freedom.pbits is None else range(freedom.pbits, freedom.pbits + 1)
@@ -68,11 +70,11 @@ def plan(
         freedom.huffman,
         huffman,
         WINDOWS,
-        [table for width in widths for table in resources.recent_tables(1 << width)[1]] if huffman else [],
+        resources.recent_tables()[1],
     )
     layout = layouts[which]
     gaps = layout.geometry.gaps.symbol_counts(pbits)
-    stream, gap_bits = cheapest_stream(gaps, resources, huffman, smooth=True)
+    stream, gap_bits = cheapest_stream(gaps, int(np.add.reduce(gaps)), resources, huffman, smooth=True)
     size = layout.side_bits + gap_bits
     geometry = layout.geometry
     chunks = NO_CHUNKS if geometry.line_width else chunks
@@ -104,15 +106,11 @@ class _Layout(NamedTuple):
 
 def _layouts(analysis: Analysis, resources: Resources) -> list[_Layout]:
     """Of all geometries that the resources have room for."""
-    forms: dict[CompactMatrix, tuple[Form, Form, int] | None] = {}
+    forms = _BitmapForms(resources)
     out = []
     for geometry in analysis.geometries:
         matrix = geometry.matrix
-        if matrix not in forms:
-            bitmap_bits = sum(len(live) for live in (matrix.live_rows, matrix.live_columns) if live is not None)
-            has_room = resources.has_room(bitmap_bits=bitmap_bits)
-            forms[matrix] = _bitmap_forms(matrix, resources.bitmaps) if has_room else None
-        form = forms[matrix]
+        form = forms.of(matrix)
         if form is None:
             continue
         row_form, column_form, side_bits = form
@@ -122,14 +120,35 @@ def _layouts(analysis: Analysis, resources: Resources) -> list[_Layout]:
     return out
 
 
-def _bitmap_forms(matrix: CompactMatrix, bitmaps: list[Live]) -> tuple[Form, Form, int]:
-    """The cheapest forms of the two bitmaps, and their bits."""
-    row_form = column_form = Form(Kind.ALL_LIVE)
-    row_bits = column_bits = 0
-    if matrix.live_rows is not None:
-        row_form, row_bits = cheapest_form(matrix.live_rows, bitmaps)
-        # The columns may refer to the row bitmap of their own record.
-        bitmaps = [*bitmaps, matrix.live_rows]
-    if matrix.live_columns is not None:
-        column_form, column_bits = cheapest_form(matrix.live_columns, bitmaps)
-    return row_form, column_form, row_bits + column_bits
+class _BitmapForms:
+    """The cheapest forms of the bitmaps of one matrix, one of rows and one of columns, with and without each."""
+
+    def __init__(self, resources: Resources) -> None:
+        self._resources = resources
+        self._first, self._recent = resources.recent_bitmaps()
+        self._of_rows: tuple[Form, int] | None = None
+        self._of_matrix: dict[CompactMatrix, tuple[Form, Form, int] | None] = {}
+
+    def of(self, matrix: CompactMatrix) -> tuple[Form, Form, int] | None:
+        """The forms of both, and their bits; None where the resources have no room for them."""
+        if matrix not in self._of_matrix:
+            bits = (0 if matrix.live_rows is None else matrix.rows) + (
+                0 if matrix.live_columns is None else matrix.columns
+            )
+            has_room = self._resources.has_room(bitmap_bits=bits)
+            self._of_matrix[matrix] = self._cheapest(matrix) if has_room else None
+        return self._of_matrix[matrix]
+
+    def _cheapest(self, matrix: CompactMatrix) -> tuple[Form, Form, int]:
+        row_form = column_form = _ALL_LIVE
+        row_bits = column_bits = 0
+        earlier = self._recent
+        if matrix.live_rows is not None:
+            if self._of_rows is None:
+                self._of_rows = cheapest_form(matrix.live_rows, earlier, self._first)
+            row_form, row_bits = self._of_rows
+            # The columns may refer to the row bitmap of their own record.
+            earlier = [*earlier, matrix.live_rows.tobytes()]
+        if matrix.live_columns is not None:
+            column_form, column_bits = cheapest_form(matrix.live_columns, earlier, self._first)
+        return row_form, column_form, row_bits + column_bits

@@ -1,7 +1,8 @@
 /* Which form of a sparse matrix has the smallest stream of gaps, with what it needs besides. */
 #include "codes.h"
 
-enum { LOG_BITS = 12 };
+/* The difference of two logarithms is too large by this at most: log2(1 + 1 / 256), and what rounding adds. */
+enum { LOG_BITS = 12, LOG_ERROR = 25 };
 
 /* gaps, counts: `n` of them, gaps that occur and how often; the longest is `most`. bits: of all but the gaps.
  * shift: its size counts for size >> shift more than it is. same: the first form that has the same gaps. */
@@ -13,7 +14,13 @@ typedef struct {
     int shift;
 } Form;
 
-/* A form and the bits of a symbol, and the size as it counts: about, in fractions of `1 << LOG_BITS` bits. */
+/* Of gaps, with symbols of 1, 2, 3 ... bits: about the size of the stream, in fractions of `1 << LOG_BITS` bits; and bits
+ * that the symbols take at least in any code. */
+typedef struct {
+    int64_t about[MAX_LENGTH], least[MAX_LENGTH];
+} Estimates;
+
+/* A form and the bits of a symbol, and about the size as it counts, in the same fractions. */
 typedef struct {
     size_t form;
     int pbits;
@@ -38,23 +45,25 @@ static inline int is_wider_than_needed(const Form *form, int pbits)
     return form->most < ((int64_t)1 << (pbits - 1)) - 1;
 }
 
-/* The size of the gaps with symbols of 1, 2, 3 ... bits, about. out estimates: MAX_LENGTH. */
-static void estimate(const Form *form, const int64_t *logarithms, int symbol_bits, int huffman, int64_t *estimates)
+static void estimate(const Form *form, const int64_t *logarithms, int symbol_bits, int huffman, Estimates *e)
 {
-    int64_t total = 0, bits = 0;
+    int64_t total = 0, entropy = 0, used = 0;
     for (int pbits = 1; pbits <= MAX_LENGTH; pbits++) {
         if (pbits == 1 || !is_wider_than_needed(form, pbits)) {
             int64_t of_symbols[PATTERNS];
             total = gap_counts(form->gaps, form->counts, form->n, pbits, of_symbols);
             int64_t of_total = log2_of(total, logarithms);
-            bits = 0;
+            entropy = 0, used = 0;
             for (size_t s = 0; s < (size_t)1 << pbits; s++)
-                if (of_symbols[s])
-                    bits += of_symbols[s] * (of_total - log2_of(of_symbols[s], logarithms)) +
-                            ((int64_t)symbol_bits << LOG_BITS);
+                if (of_symbols[s]) {
+                    entropy += of_symbols[s] * (of_total - log2_of(of_symbols[s], logarithms));
+                    used++;
+                }
         }
         int64_t fixed = total * pbits * ((int64_t)1 << LOG_BITS);
-        estimates[pbits - 1] = fixed < bits || !huffman ? fixed : bits;
+        int64_t coded = entropy + used * symbol_bits * ((int64_t)1 << LOG_BITS);
+        e->about[pbits - 1] = fixed < coded || !huffman ? fixed : coded;
+        e->least[pbits - 1] = entropy > total * LOG_ERROR ? (entropy - total * LOG_ERROR) >> LOG_BITS : 0;
     }
 }
 
@@ -70,14 +79,14 @@ static size_t insert(Candidate *best, size_t count, size_t room, Candidate candi
     return count < room ? count + 1 : count;
 }
 
-/* The best by the estimates. Returns how many there are. in estimates: MAX_LENGTH for each form; out best: `room`. */
-static size_t finalists(const Form *forms, size_t n, int first, int last, const int64_t *estimates, Candidate *best,
+/* The best by the estimates. Returns how many there are. in estimates: of each form. out best: `room`. */
+static size_t finalists(const Form *forms, size_t n, int first, int last, const Estimates *estimates, Candidate *best,
                         size_t room)
 {
     size_t count = 0;
     for (size_t f = 0; f < n; f++)
         for (int pbits = first; pbits <= last; pbits++) {
-            int64_t size = estimates[forms[f].same * MAX_LENGTH + (size_t)pbits - 1] +
+            int64_t size = estimates[forms[f].same].about[pbits - 1] +
                            forms[f].bits * ((int64_t)1 << LOG_BITS);
             count = insert(best, count, room, (Candidate){f, pbits, size + (size >> forms[f].shift)});
         }
@@ -86,7 +95,8 @@ static size_t finalists(const Form *forms, size_t n, int first, int last, const 
 
 /* The best by the very size. Returns its number among the finalists, -1 without any, or NO_MEMORY.
  * in candidates: `n`, the first of equals wins. free_width: whether symbols may be narrower. */
-static int choose(const Form *forms, const Candidate *candidates, size_t n, int free_width, const Choice *choice)
+static int choose(const Form *forms, const Estimates *estimates, const Candidate *candidates, size_t n, int free_width,
+                  const Choice *choice)
 {
     int64_t least = INT64_MAX, of_symbols[PATTERNS];
     int best = -1;
@@ -95,9 +105,12 @@ static int choose(const Form *forms, const Candidate *candidates, size_t n, int 
         int pbits = candidates[i].pbits;
         if (free_width && is_wider_than_needed(form, pbits))
             continue;
+        /* A size that is shifted is no less: the bound holds. */
+        int64_t most = least - form->bits, entropy = estimates[form->same].least[pbits - 1];
+        if (most <= 0)
+            continue;
         gap_counts(form->gaps, form->counts, form->n, pbits, of_symbols);
-        /* What counts for more than it is is no less: the bound holds. */
-        int64_t size = cheapest_stream(of_symbols, (size_t)1 << pbits, choice, least - form->bits);
+        int64_t size = cheapest_stream(of_symbols, (size_t)1 << pbits, entropy, choice, most);
         if (size < 0)
             return NO_MEMORY;
         size += form->bits;
@@ -137,10 +150,6 @@ static int parse_tables(PyObject *list, Earlier *tables, Py_buffer *buffers, siz
         if (tuple == NULL || !PyArg_ParseTuple(tuple, "y*ii", buffer, &table->single, &table->reference))
             return 0;
         table->lengths = buffer->buf, table->alphabet = (size_t)buffer->len;
-        if (table->reference < MIN_REFERENCE) {
-            release(buffer, 1);
-            return 0;
-        }
     }
     return 1;
 }
@@ -165,7 +174,7 @@ PyObject *py_cheapest_gaps(PyObject *self, PyObject *args)
     size_t n = sound ? (size_t)PyList_Size(list) : 0, parsed = 0, parsed_tables = 0;
     size_t of_tables = sound ? (size_t)PyList_Size(tables) : 0;
     Form *forms = calloc(n + 1, sizeof *forms);
-    int64_t *estimates = calloc(n + 1, MAX_LENGTH * sizeof *estimates);
+    Estimates *estimates = calloc(n + 1, sizeof *estimates);
     Candidate *best = calloc((size_t)(sound ? room : 1), sizeof *best);
     Earlier *earlier = calloc(of_tables + 1, sizeof *earlier);
     Py_buffer *buffers = calloc(of_tables + 1, sizeof *buffers);
@@ -182,10 +191,10 @@ PyObject *py_cheapest_gaps(PyObject *self, PyObject *args)
             for (forms[f].same = 0; forms[forms[f].same].gaps != forms[f].gaps;)
                 forms[f].same++;
             if (forms[f].same == f)
-                estimate(forms + f, b[LOGARITHMS].buf, symbol_bits, huffman, estimates + f * MAX_LENGTH);
+                estimate(forms + f, b[LOGARITHMS].buf, symbol_bits, huffman, estimates + f);
         }
         size_t count = finalists(forms, n, first, last, estimates, best, (size_t)room);
-        which = choose(forms, best, count, first < last, &choice);
+        which = choose(forms, estimates, best, count, first < last, &choice);
         Py_END_ALLOW_THREADS
     }
     if (!has_memory || which == NO_MEMORY)

@@ -15,8 +15,8 @@ typedef struct {
     int single, reference;
 } Earlier;
 
-/* A reference is a number of one byte or more. */
-enum { MIN_REFERENCE = 8 };
+/* Whether a table as an argument, (lengths, single, reference), may be one of `n` symbols: quicker than its buffer. */
+int is_table_of(PyObject *table, size_t n);
 
 /* What a stream may be written in: fields; and, if `huffman`, new codes of its counts and of smoothed ones, and tables. */
 typedef struct {
@@ -27,9 +27,9 @@ typedef struct {
     size_t tables;
 } Choice;
 
-/* Bits of the shortest stream of symbols with these counts, with its table or reference; some number of `most` or more
- * where it is sure not to be less, -1 where there is no memory. in counts: `n`, 1 to PATTERNS, not all of them 0. */
-int64_t cheapest_stream(const int64_t *counts, size_t n, const Choice *choice, int64_t most);
+/* Bits of the shortest stream of symbols with these counts, with its table or reference; `most` where it is not less,
+ * -1 where there is no memory. in counts: `n`, 1 to PATTERNS, not all of them 0. entropy: no code has a shorter stream. */
+int64_t cheapest_stream(const int64_t *counts, size_t n, int64_t entropy, const Choice *choice, int64_t most);
 
 /* gaps.c */
 

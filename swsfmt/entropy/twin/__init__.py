@@ -7,11 +7,11 @@ from .adaptive import adaptive_decode, adaptive_encode
 from .cheapest_gaps import cheapest_gaps
 from .codes import cheapest_code, cheapest_table
 from .elements import distinct, symbols
-from .entries import gap_chunks, gap_counts, gap_symbols, head_gaps, line_entries, line_gaps
-from .lengths import code_lengths
+from .entries import gap_chunks, gap_counts, gap_symbols, head_gaps, line_entries, line_gaps, matrix_gaps
+from .lengths import code_lengths, codewords
 from .packed import read_runs, read_table
 from .record_head import record_head
-from .runs import cheapest_runs, masks
+from .runs import cheapest_mask, cheapest_runs
 from .scatter import decode_sparse, scatter
 from .streams import chunk_bits, decode_dense, decode_gaps, decode_stream, encode_symbols
 
@@ -20,10 +20,12 @@ __all__ = [
     "adaptive_encode",
     "cheapest_code",
     "cheapest_gaps",
+    "cheapest_mask",
     "cheapest_runs",
     "cheapest_table",
     "chunk_bits",
     "code_lengths",
+    "codewords",
     "decode_dense",
     "decode_gaps",
     "decode_sparse",
@@ -36,7 +38,7 @@ __all__ = [
     "head_gaps",
     "line_entries",
     "line_gaps",
-    "masks",
+    "matrix_gaps",
     "read_runs",
     "read_table",
     "record_head",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..protocol import MAX_LENGTH, Form, Indices, Table
+from ..protocol import MAX_LENGTH, Form, Indices, Raw, Table
 from .codes import cheapest_code, cheapest_table
 from .entries import gap_counts
 
@@ -38,7 +38,7 @@ def cheapest_gaps(
         which, width = divmod(at, ranks.shape[1])
         gaps, counts, bits, shift = forms[which]
         pbits = first + width
-        if first < last and int(gaps.max()) < (1 << pbits - 1) - 1:
+        if first < last and int(np.frombuffer(gaps, np.int64).max()) < (1 << pbits - 1) - 1:
             continue
         if (id(gaps), pbits) not in sizes:
             sizes[id(gaps), pbits] = _stream_bits(gap_counts(gaps, counts, pbits), tabled, windows, tables)
@@ -50,7 +50,7 @@ def cheapest_gaps(
     return best[1:]
 
 
-def gap_estimates(gaps: Indices, counts: Indices, logarithms: Indices, symbol_bits: int, huffman: bool) -> Indices:
+def gap_estimates(gaps: Raw, counts: Raw, logarithms: Indices, symbol_bits: int, huffman: bool) -> Indices:
     """About the sizes of the streams of gaps with symbols of 1, 2, 3 ... bits, in 4096ths of a bit."""
     estimates = np.empty(MAX_LENGTH, np.int64)
     for pbits in range(1, MAX_LENGTH + 1):
@@ -76,5 +76,5 @@ def _stream_bits(counts: Indices, tabled: bool, windows: bytes, tables: list[Tab
     if not tabled:
         return fixed
     least = min(fixed, cheapest_code(counts, windows)[2])
-    earlier = cheapest_table(counts, [table for table in tables if len(table[0]) == len(counts)])
+    earlier = cheapest_table(counts, tables)
     return least if earlier is None else min(least, earlier[1])
