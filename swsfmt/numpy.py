@@ -233,11 +233,13 @@ def from_array(array: Array, name: str | None = None) -> Elements:
         is_raw = array.dtype.kind == "V" and array.dtype.names is None and array.dtype.itemsize <= 2
         lost = "; if it was bfloat16 or float8, .view(ml_dtypes.bfloat16) gives it back, or save it with torch"
         raise InputError(f"dtype {array.dtype} cannot be stored{lost if is_raw else ''}", tensor=name)
-    with located(tensor=name):
-        _check_mapped(array)
-        if not array.flags.c_contiguous:
-            span = Span.of(address_of(array), array.shape, array.strides, array.itemsize)
-            check_expanded(array.nbytes, span.end - span.start)
+    # Most arrays own their memory, which has no holes.
+    if array.base is not None or not array.flags.c_contiguous:
+        with located(tensor=name):
+            _check_mapped(array)
+            if not array.flags.c_contiguous:
+                span = Span.of(address_of(array), array.shape, array.strides, array.itemsize)
+                check_expanded(array.nbytes, span.end - span.start)
     flat = np.ascontiguousarray(array).reshape(-1).astype(little_endian, copy=False)
     return Elements.of(TensorInfo(dtype, array.shape), flat.view(dtype.bits))
 
@@ -256,7 +258,7 @@ def _elements(tensors: Mapping[str, Array]) -> dict[str, Elements | Tied]:
     alive = []
     for name, value in tensors.items():
         arguments.tensor_name(name)
-        if not isinstance(value, np.ndarray | np.generic):
+        if not isinstance(value, (np.ndarray, np.generic)):
             raise InputError(f"{arguments.a(value)} is not a NumPy array", tensor=name)
         if isinstance(value, np.ma.MaskedArray):
             text = "a masked array would lose its mask; give filled(), or its parts, .data and .mask, under two names"

@@ -16,15 +16,20 @@ Symbols = npt.NDArray[np.uint16]
 Elements = npt.NDArray[np.unsignedinteger[Any]]
 Indices = npt.NDArray[np.int64]
 Live = npt.NDArray[np.bool_]
+# Plain memory in which an array lies, for `np.frombuffer`.
+Raw = bytes | bytearray | npt.NDArray[Any]
 # Lengths of an earlier code, its one symbol or -1, and the bits of a reference to it.
 Table = tuple[bytes, int, int]
+# Gaps that occur and how often, int64.
+GapCounts = tuple[Raw, Raw]
+# Of one way to read a matrix: gaps that occur, how often, the bits of all but the gaps, and how far its size is shifted
+# to the right to count for so much more.
+Form = tuple[Raw, Raw, int, int]
 # Codewords, lengths, and the one symbol of a code without bits or -1: `PrefixCode.arrays`.
 Code = tuple[Symbols, npt.NDArray[np.uint8], int]
 # Of a record: length of the name's prefix, its suffix (or how many records before it was), head, coding, dtype or -1,
 # shape, and the byte after all that.
 Head = tuple[int, bytes | int, int, int, int, tuple[int, ...], int]
-# Plain memory in which an array lies, for `np.frombuffer`.
-Raw = bytes | bytearray | npt.NDArray[Any]
 
 
 class Kernels(Protocol):
@@ -198,6 +203,18 @@ class Kernels(Protocol):
         """
         ...
 
+    def matrix_gaps(
+        self, symbols: Symbols, columns: int, lines_are_columns: bool, places: Live, live: Live, /
+    ) -> tuple[int, GapCounts, GapCounts, GapCounts]:
+        """All gaps of a small matrix: what `line_gaps` and `head_gaps` count, together, none of them listed.
+
+        places : which of a line count, all entries among them; empty where all do
+        live : set to whether each line has entries
+        Returns the most entries of a line; and for each of the three ways the gaps that occur, ascending, and how often
+        (int64).
+        """
+        ...
+
     def gap_symbols(self, gaps: Indices, pbits: int, /) -> Raw:
         """Gap symbols of `pbits` bits, each after the skips that it needs: uint16."""
         ...
@@ -206,26 +223,32 @@ class Kernels(Protocol):
         """For each `chunk` entries the bits of their gap symbols, and how far these lead: int64, (chunks, 2)."""
         ...
 
-    def gap_counts(self, gaps: Indices, counts: Indices, pbits: int, /) -> Raw:
+    def gap_counts(self, gaps: Raw, counts: Raw, pbits: int, /) -> Raw:
         """How often each gap symbol of `pbits` bits occurs, where gaps occur `counts` times: int64, (2**pbits,)."""
         ...
 
-    def gap_estimates(
+    def cheapest_gaps(
         self,
-        gaps: Indices,
-        counts: Indices,
+        forms: list[Form],
+        widths: tuple[int, int],
         logarithms: Indices,
         symbol_bits: int,
+        finalists: int,
         huffman: bool,
-        estimates: Indices,
+        tabled: bool,
+        windows: bytes,
+        tables: list[Table],
         /,
-    ) -> None:
-        """About the sizes of gap streams with symbols of 1, 2, 3 ... bits, in 4096ths of a bit.
+    ) -> tuple[int, int]:
+        """The form, and the bits of its gap symbols, from the first to the last of the widths, of the smallest size.
 
-        Fixed width; or, with `huffman`, the entropy with `symbol_bits` of a table for each symbol that occurs, where
-        that is less. In integers, to be equal on every machine.
+        All are ranked by about that size, the gaps of fixed width, or, with `huffman`, their entropy and `symbol_bits`
+        for each symbol that occurs, where that is less: in integers, to be equal on every machine. The very size
+        decides among so many `finalists`, without those that could have one bit less with the same symbols. Of equals
+        the first is taken.
         logarithms : (256,), log2 of 1 + i / 256 in 4096ths
-        estimates : (widths,), set
+        tabled : whether codes other than the fixed width may be chosen, of `cheapest_code` with these windows, and of
+            those tables that have so many symbols
         """
         ...
 
@@ -240,7 +263,7 @@ class Kernels(Protocol):
 
     def cheapest_table(self, counts: Indices, tables: list[Table], /) -> tuple[int, int] | None:
         """Which of these tables makes the smallest stream, and its size with the reference, the first of equals; None
-        where none has all symbols that occur.
+        where none of the same alphabet has all symbols that occur.
         """
         ...
 
@@ -250,9 +273,13 @@ class Kernels(Protocol):
         """
         ...
 
-    def masks(self, live: Live, masks: list[Live], /) -> list[tuple[int, int, int]]:
-        """Which of the masks, each stretched to the length of `live`, have all its live bits; for each of them how many
-        live bits it has, stretched, and the size in bits of the runs of `live` at these.
+    def cheapest_mask(self, live: Live, masks: list[Raw], first: int, /) -> tuple[int, int, int] | None:
+        """The shortest way to write a bitmap by means of one before, with the size in bits, its number included.
+
+        masks : bool, the first of which has the number `first`; each is stretched to the length of `live`, which it may
+            or may not have all live bits of
+        Returns the kind (spec 6.5), copy, masked or masked runs, and the number; of equals the lowest kind, and of
+        these the first. None where no mask has all live bits.
         """
         ...
 
@@ -272,6 +299,13 @@ class Kernels(Protocol):
 
     def code_lengths(self, counts: Indices, limit: int, /) -> Raw:
         """Optimal code lengths of at most `limit` bits (uint8) of 2 to 2**limit ascending counts, none of them 0."""
+        ...
+
+    def codewords(self, lengths: npt.NDArray[np.uint8], /) -> Raw:
+        """The codewords of a complete code by (length, symbol), as in RFC 1951 section 3.2.2: uint16, 0 without length.
+
+        Bit-reversed: written as a field (least significant bit first) a codeword goes in from its first bit.
+        """
         ...
 
     def record_head(self, index: bytes, position: int, /) -> Head | None:

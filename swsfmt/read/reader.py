@@ -234,8 +234,10 @@ class Reader:
         """Dtype and shape of a tensor that can be decoded. Raises `UnknownCodingError`, `LimitError`."""
         if record.info is None or not record.coding.is_known:
             raise self._unknown(record)
-        with located(file=self.source.name, tensor=record.name):
-            self.limits.check("max_decoded_bytes", record.info.nbytes, "the decoded size of this tensor")
+        nbytes = record.info.nbytes
+        if nbytes > self.limits.max_decoded_bytes:
+            with located(file=self.source.name, tensor=record.name):
+                self.limits.check("max_decoded_bytes", nbytes, "the decoded size of this tensor")
         return record.info
 
     def _unknown(self, record: Record) -> UnknownCodingError:

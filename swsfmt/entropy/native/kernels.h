@@ -31,11 +31,16 @@ PyObject *py_line_gaps(PyObject *self, PyObject *args);
 /* heads.c */
 PyObject *py_head_gaps(PyObject *self, PyObject *args);
 
+/* matrix_gaps.c */
+PyObject *py_matrix_gaps(PyObject *self, PyObject *args);
+
 /* gaps.c */
 PyObject *py_gap_symbols(PyObject *self, PyObject *args);
 PyObject *py_gap_chunks(PyObject *self, PyObject *args);
 PyObject *py_gap_counts(PyObject *self, PyObject *args);
-PyObject *py_gap_estimates(PyObject *self, PyObject *args);
+
+/* cheapest_gaps.c */
+PyObject *py_cheapest_gaps(PyObject *self, PyObject *args);
 
 /* elements.c */
 PyObject *py_distinct(PyObject *self, PyObject *args);
@@ -43,6 +48,7 @@ PyObject *py_symbols(PyObject *self, PyObject *args);
 
 /* lengths.c */
 PyObject *py_code_lengths(PyObject *self, PyObject *args);
+PyObject *py_codewords(PyObject *self, PyObject *args);
 
 /* codes.c */
 PyObject *py_cheapest_code(PyObject *self, PyObject *args);
@@ -50,7 +56,7 @@ PyObject *py_cheapest_table(PyObject *self, PyObject *args);
 
 /* runs.c */
 PyObject *py_cheapest_runs(PyObject *self, PyObject *args);
-PyObject *py_masks(PyObject *self, PyObject *args);
+PyObject *py_cheapest_mask(PyObject *self, PyObject *args);
 
 /* record_head.c */
 PyObject *py_record_head(PyObject *self, PyObject *args);

@@ -4,13 +4,14 @@ See `protocol.Kernels` for what each one does.
 """
 
 from .adaptive import adaptive_decode, adaptive_encode
+from .cheapest_gaps import cheapest_gaps
 from .codes import cheapest_code, cheapest_table
 from .elements import distinct, symbols
-from .entries import gap_chunks, gap_counts, gap_estimates, gap_symbols, head_gaps, line_entries, line_gaps
-from .lengths import code_lengths
+from .entries import gap_chunks, gap_counts, gap_symbols, head_gaps, line_entries, line_gaps, matrix_gaps
+from .lengths import code_lengths, codewords
 from .packed import read_runs, read_table
 from .record_head import record_head
-from .runs import cheapest_runs, masks
+from .runs import cheapest_mask, cheapest_runs
 from .scatter import decode_sparse, scatter
 from .streams import chunk_bits, decode_dense, decode_gaps, decode_stream, encode_symbols
 
@@ -18,10 +19,13 @@ __all__ = [
     "adaptive_decode",
     "adaptive_encode",
     "cheapest_code",
+    "cheapest_gaps",
+    "cheapest_mask",
     "cheapest_runs",
     "cheapest_table",
     "chunk_bits",
     "code_lengths",
+    "codewords",
     "decode_dense",
     "decode_gaps",
     "decode_sparse",
@@ -30,12 +34,11 @@ __all__ = [
     "encode_symbols",
     "gap_chunks",
     "gap_counts",
-    "gap_estimates",
     "gap_symbols",
     "head_gaps",
     "line_entries",
     "line_gaps",
-    "masks",
+    "matrix_gaps",
     "read_runs",
     "read_table",
     "record_head",
