@@ -92,7 +92,9 @@ def from_tensor(tensor: torch.Tensor) -> Elements:
         span = Span.of(0, tensor.shape, tensor.stride(), 1)
         check_expanded(tensor.numel() * tensor.element_size(), span.end * tensor.element_size())
     with devices.refusals("torch does not give the elements of this tensor"):
-        plain = _flat(tensor.detach().resolve_conj().resolve_neg().cpu().contiguous())
+        plain = tensor.detach().resolve_conj().resolve_neg().cpu()
+        # As bytes, since torch copies no elements of four bits.
+        plain = _flat((plain.view(torch.uint8) if dtype.itemsize == 1 else plain).contiguous())
         bits = plain.view(_BITS[min(dtype.itemsize, 8)]).numpy().view(dtype.bits)
     return Elements.of(TensorInfo(dtype, tuple(tensor.shape)), bits)
 

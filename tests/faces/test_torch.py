@@ -381,3 +381,11 @@ def test_the_stride_of_a_single_element_is_of_no_account(dtype: torch.dtype) -> 
     out = torch.zeros(1, 1, dtype=dtype).as_strided((1, 1), (0, 0))
     assert load(data, out={"a": out})["a"] is not None
     assert torch.equal(out, tensor)
+
+
+@pytest.mark.parametrize("dtype", [dtype for dtype in DTYPES if dtype.itemsize == 1], ids=str)
+def test_strided_elements_of_a_byte(dtype: torch.dtype) -> None:
+    """Some have no copy in torch."""
+    plain = torch.arange(12, dtype=torch.uint8).reshape(3, 4).remainder(2)
+    tensor = plain.view(dtype).T
+    assert load(save({"a": tensor}))["a"].view(torch.uint8).tolist() == plain.T.tolist()
