@@ -9,6 +9,7 @@ from .elements import distinct, symbols
 from .entries import gap_chunks, gap_counts, gap_estimates, gap_symbols, head_gaps, line_entries, line_gaps
 from .lengths import code_lengths
 from .packed import read_runs, read_table
+from .planes import join_planes, plane
 from .record_head import record_head
 from .runs import cheapest_runs, masks
 from .scatter import decode_sparse, scatter
@@ -33,9 +34,11 @@ __all__ = [
     "gap_estimates",
     "gap_symbols",
     "head_gaps",
+    "join_planes",
     "line_entries",
     "line_gaps",
     "masks",
+    "plane",
     "read_runs",
     "read_table",
     "record_head",
