@@ -96,10 +96,22 @@ WRONG: dict[str, tuple[str, str, str]] = {
         "check(symbol < alphabet",
         "check(symbol <= alphabet",
     ),
+    "planes of floats not rotated": ("valid/planes-forms", "rotated=dtype in FLOATS", "rotated=False"),
+    "planes of integers rotated": ("valid/planes-forms", "rotated=dtype in FLOATS", "rotated=True"),
+    "lowest plane first": (
+        "valid/planes-forms",
+        'int.from_bytes(high_first, "big")',
+        'int.from_bytes(high_first, "little")',
+    ),
+    "an unknown part is a fault of the file": (
+        "valid/unknown-part",
+        "return record.join(known) if len(known) == len(parts) else None",
+        "return record.join(known)",
+    ),
     "counts unknown codings": (
         "valid/unknown-coding-of-any-size",
-        "prod(shape) * size if coding <= ADAPTIVE else 0",
-        "prod(shape) * size",
+        "if record.is_known():",
+        "if record.dtype < len(DTYPES):",
     ),
 }
 
