@@ -56,7 +56,6 @@ from craft import (
     varint,
     wrap,
 )
-
 from gallery_parts import PART_ROWS
 
 import swsfmt

@@ -103,11 +103,6 @@ WRONG: dict[str, tuple[str, str, str]] = {
         'int.from_bytes(high_first, "big")',
         'int.from_bytes(high_first, "little")',
     ),
-    "an unknown part is a fault of the file": (
-        "valid/unknown-part",
-        "return record.join(known) if len(known) == len(parts) else None",
-        "return record.join(known)",
-    ),
     "counts unknown codings": (
         "valid/unknown-coding-of-any-size",
         "if record.is_known():",
