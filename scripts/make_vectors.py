@@ -390,7 +390,7 @@ def planes_forms(b: Builder) -> None:
 
 
 def lookup_forms(b: Builder) -> None:
-    """Tables of 1, 2, 300 and 65,536 values; of 2, 4 and 8 bytes; indices raw and as planes, which are parts of parts."""
+    """Tables of 1, 2, 300 and 65,536 values; of 2, 4 and 8 bytes; indices raw, and as planes: parts of parts."""
     values = np.array([0, 0x80000000, 0xFFFFFFFF], np.uint32)
     _lookup(b, "three", values, np.arange(12, dtype=np.uint16).reshape(3, 4) % 3, "F32")
     _lookup(b, "one", np.array([0x3FF0000000000000], np.uint64), np.zeros(2, np.uint16), "F64")
