@@ -38,7 +38,7 @@ def verified(reader: Reader, *, threads: int | None = None) -> Report:
     """What `verify` does, with a reader that is open."""
     reader.check_decoded_bytes()
     for record in reader.records:
-        if not record.coding.is_known:
+        if not record.is_known:
             reader.decode(record)
     return report(reader, threads=threads)
 

@@ -7,7 +7,7 @@ line in `swsfmt/codings/__init__.py`, and the specification, registry, vectors a
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, Literal, NamedTuple, Protocol, TypeAlias, TypeVar, get_args
@@ -47,11 +47,13 @@ class Scan(IntEnum):
 class Decoded(NamedTuple):
     """bits : elements as unsigned integers, flat. spans : where the payload's bits go, from its bit 0 on.
     gap_symbols : symbols in the gap stream, skips included; None if there is none.
+    parts : what the parts of the record were decoded to, which have the spans.
     """
 
     bits: Bits
     spans: list[Span]
     gap_symbols: int | None = None
+    parts: Sequence[Decoded] = ()
 
 
 def zeros(tensor: TensorInfo, out: Bits | None) -> Bits:
@@ -116,6 +118,17 @@ class Proposal(NamedTuple):
     payload: bytes | Summary | None = None
 
 
+class Split(NamedTuple):
+    """How a tensor could be stored as parts, which are tensors of their own.
+
+    bits : what they will take, about
+    """
+
+    coding: Coding[Any]
+    params: Any
+    bits: int
+
+
 class Coding(Protocol[P]):
     """A coding of the registry, with parameters of type P. It has no state; it can be pickled.
 
@@ -124,6 +137,7 @@ class Coding(Protocol[P]):
     profiles : those under which a writer may choose it
     is_known : False for one that stands for ids that this version does not know
     is_reference : whether its records stand for another tensor (`alias`), and are neither parsed nor decoded
+    is_composite : whether its records hold others: it is a `swsfmt.codings.composite.Composite`
     """
 
     id: int
@@ -131,6 +145,7 @@ class Coding(Protocol[P]):
     profiles: frozenset[str] = frozenset(get_args(Profile))
     is_known: bool = True
     is_reference: bool = False
+    is_composite: bool = False
 
     @property
     def is_fast(self) -> bool:
@@ -180,6 +195,10 @@ class Coding(Protocol[P]):
         part: Bits = bits[first * unit : last * unit]
         return part
 
+    def parts(self, params: P) -> Sequence[Any]:
+        """The records that a record holds; or their drafts, where it is to be written."""
+        return ()
+
     def describe(self, params: P) -> Description:
         """For reports."""
         return Description()
@@ -200,6 +219,10 @@ class Coding(Protocol[P]):
         own : the codebook that would hold them, without values for zeros alone; None where they are too many
         Runs anywhere, for one tensor alone: it may bring tables of its own, and cannot refer to those of others.
         """
+        return None
+
+    def propose_split(self, elements: Elements) -> Split | None:
+        """How the coding would take a tensor apart; None where it cannot, or where that cannot pay. Runs anywhere."""
         return None
 
     def survey(self, matrix: SymbolMatrix, freedom: Freedom, threads: int = 1) -> Any:

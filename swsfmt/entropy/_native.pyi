@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 from bitarray import bitarray
 
-from .protocol import Code, Elements, Form, GapCounts, Head, Indices, Live, Raw, Symbols, Table
+from .protocol import Code, Elements, Form, GapCounts, Head, Indices, Live, Plane, Raw, Symbols, Table
 
 MAX_LENGTH: int
 MAX_DISTINCT: int
@@ -69,6 +69,8 @@ def scatter(
     out: Elements,
     /,
 ) -> int | None: ...
+def plane(elements: Elements, itemsize: int, number: int, rotated: bool, out: Plane, /) -> None: ...
+def join_planes(planes: tuple[Plane, ...], itemsize: int, rotated: bool, out: Elements, /) -> None: ...
 def encode_symbols(symbols: Symbols, codewords: Symbols, lengths: npt.NDArray[np.uint8], /) -> tuple[bytes, int]: ...
 def chunk_bits(symbols: Symbols, lengths: npt.NDArray[np.uint8], chunk: int, /) -> bytes: ...
 def line_entries(

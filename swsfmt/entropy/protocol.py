@@ -15,6 +15,7 @@ KRAFT_ONE = 1 << MAX_LENGTH
 Symbols = npt.NDArray[np.uint16]
 Elements = npt.NDArray[np.unsignedinteger[Any]]
 Indices = npt.NDArray[np.int64]
+Plane = npt.NDArray[np.uint8]
 Live = npt.NDArray[np.bool_]
 # Plain memory in which an array lies, for `np.frombuffer`.
 Raw = bytes | bytearray | npt.NDArray[Any]
@@ -139,6 +140,17 @@ class Kernels(Protocol):
         Returns the position after all gaps; None, with nothing written, where they leave the matrix or are not those of
         so many elements.
         """
+        ...
+
+    def plane(self, elements: Elements, itemsize: int, number: int, rotated: bool, out: Plane, /) -> None:
+        """One byte of each element, number 0 being the most significant one; of 2, 4 or 8 bytes.
+
+        rotated : after a rotation to the left by one bit
+        """
+        ...
+
+    def join_planes(self, planes: tuple[Plane, ...], itemsize: int, rotated: bool, out: Elements, /) -> None:
+        """The inverse of `plane`, of all planes."""
         ...
 
     def encode_symbols(

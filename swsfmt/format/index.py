@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from .. import dtypes
 from ..entropy import backend
@@ -16,12 +16,13 @@ from ..entropy.protocol import Head
 from ..errors import ChecksumError, FormatError, InputError, SwsError, TruncatedError, VersionError
 from ..limits import DEFAULT_LIMITS, MAX_RANK, Limits
 from ..tensor import TensorInfo
+from .body import LONG_FORM, build_body, parse_body, parse_coding, place, tensor_info
 from .checksum import crc32
 from .codebook import Codebook, parse_codebook
 from .cursor import MAX_VARINT_BYTES, Cursor, string, varint
 from .names import NameParser, NameWriter
 from .not_sws import not_sws
-from .records import MAX_INLINE, C, Draft, Layout, Record, Summary
+from .records import C, Draft, Layout, Record
 from .resources import Resources
 from .sections import Section, Span, fill
 
@@ -29,10 +30,8 @@ SIGNATURE = b"\x89SWS\r\n\x1a\n"
 MAJOR, MINOR = 1, 0
 # Signature, version and the longest index length.
 MAX_HEADER = len(SIGNATURE) + 2 + MAX_VARINT_BYTES
-# Ids from here on follow the head.
-_LONG_FORM = 15
 
-# What `_tensor_info` gave: many tensors of a file have the same dtype and shape.
+# What `tensor_info` gave: many tensors of a file have the same dtype and shape.
 _Infos: TypeAlias = dict[tuple[int, tuple[int, ...]], TensorInfo | None]
 
 
@@ -131,6 +130,7 @@ def _parse_records(
     limits = resources.limits
     count = cursor.count("number of tensors", 3)
     limits.check("max_tensors", count, "the number of tensors")
+    resources.records = count
     records: list[Record[C]] = []
     names = NameParser(limits)
     dtype_id = dtypes.F32.id
@@ -163,11 +163,7 @@ def _parse_records(
 def _parse_head(cursor: Cursor) -> Head:
     """What comes after the name: the same as the kernel `record_head`, which has no errors."""
     head = cursor.u8("head")
-    number = head & 15
-    if number == _LONG_FORM:
-        number = cursor.varint("coding")
-        if number < _LONG_FORM:
-            raise cursor.error(f"coding {number} must be written in the head")
+    number = parse_coding(cursor, head)
     dtype_id = cursor.u8("dtype") if head >> 7 else -1
     shape = _parse_shape(cursor, head >> 4 & 7)
     return 0, b"", head, number, dtype_id, shape, cursor.position
@@ -192,39 +188,8 @@ def _parse_record(
         dtype_id = own_dtype
     key = dtype_id, shape
     if key not in infos:
-        infos[key] = _tensor_info(cursor, dtype_id, shape)
-    info = infos[key]
-    length: int | None = None
-    params: Any = None
-    start = cursor.position
-    if not coding.is_known:
-        cursor.take(cursor.varint("parameters length"), "parameters")
-    elif info is None:
-        raise cursor.error(f"unknown dtype {dtype_id}")
-    else:
-        params = coding.parse(cursor, info, resources)
-        length = coding.payload_length(params, info)
-    params_length = cursor.position - start
-    if length is None:
-        length = cursor.varint("payload length")
-    if length > MAX_INLINE:
-        crc = cursor.u32("payload CRC")
-        return Record(name, coding, info, params, length, 0, crc, None, None, params_length), dtype_id
-    offset = cursor.offset
-    inline = cursor.take(length, "inline payload")
-    if resources.spans is not None:
-        resources.span(Section.RAW, 8 * offset, 8 * (offset + length))
-    return Record(name, coding, info, params, length, offset, None, inline, None, params_length), dtype_id
-
-
-def _tensor_info(cursor: Cursor, dtype_id: int, shape: tuple[int, ...]) -> TensorInfo | None:
-    """Dtype and shape; None for a dtype that is not known."""
-    if dtype_id not in dtypes.BY_ID:
-        return None
-    info = TensorInfo(dtypes.BY_ID[dtype_id], shape)
-    if not info.is_addressable:
-        raise cursor.error(f"shape {shape} is too large to address")
-    return info
+        infos[key] = tensor_info(cursor, dtype_id, shape)
+    return parse_body(cursor, name, coding, dtype_id, infos[key], resources), dtype_id
 
 
 def _parse_target(cursor: Cursor, head: int, records: Sequence[Record[C]]) -> int:
@@ -250,9 +215,9 @@ def _parse_shape(cursor: Cursor, rank: int) -> tuple[int, ...]:
 def _place(records: Sequence[Record[C]], offset: int) -> int:
     """Give every payload that is not inline its offset; return the size of the whole file."""
     for record in records:
-        if record.crc is not None:
-            record.offset = offset
-            offset += record.payload_length
+        # A call for each record would take longer than all else here.
+        if record.crc is not None or record.coding.is_composite:
+            offset = place(record, offset)
     return offset
 
 
@@ -284,15 +249,7 @@ def build(metadata: Mapping[str, str], codebooks: Sequence[Codebook], drafts: Se
         assert draft.info is not None
         index += head_of(draft.coding.id, draft.info.dtype.id, draft.info.shape, dtype_id)
         dtype_id = draft.info.dtype.id
-        index += draft.coding.write(draft.params, resources)
-        if draft.coding.payload_length(draft.params, draft.info) is None:
-            index += varint(draft.payload_length)
-        if isinstance(draft.payload, Summary):
-            index += draft.payload.crc.to_bytes(4, "little")
-        elif len(draft.payload) > MAX_INLINE:
-            index += crc32(draft.payload).to_bytes(4, "little")
-        else:
-            index += draft.payload
+        index += build_body(draft, resources)
     if len(drafts) > DEFAULT_LIMITS.max_tensors:
         raise InputError(f"{len(drafts)} tensors, the format allows {DEFAULT_LIMITS.max_tensors}")
     if len(index) > DEFAULT_LIMITS.max_index_bytes:
@@ -305,8 +262,8 @@ def _head(coding: int, own_dtype: int, shape: tuple[int, ...], dtype_id: int) ->
     """dtype_id : of the record before"""
     rank = len(shape)
     changed = own_dtype != dtype_id
-    out = bytes([min(coding, _LONG_FORM) | min(rank, 7) << 4 | changed << 7])
-    if coding >= _LONG_FORM:
+    out = bytes([min(coding, LONG_FORM) | min(rank, 7) << 4 | changed << 7])
+    if coding >= LONG_FORM:
         out += varint(coding)
     if changed:
         out += bytes([own_dtype])

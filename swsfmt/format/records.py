@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
-from ..tensor import TensorInfo
+from ..tensor import Loadable, TensorInfo
 from .codebook import Codebook
 from .cursor import Cursor
 from .resources import Resources
@@ -14,6 +15,9 @@ from .sections import Span
 MAX_INLINE = 255
 """Payloads of at most so many bytes lie in the index."""
 
+MAX_DEPTH = 4
+"""Parts lie in parts of parts of parts at most."""
+
 
 class IndexCoding(Protocol):
     """What the index has to know of a coding: `swsfmt.codings.base.Coding` is one.
@@ -21,6 +25,7 @@ class IndexCoding(Protocol):
     id : int, in the registry
     is_known : False for one that only says that it is not known
     is_reference : whether its record is another tensor's and has no dtype and shape of its own
+    is_composite : whether its records hold others, which have the payloads
     """
 
     @property
@@ -32,6 +37,9 @@ class IndexCoding(Protocol):
     @property
     def is_reference(self) -> bool: ...
 
+    @property
+    def is_composite(self) -> bool: ...
+
     def parse(self, cursor: Cursor, tensor: TensorInfo, resources: Resources) -> Any:
         """The parameters of a record."""
 
@@ -41,15 +49,18 @@ class IndexCoding(Protocol):
     def payload_length(self, params: Any, tensor: TensorInfo) -> int | None:
         """Size of the payload in bytes; None where the record holds it."""
 
+    def parts(self, params: Any) -> Sequence[Any]:
+        """The records that a record holds, as they are read, or as they are to be written."""
+
 
 C = TypeVar("C", bound=IndexCoding)
 
 
 @dataclass(eq=False, slots=True)
 class Record(Generic[C]):
-    """One tensor of the index.
+    """One tensor of the index, or a part of one.
 
-    name : str
+    name : str, of the tensor
     coding : of its elements
     info : TensorInfo or None (None for a reference, and for a dtype that only a later version knows)
     params : the coding's parameters; None for a reference and for an unknown coding
@@ -59,6 +70,7 @@ class Record(Generic[C]):
     inline : bytes or None, the payload where it lies in the index
     target : int or None, the number of the record that a reference stands for
     params_length : int, of the parameters in the index, in bytes
+    is_known : bool, whether its coding is known, and those of its parts
     """
 
     name: str
@@ -71,6 +83,17 @@ class Record(Generic[C]):
     inline: bytes | None = None
     target: int | None = None
     params_length: int = 0
+    is_known: bool = True
+
+    @property
+    def parts(self) -> Sequence[Record[C]]:
+        """The records that it holds."""
+        return self.coding.parts(self.params) if self.coding.is_composite else ()
+
+    @property
+    def length_behind(self) -> int:
+        """Of its payload that does not lie in the index, in bytes."""
+        return self.payload_length if self.inline is None else 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,7 +119,10 @@ class Summary:
 
 @dataclass(eq=False, slots=True)
 class Draft(Generic[C]):
-    """A record to be written: what `Record` has, with its payload, or the summary of one that is kept elsewhere."""
+    """A record to be written: what `Record` has, with its payload, or the summary of one that is kept elsewhere.
+
+    tensor : what has that payload; None where it is here
+    """
 
     name: str
     coding: C
@@ -104,8 +130,17 @@ class Draft(Generic[C]):
     params: Any
     payload: bytes | Summary = b""
     target: int | None = None
+    tensor: Loadable | None = None
 
     @property
     def payload_length(self) -> int:
-        """In bytes."""
+        """In bytes; without those of its parts."""
         return self.payload.length if isinstance(self.payload, Summary) else len(self.payload)
+
+    def leaves(self) -> Iterator[Draft[C]]:
+        """Itself, or the parts of its parts that have no parts, in order."""
+        if not self.coding.is_composite:
+            yield self
+            return
+        for part in self.coding.parts(self.params):
+            yield from part.leaves()

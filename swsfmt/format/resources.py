@@ -24,6 +24,8 @@ class Resources:
     """The codebooks of a file, and the tables and bitmaps of the records so far.
 
     spans : where the bits of the record that is parsed go; None where nobody asks
+    records : of the index, and of the parts that have been parsed
+    depth : of the parts that are parsed; 0 for a tensor
     """
 
     codebooks: list[Codebook] = field(default_factory=list)
@@ -33,6 +35,8 @@ class Resources:
     spans: list[Span] | None = None
     bitmap_bits: int = 0
     table_symbols: int = 0
+    records: int = 0
+    depth: int = 0
     _recent: list[Table] = field(default_factory=list, init=False, repr=False)
     _indexed: int = field(default=0, init=False, repr=False)
     _recent_bitmaps: list[Raw] = field(default_factory=list, init=False, repr=False)

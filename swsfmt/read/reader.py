@@ -129,7 +129,7 @@ class Reader:
     def decoded_bytes(self, records: Iterable[Record] | None = None) -> int:
         """The elements of these records in bytes, of all if none are given; tied ones and unknown codings have none."""
         chosen = self.records if records is None else records
-        return sum(record.info.nbytes for record in chosen if record.info is not None and record.coding.is_known)
+        return sum(record.info.nbytes for record in chosen if record.info is not None and record.is_known)
 
     def check_decoded_bytes(self) -> None:
         """Raise `LimitError` where all tensors together are more than may be decoded: before the first one is."""
@@ -221,8 +221,13 @@ class Reader:
         return self.source.read_at(record.offset, record.payload_length) if record.inline is None else record.inline
 
     def _check(self, record: Record, data: Payload) -> None:
-        """Inline payloads have the CRC-32 of the index."""
-        if record.inline is None and crc32(data) != record.crc:
+        """Inline payloads have the CRC-32 of the index, and those of parts their own."""
+        if record.coding.is_composite:
+            for part in record.parts:
+                start = part.offset - record.offset
+                own = data if part.inline is not None else memoryview(data)[start : start + part.payload_length]
+                self._check(dataclasses.replace(part, name=record.name), own)
+        elif record.inline is None and crc32(data) != record.crc:
             raise ChecksumError(
                 "the CRC-32 of the payload does not match: the file is damaged",
                 file=self.source.name,
@@ -232,7 +237,7 @@ class Reader:
 
     def _known(self, record: Record) -> TensorInfo:
         """Dtype and shape of a tensor that can be decoded. Raises `UnknownCodingError`, `LimitError`."""
-        if record.info is None or not record.coding.is_known:
+        if record.info is None or not record.is_known:
             raise self._unknown(record)
         nbytes = record.info.nbytes
         if nbytes > self.limits.max_decoded_bytes:
@@ -241,6 +246,9 @@ class Reader:
         return record.info
 
     def _unknown(self, record: Record) -> UnknownCodingError:
+        unknown = next((part for part in record.parts if not part.is_known), record)
+        if unknown is not record:
+            return self._unknown(dataclasses.replace(unknown, name=record.name))
         error = UnknownCoding(record.coding.id).error()
         error.locate(file=self.source.name, tensor=record.name)
         return error

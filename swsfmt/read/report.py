@@ -110,8 +110,9 @@ class Account(NamedTuple):
 
 def account(record: Record, decoded: Decoded, savings: Savings | None = None) -> Account:
     """Look at the elements, which can then be forgotten."""
-    saved = None if savings is None or record.coding.is_fast else savings(record, decoded)
-    spans = _payload_spans(record, decoded.spans)
+    has_savings = savings is not None and not record.coding.is_fast and not record.coding.is_composite
+    saved = savings(record, decoded) if has_savings and savings is not None else None
+    spans = _payload_spans(record, decoded)
     codebook = record.coding.codebook(record.params)
     zeros = None if codebook is None else count_negative_zeros(decoded.bits, codebook.dtype, codebook.values)
     return Account(_count_nonzero(decoded.bits, record), decoded.gap_symbols, spans, saved, zeros)
@@ -146,11 +147,11 @@ def _report(reader: Reader, known: Mapping[str, Account], threads: int, savings:
         own = None
         if record.target is None:
             own = known.get(record.name)
-            if own is None and record.coding.is_known and record.info is not None:
+            if own is None and record.is_known and record.info is not None:
                 left -= record.info.nbytes
                 if left >= 0:
                     own = account(record, reader.decode(record, threads), savings)
-            spans += _covered(_payload_spans(record, None) if own is None else own.spans, record)
+            spans += _payload_spans(record, None) if own is None else own.spans
         tensor = _tensor(reader, record, _sums(names, spans), own)
         for name, count in tensor.sections.items():
             if count:
@@ -181,20 +182,18 @@ def _sums(sections: list[str], spans: list[Span]) -> tuple[dict[str, int], dict[
     return in_bytes, in_bits
 
 
-def _payload_spans(record: Record, spans: list[Span] | None) -> list[Span]:
-    """Where the bits of a payload go, in bits of the file. spans : from its bit 0 on; None: all of it is raw."""
-    base = 8 * record.offset
-    if spans is None:
-        return [Span(Section.RAW, base, base + 8 * record.payload_length)]
-    return [Span(span.section, base + span.start, base + span.end) for span in spans]
-
-
-def _covered(spans: list[Span], record: Record) -> list[Span]:
-    """The spans of a payload, the last one drawn out over the padding bits."""
-    end = 8 * (record.offset + record.payload_length)
-    if not spans or spans[-1].end == end:
-        return spans
-    return [*spans[:-1], Span(spans[-1].section, spans[-1].start, end)]
+def _payload_spans(record: Record, decoded: Decoded | None) -> list[Span]:
+    """Where the bits of a payload go, in bits of the file. decoded : None: all of it is raw."""
+    if record.coding.is_composite:
+        parts = record.parts
+        of_parts = [None] * len(parts) if decoded is None else decoded.parts
+        return [span for part, own in zip(parts, of_parts, strict=True) for span in _payload_spans(part, own)]
+    base, end = 8 * record.offset, 8 * (record.offset + record.payload_length)
+    if decoded is None:
+        return [Span(Section.RAW, base, end)]
+    spans = [Span(span.section, base + span.start, base + span.end) for span in decoded.spans]
+    # The last one is drawn out over the padding bits.
+    return [*spans[:-1], Span(spans[-1].section, spans[-1].start, end)] if spans else spans
 
 
 def _by_record(spans: list[Span], records: int) -> tuple[list[Span], list[list[Span]]]:

@@ -8,6 +8,7 @@ from collections.abc import Collection, Container, Mapping
 import numpy as np
 
 from ..entropy import kernels
+from ..entropy.code_table import cheapest_code
 from ..format.codebook import MAX_VALUES, Codebook
 from ..tensor import Elements
 
@@ -41,6 +42,12 @@ def pays_alone(own: Codebook, plain_bits: int) -> bool:
     """
     symbol_bits = own.count * max(0, own.count.bit_length() - 1)
     return own.stored.nbytes + symbol_bits // 8 + 1 < plain_bits // 8
+
+
+def own_bits(elements: Elements, own: Codebook) -> int:
+    """What a tensor takes with a codebook of its own, in bits, about: values, code table and Huffman codes."""
+    counts = own.symbols_of(elements.bits)[1]
+    return 8 * own.stored.nbytes + cheapest_code(counts)[1]
 
 
 class _Group:

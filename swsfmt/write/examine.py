@@ -10,13 +10,16 @@ from collections.abc import Iterable, Sequence
 from operator import attrgetter
 from typing import Any, NamedTuple, TypeAlias
 
-from ..codings.base import Coding, Freedom, Proposal, SymbolMatrix
+from ..codings.base import Coding, Freedom, Proposal, Split, SymbolMatrix
 from ..codings.matrix import matrix_shape
 from ..dtypes import count_negative_zeros
 from ..format.codebook import Codebook
-from ..format.records import Draft
-from ..tensor import Loadable
-from .codebook_groups import own_codebook, pays_alone
+from ..format.records import MAX_DEPTH, Draft
+from ..tensor import Elements, Loadable
+from .codebook_groups import own_bits, own_codebook, pays_alone
+
+# Where a codebook has no more values than this, no parts are smaller than its symbols.
+_FEW = 256
 
 Codings: TypeAlias = Sequence[Coding[Any]]
 
@@ -24,21 +27,29 @@ Codings: TypeAlias = Sequence[Coding[Any]]
 class Examination(NamedTuple):
     """own : the codebook that it would have alone, empty for zeros; None where a codebook cannot pay.
     founds : whether a codebook of its own could make the tensor smaller.
-    plain : the cheapest way to store it without a codebook; with its payload where it has no codebook.
+    plain : the cheapest way to store it without a codebook; with its payload where it has no codebook and no split.
     negative_zeros : how many elements are -0.0; counted where there is a codebook.
+    split : how it is taken apart, where that is smaller than `plain`. Then it has no codebook.
     """
 
     own: Codebook | None
     founds: bool
     plain: Proposal
     negative_zeros: int = 0
+    split: Split | None = None
 
 
-def examine(tensor: Loadable, codings: Codings, *, threads: int = 1) -> Examination:
-    """How large is a tensor without a codebook, and can a codebook hold its elements?"""
+def examine(tensor: Loadable, codings: Codings, depth: int = 0, *, threads: int = 1) -> Examination:
+    """How large is a tensor without a codebook, can a codebook hold its elements, and may it be taken apart?
+
+    depth : 0 for a tensor, 1 for a part of one, and so on
+    """
     elements = tensor.load()
     own = own_codebook(elements, threads)
     plain = cheapest([coding.propose_plain(elements, own) for coding in codings])
+    split = None if depth == MAX_DEPTH else cheapest_split(elements, own, plain, codings)
+    if split is not None:
+        return Examination(None, False, plain, split=split)
     if own is not None:
         negative_zeros = count_negative_zeros(elements.bits, elements.info.dtype, own.values)
         return Examination(own, pays_alone(own, plain.bits), plain, negative_zeros)
@@ -46,6 +57,17 @@ def examine(tensor: Loadable, codings: Codings, *, threads: int = 1) -> Examinat
         params, payload = plain.coding.encode(plain.params, elements, threads)
         plain = plain._replace(params=params, payload=payload)
     return Examination(None, False, plain)
+
+
+def cheapest_split(elements: Elements, own: Codebook | None, plain: Proposal, codings: Codings) -> Split | None:
+    """The smallest one, where it is smaller than the tensor is without a codebook, and with one of its own."""
+    if own is not None and own.count <= _FEW:
+        return None
+    splits = [split for coding in codings if (split := coding.propose_split(elements)) is not None]
+    split = min(splits, key=_bits, default=None)
+    if split is None or split.bits >= plain.bits or (own is not None and split.bits >= own_bits(elements, own)):
+        return None
+    return split
 
 
 Survey: TypeAlias = list[tuple[Coding[Any], Any]]
@@ -78,4 +100,4 @@ def write(tensor: Loadable, name: str, choice: Proposal, *, threads: int = 1) ->
     params, payload = choice.params, choice.payload
     if payload is None:
         params, payload = choice.coding.encode(params, tensor, threads)
-    return Draft(name, choice.coding, tensor.info, params, payload)
+    return Draft(name, choice.coding, tensor.info, params, payload, tensor=tensor)

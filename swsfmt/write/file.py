@@ -7,29 +7,26 @@ tensors are kept until the file is written, the others are read once more.
 from __future__ import annotations
 
 import os
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from .. import arguments
 from ..codings import Coding, codings_of
 from ..codings.alias import ALIAS
-from ..codings.base import Freedom, Proposal
 from ..errors import ChangedError, InputError, located, warn
 from ..format import index
 from ..format.checksum import crc32
-from ..format.codebook import Codebook
 from ..format.records import MAX_INLINE, Draft, Summary
-from ..format.resources import Resources
 from ..limits import DEFAULT_LIMITS
-from ..tensor import Loadable, TensorInfo, Tied
+from ..tensor import Loadable, Tied
 from . import examine
 from .atomic import write_to
-from .codebook_groups import share
-from .examine import Codings, Examination, Survey, cheapest
+from .choose import choose
 from .executors import Workers
 from .options import EncodingOptions, Options
 from .positive_zeros import PositiveZeros
+from .unit import Unit, examine_all
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -90,11 +87,10 @@ class EncodedFile:
             if not isinstance(draft.payload, Summary):
                 yield draft.payload
                 continue
-            tensor = self._tensors[draft.name]
-            assert not isinstance(tensor, Tied)
+            assert draft.tensor is not None
             crc = 0
             with located(tensor=draft.name):
-                for piece in draft.coding.pieces(draft.params, tensor):
+                for piece in draft.coding.pieces(draft.params, draft.tensor):
                     crc = crc32(piece, crc)
                     yield piece
                 if crc != draft.payload.crc:
@@ -161,19 +157,19 @@ def encode_file(
             tied.setdefault(tensor.to, []).append(name)
     profiles = {name: options.profile(name, tied.get(name, ())) for name in own}
     codings = {profile: codings_of(profile) for profile in set(profiles.values())}
-    of_tensor = {name: codings[profile] for name, profile in profiles.items()}
+    units = {
+        name: Unit(name, tensor, codings[profiles[name]], options.freedom(len(tensor.info.shape)))
+        for name, tensor in own.items()
+    }
     with Workers([tensor.info.nbytes for tensor in own.values()], threads, executor) as workers:
-        examinations: dict[str, Examination] = {}
-        results = workers.map(examine.examine, ((tensor, of_tensor[name]) for name, tensor in own.items()))
-        for name in own:
-            with located(tensor=name):
-                examinations[name] = next(results)
-            progress.after(name)
-        numbers = {name: number for number, name in enumerate(tensors)}
-        choices, codebooks = _choose(own, numbers, examinations, of_tensor, options, workers, progress)
-        drafts = _write(tensors, choices, workers, progress)
-    negative_zeros = {name: e.negative_zeros for name, e in examinations.items() if e.negative_zeros}
-    return EncodedFile(index.build(metadata, codebooks, drafts), drafts, tensors, negative_zeros)
+        for unit in examine_all(units.values(), options, workers):
+            progress.after(unit.name)
+        codebooks = choose(list(units.values()), workers, lambda unit: progress.after(unit.name), progress.repeat)
+        drafts = _write(tensors, units, workers, progress)
+    counts = {name: sum(leaf.examination.negative_zeros for leaf in unit.leaves()) for name, unit in units.items()}
+    negative_zeros = {name: count for name, count in counts.items() if count}
+    leaves = [leaf for draft in drafts for leaf in draft.leaves()]
+    return EncodedFile(index.build(metadata, codebooks, drafts), leaves, tensors, negative_zeros)
 
 
 class _Progress:
@@ -219,70 +215,12 @@ def _checked(metadata: Mapping[str, str] | None, tensors: Mapping[str, Loadable 
     return pairs
 
 
-def _choose(
-    tensors: Mapping[str, Loadable],
-    numbers: Mapping[str, int],
-    examinations: Mapping[str, Examination],
-    codings: Mapping[str, Codings],
-    options: Options,
-    workers: Workers,
-    progress: _Progress,
-) -> tuple[dict[str, Proposal], list[Codebook]]:
-    """The coding of every tensor that is not tied: a later one may refer to tables and bitmaps of an earlier one.
-
-    numbers : of all records in the file, by name
-    """
-    own = {numbers[name]: examination.own for name, examination in examinations.items() if examination.own is not None}
-    founders = {numbers[name] for name, examination in examinations.items() if examination.founds}
-    while True:
-        codebooks, owners = share(own, founders)
-        resources = Resources(codebooks=codebooks)
-        sharers = Counter(owners.values())
-        freedoms = {
-            name: options.freedom(len(tensors[name].info.shape)) for name in examinations if numbers[name] in owners
-        }
-        surveys = workers.map(
-            examine.survey,
-            (
-                (tensors[name], owners[numbers[name]], codebooks[owners[numbers[name]]], codings[name], freedom)
-                for name, freedom in freedoms.items()
-            ),
-        )
-        choices: dict[str, Proposal] = {}
-        losers = []
-        for name, examination in examinations.items():
-            choice = examination.plain
-            if name in freedoms:
-                book = owners[numbers[name]]
-                with located(tensor=name):
-                    survey = next(surveys)
-                choice = propose(tensors[name].info, survey, book, resources, freedoms[name])
-                own_book = 8 * len(codebooks[book].to_bytes()) if sharers[book] == 1 else 0
-                if choice.bits + own_book > examination.plain.bits:
-                    losers.append(numbers[name])
-            choice.coding.number_resources(choice.params, resources)
-            choices[name] = choice
-            progress.after(name)
-        if not losers:
-            return choices, codebooks
-        # Without the tensors that are smaller without a codebook, the others may share theirs differently.
-        progress.repeat()
-        for number in losers:
-            del own[number]
-
-
-def propose(info: TensorInfo, survey: Survey, book: int, resources: Resources, freedom: Freedom) -> Proposal:
-    """The cheapest coding of those that were surveyed, with codebook number `book`."""
-    return cheapest([coding.propose(own, info, book, resources, freedom) for coding, own in survey])
-
-
 def _write(
-    tensors: Mapping[str, Loadable | Tied], choices: Mapping[str, Proposal], workers: Workers, progress: _Progress
+    tensors: Mapping[str, Loadable | Tied], units: Mapping[str, Unit], workers: Workers, progress: _Progress
 ) -> list[Draft[Coding[Any]]]:
     """The records, with their payloads."""
-    written = workers.map(
-        examine.write, ((tensors[name], name, choice) for name, choice in choices.items() if choice.payload is None)
-    )
+    leaves = (leaf for unit in units.values() for leaf in unit.leaves() if leaf.choice.payload is None)
+    written = workers.map(examine.write, ((leaf.tensor, leaf.name, leaf.choice) for leaf in leaves))
     numbers = {name: number for number, name in enumerate(tensors)}
     drafts: list[Draft[Coding[Any]]] = []
     for name, tensor in tensors.items():
@@ -290,7 +228,6 @@ def _write(
             drafts.append(Draft(name, ALIAS, None, None, target=numbers[tensor.to]))
             continue
         with located(tensor=name):
-            draft = next(written) if choices[name].payload is None else examine.write(tensor, name, choices[name])
-        drafts.append(draft)
+            drafts.append(units[name].draft(written))
         progress.after(name)
     return drafts

@@ -9,8 +9,9 @@ from ..codings.base import Decoded
 from ..format.records import Record
 from ..format.resources import Resources
 from ..tensor import Elements
+from .choose import propose
 from .examine import examine, survey
-from .file import DEFAULT_OPTIONS, propose
+from .file import DEFAULT_OPTIONS
 
 
 def saved_bytes(record: Record[Coding[Any]], decoded: Decoded) -> int:

@@ -263,7 +263,12 @@ RECORD_ROWS: list[Row] = [
         IndexRuleError,
         "parameters takes 100 bytes",
     ),
-    ("unknown coding", file_(record("a", 9, params=b"xyz", payload=b"data")), UnknownCodingError, "coding 9"),
+    ("unknown coding", file_(record("a", 13, params=b"xyz", payload=b"data")), UnknownCodingError, "coding 13"),
     ("unknown coding above 14", file_(record("a", 300, payload=b"data")), UnknownCodingError, "coding 300"),
-    ("unknown coding, alias", file_(record("a", 6), record("b", ALIAS, params=b"\0")), UnknownCodingError, "coding 6"),
+    (
+        "unknown coding, alias",
+        file_(record("a", 13), record("b", ALIAS, params=b"\0")),
+        UnknownCodingError,
+        "coding 13",
+    ),
 ]

@@ -11,6 +11,7 @@ from gallery_adaptive import ADAPTIVE_ROWS
 from gallery_dense import DENSE_ROWS, TABLE_ROWS
 from gallery_files import ONE, SMALL, books
 from gallery_index import FILE_ROWS, INDEX_ROWS, RECORD_ROWS
+from gallery_parts import PART_ROWS
 from gallery_sparse import BITMAP_ROWS, SPARSE_ROWS
 from refused import refused
 
@@ -30,6 +31,7 @@ GALLERY = [
         "sparse": SPARSE_ROWS,
         "bitmap": BITMAP_ROWS,
         "adaptive": ADAPTIVE_ROWS,
+        "part": PART_ROWS,
     }.items()
     for row in rows
 ]

@@ -20,6 +20,10 @@ PyObject *py_decode_sparse(PyObject *self, PyObject *args);
 /* scatter.c */
 PyObject *py_scatter(PyObject *self, PyObject *args);
 
+/* planes.c */
+PyObject *py_plane(PyObject *self, PyObject *args);
+PyObject *py_join_planes(PyObject *self, PyObject *args);
+
 /* encode.c */
 PyObject *py_encode_symbols(PyObject *self, PyObject *args);
 PyObject *py_chunk_bits(PyObject *self, PyObject *args);

@@ -10,6 +10,7 @@ from .elements import distinct, symbols
 from .entries import gap_chunks, gap_counts, gap_symbols, head_gaps, line_entries, line_gaps, matrix_gaps
 from .lengths import code_lengths, codewords
 from .packed import read_runs, read_table
+from .planes import join_planes, plane
 from .record_head import record_head
 from .runs import cheapest_mask, cheapest_runs
 from .scatter import decode_sparse, scatter
@@ -36,9 +37,11 @@ __all__ = [
     "gap_counts",
     "gap_symbols",
     "head_gaps",
+    "join_planes",
     "line_entries",
     "line_gaps",
     "matrix_gaps",
+    "plane",
     "read_runs",
     "read_table",
     "record_head",

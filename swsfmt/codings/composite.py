@@ -1,0 +1,120 @@
+"""Codings whose records hold others: parts, each with a coding, a payload and a checksum of its own (spec 4.1)."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from ..dtypes import Bits, DType
+from ..errors import IndexRuleError
+from ..format import body, records
+from ..format.cursor import Cursor
+from ..format.resources import Resources
+from ..tensor import Elements, Loadable, TensorInfo
+from .base import Coding, Decoded, Payload
+from .registry import coding_of
+from .unknown import UnknownCoding
+
+P = TypeVar("P")
+
+Record = records.Record[Coding[Any]]
+Draft = records.Draft[Coding[Any]]
+
+
+class Composite(Coding[P]):
+    """A coding of records that hold others. A writer takes a tensor apart, and treats each part as a tensor."""
+
+    profiles = frozenset({"small"})
+    is_composite = True
+
+    @abstractmethod
+    def parts(self, params: P) -> Sequence[Any]: ...
+
+    @abstractmethod
+    def part_infos(self, params: P, tensor: TensorInfo) -> Sequence[TensorInfo]:
+        """Dtypes and shapes of the parts of a tensor that is to be written."""
+        ...
+
+    @abstractmethod
+    def part(self, params: P, elements: Elements, number: int) -> Elements:
+        """The elements of one part, numbered from 0. Raises `ChangedError` where it is not what it was."""
+        ...
+
+    @abstractmethod
+    def with_parts(self, params: P, parts: Sequence[Draft]) -> P:
+        """The parameters with the records of all parts."""
+        ...
+
+    def encode(self, params: P, tensor: Loadable, threads: int = 1) -> tuple[P, bytes]:
+        """It has no payload of its own."""
+        raise NotImplementedError
+
+    def check(self, params: P, tensor: TensorInfo, payload: Payload, threads: int = 1) -> None:
+        for part, own in part_payloads(self.parts(params), payload):
+            known(part).coding.check(part.params, info_of(part), own, threads)
+
+
+@dataclass(frozen=True)
+class Part:
+    """One part of a tensor that a writer takes apart: read from that tensor each time."""
+
+    tensor: Loadable
+    coding: Composite[Any]
+    params: Any
+    number: int
+    info: TensorInfo
+
+    def load(self) -> Elements:
+        """Its elements."""
+        return self.coding.part(self.params, self.tensor.load(), self.number)
+
+
+def parse_part(cursor: Cursor, shape: tuple[int, ...], dtype: DType, resources: Resources) -> Record:
+    """The part that comes next. dtype : where none is written. Raises `IndexRuleError`, `LimitError`."""
+    return body.parse_part(cursor, shape, dtype, coding_of, resources)
+
+
+def check_dtype(part: Record, dtype: DType, cursor: Cursor) -> None:
+    """Raise `IndexRuleError` for a part of another dtype."""
+    if part.info is None or part.info.dtype != dtype:
+        raise cursor.error(f"this part must be {dtype.name}")
+
+
+def info_of(part: Record) -> TensorInfo:
+    """Dtype and shape of a part, which it has unless both are unknown."""
+    if part.info is None:
+        raise IndexRuleError("the dtype of a part is not known")
+    return part.info
+
+
+def known(part: Record) -> Record:
+    """A part that can be decoded. Raises `UnknownCodingError`."""
+    if not part.coding.is_known:
+        raise UnknownCoding(part.coding.id).error()
+    return part
+
+
+def part_payloads(parts: Sequence[Record], payload: Payload) -> Iterator[tuple[Record, Payload]]:
+    """Each part with its payload. payload : of the record that holds them."""
+    start = 0
+    view = memoryview(payload)
+    for part in parts:
+        end = start + part.length_behind
+        yield part, view[start:end] if part.inline is None else part.inline
+        start = end
+
+
+def decode_part(part: Record, payload: Payload, threads: int, out: Bits | None = None) -> Decoded:
+    """All of a part, in `out` if there is one. Raises `PayloadError`, `UnknownCodingError`."""
+    decoded = known(part).coding.decode(part.params, info_of(part), payload, threads, out)
+    if out is not None and decoded.bits is not out:
+        out[:] = decoded.bits
+        return decoded._replace(bits=out)
+    return decoded
+
+
+def decode_part_rows(part: Record, payload: Payload, first: int, last: int) -> Bits:
+    """Elements first to last - 1 of a part. Raises `PayloadError`, `UnknownCodingError`."""
+    return known(part).coding.decode_rows(part.params, info_of(part), payload, first, last)

@@ -1,0 +1,100 @@
+"""The coding of every tensor, and the codebooks of the file: a later tensor may refer to what an earlier one brings."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from ..codings.base import Freedom, Proposal
+from ..errors import located
+from ..format.codebook import Codebook
+from ..format.resources import Resources
+from ..tensor import TensorInfo
+from . import examine
+from .codebook_groups import share
+from .examine import Survey, cheapest
+from .executors import Workers
+from .unit import Unit
+
+# What a part takes in the index beside its parameters, in bits, about: head, dtype, length and checksum.
+_PART_BITS = 64
+
+
+def propose(info: TensorInfo, survey: Survey, book: int, resources: Resources, freedom: Freedom) -> Proposal:
+    """The cheapest coding of those that were surveyed, with codebook number `book`."""
+    return cheapest([coding.propose(own, info, book, resources, freedom) for coding, own in survey])
+
+
+def choose(
+    units: Sequence[Unit], workers: Workers, done: Callable[[Unit], None], repeat: Callable[[], None]
+) -> list[Codebook]:
+    """Give every unit its `choice`, and return the codebooks.
+
+    done : is called after each unit. repeat : where all has to be done again
+    """
+    while True:
+        choice = _Choice(units, workers)
+        for unit in units:
+            with located(tensor=unit.name):
+                choice.make(unit)
+            done(unit)
+        if not choice.losers:
+            return choice.codebooks
+        # Without the tensors that are smaller without a codebook, the others may share theirs differently.
+        repeat()
+        for loser in choice.losers:
+            if loser.parts:
+                loser.parts = []
+            else:
+                loser.has_codebook = False
+
+
+class _Choice:
+    """One try. losers : those that are smaller as `plain` says, without the codebook or the parts that they have."""
+
+    def __init__(self, units: Iterable[Unit], workers: Workers) -> None:
+        leaves = dict(enumerate(leaf for unit in units for leaf in unit.leaves()))
+        own, founders = {}, set()
+        for number, leaf in leaves.items():
+            if leaf.has_codebook and leaf.examination.own is not None:
+                own[number] = leaf.examination.own
+                if leaf.examination.founds:
+                    founders.add(number)
+        self.codebooks, owners = share(own, founders)
+        self.losers: list[Unit] = []
+        self._owners = {leaves[number]: book for number, book in owners.items()}
+        self._sharers = Counter(owners.values())
+        self._resources = Resources(codebooks=self.codebooks)
+        self._surveys = self._survey(workers, [leaf for leaf in leaves.values() if leaf in self._owners])
+
+    def _survey(self, workers: Workers, leaves: Iterable[Unit]) -> Iterator[Survey]:
+        return workers.map(
+            examine.survey,
+            (
+                (leaf.tensor, self._owners[leaf], self.codebooks[self._owners[leaf]], leaf.codings, leaf.freedom)
+                for leaf in leaves
+            ),
+        )
+
+    def make(self, unit: Unit) -> None:
+        """In the order of the file."""
+        plain = unit.examination.plain
+        if unit.parts:
+            for part in unit.parts:
+                self.make(part)
+            bits = sum(part.choice.bits + _PART_BITS for part in unit.parts)
+            split = unit.examination.split
+            assert split is not None
+            unit.choice = Proposal(split.coding, split.params, bits)
+            if bits > plain.bits:
+                self.losers.append(unit)
+            return
+        unit.choice = plain
+        if unit in self._owners:
+            book = self._owners[unit]
+            survey = next(self._surveys)
+            unit.choice = propose(unit.tensor.info, survey, book, self._resources, unit.freedom)
+            own_book = 8 * len(self.codebooks[book].to_bytes()) if self._sharers[book] == 1 else 0
+            if unit.choice.bits + own_book > plain.bits:
+                self.losers.append(unit)
+        unit.choice.coding.number_resources(unit.choice.params, self._resources)

@@ -1,0 +1,86 @@
+"""What a writer gives a coding: a tensor, or a part of one that is taken apart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..codings import Coding
+from ..codings.base import Freedom, Proposal
+from ..codings.composite import Composite, Part
+from ..errors import located
+from ..format.records import Draft
+from ..tensor import Loadable
+from . import examine
+from .examine import Codings, Examination
+from .executors import Workers
+from .options import Options
+
+
+@dataclass(eq=False)
+class Unit:
+    """A tensor on its way into a file, or a part of one.
+
+    name : of the tensor
+    codings : that it may have
+    depth : 0 for a tensor, 1 for a part of one, and so on
+    parts : what it is taken apart to; empty where it is stored as a whole
+    has_codebook : whether it may have one: not after it was smaller without
+    choice : how it is stored; of a unit with parts, what they take together
+    """
+
+    name: str
+    tensor: Loadable
+    codings: Codings
+    freedom: Freedom
+    depth: int = 0
+    parts: list[Unit] = field(default_factory=list)
+    has_codebook: bool = True
+
+    examination: Examination = field(init=False)
+    choice: Proposal = field(init=False)
+
+    def leaves(self) -> Iterator[Unit]:
+        """Itself, or the parts of its parts that have no parts, in order."""
+        if not self.parts:
+            yield self
+        for part in self.parts:
+            yield from part.leaves()
+
+    def split(self, options: Options) -> None:
+        """Take it apart, where its examination says so."""
+        split = self.examination.split
+        if split is None:
+            return
+        assert isinstance(split.coding, Composite)
+        for number, info in enumerate(split.coding.part_infos(split.params, self.tensor.info)):
+            part = Part(self.tensor, split.coding, split.params, number, info)
+            freedom = options.freedom(len(info.shape))
+            self.parts.append(Unit(self.name, part, self.codings, freedom, self.depth + 1))
+
+    def draft(self, written: Iterator[Draft[Coding[Any]]]) -> Draft[Coding[Any]]:
+        """Its record. written : those of all leaves whose choice has no payload yet, in order."""
+        if not self.parts:
+            if self.choice.payload is None:
+                return next(written)
+            return examine.write(self.tensor, self.name, self.choice)
+        coding = self.choice.coding
+        assert isinstance(coding, Composite)
+        params = coding.with_parts(self.choice.params, [part.draft(written) for part in self.parts])
+        return Draft(self.name, coding, self.tensor.info, params)
+
+
+def examine_all(units: Iterable[Unit], options: Options, workers: Workers) -> Iterator[Unit]:
+    """Look at every unit, and then at the parts of those that are taken apart; gives each unit that has been done."""
+    units = list(units)
+    results = workers.map(examine.examine, ((unit.tensor, unit.codings, unit.depth) for unit in units))
+    for unit in units:
+        with located(tensor=unit.name):
+            unit.examination = next(results)
+        unit.split(options)
+        yield unit
+    parts = [part for unit in units for part in unit.parts]
+    if parts:
+        for _ in examine_all(parts, options, workers):
+            pass
