@@ -28,6 +28,7 @@ LAYERS = [
         "swsfmt.numpy",
         "swsfmt.safe_open",
         "swsfmt.inspection",
+        "swsfmt.options",
     ),
     ("swsfmt.read", "swsfmt.write"),
     ("swsfmt.codings",),

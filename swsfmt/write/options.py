@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from inspect import Parameter, Signature
 from typing import (
     Annotated,
     Any,
@@ -100,6 +101,11 @@ SETTINGS = {name: Setting.of(hint) for name, hint in get_type_hints(EncodingOpti
 
 class Options:
     """The options of one file, checked and complete. Raises `InputError` for values that are not allowed."""
+
+    # For `help` and `inspect.signature`, which see no keys of a TypedDict.
+    __signature__ = Signature(
+        [Parameter(name, Parameter.KEYWORD_ONLY, default=setting.default) for name, setting in SETTINGS.items()]
+    )
 
     def __init__(self, **given: Unpack[EncodingOptions]) -> None:
         for name in given:
