@@ -17,9 +17,9 @@ doc: |
   1. its number in the enumeration `coding`, and `body.is_known` up to it;
   2. a type `..._params` for its parameters, whose `_parent` is the body of its record, and its line in `body.params`;
   3. if it has code tables (or bitmaps), its line in `body.num_tables` (`num_bitmaps`): `before` has the earlier ones;
-  4. if it holds parts, its line in `body.part_rules`, and in its parameters, which end before the first part, a list
-     `part_rules` of the type `part_rule`: what each part is. The parts, their payloads and all that is numbered
-     through them follow by themselves;
+  4. if it holds parts, its lines in `body.has_parts` and `body.part_rules`, and in its parameters, which end before
+     the first part, a list `part_rules` of the type `part_rule`: what each part is. The parts, their payloads and all
+     that is numbered through them follow by themselves;
   5. if it has no parts and no payload length, its lines in `body.has_len_payload` and `body.len_payload`.
 
   Not checked here: CRC-32, the order of keys and values, UTF-8 and uniqueness of names, which types narrow to which,
@@ -117,7 +117,7 @@ types:
         type: >-
           varint_group(_index > 0 ? groups[_index - 1].value : 0, _index > 0 ? groups[_index - 1].weight * 128 : 1)
         repeat: until
-        repeat-until: not _.has_next or _index == 8
+        repeat-until: not _.has_next or _.weight == 72057594037927936
         valid:
           # The ninth byte is the last one; the last of several is not zero.
           expr: '_.has_next ? _.weight < 72057594037927936 : (_.low > 0 or _.weight == 1)'
@@ -132,17 +132,17 @@ types:
       - id: weight
         type: u8
     seq:
-      - id: byte
+      - id: octet
         type: u1
     instances:
       has_next:
-        value: byte >= 128
+        value: octet >= 128
       low:
-        value: byte & 127
+        value: octet & 127
       value:
         value: before + low * weight
 
-  string:
+  utf8:
     seq:
       - id: len_text
         type: varint
@@ -237,9 +237,9 @@ types:
   pair:
     seq:
       - id: key
-        type: string
+        type: utf8
       - id: value
-        type: string
+        type: utf8
 
   codebook:
     seq:
@@ -373,7 +373,7 @@ types:
         doc: How many bodies it lies in.
     seq:
       - id: bounded
-        type: number(depth)
+        type: evaluated(depth)
         valid:
           expr: _.value <= 4
         doc: Takes no bytes. Section 4.1 limits the depth.
@@ -468,12 +468,13 @@ types:
       - id: crc
         type: u4
         if: len_payload >= 256
-      - id: inline
+      - id: inline_payload
         type: place(_io.pos, len_payload)
         if: len_payload >= 1 and len_payload <= 255
         doc: From the beginning of the index.
       - id: own
         type: resources(before, before.num_bitmaps + num_bitmaps, before.num_tables + num_tables)
+        if: not has_parts
         doc: Takes no bytes.
     instances:
       is_known:
@@ -501,12 +502,12 @@ types:
           has_len_payload ? len_payload_own.value :
           coding_id == 0 ? numel * element_size.value :
           coding_id == 1 ? numel * params.as<narrow_params>.storage_size.value : 0
-        doc: Without that of the parts.
+        doc: 0 where there are parts.
       len_outer:
         value: 'len_payload >= 256 ? len_payload : 0'
       num_bitmaps:
         value: 'has_entries ? params.as<sparse_params>.entries.num_bitmaps : 0'
-        doc: Without those of the parts, as num_tables.
+        doc: Not defined where there are parts, as num_tables.
       num_tables:
         value: >-
           coding_id == 3 ? params.as<dense_params>.num_tables :
@@ -766,7 +767,7 @@ types:
     doc: Nothing but the rules of the parts. No bytes.
     seq:
       - id: num_parts
-        type: number(_parent.element_size.value)
+        type: evaluated(_parent.element_size.value)
         valid:
           expr: _parent.numel > 0 and _parent.dtype_id >= 3 and _parent.dtype_id <= 12
         doc: One for each byte of U16 to I64 and of F16 to F64.
@@ -934,7 +935,7 @@ types:
         type: u8
     seq:
       - id: bounded
-        type: number(length)
+        type: evaluated(length)
         if: is_stored
         valid:
           expr: _.value <= 67108864
@@ -947,7 +948,7 @@ types:
         if: has_earlier and not is_own
         doc: Takes no bits. Goes back to the body with the earlier bitmap.
       - id: stretch
-        type: 'number(length % earlier_length == 0 ? length / earlier_length : 0)'
+        type: 'evaluated(length % earlier_length == 0 ? length / earlier_length : 0)'
         if: has_earlier
         valid:
           expr: _.value > 0
@@ -971,7 +972,7 @@ types:
         if: kind == bitmap_kind::stride_runs
         doc: Take no bits. The differences are undone bit by bit, to count.
       - id: total
-        type: number(counted)
+        type: evaluated(counted)
         valid:
           expr: _.value > 0
         doc: Takes no bits. Has the count evaluated now, lest copies of copies recurse.
@@ -1050,7 +1051,7 @@ types:
       num_live:
         value: 'bit ? live_before + 1 : live_before'
 
-  number:
+  evaluated:
     doc: A number that has been evaluated. No bytes.
     params:
       - id: value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import random
 import shutil
 import subprocess
@@ -15,7 +16,7 @@ import kaitaistruct
 import numpy as np
 import pytest
 import torch
-from craft import BOOK, file_, varint
+from craft import BOOK, PLANES, SPARSE, TABLE4, U8, U16, Record, codebook, file_, record, varint
 from craft import sparse as sparse_record
 
 import swsfmt.numpy
@@ -27,11 +28,12 @@ from swsfmt.codings.base import Scan
 from swsfmt.codings.sparse import params as sparse
 from swsfmt.codings.streams import Stream, StreamKind
 from swsfmt.entropy.bitmap import Form, Live
+from swsfmt.format import records
 from swsfmt.format.index import parse_header
-from swsfmt.format.records import Layout, Record
 from swsfmt.read.reader import Reader
 
 ROOT = Path(__file__).resolve().parents[2]
+INVALID = ROOT / "spec" / "vectors" / "invalid"
 VECTORS = sorted((ROOT / "spec" / "vectors" / "valid").glob("*.sws"))
 MODULES = ("kaitai-struct-compiler", "yaml")
 
@@ -119,10 +121,8 @@ def same_sparse(found: Any, params: sparse.Params) -> None:
     row_argument, column_argument = getattr(entries, "row_argument", None), getattr(entries, "column_argument", None)
     same_bitmap(entries.row_bitmap, row_argument, coded.row_form, matrix.live_rows, matrix.rows)
     same_bitmap(entries.column_bitmap, column_argument, coded.column_form, matrix.live_columns, matrix.columns)
-    same_stream(
-        entries.gap_kind, getattr(entries, "gap_table", None), getattr(entries, "new_gap_table", None), coded.gaps
-    )
-    value_table = getattr(entries, "value_table", None)
+    gap_table, value_table = getattr(entries, "gap_table", None), getattr(entries, "value_table", None)
+    same_stream(entries.gap_kind, gap_table, getattr(entries, "new_gap_table", None), coded.gaps)
     same_stream(entries.value_kind, value_table, getattr(entries, "new_value_table", None), coded.values)
 
 
@@ -134,7 +134,7 @@ def same_adaptive(found: Any, params: adaptive.Params) -> None:
     assert (found.chunk_lines.value if found.has_chunks else 0) == params.chunk_lines
 
 
-def same_params(found: Any, record: Record[Any]) -> None:
+def same_params(found: Any, record: records.Record[Any]) -> None:
     """found : the body of the record"""
     match record.params:
         case narrow.Params():
@@ -156,7 +156,7 @@ def same_params(found: Any, record: Record[Any]) -> None:
                 assert found.params.len_data.value == len(found.params.data)
 
 
-def same_body(found: Any, payload: Any, record: Record[Any], file: Any) -> None:
+def same_body(found: Any, payload: Any, record: records.Record[Any], file: Any) -> None:
     """A record, or a part of one. payload : its place behind the index, or those of its parts"""
     assert found.coding_id == record.coding.id
     assert found.is_known == record.coding.is_known
@@ -166,7 +166,7 @@ def same_body(found: Any, payload: Any, record: Record[Any], file: Any) -> None:
     same_params(found, record)
     assert found.has_parts == record.coding.is_composite
     assert getattr(found, "crc", None) == record.crc
-    inline = getattr(found, "inline", None)
+    inline = getattr(found, "inline_payload", None)
     assert (inline.data if inline else b"") == (record.inline or b"")
     if found.has_parts:
         assert found.len_payload == 0
@@ -181,7 +181,7 @@ def same_body(found: Any, payload: Any, record: Record[Any], file: Any) -> None:
     assert payload.place.len_data == (0 if record.crc is None else record.payload_length)
 
 
-def same_layout(tree: Any, layout: Layout[Any]) -> None:
+def same_layout(tree: Any, layout: records.Layout[Any]) -> None:
     assert (tree.major, tree.minor) == layout.version
     pairs = [(pair.key.text, pair.value.text) for pair in tree.index.metadata]
     assert pairs == list(layout.metadata.items())
@@ -191,16 +191,16 @@ def same_layout(tree: Any, layout: Layout[Any]) -> None:
         assert found.values == book.stored.tolist()
     assert len(tree.index.records) == len(layout.records)
     assert len(tree.payloads) == len(layout.records)
-    for found, payload, record in zip(tree.index.records, tree.payloads, layout.records, strict=True):
-        same_name(found.name, record.name)
+    for found, payload, own in zip(tree.index.records, tree.payloads, layout.records, strict=True):
+        same_name(found.name, own.name)
         target = getattr(found, "target", None)
-        assert (target.value if target else None) == record.target
-        if record.info is not None:
-            assert tuple(dimension.value for dimension in found.dimensions) == record.info.shape
-        same_body(found.body, payload, record, tree)
+        assert (target.value if target else None) == own.target
+        if own.info is not None:
+            assert tuple(dimension.value for dimension in found.dimensions) == own.info.shape
+        same_body(found.body, payload, own, tree)
 
 
-def leaves(payload: Any, record: Record[Any]) -> Iterator[tuple[Any, Record[Any]]]:
+def leaves(payload: Any, record: records.Record[Any]) -> Iterator[tuple[Any, records.Record[Any]]]:
     """A record without parts, or all such parts of it, each with its payload behind the index."""
     if not record.parts:
         yield payload.place, record
@@ -245,6 +245,49 @@ def test_long_chains(parse: Parse) -> None:
     assert (entries.row_bitmap.num_live, entries.column_bitmap.num_live) == (2, 4)
 
 
+def test_written_parts(parse: Parse) -> None:
+    weight = np.random.default_rng(3).normal(size=(40, 50)).astype(np.float32)
+    tree = check(parse, swsfmt.numpy.save({"weight": weight, "other": weight[::-1]}, profile="small"))
+    assert [found.body.coding_id for found in tree.index.records] == [PLANES, PLANES]
+
+
+def sparse_part(**fields: Any) -> bytes:
+    """A part of 3 x 6 elements."""
+    # Without name, rank and shape.
+    return bytes([SPARSE]) + sparse_record("", (3, 6), **fields).index[5:]
+
+
+def two_planes(name: str, first: bytes, second: bytes) -> Record:
+    return record(name, PLANES, (3, 6), dtype=U16, params=first + second)
+
+
+def test_resources_of_parts(parse: Parse) -> None:
+    """Tables and bitmaps of parts are numbered with those of records, in order; each is found from everywhere."""
+    data = file_(
+        sparse_record("a", (3, 6), dtype=U8, rows=1, gap=1, packed="110" + TABLE4),
+        two_planes("b", sparse_part(rows=1, packed="101"), sparse_part(rows=4, gap=1, arguments=b"\1", packed=TABLE4)),
+        two_planes("c", sparse_part(rows=4, gap=2, arguments=b"\0\0"), sparse_part(rows=4, gap=2, arguments=b"\1\2")),
+        two_planes("d", sparse_part(), sparse_part(rows=5, arguments=b"\4", packed="11")),
+        sparse_record("e", (3, 6), dtype=U8, rows=4, gap=2, arguments=b"\1\5"),
+        codebooks=[codebook(bytes([1, 2, 3]), 3, U8, U8)],
+    )
+    records = check(parse, data).index.records
+    ends = [found.body.after for found in records]
+    assert [end.num_tables for end in ends] == [1, 2, 2, 2, 2]
+    assert [end.num_bitmaps for end in ends] == [1, 3, 5, 6, 7]
+
+
+@pytest.mark.parametrize("path", sorted(INVALID.glob("part-*.sws")), ids=lambda path: path.stem)
+def test_invalid_parts(parse: Parse, path: Path) -> None:
+    """All rules of the index on parts are checked; checksums and what codings are known are another matter."""
+    error = json.loads((INVALID / "manifest.json").read_text())[path.name]["error"]
+    if error in ("ChecksumError", "UnknownCodingError"):
+        parse(path.read_bytes())
+        return
+    with pytest.raises(ERRORS):
+        parse(path.read_bytes())
+
+
 def test_long_bitmaps_and_tables(parse: Parse) -> None:
     """More runs in a bitmap and more symbols in a table than Python recurses."""
     rng = np.random.default_rng(1)
@@ -278,7 +321,13 @@ def test_trailing_byte_fails(parse: Parse) -> None:
         parse(data + b"\0")
 
 
-@pytest.mark.parametrize("name", ["bitmaps", "sparse-forms", "dense-forms", "names", "aliases", "unknown-coding"])
+DAMAGED = [
+    *("bitmaps", "sparse-forms", "dense-forms", "names", "aliases", "unknown-coding"),
+    *("planes-forms", "unknown-part"),
+]
+
+
+@pytest.mark.parametrize("name", DAMAGED)
 def test_damaged_index(parse: Parse, name: str) -> None:
     """What the package accepts of damaged indexes, the description reads alike; the rest may fail, not crash."""
     data = (ROOT / "spec" / "vectors" / "valid" / f"{name}.sws").read_bytes()
