@@ -22,8 +22,9 @@ from math import prod
 
 SIGNATURE = bytes.fromhex("89 53 57 53 0D 0A 1A 0A")
 RAW, NARROW, ALIAS, DENSE, SPARSE, ADAPTIVE, PLANES = range(7)
-KNOWN = {RAW, NARROW, ALIAS, DENSE, SPARSE, ADAPTIVE, PLANES}
-COMPOSITE = {PLANES}
+LOOKUP = 10
+KNOWN = {LOOKUP, RAW, NARROW, ALIAS, DENSE, SPARSE, ADAPTIVE, PLANES}
+COMPOSITE = {PLANES, LOOKUP}
 
 # registry.md: names and element sizes, by dtype id.
 DTYPES = (
@@ -284,6 +285,19 @@ def join_planes(planes: Sequence[bytes], rotated: bool) -> bytes:
         if rotated:
             value = value >> 1 | (value & 1) << 8 * size - 1
         out += value.to_bytes(size, "little")
+    return bytes(out)
+
+
+def look_up(parts: Sequence[bytes], size: int) -> bytes:
+    """Section 5.11."""
+    differences = [int.from_bytes(parts[0][k : k + size], "little") for k in range(0, len(parts[0]), size)]
+    values = list(accumulate(differences))
+    check(all(a < b for a, b in pairwise(values)), "5.11", "the values do not ascend")
+    check(values[-1] < 1 << 8 * size, "5.11", "a value is too large")
+    out = bytearray()
+    for (index,) in struct.iter_unpack("<H", parts[1]):
+        check(index < len(values), "5.11", "an index outside of the table")
+        out += values[index].to_bytes(size, "little")
     return bytes(out)
 
 
@@ -724,10 +738,7 @@ class Index:
         cursor = self.cursor
         name, suffix = self.read_name()
         head = cursor.uint(1, "4")
-        coding, rank = head & 15, head >> 4 & 7
-        if coding == 15:
-            coding = cursor.varint("4")
-            check(coding >= 15, "4", "a coding below 15 in a varint")
+        coding, rank = self.read_coding(head), head >> 4 & 7
         if coding == ALIAS:
             return self.read_alias(name, suffix, head)
         if head & 128:
@@ -766,16 +777,20 @@ class Index:
             record.start = cursor.at
             cursor.take(record.length, "4")
 
+    def read_coding(self, head: int) -> int:
+        if head & 15 < 15:
+            return head & 15
+        coding = self.cursor.varint("4")
+        check(coding >= 15, "4", "a coding below 15 in a varint")
+        return coding
+
     def read_part(self, record: Record, shape: tuple[int, ...], dtype: str) -> Record:
         """Section 4.1: the next part of a record. dtype : where none is written."""
         check(record.depth < MAX_DEPTH, "4.1", "parts lie too deep")
         self.count += 1
         head = self.cursor.uint(1, "4.1")
         check(head & 0x70 == 0, "4.1", "reserved bits in the head of a part")
-        coding = head & 15
-        if coding == 15:
-            coding = self.cursor.varint("4.1")
-            check(coding >= 15, "4.1", "a coding below 15 in a varint")
+        coding = self.read_coding(head)
         check(coding != ALIAS, "4.1", "a part that is an alias")
         usual = [name for name, _ in DTYPES].index(dtype)
         number = self.cursor.uint(1, "4.1") if head & 128 else usual
@@ -798,6 +813,8 @@ class Index:
         """The parameters by coding; returns the payload length."""
         if record.coding == PLANES:
             return self.read_planes(record, dtype)
+        if record.coding == LOOKUP:
+            return self.read_lookup(record, dtype)
         if record.coding == RAW:
             record.decode = partial(decode_raw, dtype=dtype)
             return numel * SIZES[dtype]
@@ -829,6 +846,18 @@ class Index:
             part = self.read_part(record, record.shape, "U8")
             check(part.dtype < len(DTYPES) and DTYPES[part.dtype][0] == "U8", "5.7", "a plane that is not U8")
         record.join = partial(join_planes, rotated=dtype in FLOATS)
+        return 0
+
+    def read_lookup(self, record: Record, dtype: str) -> int:
+        """Section 5.11."""
+        size = SIZES[dtype]
+        check(size in (2, 4, 8), "5.11", f"a table of {dtype}")
+        count = self.cursor.varint("5.11")
+        check(1 <= count <= min(2**16, prod(record.shape)), "5.11", "too many values, or none")
+        for shape, usual in (((count,), f"U{8 * size}"), (record.shape, "U16")):
+            part = self.read_part(record, shape, usual)
+            check(part.dtype < len(DTYPES) and DTYPES[part.dtype][0] == usual, "5.11", "a part of another dtype")
+        record.join = partial(look_up, size=size)
         return 0
 
     def read_codebook_number(self, dtype: str, section: str) -> Codebook:
