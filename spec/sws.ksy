@@ -14,7 +14,7 @@ doc: |
   is known as soon as its element is read: nothing recurses, whatever the size of the file.
 
   A coding that is to be known here takes
-  1. its number in the enumeration `coding`, and `body.is_known` up to it;
+  1. its number in the enumeration `coding` and in `body.is_known`;
   2. a type `..._params` for its parameters, whose `_parent` is the body of its record, and its line in `body.params`;
   3. if it has code tables (or bitmaps), its line in `body.num_tables` (`num_bitmaps`): `before` has the earlier ones;
   4. if it holds parts, its lines in `body.has_parts` and `body.part_rules`, and in its parameters, which end before
@@ -88,6 +88,7 @@ enums:
     4: sparse
     5: adaptive
     6: planes
+    10: lookup
   stream_kind:
     0: fixed
     1: new_table
@@ -456,6 +457,7 @@ types:
             4: sparse_params
             5: adaptive_params
             6: planes_params
+            10: lookup_params
             _: unknown_params
       - id: parts
         type: 'part(index, _index > 0 ? parts[_index - 1].body.after : before, part_rules[_index], depth + 1)'
@@ -478,7 +480,7 @@ types:
         doc: Takes no bytes.
     instances:
       is_known:
-        value: coding_id <= 6
+        value: coding_id <= 6 or coding_id == 10
       coding:
         value: coding_id
         enum: coding
@@ -489,9 +491,10 @@ types:
         value: numel / rows
         doc: Defined for tensors with elements.
       has_parts:
-        value: coding_id == 6
+        value: coding_id == 6 or coding_id == 10
       part_rules:
-        value: params.as<planes_params>.part_rules
+        value: >-
+          coding_id == 6 ? params.as<planes_params>.part_rules : params.as<lookup_params>.part_rules
         doc: Defined where there are parts.
       has_entries:
         value: coding_id == 4 and params.as<sparse_params>.num_entries.value > 0
@@ -775,6 +778,26 @@ types:
         type: part_rule(1, true, _parent.numel, _parent.rows)
         repeat: expr
         repeat-expr: num_parts.value
+
+  lookup_params:
+    seq:
+      - id: num_values
+        type: varint
+        valid:
+          expr: _.value >= 1 and _.value <= 65536 and _.value <= _parent.numel
+      - id: size
+        type: evaluated(_parent.element_size.value)
+        valid:
+          expr: _.value == 2 or _.value == 4 or _.value == 8
+        doc: Takes no bytes.
+      - id: part_rules
+        type: >-
+          part_rule(_index == 1 or size.value == 2 ? 3 : size.value == 4 ? 5 : 7, true,
+          _index == 0 ? num_values.value : _parent.numel,
+          _index == 0 ? num_values.value : _parent.rows)
+        repeat: expr
+        repeat-expr: 2
+        doc: Take no bytes. Differences, unsigned and as wide as the elements, and indices.
 
   unknown_params:
     seq:

@@ -22,7 +22,7 @@ from craft import sparse as sparse_record
 import swsfmt.numpy
 import swsfmt.torch
 from swsfmt import SwsError
-from swsfmt.codings import dense, narrow, planes
+from swsfmt.codings import dense, lookup, narrow, planes
 from swsfmt.codings.adaptive import params as adaptive
 from swsfmt.codings.base import Scan
 from swsfmt.codings.sparse import params as sparse
@@ -147,6 +147,8 @@ def same_params(found: Any, record: records.Record[Any]) -> None:
             same_adaptive(found.params, record.params)
         case planes.Params():
             assert found.params.num_parts.value == len(record.parts)
+        case lookup.Params():
+            assert found.params.num_values.value == record.params.count
         case other:
             assert other is None
             if record.target is not None or record.coding.is_known:
@@ -279,9 +281,9 @@ def test_resources_of_parts(parse: Parse) -> None:
 
 @pytest.mark.parametrize("path", sorted(INVALID.glob("part-*.sws")), ids=lambda path: path.stem)
 def test_invalid_parts(parse: Parse, path: Path) -> None:
-    """All rules of the index on parts are checked; checksums and what codings are known are another matter."""
+    """All rules of the index on parts are checked; payloads and what codings are known are another matter."""
     error = json.loads((INVALID / "manifest.json").read_text())[path.name]["error"]
-    if error in ("ChecksumError", "UnknownCodingError"):
+    if error in ("ChecksumError", "PayloadError", "UnknownCodingError"):
         parse(path.read_bytes())
         return
     with pytest.raises(ERRORS):
@@ -323,7 +325,7 @@ def test_trailing_byte_fails(parse: Parse) -> None:
 
 DAMAGED = [
     *("bitmaps", "sparse-forms", "dense-forms", "names", "aliases", "unknown-coding"),
-    *("planes-forms", "unknown-part"),
+    *("planes-forms", "lookup-forms", "unknown-part"),
 ]
 
 
