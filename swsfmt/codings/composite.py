@@ -7,6 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+import numpy as np
+
 from ..dtypes import Bits, DType
 from ..errors import ChangedError, IndexRuleError
 from ..format import body, records
@@ -74,9 +76,14 @@ class Part:
     def load(self) -> Elements:
         """Its elements. Raises `ChangedError` where the tensor is not what it was."""
         elements = self.tensor.load()
-        if crc32(elements.bits.data) != self.crc:
+        if checksum(elements) != self.crc:
             raise ChangedError
         return self.coding.part(self.params, elements, self.number)
+
+
+def checksum(elements: Elements) -> int:
+    """The CRC-32 of elements, by which two readings of a tensor are compared."""
+    return crc32(np.ascontiguousarray(elements.bits).view(np.uint8).data)
 
 
 def parse_part(cursor: Cursor, shape: tuple[int, ...], dtype: DType, resources: Resources) -> Record:

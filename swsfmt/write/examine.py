@@ -11,9 +11,9 @@ from operator import attrgetter
 from typing import Any, NamedTuple, TypeAlias
 
 from ..codings.base import Coding, Freedom, Proposal, Split, SymbolMatrix
+from ..codings.composite import checksum
 from ..codings.matrix import matrix_shape
 from ..dtypes import count_negative_zeros
-from ..format.checksum import crc32
 from ..format.codebook import Codebook
 from ..format.records import MAX_DEPTH, Draft
 from ..tensor import Elements, Loadable
@@ -52,7 +52,7 @@ def examine(tensor: Loadable, codings: Codings, depth: int = 0, *, threads: int 
     plain = cheapest([coding.propose_plain(elements, own) for coding in codings])
     split = None if depth == MAX_DEPTH else cheapest_split(elements, own, plain, codings)
     if split is not None:
-        return Examination(None, False, plain, split=split, crc=crc32(elements.bits.data))
+        return Examination(None, False, plain, split=split, crc=checksum(elements))
     if own is not None:
         negative_zeros = count_negative_zeros(elements.bits, elements.info.dtype, own.values)
         return Examination(own, pays_alone(own, plain.bits), plain, negative_zeros)
