@@ -7,9 +7,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+import numpy as np
+
 from ..dtypes import Bits, DType
-from ..errors import IndexRuleError
+from ..errors import ChangedError, IndexRuleError
 from ..format import body, records
+from ..format.checksum import crc32
 from ..format.cursor import Cursor
 from ..format.resources import Resources
 from ..tensor import Elements, Loadable, TensorInfo
@@ -58,17 +61,29 @@ class Composite(Coding[P]):
 
 @dataclass(frozen=True)
 class Part:
-    """One part of a tensor that a writer takes apart: read from that tensor each time."""
+    """One part of a tensor that a writer takes apart: read from that tensor each time.
+
+    crc : CRC-32 of that tensor's elements, since its parts may have to be read at different times
+    """
 
     tensor: Loadable
     coding: Composite[Any]
     params: Any
     number: int
     info: TensorInfo
+    crc: int
 
     def load(self) -> Elements:
-        """Its elements."""
-        return self.coding.part(self.params, self.tensor.load(), self.number)
+        """Its elements. Raises `ChangedError` where the tensor is not what it was."""
+        elements = self.tensor.load()
+        if checksum(elements) != self.crc:
+            raise ChangedError
+        return self.coding.part(self.params, elements, self.number)
+
+
+def checksum(elements: Elements) -> int:
+    """The CRC-32 of elements, by which two readings of a tensor are compared."""
+    return crc32(np.ascontiguousarray(elements.bits).view(np.uint8).data)
 
 
 def parse_part(cursor: Cursor, shape: tuple[int, ...], dtype: DType, resources: Resources) -> Record:

@@ -11,6 +11,7 @@ from operator import attrgetter
 from typing import Any, NamedTuple, TypeAlias
 
 from ..codings.base import Coding, Freedom, Proposal, Split, SymbolMatrix
+from ..codings.composite import checksum
 from ..codings.matrix import matrix_shape
 from ..dtypes import count_negative_zeros
 from ..format.codebook import Codebook
@@ -30,6 +31,7 @@ class Examination(NamedTuple):
     plain : the cheapest way to store it without a codebook; with its payload where it has no codebook and no split.
     negative_zeros : how many elements are -0.0; counted where there is a codebook.
     split : how it is taken apart, where that is smaller than `plain`. Then it has no codebook.
+    crc : CRC-32 of the elements, where there is a split
     """
 
     own: Codebook | None
@@ -37,6 +39,7 @@ class Examination(NamedTuple):
     plain: Proposal
     negative_zeros: int = 0
     split: Split | None = None
+    crc: int = 0
 
 
 def examine(tensor: Loadable, codings: Codings, depth: int = 0, *, threads: int = 1) -> Examination:
@@ -49,7 +52,7 @@ def examine(tensor: Loadable, codings: Codings, depth: int = 0, *, threads: int 
     plain = cheapest([coding.propose_plain(elements, own) for coding in codings])
     split = None if depth == MAX_DEPTH else cheapest_split(elements, own, plain, codings)
     if split is not None:
-        return Examination(None, False, plain, split=split)
+        return Examination(None, False, plain, split=split, crc=checksum(elements))
     if own is not None:
         negative_zeros = count_negative_zeros(elements.bits, elements.info.dtype, own.values)
         return Examination(own, pays_alone(own, plain.bits), plain, negative_zeros)

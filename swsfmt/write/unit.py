@@ -55,7 +55,7 @@ class Unit:
             return
         assert isinstance(split.coding, Composite)
         for number, info in enumerate(split.coding.part_infos(split.params, self.tensor.info)):
-            part = Part(self.tensor, split.coding, split.params, number, info)
+            part = Part(self.tensor, split.coding, split.params, number, info, self.examination.crc)
             freedom = options.freedom(len(info.shape))
             self.parts.append(Unit(self.name, part, self.codings, freedom, self.depth + 1))
 
