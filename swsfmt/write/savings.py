@@ -9,8 +9,7 @@ from ..codings.base import Decoded
 from ..format.records import Record
 from ..format.resources import Resources
 from ..tensor import Elements
-from .choose import propose
-from .examine import examine, survey
+from .examine import examine, propose, survey
 from .file import DEFAULT_OPTIONS
 
 

@@ -74,7 +74,7 @@ class Unit:
 def examine_all(units: Iterable[Unit], options: Options, workers: Workers) -> Iterator[Unit]:
     """Look at every unit, and then at the parts of those that are taken apart; gives each unit that has been done."""
     units = list(units)
-    results = workers.map(examine.examine, ((unit.tensor, unit.codings, unit.depth) for unit in units))
+    results = workers.map(examine.examine, ((unit.tensor, unit.codings, unit.depth, unit.freedom) for unit in units))
     for unit in units:
         with located(tensor=unit.name):
             unit.examination = next(results)
