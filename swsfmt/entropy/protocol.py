@@ -148,6 +148,24 @@ class Kernels(Protocol):
         """The inverse of `plane`, of all planes."""
         ...
 
+    def count_marks(self, elements: Elements, itemsize: int, mark: int, /) -> int:
+        """How many elements are the mark."""
+        ...
+
+    def fill_marks(self, out: Elements, itemsize: int, mark: int, values: Elements, /) -> int:
+        """Each element of `out` that is the mark becomes the next of the values.
+
+        Returns how many marks there were; those for which no value was left stay.
+        """
+        ...
+
+    def spread(self, mask: Plane, values: Elements, itemsize: int, out: Elements, /) -> int:
+        """The next of the values where the mask is not 0, and 0 elsewhere.
+
+        Returns how many places of the mask are not 0; those for which no value was left get 0.
+        """
+        ...
+
     def encode_symbols(
         self, symbols: Symbols, codewords: Symbols, lengths: npt.NDArray[np.uint8], /
     ) -> tuple[bytes, int] | None:
@@ -279,6 +297,13 @@ class Kernels(Protocol):
         """The number of each element among the ascending `values` (uint64); how often each occurs is added to `counts`.
 
         Returns whether all elements are among them.
+        """
+        ...
+
+    def keep(self, elements: Elements, itemsize: int, values: Elements, mark: int, out: Elements, /) -> int:
+        """Those elements that are among the `values` (at most 4096, uint64) as they are, `mark` for all others.
+
+        Returns how many others there are. Others may write to the elements at the same time.
         """
         ...
 

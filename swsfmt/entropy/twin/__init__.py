@@ -5,7 +5,8 @@ See `protocol.Kernels` for what each one does.
 
 from .adaptive import adaptive_decode, adaptive_encode
 from .codes import cheapest_code, cheapest_table
-from .elements import distinct, symbols
+from .elements import distinct, keep, symbols
+from .escape import count_marks, fill_marks, spread
 from .entries import gap_chunks, gap_counts, gap_estimates, gap_symbols, head_gaps, line_entries, line_gaps
 from .lengths import code_lengths
 from .packed import read_runs, read_table
@@ -23,18 +24,21 @@ __all__ = [
     "cheapest_table",
     "chunk_bits",
     "code_lengths",
+    "count_marks",
     "decode_dense",
     "decode_gaps",
     "decode_sparse",
     "decode_stream",
     "distinct",
     "encode_symbols",
+    "fill_marks",
     "gap_chunks",
     "gap_counts",
     "gap_estimates",
     "gap_symbols",
     "head_gaps",
     "join_planes",
+    "keep",
     "line_entries",
     "line_gaps",
     "masks",
@@ -43,5 +47,6 @@ __all__ = [
     "read_table",
     "record_head",
     "scatter",
+    "spread",
     "symbols",
 ]
