@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from swsfmt import dtypes
-from swsfmt.codings import dense, narrow
+from swsfmt.codings import dense, narrow, planes
 from swsfmt.codings.adaptive import ADAPTIVE
 from swsfmt.codings.adaptive import params as adaptive
 from swsfmt.codings.adaptive.chunks import encode as encode_adaptive
@@ -27,6 +27,7 @@ from swsfmt.codings.alias import ALIAS
 from swsfmt.codings.base import Coding, Scan
 from swsfmt.codings.chunks import Chunks
 from swsfmt.codings.matrix import matrix_shape
+from swsfmt.codings.planes import PLANES
 from swsfmt.codings.raw import RAW
 from swsfmt.codings.sparse import SPARSE
 from swsfmt.codings.sparse import params as sparse
@@ -155,10 +156,11 @@ class Builder:
 
     def file(self) -> bytes:
         prefix = build(self.metadata, self.codebooks, self.drafts)
-        return b"".join([prefix, *(d.payload for d in self.drafts if len(d.payload) > MAX_INLINE)])
+        leaves = (leaf for draft in self.drafts for leaf in draft.leaves())
+        return b"".join([prefix, *(leaf.payload for leaf in leaves if len(leaf.payload) > MAX_INLINE)])
 
 
-_NUMPY = {"F32": "f4", "I16": "i2"}
+_NUMPY = {"U8": np.uint8, "F32": "f4", "I16": "i2"}
 
 
 def _pattern(shape: tuple[int, ...], density: float, values: Sequence[float], seed: int) -> np.ndarray[Any, Any]:
@@ -353,6 +355,49 @@ def adaptive_forms(b: Builder) -> None:
     b.adaptive("one sign", _pattern((9, 9), 0.5, (-1.0, -2.0, -3.0), 12), b.codebook([-1.0, -2.0, -3.0]))
 
 
+def _leaf(coding: Coding[Any], dtype: str, shape: tuple[int, ...], params: Any, payload: bytes) -> Draft[Coding[Any]]:
+    return Draft("", coding, TensorInfo(dtypes.BY_NAME[dtype], shape), params, payload)
+
+
+def _planes(array: np.ndarray[Any, Any]) -> list[bytes]:
+    elements = from_array(array)
+    return [PLANES.part(planes.Params(), elements, k).bits.tobytes() for k in range(array.itemsize)]
+
+
+def planes_forms(b: Builder) -> None:
+    """Byte planes of every width, rotated and not; planes raw, inline and behind the index, dense and sparse."""
+    book = b.codebook(range(256), "U8")
+    for dtype in ("float16", "float32", "float64", "uint16", "int32", "int64"):
+        array = (np.arange(1, 61) * 2654435761 % 977 - 488).astype(dtype).reshape(3, 20)
+        if dtype.startswith("float"):
+            array = np.ldexp(array, -7).astype(dtype)
+            array[0, :3] = [-0.0, np.inf, 0]
+        parts = [_leaf(RAW, "U8", (3, 20), None, own) for own in _planes(array)]
+        codebook = b.codebooks[book]
+        stream = Stream(StreamKind.FIXED, PrefixCode.fixed(codebook.count + 1))
+        symbols, counts = codebook.symbols_of(np.frombuffer(parts[0].payload, np.uint8))
+        params, payload = dense.encode(dense.Params(book, codebook, stream), symbols)
+        parts[0] = _leaf(dense.DENSE, "U8", (3, 20), params, payload)
+        stream = Stream(StreamKind.NEW_TABLE, PrefixCode.optimal(counts))
+        params, payload = dense.encode(dense.Params(book, codebook, stream), symbols)
+        if array.itemsize > 2:
+            parts[0] = _leaf(dense.DENSE, "U8", (3, 20), params, payload)
+        b.drafts.append(Draft(dtype, PLANES, from_array(array).info, planes.Params(parts)))
+    array = np.arange(300, dtype=np.uint16) * 219
+    parts = [_leaf(RAW, "U8", (300,), None, own) for own in _planes(array)]
+    b.drafts.append(Draft("behind", PLANES, from_array(array).info, planes.Params(parts)))
+    b.raw("after", np.arange(300, dtype=np.uint8))
+
+
+def unknown_part() -> bytes:
+    """A plane of an unknown coding: its tensor fails alone, the payloads behind it are where they should be."""
+    index = b"\x00\x00" + varint(2) + b"\x00\x02a" + bytes([6 | 1 << 4 | 0x80, 3]) + varint(300)
+    index += bytes([13]) + varint(2) + b"xy" + varint(256) + _crc(b"p" * 256) + bytes([0]) + _crc(bytes(300))
+    index += b"\x00\x02b" + bytes([0x10 | 0x80, 1]) + varint(300) + _crc(b"q" * 300)
+    head = SIGNATURE + b"\x01\x01" + varint(len(index)) + index
+    return head + _crc(head) + b"p" * 256 + bytes(300) + b"q" * 300
+
+
 def text(b: Builder) -> None:
     """Byte order marks are characters as all others; keys in byte order, which is not that of UTF-16."""
     b.metadata = {key: f"\ufeff{key}" for key in ("", "\ufeff", "\ufeffa", "a", "\uff5e", "\U0001f600", "a\ufeff", "A")}
@@ -464,14 +509,15 @@ VECTORS: list[Callable[[Builder], None]] = [
     adaptive_long_lines,
     adaptive_neighbours,
     adaptive_weights,
+    planes_forms,
 ]
 
 
 def unknown_coding() -> bytes:
-    """Version 1.1 with a tensor of coding 9 and dtype 200, an alias behind it, and one of coding 300."""
+    """Version 1.1 with a tensor of coding 13 and dtype 200, an alias behind it, and one of coding 300."""
     index = b"\x00\x00" + varint(5)
     index += b"\x00\x02a" + bytes([0x10, 1]) + b"\x07\x00\x00\x00"
-    index += b"\x00\x02b" + bytes([9 | 1 << 4 | 0x80, 200, 5]) + varint(3) + b"xyz" + varint(4) + b"data"
+    index += b"\x00\x02b" + bytes([13 | 1 << 4 | 0x80, 200, 5]) + varint(3) + b"xyz" + varint(4) + b"data"
     index += b"\x00\x02e" + bytes([2]) + varint(0)
     index += b"\x00\x02c" + bytes([15 | 1 << 4]) + varint(300) + b"\x02" + varint(0) + varint(300) + _crc(b"q" * 300)
     index += b"\x00\x02d" + bytes([0x10 | 0x80, 1, 2]) + b"\x08\x09"
@@ -482,8 +528,8 @@ def unknown_coding() -> bytes:
 def unknown_coding_of_any_size() -> bytes:
     """Tensors of an unknown coding count nothing against the decoded size: two of 2^62 bytes beside one of two."""
     index = b"\x00\x00" + varint(3)
-    index += b"\x00\x02a" + bytes([9 | 1 << 4 | 0x80, 1]) + varint(1 << 62) + varint(0) + varint(1) + b"x"
-    index += b"\x00\x02b" + bytes([9 | 1 << 4 | 0x80, 12]) + varint(1 << 59) + varint(0) + varint(0)
+    index += b"\x00\x02a" + bytes([13 | 1 << 4 | 0x80, 1]) + varint(1 << 62) + varint(0) + varint(1) + b"x"
+    index += b"\x00\x02b" + bytes([13 | 1 << 4 | 0x80, 12]) + varint(1 << 59) + varint(0) + varint(0)
     index += b"\x00\x02c" + bytes([0x10 | 0x80, 1, 2]) + b"\x08\x09"
     head = SIGNATURE + b"\x01\x00" + varint(len(index)) + index
     return head + _crc(head)
@@ -509,7 +555,7 @@ def content(data: bytes) -> dict[str, Any]:
             entry: dict[str, Any] = {"name": record.name, "coding": record.coding.id}
             if record is not target:
                 entry["alias_of"] = target.name
-            elif not record.coding.is_known:
+            elif not record.is_known:
                 entry["unknown"] = True
             else:
                 assert record.info is not None
@@ -527,7 +573,7 @@ def vectors() -> dict[str, tuple[bytes, str]]:
         builder = Builder()
         make(builder)
         out[f"{make.__name__.replace('_', '-')}.sws"] = (builder.file(), str(make.__doc__))
-    for by_hand in (unknown_coding, unknown_coding_of_any_size, unknown_coding_15):
+    for by_hand in (unknown_coding, unknown_coding_of_any_size, unknown_coding_15, unknown_part):
         out[f"{by_hand.__name__.replace('_', '-')}.sws"] = (by_hand(), str(by_hand.__doc__))
     return out
 

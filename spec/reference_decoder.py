@@ -14,14 +14,16 @@ import sys
 import zlib
 from array import array
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import accumulate, compress, islice, pairwise
 from math import prod
 
 SIGNATURE = bytes.fromhex("89 53 57 53 0D 0A 1A 0A")
-RAW, NARROW, ALIAS, DENSE, SPARSE, ADAPTIVE = range(6)
+RAW, NARROW, ALIAS, DENSE, SPARSE, ADAPTIVE, PLANES = range(7)
+KNOWN = {RAW, NARROW, ALIAS, DENSE, SPARSE, ADAPTIVE, PLANES}
+COMPOSITE = {PLANES}
 
 # registry.md: names and element sizes, by dtype id.
 DTYPES = (
@@ -47,7 +49,9 @@ STRUCT |= {"F16": "e", "F32": "f", "F64": "d"}
 
 # Section 8.
 MAX_INDEX, MAX_NAME, MAX_NAMES, MAX_RANK = 2**28, 2**16 - 1, 2**24, 64
-MAX_BITMAPS, MAX_ALPHABETS = 2**26, 2**23
+MAX_BITMAPS, MAX_ALPHABETS, MAX_RECORDS = 2**26, 2**23, 2**20
+# Section 4.1.
+MAX_DEPTH = 4
 
 
 class Invalid(ValueError):  # noqa: N818
@@ -266,6 +270,21 @@ def widen(data: bytes, storage: str, dtype: str) -> bytes:
     values = struct.unpack(f"<{count}{STRUCT[storage]}", data)
     check(all(value == value for value in values), "3.2", "a NaN in narrowed storage")
     return struct.pack(f"<{count}{STRUCT[dtype]}", *values)
+
+
+FLOATS, INTEGERS = ("F16", "BF16", "F32", "F64"), ("U16", "I16", "U32", "I32", "U64", "I64")
+
+
+def join_planes(planes: Sequence[bytes], rotated: bool) -> bytes:
+    """Section 5.7."""
+    size = len(planes)
+    out = bytearray()
+    for high_first in zip(*planes, strict=True):
+        value = int.from_bytes(high_first, "big")
+        if rotated:
+            value = value >> 1 | (value & 1) << 8 * size - 1
+        out += value.to_bytes(size, "little")
+    return bytes(out)
 
 
 @dataclass
@@ -643,6 +662,19 @@ class Record:
     length: int = 0
     crc: int | None = None
     start: int = -1  # of the payload in the file; -1 while it is not known
+    parts: list[Record] = field(default_factory=list)  # section 4.1
+    join: Callable[[list[bytes]], bytes] | None = None  # of the parts, where it has some
+    depth: int = 0
+
+    def is_known(self) -> bool:
+        return self.coding in KNOWN and all(part.is_known() for part in self.parts)
+
+    def leaves(self) -> Iterator[Record]:
+        """Those that have payloads, in order."""
+        if self.join is None:
+            yield self
+        for part in self.parts:
+            yield from part.leaves()
 
 
 class Index:
@@ -661,7 +693,10 @@ class Index:
         check(all(a < b for a, b in pairwise(keys)), "3", "the metadata keys do not ascend")
         self.metadata = {utf8(key, "1"): utf8(value, "1") for key, value in pairs}
         self.codebooks = [read_codebook(cursor) for _ in range(cursor.varint("3"))]
-        for _ in range(cursor.varint("3")):
+        tensors = cursor.varint("3")
+        self.count = tensors
+        check(tensors <= MAX_RECORDS, "8", "too many records")
+        for _ in range(tensors):
             self.records.append(self.read_record())
         check(cursor.at == cursor.end, "3", "the index goes on after its last record")
 
@@ -702,25 +737,53 @@ class Index:
             check(rank >= 7, "4", "a rank below 7 in a varint")
             check(rank <= MAX_RANK, "8", "a rank above 64")
         shape = tuple(cursor.varint("4") for _ in range(rank))
-        if self.dtype < len(DTYPES):
-            size = DTYPES[self.dtype][1]
-            check(prod(d for d in shape if d) * size < 2**63, "4", "a tensor is too large")
-            # Section 8: a tensor of an unknown coding is never decoded.
-            self.budget -= prod(shape) * size if coding <= ADAPTIVE else 0
-        check(self.budget >= 0, "8", "the decoded size exceeds the limit of the caller")
-        check(prod(shape) > 0 or coding == RAW or coding > ADAPTIVE, "5.1", "an empty tensor that is not raw")
         record = Record(name, suffix, coding, shape, self.dtype)
-        if coding > ADAPTIVE:
+        self.read_body(record)
+        if record.is_known():
+            # Section 8: a tensor of an unknown coding is never decoded.
+            self.budget -= prod(shape) * DTYPES[self.dtype][1]
+        check(self.budget >= 0, "8", "the decoded size exceeds the limit of the caller")
+        return record
+
+    def read_body(self, record: Record) -> None:
+        """What follows the shape: parameters, payload length, CRC, inline payload."""
+        cursor, shape, coding = self.cursor, record.shape, record.coding
+        check(self.count <= MAX_RECORDS, "8", "too many records")
+        if record.dtype < len(DTYPES):
+            size = DTYPES[record.dtype][1]
+            check(prod(d for d in shape if d) * size < 2**63, "4", "a tensor is too large")
+        check(prod(shape) > 0 or coding == RAW or coding not in KNOWN, "5.1", "an empty tensor that is not raw")
+        if coding not in KNOWN:
             cursor.take(cursor.varint("4"), "4")
             record.length = cursor.varint("4")
         else:
-            record.length = self.read_parameters(record, known_dtype(self.dtype, "9"), prod(shape))
+            record.length = self.read_parameters(record, known_dtype(record.dtype, "9"), prod(shape))
+        if coding in COMPOSITE:
+            return
         if record.length >= 256:
             record.crc = cursor.uint(4, "4")
         else:
             record.start = cursor.at
             cursor.take(record.length, "4")
-        return record
+
+    def read_part(self, record: Record, shape: tuple[int, ...], dtype: str) -> Record:
+        """Section 4.1: the next part of a record. dtype : where none is written."""
+        check(record.depth < MAX_DEPTH, "4.1", "parts lie too deep")
+        self.count += 1
+        head = self.cursor.uint(1, "4.1")
+        check(head & 0x70 == 0, "4.1", "reserved bits in the head of a part")
+        coding = head & 15
+        if coding == 15:
+            coding = self.cursor.varint("4.1")
+            check(coding >= 15, "4.1", "a coding below 15 in a varint")
+        check(coding != ALIAS, "4.1", "a part that is an alias")
+        usual = [name for name, _ in DTYPES].index(dtype)
+        number = self.cursor.uint(1, "4.1") if head & 128 else usual
+        check(head & 128 == 0 or number != usual, "4.1", "the usual dtype of a part is written")
+        part = Record(b"", b"", coding, shape, number, depth=record.depth + 1)
+        record.parts.append(part)
+        self.read_body(part)
+        return part
 
     def read_alias(self, name: bytes, suffix: bytes, head: int) -> Record:
         """Section 5.3."""
@@ -733,6 +796,8 @@ class Index:
 
     def read_parameters(self, record: Record, dtype: str, numel: int) -> int:
         """The parameters by coding; returns the payload length."""
+        if record.coding == PLANES:
+            return self.read_planes(record, dtype)
         if record.coding == RAW:
             record.decode = partial(decode_raw, dtype=dtype)
             return numel * SIZES[dtype]
@@ -756,6 +821,15 @@ class Index:
             return 0
         record.decode = self.read_sparse(dtype, (rows, numel // rows), entries).decode
         return self.cursor.varint("4")
+
+    def read_planes(self, record: Record, dtype: str) -> int:
+        """Section 5.7."""
+        check(dtype in FLOATS or dtype in INTEGERS, "5.7", f"byte planes of {dtype}")
+        for _ in range(SIZES[dtype]):
+            part = self.read_part(record, record.shape, "U8")
+            check(part.dtype < len(DTYPES) and DTYPES[part.dtype][0] == "U8", "5.7", "a plane that is not U8")
+        record.join = partial(join_planes, rotated=dtype in FLOATS)
+        return 0
 
     def read_codebook_number(self, dtype: str, section: str) -> Codebook:
         number = self.cursor.varint(section)
@@ -879,9 +953,10 @@ def read_prefix(data: bytes, max_decoded_bytes: int) -> Index:
     index = Index(Bytes(data, start, start + length), max_decoded_bytes)
     at = file.at
     for record in index.records:
-        if record.start < 0:
-            record.start = at
-            at += record.length
+        for leaf in record.leaves():
+            if leaf.start < 0:
+                leaf.start = at
+                at += leaf.length
     check(at == len(data), "2", "the file is not as long as its prefix and payloads")
     return index
 
@@ -897,11 +972,19 @@ def decode(data: bytes, max_decoded_bytes: int = 2**32) -> Decoded:
             target = names[record.target]
             result.tensors[name] = Tensor(dtype, record.shape, ALIAS, result.tensors[target].data, target)
             continue
-        payload = data[record.start : record.start + record.length]
-        check(record.crc is None or zlib.crc32(payload) == record.crc, "4", "the CRC of a payload is wrong")
-        contents = None if record.decode is None else record.decode(payload)
-        result.tensors[name] = Tensor(dtype, record.shape, record.coding, contents)
+        result.tensors[name] = Tensor(dtype, record.shape, record.coding, elements(record, data))
     return result
+
+
+def elements(record: Record, data: bytes) -> bytes | None:
+    """What a record stands for; None if its coding, or that of a part, is unknown."""
+    if record.join is not None:
+        parts = [elements(part, data) for part in record.parts]
+        known = [part for part in parts if part is not None]
+        return record.join(known) if len(known) == len(parts) else None
+    payload = data[record.start : record.start + record.length]
+    check(record.crc is None or zlib.crc32(payload) == record.crc, "4", "the CRC of a payload is wrong")
+    return None if record.decode is None else record.decode(payload)
 
 
 def main(arguments: list[str]) -> int:

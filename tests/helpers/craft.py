@@ -14,7 +14,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 SIGNATURE = bytes.fromhex("89 53 57 53 0D 0A 1A 0A")
-RAW, NARROW, ALIAS, DENSE, SPARSE, ADAPTIVE = range(6)
+RAW, NARROW, ALIAS, DENSE, SPARSE, ADAPTIVE, PLANES = range(7)
+KNOWN = (RAW, NARROW, ALIAS, DENSE, SPARSE, ADAPTIVE, PLANES)
+# Codings whose parameters hold parts, which have the payloads.
+COMPOSITE = (PLANES,)
 BOOL, U8, I8, U16, I16, U32, I32, U64, I64, F16, BF16, F32, F64, C64, C128 = range(15)
 MAX_INLINE = 255
 # Codings whose record has no payload length (sparse without entries has none either).
@@ -123,9 +126,11 @@ def record(
         head += bytes([dtype]) if dtype is not None else b""
         head += varint(rank) if rank >= 7 else b""
     out += head + (b"".join(varint(d) for d in shape) if dimensions is None else dimensions)
-    if coding > ADAPTIVE:
+    if coding not in KNOWN:
         out += varint(len(params))
     out += params
+    if coding in COMPOSITE:
+        return Record(out, payload)
     if coding == ALIAS:
         return Record(out)
     size = len(payload) if length is None else length
@@ -134,6 +139,24 @@ def record(
     if size <= MAX_INLINE:
         return Record(out + payload)
     return Record(out + (crc(payload) if payload_crc is None else payload_crc), payload)
+
+
+def part(
+    coding: int = RAW,
+    params: bytes = b"",
+    payload: bytes = b"",
+    *,
+    dtype: int | None = None,
+    head: bytes | None = None,
+    length: int | None = None,
+    payload_crc: bytes | None = None,
+) -> bytes:
+    """A part in the parameters of a record; a payload above 255 bytes has to be among those of the record."""
+    whole = record("", coding, params=params, payload=payload, length=length, payload_crc=payload_crc, dtype=dtype)
+    own = whole.index[2:]
+    if head is None:
+        return own
+    return head + own[1 + (dtype is not None) :]
 
 
 def index(

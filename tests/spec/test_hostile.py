@@ -57,6 +57,8 @@ from craft import (
     wrap,
 )
 
+from gallery_parts import PART_ROWS
+
 import swsfmt
 from swsfmt import (
     ChecksumError,
@@ -381,7 +383,7 @@ RECORD_ROWS: list[Row] = [
     ),
     ("unknown coding", file_(record("a", 9, params=b"xyz", payload=b"data")), UnknownCodingError, "coding 9"),
     ("unknown coding above 14", file_(record("a", 300, payload=b"data")), UnknownCodingError, "coding 300"),
-    ("unknown coding, alias", file_(record("a", 6), record("b", ALIAS, params=b"\0")), UnknownCodingError, "coding 6"),
+    ("unknown coding, alias", file_(record("a", 13), record("b", ALIAS, params=b"\0")), UnknownCodingError, "coding 13"),
 ]
 
 # ---- 5.4 dense -------------------------------------------------------------------------------------------------------
@@ -874,6 +876,7 @@ GALLERY = [
         "sparse": SPARSE_ROWS,
         "bitmap": BITMAP_ROWS,
         "adaptive": ADAPTIVE_ROWS,
+        "part": PART_ROWS,
     }.items()
     for row in rows
 ]

@@ -1,0 +1,62 @@
+"""Rows of the gallery of hostile files: records that hold parts, and byte planes."""
+
+from __future__ import annotations
+
+from craft import ALIAS, C64, DENSE, F16, PLANES, U8, U16, file_, part, record, varint
+
+from swsfmt import ChecksumError, IndexRuleError, SwsError, TruncatedError, UnknownCodingError
+
+Row = tuple[str, bytes, type[SwsError], str]
+TWO = part(payload=b"ab")
+
+
+def planes(*parts: bytes, shape: tuple[int, ...] = (2,), dtype: int = U16, payload: bytes = b"") -> bytes:
+    """A file of one tensor with these parts, and a raw one behind it."""
+    return file_(
+        record("a", PLANES, shape, dtype=dtype, params=b"".join(parts), payload=payload),
+        record("b", shape=(1,), dtype=U8, payload=b"z"),
+    )
+
+
+LONG = part(payload=b"p" * 256)
+
+PART_ROWS: list[Row] = [
+    ("no part", planes(), IndexRuleError, "reserved bits"),
+    ("one part too few", planes(TWO), IndexRuleError, ""),
+    ("one part too many", planes(TWO, TWO, TWO), IndexRuleError, ""),
+    ("index ends within a part", file_(record("a", PLANES, (2,), dtype=U16, params=TWO)), IndexRuleError, "index"),
+    ("reserved bit 4", planes(part(payload=b"ab", head=b"\x10"), TWO), IndexRuleError, "reserved bits"),
+    ("reserved bit 6", planes(TWO, part(payload=b"ab", head=b"\x40")), IndexRuleError, "reserved bits"),
+    ("alias", planes(part(head=bytes([ALIAS]), payload=b"\0"), TWO), IndexRuleError, "alias"),
+    ("coding 14 behind the head", planes(part(head=b"\x0f\x0e", payload=b"ab"), TWO), IndexRuleError, "in the head"),
+    ("the usual dtype written", planes(part(dtype=U8, payload=b"ab"), TWO), IndexRuleError, "usual"),
+    ("a plane of another dtype", planes(part(dtype=F16, payload=b"abcd"), TWO), IndexRuleError, "U8"),
+    ("a plane of an unknown dtype", planes(part(14, dtype=200), TWO), IndexRuleError, "U8"),
+    ("unknown dtype of a known coding", planes(part(dtype=200, payload=b"ab"), TWO), IndexRuleError, "dtype 200"),
+    ("planes of U8", planes(TWO, dtype=U8), IndexRuleError, "U8 has no byte planes"),
+    ("planes of C64", planes(*[TWO] * 8, dtype=C64), IndexRuleError, "C64 has no byte planes"),
+    ("planes without elements", planes(*[part()] * 2, shape=(0,)), IndexRuleError, "raw"),
+    ("planes in a plane", planes(part(PLANES, params=TWO), TWO), IndexRuleError, "no byte planes"),
+    ("a part of a codebook that is not there", planes(part(DENSE, params=b"\0\0"), TWO), IndexRuleError, "codebook"),
+    ("inline payload of a part too short", planes(TWO, part(payload=b"a")), IndexRuleError, ""),
+    ("payload of a part missing", planes(LONG, LONG, shape=(256,), payload=b"p" * 256), TruncatedError, "early"),
+    (
+        "payload of a part damaged",
+        planes(LONG, LONG, shape=(256,), payload=b"p" * 511 + b"q"),
+        ChecksumError,
+        "payload",
+    ),
+    (
+        "CRC of a part wrong",
+        planes(LONG, part(payload=b"p" * 256, payload_crc=b"abcd"), shape=(256,), payload=b"p" * 512),
+        ChecksumError,
+        "payload",
+    ),
+    ("unknown coding of a part", planes(part(13, payload=b"?"), TWO), UnknownCodingError, "coding 13"),
+    (
+        "parameters of an unknown part run past the index",
+        file_(record("a", PLANES, (2,), dtype=U16, params=bytes([13]) + varint(99))),
+        IndexRuleError,
+        "index",
+    ),
+]
