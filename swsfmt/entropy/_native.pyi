@@ -53,6 +53,7 @@ def decode_sparse(
     line_offsets: Indices,
     place_offsets: Indices,
     clear: bool,
+    in_order: bool,
     out: Elements,
     /,
 ) -> tuple[int, int]: ...

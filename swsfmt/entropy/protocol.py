@@ -101,6 +101,7 @@ class Kernels(Protocol):
         line_offsets: Indices,
         place_offsets: Indices,
         clear: bool,
+        in_order: bool,
         out: Elements,
         /,
     ) -> tuple[int, int]:
@@ -109,6 +110,7 @@ class Kernels(Protocol):
         starts : (chunks + 1, 3), gap bit, value bit and position where each chunk starts, and the ends
         line_offsets, place_offsets : (lines,) and (line_length,), see `scatter`
         clear : set to zero what lies between, where `out` is not zero; only without offsets
+        in_order : the elements are those of all entries, of up to 8 bytes: values are not read, which take no bits
         Returns -1, or a chunk that does not end where the next one starts, and the number of gap symbols. Elements of
         1, 2 or 4 bytes.
         """
@@ -253,7 +255,7 @@ class Kernels(Protocol):
         """About the sizes of gap streams with symbols of 1, 2, 3 ... bits, in 4096ths of a bit.
 
         Fixed width; or, with `huffman`, the entropy with `symbol_bits` of a table for each symbol that occurs, where
-        that is less. In integers, to be equal on every machine.
+        that is less; a symbol that is more than half of all counts a bit. In integers, to be equal on every machine.
         logarithms : (256,), log2 of 1 + i / 256 in 4096ths
         estimates : (widths,), set
         """

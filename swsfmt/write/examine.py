@@ -10,6 +10,8 @@ from collections.abc import Iterable, Sequence
 from operator import attrgetter
 from typing import Any, NamedTuple, TypeAlias
 
+import numpy as np
+
 from ..codings.base import Coding, Freedom, Proposal, Split, SymbolMatrix
 from ..codings.matrix import matrix_shape
 from ..dtypes import count_negative_zeros
@@ -18,7 +20,7 @@ from ..format.records import MAX_DEPTH, Draft
 from ..tensor import Elements, Loadable
 from .codebook_groups import own_bits, own_codebook, pays_alone
 
-# Where a codebook has fewer values than elements by this factor, no parts are smaller than its symbols.
+# Where a codebook has fewer values than there are elements but zeros by this factor, no parts are smaller than its symbols.
 _FEW = 16
 
 Codings: TypeAlias = Sequence[Coding[Any]]
@@ -61,7 +63,7 @@ def examine(tensor: Loadable, codings: Codings, depth: int = 0, *, threads: int 
 
 def cheapest_split(elements: Elements, own: Codebook | None, plain: Proposal, codings: Codings) -> Split | None:
     """The smallest one, where it is smaller than the tensor is without a codebook, and with one of its own."""
-    if own is not None and own.count * _FEW <= elements.info.numel:
+    if own is not None and own.count * _FEW <= int(np.count_nonzero(elements.bits)):
         return None
     splits = [split for coding in codings if (split := coding.propose_split(elements)) is not None]
     split = min(splits, key=_bits, default=None)

@@ -18,7 +18,7 @@ from ...format.body import build_part
 from ...format.cursor import Cursor, varint
 from ...format.resources import Resources
 from ...tensor import Elements, TensorInfo
-from ..base import Decoded, Description, Payload, Split
+from ..base import Decoded, Description, Payload, Split, check_marks
 from ..composite import (
     Composite,
     Draft,
@@ -89,20 +89,17 @@ class EscapeCoding(Composite[Params]):
         (main, of_main), (values, of_values) = part_payloads(params.parts, payload)
         apart = decode_part(values, of_values, threads)
         _check_values(params, apart.bits)
-        bits = np.empty(tensor.numel, tensor.dtype.bits) if out is None else out
         if params.mark is None:
-            rest = decode_part(main, of_main, threads)
-            marks = escape.spread(rest.bits, apart.bits, bits, threads)
+            rest = known(main).coding.place(main.params, info_of(main), of_main, apart.bits, threads, out)
         else:
-            rest = decode_part(main, of_main, threads, bits)
-            marks = escape.fill_marks(bits, params.mark, apart.bits, threads)
-        _check_count(params, marks)
-        return Decoded(bits, [], rest.gap_symbols, [rest, apart])
+            rest = decode_part(main, of_main, threads, np.empty(tensor.numel, tensor.dtype.bits) if out is None else out)
+            check_marks(escape.fill_marks(rest.bits, params.mark, apart.bits, threads), params.count)
+        return Decoded(rest.bits, [], rest.gap_symbols, [rest, apart])
 
     def check(self, params: Params, tensor: TensorInfo, payload: Payload, threads: int = 1) -> None:
         (main, of_main), (values, of_values) = part_payloads(params.parts, payload)
         known(values)
-        _check_count(params, _count(params, decode_part(main, of_main, threads).bits, threads))
+        check_marks(_count(params, decode_part(main, of_main, threads).bits, threads), params.count)
         _check_values(params, decode_part(values, of_values, threads).bits)
 
     def decode_rows(self, params: Params, tensor: TensorInfo, payload: Payload, first: int, last: int) -> Bits:
@@ -171,11 +168,6 @@ class EscapeCoding(Composite[Params]):
 def _count(params: Params, main: Bits, threads: int = 1) -> int:
     """How many values the main part, or some of it, asks for."""
     return escape.count_marks(main, 1 if params.mark is None else params.mark, threads)
-
-
-def _check_count(params: Params, marks: int) -> None:
-    if marks != params.count:
-        raise PayloadError(f"there are {marks} marks for {params.count} values")
 
 
 def _check_values(params: Params, values: Bits) -> None:

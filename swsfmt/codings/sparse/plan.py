@@ -30,6 +30,8 @@ _TABLE_BITS = 4
 _CHUNK_BITS = 45
 # A large tensor is read by columns where that saves more than 1/64 of the gaps: by rows it decodes faster.
 _COLUMNS_SHIFT = 6
+# And one with fewer skips is taken where that costs less than 1/64 of a bit for each: they take time.
+_SKIPS_SHIFT = 6
 _LOG_BITS = 12
 _LOG_TABLE = np.rint(np.log2(1 + np.arange(256) / 256) * (1 << _LOG_BITS)).astype(np.int64)
 
@@ -50,17 +52,19 @@ def plan(
     layouts = _layouts(analysis, resources)
     widths = range(1, MAX_PBITS + 1) if freedom.pbits is None else range(freedom.pbits, freedom.pbits + 1)
 
-    streams: dict[tuple[Gaps, int], tuple[Stream, int]] = {}
+    streams: dict[tuple[Gaps, int], tuple[Stream, int, int]] = {}
     best: tuple[int, int, _Layout, int, Stream] | None = None
     for layout, pbits in _finalists(layouts, widths, freedom.huffman, bool(chunks.code)):
         gaps = layout.geometry.gaps
         if (gaps, pbits) not in streams:
             if freedom.pbits is None and gaps.is_wider_than_needed(pbits):
                 continue
-            streams[gaps, pbits] = cheapest_stream(gaps.symbol_counts(pbits), resources, huffman, smooth=True)
-        stream, gap_bits = streams[gaps, pbits]
+            counts = gaps.symbol_counts(pbits)
+            streams[gaps, pbits] = (*cheapest_stream(counts, resources, huffman, smooth=True), int(counts[-1]))
+        stream, gap_bits, skips = streams[gaps, pbits]
         size = layout.side_bits + gap_bits
         rank = size + (size >> _COLUMNS_SHIFT) if layout.is_slow(chunks.code) else size
+        rank += skips >> _SKIPS_SHIFT if chunks.code else 0
         if best is None or rank < best[0]:
             best = (rank, size, layout, pbits, stream)
     assert best is not None

@@ -38,14 +38,19 @@ enum { GROUP = 16 };
     static size_t spread_##T(const uint8_t *mask, size_t n, const T *values, size_t count, T *out)                     \
     {                                                                                                                  \
         size_t marks = 0, i = 0;                                                                                       \
-        for (; i < n && marks < count; i++) {                                                                          \
-            T is = (T)(mask[i] != 0);                                                                                  \
-            out[i] = (T)(values[marks] & (T)(0 - is));                                                                 \
-            marks += is;                                                                                               \
+        while (n - i >= 8 && count - marks >= 8) {                                                                     \
+            uint64_t eight;                                                                                            \
+            memcpy(&eight, mask + i, 8);                                                                               \
+            for (size_t stop = i + 8; i < stop; i++) {                                                                 \
+                T is = (T)(mask[i] != 0);                                                                              \
+                out[i] = eight == 0 ? 0 : (T)(values[marks] & (T)(0 - is));                                            \
+                marks += is;                                                                                           \
+            }                                                                                                          \
         }                                                                                                              \
         for (; i < n; i++) {                                                                                           \
-            out[i] = 0;                                                                                                \
-            marks += mask[i] != 0;                                                                                     \
+            T is = (T)(mask[i] != 0);                                                                                  \
+            out[i] = is && marks < count ? values[marks] : 0;                                                          \
+            marks += is;                                                                                               \
         }                                                                                                              \
         return marks;                                                                                                  \
     }

@@ -131,10 +131,17 @@ PyObject *py_gap_estimates(PyObject *self, PyObject *args)
             if (pbits == 1 || most >= ((int64_t)1 << (pbits - 1)) - 1) {
                 int64_t of_symbols[PATTERNS];
                 total = gap_counts(gaps, counts, n, pbits, of_symbols);
-                int64_t of_total = log2_of(total, logarithms, LOG_BITS);
-                bits = 0;
+                int64_t most_often = 0;
                 for (size_t s = 0; s < (size_t)1 << pbits; s++)
-                    if (of_symbols[s])
+                    most_often = of_symbols[s] > most_often ? of_symbols[s] : most_often;
+                /* No codeword has less than a bit, if there are two; the others start with another bit than it. */
+                int has_bit = most_often < total && most_often > total - most_often;
+                int64_t of_total = log2_of(has_bit ? total - most_often : total, logarithms, LOG_BITS);
+                bits = has_bit ? total << LOG_BITS : 0;
+                for (size_t s = 0; s < (size_t)1 << pbits; s++)
+                    if (has_bit && of_symbols[s] == most_often)
+                        bits += (int64_t)symbol_bits << LOG_BITS;
+                    else if (of_symbols[s])
                         bits += of_symbols[s] * (of_total - log2_of(of_symbols[s], logarithms, LOG_BITS)) +
                                 ((int64_t)symbol_bits << LOG_BITS);
             }
