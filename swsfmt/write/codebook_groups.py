@@ -7,7 +7,9 @@ from collections.abc import Collection, Container, Mapping
 
 import numpy as np
 
+from ..codings.estimates import entropy_bits
 from ..entropy import kernels
+from ..entropy.huffman import code_lengths
 from ..format.codebook import MAX_VALUES, Codebook
 from ..tensor import Elements
 
@@ -46,13 +48,14 @@ def pays_alone(own: Codebook, plain_bits: int) -> bool:
 
 
 def own_bits(elements: Elements, own: Codebook) -> int:
-    """What a tensor takes with a codebook of its own, in bits, about: values, code table, entropy of order 0."""
+    """What a tensor takes with a codebook of its own, in bits, about: values, code table, symbols with the best code."""
     counts = own.symbols_of(elements.bits)[1]
-    counts = counts[counts > 0]
-    # Logarithms in 1/256, so that no machine comes to another sum.
-    logarithms = np.rint(256 * np.log2(np.append(counts, len(elements.bits)))).astype(np.int64)
-    entropy = (len(elements.bits) * int(logarithms[-1]) - int(counts @ logarithms[:-1])) // 256
-    return 8 * own.stored.nbytes + _TABLE_BITS * own.count + entropy
+    used = counts[counts > 0]
+    bits = int((used * code_lengths(used)).sum()) if len(used) > 1 else 0
+    # A code has at least a bit for each symbol, and gaps over the zeros may have less for all of them.
+    if 2 * counts[0] > len(elements.bits):
+        bits = min(bits, entropy_bits(counts))
+    return 8 * own.stored.nbytes + _TABLE_BITS * own.count + bits
 
 
 class _Group:

@@ -21,7 +21,8 @@ from ..tensor import Elements, Loadable
 from .codebook_groups import own_bits, own_codebook, pays_alone
 
 # Where a codebook has fewer values than there are elements but zeros by this factor, no parts are smaller than its symbols.
-_FEW = 16
+# Of so many values that does not hold: the longest codewords are too short for those that are rare.
+_FEW, _MANY = 16, 512
 
 Codings: TypeAlias = Sequence[Coding[Any]]
 
@@ -63,7 +64,7 @@ def examine(tensor: Loadable, codings: Codings, depth: int = 0, *, threads: int 
 
 def cheapest_split(elements: Elements, own: Codebook | None, plain: Proposal, codings: Codings) -> Split | None:
     """The smallest one, where it is smaller than the tensor is without a codebook, and with one of its own."""
-    if own is not None and own.count * _FEW <= int(np.count_nonzero(elements.bits)):
+    if own is not None and own.count < _MANY and own.count * _FEW <= int(np.count_nonzero(elements.bits)):
         return None
     splits = [split for coding in codings if (split := coding.propose_split(elements)) is not None]
     split = min(splits, key=_bits, default=None)

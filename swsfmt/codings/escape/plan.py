@@ -5,18 +5,20 @@ Sizes are estimated, in integers where they decide, to be equal on every machine
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from ...dtypes import Bits, DType
-from ...entropy import backend, escape
+from ...entropy import escape
 from ...entropy import planes as byte_planes
 from ...entropy.bitmap import Live
+from ...entropy.huffman import code_lengths
 from ...entropy.kernels import distinct
 from ...format.codebook import MAX_VALUES
 from ...tensor import Elements
+from ..estimates import entropy_bits
 from ..matrix import matrix_shape
 from ..planes import has_planes, is_rotated
 
@@ -32,8 +34,6 @@ _KEPT = [MAX_VALUES - 1, *((1 << bits) - 1 for bits in range(11, 0, -1))]
 _KEPT_BELOW = 3 << 11
 # What the records of the parts take, and a symbol in a code table, in bits, about.
 _PART_BITS, _TABLE_BITS = 2 * 96, 4
-# Logarithms are in fractions of a bit, so that no machine comes to another sum.
-_LOG = 256
 # Elements that are looked at in one go, to save memory.
 _BLOCK = 1 << 20
 
@@ -80,7 +80,7 @@ class _Mask:
         zeros = self._size - entries
         if zeros <= 0:
             return self._bitmaps
-        return self._bitmaps + max(_entropy(np.array([entries, zeros])), entries)
+        return self._bitmaps + max(entropy_bits(np.array([entries, zeros])), entries)
 
 
 def _wide(elements: Elements, mask: _Mask | None) -> Plan | None:
@@ -154,7 +154,7 @@ def _of_values(values: Bits, dtype: DType) -> int:
     bits = _of_planes(sample, dtype) * len(values) // len(sample)
     if own is not None:
         counts = np.unique(sample, return_counts=True)[1]
-        symbols = _entropy(counts) * len(values) // len(sample)
+        symbols = entropy_bits(counts) * len(values) // len(sample)
         bits = min(bits, symbols + len(own) * (8 * dtype.itemsize + _TABLE_BITS))
     return bits
 
@@ -163,7 +163,7 @@ def _of_counts(values: Bits, counts: Counts, dtype: DType, kept: int) -> int:
     """The same of values that occur so often; of many values some are kept in turn, about as many as of the others."""
     bits = _of_planes(np.repeat(values, counts), dtype)
     if 2 * len(values) < int(counts.sum()) and len(values) <= _KEPT_BELOW:
-        symbols = _entropy(counts) + int(counts.sum()) // 2
+        symbols = entropy_bits(counts) + int(counts.sum()) // 2
         bits = min(bits, symbols + len(values) * (8 * dtype.itemsize + _TABLE_BITS))
     return bits
 
@@ -175,22 +175,10 @@ def _of_planes(elements: Bits, dtype: DType) -> int:
     bits = 0
     for number in range(dtype.itemsize):
         plane = byte_planes.plane(elements, number, is_rotated(dtype))
-        bits += min(8 * len(plane), _entropy(np.bincount(plane, minlength=256)))
+        bits += min(8 * len(plane), entropy_bits(np.bincount(plane, minlength=256)))
     return bits
 
 
 def _huffman(counts: Counts) -> int:
     """What symbols that occur so often take with the best code."""
-    ascending = np.sort(counts)
-    if len(ascending) < 2:
-        return 0
-    lengths: Any = np.frombuffer(backend.kernels.code_lengths(ascending, 12), np.uint8)
-    return int((ascending * lengths).sum())
-
-
-def _entropy(counts: Counts) -> int:
-    """Of order 0, in bits, of symbols that occur so often."""
-    counts = counts[counts > 0]
-    total = int(counts.sum())
-    logarithms = np.rint(_LOG * np.log2(np.append(counts, total))).astype(np.int64)
-    return (total * int(logarithms[-1]) - int((counts * logarithms[:-1]).sum())) // _LOG
+    return int((counts * code_lengths(counts)).sum()) if len(counts) > 1 else 0
