@@ -48,7 +48,7 @@ def pays_alone(own: Codebook, plain_bits: int) -> bool:
 
 
 def own_bits(elements: Elements, own: Codebook) -> int:
-    """What a tensor takes with a codebook of its own, in bits, about: values, code table, symbols with the best code."""
+    """What a tensor takes with a codebook of its own, in bits, about: values, code table, and the best code."""
     counts = own.symbols_of(elements.bits)[1]
     used = counts[counts > 0]
     bits = int((used * code_lengths(used)).sum()) if len(used) > 1 else 0

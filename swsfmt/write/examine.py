@@ -20,8 +20,8 @@ from ..format.records import MAX_DEPTH, Draft
 from ..tensor import Elements, Loadable
 from .codebook_groups import own_bits, own_codebook, pays_alone
 
-# Where a codebook has fewer values than there are elements but zeros by this factor, no parts are smaller than its symbols.
-# Of so many values that does not hold: the longest codewords are too short for those that are rare.
+# Where a codebook has fewer values than there are elements that are not zero by this factor, no parts are smaller than
+# its symbols. Of so many values that does not hold: the longest codewords are too short for those that are rare.
 _FEW, _MANY = 16, 512
 
 Codings: TypeAlias = Sequence[Coding[Any]]

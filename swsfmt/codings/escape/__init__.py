@@ -92,7 +92,8 @@ class EscapeCoding(Composite[Params]):
         if params.mark is None:
             rest = known(main).coding.place(main.params, info_of(main), of_main, apart.bits, threads, out)
         else:
-            rest = decode_part(main, of_main, threads, np.empty(tensor.numel, tensor.dtype.bits) if out is None else out)
+            bits = np.empty(tensor.numel, tensor.dtype.bits) if out is None else out
+            rest = decode_part(main, of_main, threads, bits)
             check_marks(escape.fill_marks(rest.bits, params.mark, apart.bits, threads), params.count)
         return Decoded(rest.bits, [], rest.gap_symbols, [rest, apart])
 

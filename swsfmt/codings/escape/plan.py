@@ -5,7 +5,7 @@ Sizes are estimated, in integers where they decide, to be equal on every machine
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -38,7 +38,8 @@ _PART_BITS, _TABLE_BITS = 2 * 96, 4
 _BLOCK = 1 << 20
 
 
-class Plan(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Plan:
     """What `Params` has, and about how many bits all parts take."""
 
     bits: int
@@ -56,7 +57,7 @@ def plan(elements: Elements) -> Plan | None:
     if mask is not None and mask.count:
         values = elements.bits[mask.live]
         apart = _of_values(values, elements.info.dtype)
-        plans.append(Plan(mask.bits(mask.count) + apart + _PART_BITS, mask.count))
+        plans.append(Plan(mask.bits + apart + _PART_BITS, mask.count))
     repeats = np.unique(first[first != 0], return_counts=True)[1]
     if int(repeats[repeats > 1].sum()) * _ONE_REPEAT_IN >= len(first) - zeros > 0:
         wide = _wide(elements, mask)
@@ -65,22 +66,25 @@ def plan(elements: Elements) -> Plan | None:
 
 
 class _Mask:
-    """Where a tensor is not zero. count : of these elements."""
+    """Where a tensor is not zero.
+
+    count : of these elements
+    bits : what their positions take, about
+    """
 
     def __init__(self, elements: Elements) -> None:
         self.live: Live = elements.bits != 0
         self.count = int(np.count_nonzero(self.live))
-        matrix = self.live.reshape(matrix_shape(elements.info.shape))
-        rows, columns = (int(np.count_nonzero(matrix.any(axis=axis))) for axis in (1, 0))
-        self._size = rows * columns
-        self._bitmaps = sum(n for n, live in zip(matrix.shape, (rows, columns), strict=True) if live < n)
-
-    def bits(self, entries: int) -> int:
-        """What the positions take. Each of them has a codeword, unless all that is left is an entry."""
-        zeros = self._size - entries
-        if zeros <= 0:
-            return self._bitmaps
-        return self._bitmaps + max(entropy_bits(np.array([entries, zeros])), entries)
+        self.bits = 0
+        shape = matrix_shape(elements.info.shape)
+        matrix, size = self.live.reshape(shape), 1
+        for axis, lines in enumerate(shape):
+            living = int(np.count_nonzero(matrix.any(axis=1 - axis)))
+            size *= living
+            self.bits += lines if living < lines else 0
+        # An entry has a codeword of a bit at least, unless there is nothing else.
+        if self.count < size:
+            self.bits += max(entropy_bits(np.array([self.count, size - self.count])), self.count)
 
 
 def _wide(elements: Elements, mask: _Mask | None) -> Plan | None:
@@ -104,7 +108,7 @@ def _wide(elements: Elements, mask: _Mask | None) -> Plan | None:
         dense = _huffman(np.append(of_symbols, zeros) if keeps_zero else of_symbols)
         bits = _scaled(dense, elements, sample)
         if keeps_zero and mask is not None:
-            bits = min(bits, mask.bits(mask.count) + _scaled(_huffman(of_symbols), elements, sample))
+            bits = min(bits, mask.bits + _scaled(_huffman(of_symbols), elements, sample))
         bits += kept * (8 * elements.info.dtype.itemsize + _TABLE_BITS)
         if rare:
             of_rare = _of_counts(values[kept:], counts[kept:], elements.info.dtype, kept)

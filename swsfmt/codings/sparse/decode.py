@@ -72,6 +72,7 @@ def decode(
     out = zeros(tensor, out)
     cursor = Positions(p.matrix, p.scan, p.pbits, in_lines)
     rows_of_blocks, in_columns = [], []
+    passed = 0
     for gaps in blocks:
         count = int(np.count_nonzero(gaps != (1 << p.pbits) - 1))
         if table is None:
@@ -85,9 +86,11 @@ def decode(
             elements = p.codebook.entries[values]
         if given is not None:
             if p.scan == Scan.COLUMNS:
+                elements = given
                 in_columns += [p.matrix.flat_indices(positions, p.scan) for positions in cursor.after(gaps)]
                 continue
-            elements, given = given[:count], given[count:]
+            elements = given[passed : passed + count]
+            passed += count
         if cursor.scatter(gaps, elements, out):
             continue
         done = 0
@@ -97,7 +100,7 @@ def decode(
             done += len(flat)
     if in_columns:
         # They are given row by row.
-        out[np.sort(np.concatenate(in_columns))] = given
+        out[np.sort(np.concatenate(in_columns))] = elements
     span(Section.VALUES, start)
     if table is not None:
         for column, what in enumerate(("gap bits", "value bits", "the advance")):

@@ -6,8 +6,8 @@ See `protocol.Kernels` for what each one does.
 from .adaptive import adaptive_decode, adaptive_encode
 from .codes import cheapest_code, cheapest_table
 from .elements import distinct, keep, symbols
-from .escape import count_marks, fill_marks, spread
 from .entries import gap_chunks, gap_counts, gap_estimates, gap_symbols, head_gaps, line_entries, line_gaps
+from .escape import count_marks, fill_marks, spread
 from .lengths import code_lengths
 from .packed import read_runs, read_table
 from .planes import join_planes, plane
