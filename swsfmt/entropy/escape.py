@@ -53,7 +53,8 @@ def _in_order(
     threads: int,
 ) -> int:
     """Place the values in parts, each of which starts with the value that follows those of the parts before."""
-    own = np.ascontiguousarray(values)
+    # Those of a raw part lie anywhere in a payload.
+    own = np.require(values, requirements=["C_CONTIGUOUS", "ALIGNED"])
     if threads <= 1:
         return place(0, len(out), own)
     parts = in_parts(lambda i, j: [(i, j, count(i, j))], len(out), threads, _PART)

@@ -136,7 +136,7 @@ def _decode_fused(
         tensor.numel,
         p.gaps.code,
         p.values.code,
-        p.codebook.entries if given is None else np.ascontiguousarray(given),
+        p.codebook.entries if given is None else np.require(given, requirements=["C_CONTIGUOUS", "ALIGNED"]),
         p.matrix.lines(p.scan),
         p.matrix.line_length(p.scan),
         p.matrix.offsets(p.scan),
