@@ -9,15 +9,13 @@ import numpy as np
 
 from ..codings.estimates import entropy_bits
 from ..entropy import kernels
-from ..entropy.huffman import code_lengths
+from ..entropy.code_table import cheapest_code
 from ..format.codebook import MAX_VALUES, Codebook
 from ..tensor import Elements
 
 # What one more unused symbol costs in a code table, in bits, about.
 _UNUSED_BITS = 2
 _HEADER_BITS = 24
-# What a symbol takes in a code table, in bits, about.
-_TABLE_BITS = 4
 # Of the groups that have a value, so many of the first and so many of the last are looked at: a value that is in more
 # of them, such as 1, says little, and the time for a file has to stay in proportion to its tensors.
 _FIRST_AND_LAST = 32
@@ -48,14 +46,14 @@ def pays_alone(own: Codebook, plain_bits: int) -> bool:
 
 
 def own_bits(elements: Elements, own: Codebook) -> int:
-    """What a tensor takes with a codebook of its own, in bits, about: values, code table, and the best code."""
+    """What a tensor takes with a codebook of its own, in bits, about: values, code table and Huffman codes."""
     counts = own.symbols_of(elements.bits)[1]
-    used = counts[counts > 0]
-    bits = int((used * code_lengths(used)).sum()) if len(used) > 1 else 0
-    # A code has at least a bit for each symbol, and gaps over the zeros may have less for all of them.
-    if 2 * counts[0] > len(elements.bits):
-        bits = min(bits, entropy_bits(counts))
-    return 8 * own.stored.nbytes + _TABLE_BITS * own.count + bits
+    bits = cheapest_code(counts)[1]
+    zeros, others = int(counts[0]), int(counts[1:].sum())
+    if zeros > others:
+        # Gaps between the others may take less than a bit for each zero.
+        bits = min(bits, entropy_bits(np.array([zeros, others])) + cheapest_code(counts[1:])[1])
+    return 8 * own.stored.nbytes + bits
 
 
 class _Group:

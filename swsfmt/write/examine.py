@@ -20,9 +20,9 @@ from ..format.records import MAX_DEPTH, Draft
 from ..tensor import Elements, Loadable
 from .codebook_groups import own_bits, own_codebook, pays_alone
 
-# Where a codebook has fewer values than there are elements that are not zero by this factor, no parts are smaller than
-# its symbols. Of so many values that does not hold: the longest codewords are too short for those that are rare.
-_FEW, _MANY = 16, 512
+# Where a codebook has no more values than this, no parts are smaller than its symbols: but for a sparse tensor of which
+# most values occur once.
+_FEW = 256
 
 Codings: TypeAlias = Sequence[Coding[Any]]
 
@@ -64,8 +64,10 @@ def examine(tensor: Loadable, codings: Codings, depth: int = 0, *, threads: int 
 
 def cheapest_split(elements: Elements, own: Codebook | None, plain: Proposal, codings: Codings) -> Split | None:
     """The smallest one, where it is smaller than the tensor is without a codebook, and with one of its own."""
-    if own is not None and own.count < _MANY and own.count * _FEW <= int(np.count_nonzero(elements.bits)):
-        return None
+    if own is not None and own.count <= _FEW:
+        entries = int(np.count_nonzero(elements.bits))
+        if 2 * entries > elements.info.numel or 2 * own.count < entries:
+            return None
     splits = [split for coding in codings if (split := coding.propose_split(elements)) is not None]
     split = min(splits, key=_bits, default=None)
     if split is None or split.bits >= plain.bits or (own is not None and split.bits >= own_bits(elements, own)):
