@@ -56,6 +56,7 @@ from craft import (
     varint,
     wrap,
 )
+from gallery_escape import ESCAPE_ROWS
 from gallery_parts import PART_ROWS
 
 import swsfmt
@@ -881,6 +882,7 @@ GALLERY = [
         "bitmap": BITMAP_ROWS,
         "adaptive": ADAPTIVE_ROWS,
         "part": PART_ROWS,
+        "escape": ESCAPE_ROWS,
     }.items()
     for row in rows
 ]
