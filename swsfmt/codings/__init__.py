@@ -9,7 +9,8 @@ unknown   what stands for codings of later versions
 To add one, write it here and name it below.
 """
 
-from . import adaptive, alias, dense, escape, narrow, planes, raw, sparse  # noqa: F401  (importing them registers them)
+# Importing them registers them.
+from . import adaptive, alias, dense, escape, lookup, narrow, planes, raw, sparse  # noqa: F401
 from .base import Coding
 from .registry import coding_of, codings_of, register, unregister
 
