@@ -19,13 +19,14 @@ from typing import Any
 import numpy as np
 
 from swsfmt import dtypes
-from swsfmt.codings import dense, lookup, narrow, planes
+from swsfmt.codings import dense, escape, lookup, narrow, planes
 from swsfmt.codings.adaptive import ADAPTIVE
 from swsfmt.codings.adaptive import params as adaptive
 from swsfmt.codings.adaptive.chunks import encode as encode_adaptive
 from swsfmt.codings.alias import ALIAS
 from swsfmt.codings.base import Coding, Scan
 from swsfmt.codings.chunks import Chunks
+from swsfmt.codings.escape import ESCAPE
 from swsfmt.codings.matrix import matrix_shape
 from swsfmt.codings.planes import PLANES
 from swsfmt.codings.raw import RAW
@@ -160,7 +161,7 @@ class Builder:
         return b"".join([prefix, *(leaf.payload for leaf in leaves if len(leaf.payload) > MAX_INLINE)])
 
 
-_NUMPY = {"U8": np.uint8, "F32": "f4", "I16": "i2"}
+_NUMPY = {"BOOL": np.bool_, "U8": np.uint8, "F32": "f4", "I16": "i2"}
 
 
 def _pattern(shape: tuple[int, ...], density: float, values: Sequence[float], seed: int) -> np.ndarray[Any, Any]:
@@ -389,6 +390,70 @@ def planes_forms(b: Builder) -> None:
     b.raw("after", np.arange(300, dtype=np.uint8))
 
 
+def _escape(b: Builder, name: str, shape: tuple[int, ...], dtype: str, mark: float | None = None) -> None:
+    """Of the last two drafts the main part and the values."""
+    parts = [b.drafts.pop() for _ in range(2)][::-1]
+    info, pattern = parts[1].info, None
+    assert info is not None
+    if mark is not None:
+        pattern = int(from_array(np.array([mark], dtype)).bits[0])
+    params = escape.Params(info.numel, pattern, parts=parts)
+    b.drafts.append(Draft(name, ESCAPE, TensorInfo(info.dtype, shape), params))
+
+
+def escape_forms(b: Builder) -> None:
+    """Values that stand apart: of masks in several codings, of main parts with a mark; in memory, behind the index."""
+    book = b.codebook([1], "BOOL")
+    mask = _pattern((6, 50), 0.3, (1.0,), 13) != 0
+    count = int(mask.sum())
+    for number, dtype in enumerate(("float32", "float16", "int64", "uint8", "float64", "int32")):
+        values = (np.arange(count) * 2654435761 % 977 % 250 + 1).astype(dtype)
+        if number == 0:
+            b.dense("main", mask, book)
+        elif number == 1:
+            b.raw("main", mask)
+        elif number == 2:
+            b.adaptive("main", mask, book)
+        else:
+            b.sparse("main", mask, book, scan=Scan(number % 2), values=number % 2, pbits=number)
+        b.raw("values", -values if dtype.startswith("float") else values)
+        _escape(b, f"{dtype} of a mask", mask.shape, dtype)
+    frequent = b.codebook([-0.0, 1.5, 2.0, 9.0])
+    matrix = _pattern((4, 30), 0.8, (-0.0, 1.5, 2.0, 9.0), 14)
+    for mark in (9.0, 0.0, -0.0):
+        bits = np.array(mark, np.float32).view(np.uint32)
+        count = int((matrix.view(np.uint32) == bits).sum())
+        if mark == 9:
+            b.dense("main", matrix, frequent)
+        else:
+            b.sparse("main", matrix, frequent)
+        # The mark and what the main part has may be values.
+        b.raw("values", np.resize(np.array([0, 9, -0.0, 1.5, 3, np.inf], np.float32), count))
+        _escape(b, f"marks of {mark}", matrix.shape, "float32", mark)
+    b.raw("main", np.ones(3, np.bool_))
+    b.raw("values", np.array([-0.0, np.inf, 1], np.float32))
+    _escape(b, "all", (3,), "float32")
+    b.raw("main", np.array(5, np.int32))
+    b.raw("values", np.array([5], np.int32))
+    _escape(b, "scalar", (), "int32", 5)
+    # Values that have values in turn, 4 deep; with a mark, a main part is another one that has some.
+    for length in (9, 8, 7, 6):
+        b.raw("main", np.where(np.arange(length) != 4, 300, length).astype(np.uint16))
+    b.raw("values", np.array([1, 2, 3, 4, 300], np.uint16))
+    for length in (6, 7, 8, 9):
+        _escape(b, "values in values", (length,), "uint16", 300)
+    b.raw("main", np.array([True, False, True]))
+    b.raw("values", np.array([7, 8], np.uint16))
+    _escape(b, "main", (3,), "uint16")
+    b.raw("values", np.array([9], np.uint16))
+    _escape(b, "main with a main part", (3,), "uint16", 8)
+    many = _pattern((40, 50), 0.9, VALUES, 15)
+    b.dense("main", many != 0, book, chunk=1)
+    b.raw("values", np.arange(1, 1 + int((many != 0).sum()), dtype=np.float32))
+    _escape(b, "behind", many.shape, "float32")
+    b.raw("after", np.arange(300, dtype=np.uint8))
+
+
 def lookup_forms(b: Builder) -> None:
     """Tables of 1, 2, 300 and 65,536 values; of 2, 4 and 8 bytes; indices raw, and as planes: parts of parts."""
     values = np.array([0, 0x80000000, 0xFFFFFFFF], np.uint32)
@@ -531,6 +596,7 @@ VECTORS: list[Callable[[Builder], None]] = [
     adaptive_neighbours,
     adaptive_weights,
     planes_forms,
+    escape_forms,
     lookup_forms,
 ]
 

@@ -22,9 +22,10 @@ from math import prod
 
 SIGNATURE = bytes.fromhex("89 53 57 53 0D 0A 1A 0A")
 RAW, NARROW, ALIAS, DENSE, SPARSE, ADAPTIVE, PLANES = range(7)
+ESCAPE = 8
 LOOKUP = 10
-KNOWN = {LOOKUP, RAW, NARROW, ALIAS, DENSE, SPARSE, ADAPTIVE, PLANES}
-COMPOSITE = {PLANES, LOOKUP}
+KNOWN = {RAW, NARROW, ALIAS, DENSE, SPARSE, ADAPTIVE, PLANES, ESCAPE, LOOKUP}
+COMPOSITE = {PLANES, ESCAPE, LOOKUP}
 
 # registry.md: names and element sizes, by dtype id.
 DTYPES = (
@@ -286,6 +287,23 @@ def join_planes(planes: Sequence[bytes], rotated: bool) -> bytes:
             value = value >> 1 | (value & 1) << 8 * size - 1
         out += value.to_bytes(size, "little")
     return bytes(out)
+
+
+def join_escape(parts: Sequence[bytes], size: int, count: int, mark: bytes | None) -> bytes:
+    """Section 5.9. mark: None for a main part of BOOL."""
+    main, values = (split(part, own) for part, own in zip(parts, (1 if mark is None else size, size), strict=True))
+    marks = sum(element == (b"\1" if mark is None else mark) for element in main)
+    check(marks == count, "5.9", f"{marks} marks for {count} values")
+    if mark is None:
+        check(bytes(size) not in values, "5.9", "a value that stands apart is zero")
+    following = iter(values)
+    if mark is None:
+        return b"".join(next(following) if element == b"\1" else bytes(size) for element in main)
+    return b"".join(next(following) if element == mark else element for element in main)
+
+
+def split(data: bytes, size: int) -> list[bytes]:
+    return [data[start : start + size] for start in range(0, len(data), size)]
 
 
 def look_up(parts: Sequence[bytes], size: int) -> bytes:
@@ -813,6 +831,8 @@ class Index:
         """The parameters by coding; returns the payload length."""
         if record.coding == PLANES:
             return self.read_planes(record, dtype)
+        if record.coding == ESCAPE:
+            return self.read_escape(record, dtype, numel)
         if record.coding == LOOKUP:
             return self.read_lookup(record, dtype)
         if record.coding == RAW:
@@ -847,6 +867,20 @@ class Index:
             check(part.dtype < len(DTYPES) and DTYPES[part.dtype][0] == "U8", "5.7", "a plane that is not U8")
         record.join = partial(join_planes, rotated=dtype in FLOATS)
         return 0
+
+    def read_escape(self, record: Record, dtype: str, numel: int) -> int:
+        """Section 5.9."""
+        size = SIZES[dtype]
+        check(dtype != "BOOL" and size <= 8, "5.9", f"values of {dtype} that stand apart")
+        count = self.cursor.varint("5.9")
+        check(1 <= count <= numel, "5.9", "the number of values")
+        main = self.read_part(record, record.shape, "BOOL")
+        of_main = known_dtype(main.dtype, "5.9")
+        check(of_main in ("BOOL", dtype), "5.9", f"a main part of {of_main}")
+        mark = None if of_main == "BOOL" else self.cursor.take(size, "5.9")
+        values = self.read_part(record, (count,), dtype)
+        check(known_dtype(values.dtype, "5.9") == dtype, "5.9", "values of another dtype")
+        record.join = partial(join_escape, size=size, count=count, mark=mark)
 
     def read_lookup(self, record: Record, dtype: str) -> int:
         """Section 5.11."""

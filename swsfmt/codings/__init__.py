@@ -2,14 +2,15 @@
 
 base      what a coding is
 registry  the codings by id
-streams, chunks, matrix, plain   what several of them have in common
+streams, chunks, matrix, plain, estimates   what several of them have in common
 composite codings whose records hold others
 unknown   what stands for codings of later versions
 
 To add one, write it here and name it below.
 """
 
-from . import adaptive, alias, dense, lookup, narrow, planes, raw, sparse  # noqa: F401  (importing them registers them)
+# Importing them registers them.
+from . import adaptive, alias, dense, escape, lookup, narrow, planes, raw, sparse  # noqa: F401
 from .base import Coding
 from .registry import coding_of, codings_of, register, unregister
 

@@ -16,7 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ..dtypes import Bits
-from ..errors import UnknownCodingError
+from ..entropy import escape
+from ..errors import PayloadError, UnknownCodingError
 from ..format.codebook import Codebook
 from ..format.cursor import Cursor
 from ..format.records import Summary
@@ -62,6 +63,12 @@ def zeros(tensor: TensorInfo, out: Bits | None) -> Bits:
         return np.zeros(tensor.numel, tensor.dtype.bits)
     out.fill(0)
     return out
+
+
+def check_marks(marks: int, values: int) -> None:
+    """Raise `PayloadError` where values that stand apart are not as many as the places for them."""
+    if marks != values:
+        raise PayloadError(f"there are {marks} marks for {values} values")
 
 
 class Description(NamedTuple):
@@ -175,6 +182,25 @@ class Coding(Protocol[P]):
         Raises `PayloadError`.
         """
         ...
+
+    def place(
+        self,
+        params: P,
+        tensor: TensorInfo,
+        payload: Payload,
+        values: Bits,
+        threads: int = 1,
+        out: Bits | None = None,
+    ) -> Decoded:
+        """Decode a BOOL tensor to other elements: the next of `values` for each one, zero for each zero.
+
+        out : where they go, of the dtype of `values`; None for new memory
+        Raises `PayloadError`, also where there are not as many ones as values.
+        """
+        decoded = self.decode(params, tensor, payload, threads)
+        bits = np.empty(tensor.numel, values.dtype) if out is None else out
+        check_marks(escape.spread(decoded.bits, values, bits, threads), len(values))
+        return decoded._replace(bits=bits)
 
     def check(self, params: P, tensor: TensorInfo, payload: Payload, threads: int = 1) -> None:
         """Refuse a payload that `decode` refuses, where `decode_rows` would not see it. Here it sees all.

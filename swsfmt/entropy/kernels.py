@@ -316,6 +316,8 @@ def decode_sparse(
     offsets: tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]] | None,
     threads: int = 1,
     out: Elements | None = None,
+    *,
+    in_order: bool = False,
 ) -> tuple[Elements, int] | None:
     """Decode gaps and values in chunks of `chunk` entries and put the elements where they belong; zero elsewhere.
 
@@ -323,10 +325,11 @@ def decode_sparse(
         Positions must ascend strictly and lie within lines * line_length; bits must lie within `bits`.
     offsets : line and place offsets; a position lies at line_offsets[line] + place_offsets[place]. None: at itself.
     out : where they go, of the dtype of `elements`; None for new memory.
-    Returns the elements and the number of gap symbols; None when a chunk does not end as it should, and for elements of
-    more than 4 bytes.
+    in_order : `elements` are those of the entries, one after the other, and there are no bits of values.
+    Returns the elements and the number of gap symbols; None when a chunk does not end as it should, and for symbols of
+    elements of more than 4 bytes.
     """
-    if not can_fuse(elements.itemsize):
+    if not in_order and not can_fuse(elements.itemsize):
         return None
     backend.warn_if_slow(_TWIN * entries)
     clear = out is not None and offsets is None
@@ -358,6 +361,7 @@ def decode_sparse(
             line_offsets,
             place_offsets,
             clear,
+            in_order,
             target,
         )
 

@@ -106,6 +106,7 @@ class Kernels(Protocol):
         line_offsets: Indices,
         place_offsets: Indices,
         clear: bool,
+        in_order: bool,
         out: Elements,
         /,
     ) -> tuple[int, int]:
@@ -114,6 +115,7 @@ class Kernels(Protocol):
         starts : (chunks + 1, 3), gap bit, value bit and position where each chunk starts, and the ends
         line_offsets, place_offsets : (lines,) and (line_length,), see `scatter`
         clear : set to zero what lies between, where `out` is not zero; only without offsets
+        in_order : the elements are those of all entries, of up to 8 bytes: values are not read, which take no bits
         Returns -1, or a chunk that does not end where the next one starts, and the number of gap symbols. Elements of
         1, 2 or 4 bytes.
         """
@@ -151,6 +153,24 @@ class Kernels(Protocol):
 
     def join_planes(self, planes: tuple[Plane, ...], itemsize: int, rotated: bool, out: Elements, /) -> None:
         """The inverse of `plane`, of all planes."""
+        ...
+
+    def count_marks(self, elements: Elements, itemsize: int, mark: int, /) -> int:
+        """How many elements are the mark."""
+        ...
+
+    def fill_marks(self, out: Elements, itemsize: int, mark: int, values: Elements, /) -> int:
+        """Each element of `out` that is the mark becomes the next of the values.
+
+        Returns how many marks there were; those for which no value was left stay.
+        """
+        ...
+
+    def spread(self, mask: Plane, values: Elements, itemsize: int, out: Elements, /) -> int:
+        """The next of the values where the mask is not 0, and 0 elsewhere.
+
+        Returns how many places of the mask are not 0; those for which no value was left get 0.
+        """
         ...
 
     def encode_symbols(
@@ -306,6 +326,13 @@ class Kernels(Protocol):
         """The number of each element among the ascending `values` (uint64); how often each occurs is added to `counts`.
 
         Returns whether all elements are among them.
+        """
+        ...
+
+    def keep(self, elements: Elements, itemsize: int, values: Elements, mark: int, out: Elements, /) -> int:
+        """Those elements that are among the `values` (at most 4096, uint64) as they are, `mark` for all others.
+
+        Returns how many others there are. Others may write to the elements at the same time.
         """
         ...
 

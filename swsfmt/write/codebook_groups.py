@@ -7,6 +7,7 @@ from collections.abc import Collection, Container, Mapping
 
 import numpy as np
 
+from ..codings.estimates import entropy_bits
 from ..entropy import kernels
 from ..entropy.code_table import cheapest_code
 from ..format.codebook import MAX_VALUES, Codebook
@@ -47,7 +48,12 @@ def pays_alone(own: Codebook, plain_bits: int) -> bool:
 def own_bits(elements: Elements, own: Codebook) -> int:
     """What a tensor takes with a codebook of its own, in bits, about: values, code table and Huffman codes."""
     counts = own.symbols_of(elements.bits)[1]
-    return 8 * own.stored.nbytes + cheapest_code(counts)[1]
+    bits = cheapest_code(counts)[1]
+    zeros, others = int(counts[0]), int(counts[1:].sum())
+    if zeros > others:
+        # Gaps between the others may take less than a bit for each zero.
+        bits = min(bits, entropy_bits(np.array([zeros, others])) + cheapest_code(counts[1:])[1])
+    return 8 * own.stored.nbytes + bits
 
 
 class _Group:

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Sequence
 from operator import attrgetter
 from typing import Any, NamedTuple, TypeAlias
 
+import numpy as np
+
 from ..codings.base import Coding, Freedom, Proposal, Split, SymbolMatrix
 from ..codings.composite import checksum
 from ..codings.matrix import matrix_shape
@@ -20,7 +22,8 @@ from ..format.resources import Resources
 from ..tensor import Elements, Loadable, TensorInfo
 from .codebook_groups import own_bits, own_codebook, pays_alone
 
-# Where a codebook has no more values than this, no parts are smaller than its symbols.
+# Where a codebook has no more values than this, no parts are smaller than its symbols: but for a sparse tensor of which
+# most values occur once.
 _FEW = 256
 
 Codings: TypeAlias = Sequence[Coding[Any]]
@@ -84,7 +87,9 @@ def examine(
 def cheapest_split(elements: Elements, own: Codebook | None, plain: Proposal, codings: Codings) -> Split | None:
     """The smallest one, where it is smaller than the tensor is without a codebook, and with one of its own."""
     if own is not None and own.count <= _FEW:
-        return None
+        entries = int(np.count_nonzero(elements.bits))
+        if 2 * entries > elements.info.numel or 2 * own.count < entries:
+            return None
     splits = [split for coding in codings if (split := coding.propose_split(elements)) is not None]
     split = min(splits, key=_bits, default=None)
     if split is None or split.bits >= plain.bits or (own is not None and split.bits >= own_bits(elements, own)):

@@ -118,12 +118,12 @@ ROWS = np.array([[0, 8, 0], [8, 16, 4]])
         *(
             ("decode_sparse", (bytes(2), CODE, CODE, b"\0\1", 1, *changed))
             for changed in (
-                (ROWS, 4, 4, 0, 1, 1, 3, b"", b"", False, bytearray(3)),
-                (ROWS, 4, 4, 0, 1, 1, 4, b"", b"", False, bytearray(3)),
-                (ROWS, 4, 4, 0, 2, 1, 4, b"", b"", False, bytearray(4)),
-                (ROWS, 4, 5, 0, 1, 1, 4, b"", b"", False, bytearray(4)),
-                (ROWS[::-1].copy(), 4, 4, 0, 1, 1, 4, b"", b"", False, bytearray(4)),
-                (ROWS + np.array([0, 9, 0]), 4, 4, 0, 1, 1, 4, b"", b"", False, bytearray(4)),
+                (ROWS, 4, 4, 0, 1, 1, 3, b"", b"", False, False, bytearray(3)),
+                (ROWS, 4, 4, 0, 1, 1, 4, b"", b"", False, False, bytearray(3)),
+                (ROWS, 4, 4, 0, 2, 1, 4, b"", b"", False, False, bytearray(4)),
+                (ROWS, 4, 5, 0, 1, 1, 4, b"", b"", False, False, bytearray(4)),
+                (ROWS[::-1].copy(), 4, 4, 0, 1, 1, 4, b"", b"", False, False, bytearray(4)),
+                (ROWS + np.array([0, 9, 0]), 4, 4, 0, 1, 1, 4, b"", b"", False, False, bytearray(4)),
                 # Offsets that lead out of the tensor.
                 (ROWS, 4, 4, 0, 1, 1, 4, np.array([0]), np.arange(1, 5), False, bytearray(4)),
                 (ROWS, 4, 4, 0, 1, 1, 4, np.array([0]), np.arange(-1, 3), False, bytearray(4)),
@@ -162,7 +162,7 @@ FITTING: list[tuple[str, tuple[object, ...]]] = [
     ("gap_chunks", (TWO_SYMBOLS, 3, bytes(4), 1)),
     ("scatter", (TWO_SYMBOLS, 3, np.zeros(2, np.uint32), 4, 0, 1, 2, b"", b"", np.zeros(2, np.uint32))),
     ("decode_dense", (b"\0", CODE, b"\0\1", 1, TWO_NUMBERS + np.array([0, 8]), 8, 8, 0, 1, bytearray(8))),
-    ("decode_sparse", (bytes(2), CODE, CODE, b"\0\1", 1, ROWS, 4, 4, 0, 1, 1, 4, b"", b"", False, bytearray(4))),
+    ("decode_sparse", (bytes(2), CODE, CODE, b"\0\1", 1, ROWS, 4, 4, 0, 1, 1, 4, b"", b"", False, False, bytearray(4))),
     ("encode_symbols", (TWO_SYMBOLS, symbols_of(0, 1), np.ones(2, np.uint8))),
     ("chunk_bits", (TWO_SYMBOLS, np.ones(2, np.uint8), 1)),
     ("symbols", (b"\0\0", 1, np.zeros(2, np.uint64), TWO_SYMBOLS.copy(), TWO_NUMBERS.copy())),

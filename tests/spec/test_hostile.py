@@ -9,6 +9,7 @@ import pytest
 from craft import F32, SIGNATURE, dense, fields, file_, floats, record
 from gallery_adaptive import ADAPTIVE_ROWS
 from gallery_dense import DENSE_ROWS, TABLE_ROWS
+from gallery_escape import ESCAPE_ROWS
 from gallery_files import ONE, SMALL, books
 from gallery_index import FILE_ROWS, INDEX_ROWS, RECORD_ROWS
 from gallery_parts import PART_ROWS
@@ -32,6 +33,7 @@ GALLERY = [
         "bitmap": BITMAP_ROWS,
         "adaptive": ADAPTIVE_ROWS,
         "part": PART_ROWS,
+        "escape": ESCAPE_ROWS,
     }.items()
     for row in rows
 ]

@@ -103,6 +103,12 @@ WRONG: dict[str, tuple[str, str, str]] = {
         'int.from_bytes(high_first, "big")',
         'int.from_bytes(high_first, "little")',
     ),
+    "values of zero": ("invalid/escape-a-value-of-zero-beside-a-mask", "check(bytes(size) not in values", "check(True"),
+    "values left over": ("invalid/escape-too-few-ones", "marks == count", "marks <= count"),
+    "main parts of any dtype": ("invalid/escape-main-part-of-another-dtype", 'of_main in ("BOOL", dtype)', "of_main"),
+    "no values": ("invalid/escape-no-values", "1 <= count <= numel", "0 <= count <= numel"),
+    "parts 5 deep": ("invalid/escape-parts-5-deep", "record.depth < MAX_DEPTH", "record.depth <= MAX_DEPTH"),
+    "parts 3 deep": ("valid/escape-forms", "record.depth < MAX_DEPTH", "record.depth < MAX_DEPTH - 1"),
     "counts unknown codings": (
         "valid/unknown-coding-of-any-size",
         "if record.is_known():",

@@ -18,7 +18,7 @@ from ...format.codebook import Codebook
 from ...format.cursor import Cursor
 from ...format.resources import Resources
 from ...tensor import Elements, Loadable, TensorInfo
-from ..base import Coding, Decoded, Description, Freedom, Payload, Proposal, Scan, SymbolMatrix
+from ..base import Coding, Decoded, Description, Freedom, Payload, Proposal, Scan, SymbolMatrix, check_marks
 from ..matrix import matrix_shape
 from ..registry import register
 from ..streams import number_tables
@@ -50,6 +50,22 @@ class SparseCoding(Coding[Params]):
         self, params: Params, tensor: TensorInfo, payload: Payload, threads: int = 1, out: Bits | None = None
     ) -> Decoded:
         return decode_all(params, tensor, payload, threads, out)
+
+    def place(
+        self,
+        params: Params,
+        tensor: TensorInfo,
+        payload: Payload,
+        values: Bits,
+        threads: int = 1,
+        out: Bits | None = None,
+    ) -> Decoded:
+        """The values go to their places at once, unless they are many and the places come column by column."""
+        coded = params.coded
+        if coded is None or (coded.scan == Scan.COLUMNS and coded.chunks.code):
+            return super().place(params, tensor, payload, values, threads, out)
+        check_marks(params.entries, len(values))
+        return decode_all(params, tensor, payload, threads, out, values)
 
     def check(self, params: Params, tensor: TensorInfo, payload: Payload, threads: int = 1) -> None:
         if _parts(params) is not None:

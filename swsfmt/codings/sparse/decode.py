@@ -11,7 +11,7 @@ from ...entropy.bits import BitReader
 from ...errors import PayloadError
 from ...format.sections import Section, Span
 from ...tensor import TensorInfo
-from ..base import Decoded, Payload, zeros
+from ..base import Decoded, Payload, Scan, zeros
 from ..chunks import check_column
 from ..streams import decode_part
 from .params import Coded, Params, chunk_rows
@@ -21,8 +21,19 @@ from .positions import Positions, flat_positions
 _BLOCK = 1 << 18
 
 
-def decode(params: Params, tensor: TensorInfo, payload: Payload, threads: int = 1, out: Bits | None = None) -> Decoded:
-    """Decode and check the payload, to `out` if there is one. Raises `PayloadError`."""
+def decode(
+    params: Params,
+    tensor: TensorInfo,
+    payload: Payload,
+    threads: int = 1,
+    out: Bits | None = None,
+    given: Bits | None = None,
+) -> Decoded:
+    """Decode and check the payload, to `out` if there is one. Raises `PayloadError`.
+
+    given : the elements of all entries, in their order; None for those of the payload. Of a BOOL tensor the payload has
+        no bits for them.
+    """
     p = params.coded
     if p is None:
         return Decoded(zeros(tensor, out), [])
@@ -42,8 +53,8 @@ def decode(params: Params, tensor: TensorInfo, payload: Payload, threads: int = 
     start = reader.position
     table = read_chunk_table(reader, params.entries, p) if p.chunks.code else None
     span(Section.CHUNK_TABLES, start)
-    if table is not None and kernels.can_fuse(tensor.dtype.itemsize):
-        decoded = _decode_fused(params.entries, p, tensor, reader, table, threads, out)
+    if table is not None and (given is not None or kernels.can_fuse(tensor.dtype.itemsize)):
+        decoded = _decode_fused(params.entries, p, tensor, reader, table, threads, out, given)
         if decoded is not None:
             return decoded._replace(spans=spans + decoded.spans)
     start = reader.position
@@ -56,9 +67,12 @@ def decode(params: Params, tensor: TensorInfo, payload: Payload, threads: int = 
         blocks.append(gaps)
     span(Section.COLUMN_INDICES, start)
     start = reader.position
+    if given is not None and out is None:
+        out = np.zeros(tensor.numel, given.dtype)
     out = zeros(tensor, out)
     cursor = Positions(p.matrix, p.scan, p.pbits, in_lines)
-    rows_of_blocks = []
+    rows_of_blocks, in_columns = [], []
+    passed = 0
     for gaps in blocks:
         count = int(np.count_nonzero(gaps != (1 << p.pbits) - 1))
         if table is None:
@@ -70,6 +84,13 @@ def decode(params: Params, tensor: TensorInfo, payload: Payload, threads: int = 
             values, reader.position = kernels.decode_symbols(reader.bits, reader.position, count, p.values.code)
             rows_of_blocks.append(chunk_rows(gaps, values, p))
             elements = p.codebook.entries[values]
+        if given is not None:
+            if p.scan == Scan.COLUMNS:
+                elements = given
+                in_columns += [p.matrix.flat_indices(positions, p.scan) for positions in cursor.after(gaps)]
+                continue
+            elements = given[passed : passed + count]
+            passed += count
         if cursor.scatter(gaps, elements, out):
             continue
         done = 0
@@ -77,6 +98,9 @@ def decode(params: Params, tensor: TensorInfo, payload: Payload, threads: int = 
             flat = p.matrix.flat_indices(positions, p.scan)
             out[flat] = elements[done : done + len(flat)]
             done += len(flat)
+    if in_columns:
+        # They are given row by row.
+        out[np.sort(np.concatenate(in_columns))] = elements
     span(Section.VALUES, start)
     if table is not None:
         for column, what in enumerate(("gap bits", "value bits", "the advance")):
@@ -93,6 +117,7 @@ def _decode_fused(
     table: npt.NDArray[np.int64],
     threads: int,
     out: Bits | None,
+    given: Bits | None,
 ) -> Decoded | None:
     """Decode chunk by chunk, straight into the elements. None where that takes too much memory, or the chunk table does
     not fit the streams.
@@ -111,12 +136,13 @@ def _decode_fused(
         tensor.numel,
         p.gaps.code,
         p.values.code,
-        p.codebook.entries,
+        p.codebook.entries if given is None else np.require(given, requirements=["C_CONTIGUOUS", "ALIGNED"]),
         p.matrix.lines(p.scan),
         p.matrix.line_length(p.scan),
         p.matrix.offsets(p.scan),
         threads,
         out,
+        in_order=given is not None,
     )
     if decoded is None:
         return None

@@ -27,6 +27,12 @@ static inline int holds_exactly(const Py_buffer *buffer, size_t itemsize, size_t
     return holds(buffer, itemsize) && count_of(buffer, itemsize) == count;
 }
 
+/* Whether elements of so many bytes are looked at as unsigned integers. */
+static inline int is_size(int bytes)
+{
+    return bytes == 1 || bytes == 2 || bytes == 4 || bytes == 8;
+}
+
 /* in buffers: of one call, `count` of them, all to be given back. */
 void release(Py_buffer *buffers, int count);
 

@@ -68,6 +68,19 @@ static inline uint64_t element_at(const uint8_t *data, size_t i, int bytes)
     }
 }
 
+/* out data: room for at least i + 1 elements of `bytes`. */
+static inline void put_element_at(uint8_t *data, size_t i, uint64_t element, int bytes)
+{
+    uint16_t two = (uint16_t)element;
+    uint32_t four = (uint32_t)element;
+    switch (bytes) {
+    case 1: data[i] = (uint8_t)element; break;
+    case 2: memcpy(data + 2 * i, &two, 2); break;
+    case 4: memcpy(data + 4 * i, &four, 4); break;
+    default: memcpy(data + 8 * i, &element, 8); break;
+    }
+}
+
 /* Whether four elements are all in their first slots, which go to slot[]. */
 static inline int at_home(Hash *h, const uint8_t *data, size_t i, int bytes, Slot **slot)
 {
@@ -132,9 +145,20 @@ static inline int symbols_of(Hash *h, const uint8_t *data, size_t n, uint16_t *o
     return (h->counts[0][0] | h->counts[1][0] | h->counts[2][0] | h->counts[3][0]) == 0;
 }
 
-static int is_size(int bytes)
+/* Each element that has a slot as it is, `mark` for all others; returns how many others. Each element is read once.
+ * in data: n elements of `bytes`. out out: the same. */
+static inline size_t keep_of(Hash *h, const uint8_t *data, size_t n, uint64_t mark, uint8_t *out, int bytes)
 {
-    return bytes == 1 || bytes == 2 || bytes == 4 || bytes == 8;
+    size_t others = 0;
+    for (size_t i = 0; i < n; i++) {
+        uint64_t key = element_at(data, i, bytes);
+        if (slot_of(h, key)->number == 0) {
+            key = mark;
+            others++;
+        }
+        put_element_at(out, i, key, bytes);
+    }
+    return others;
 }
 
 /* Constant sizes make the loops above fast. */
@@ -156,6 +180,29 @@ static int symbols_by_size(Hash *h, const uint8_t *data, size_t n, uint16_t *out
     case 4: return symbols_of(h, data, n, out, 4);
     default: return symbols_of(h, data, n, out, 8);
     }
+}
+
+static size_t keep_by_size(Hash *h, const uint8_t *data, size_t n, uint64_t mark, uint8_t *out, int bytes)
+{
+    switch (bytes) {
+    case 1: return keep_of(h, data, n, mark, out, 1);
+    case 2: return keep_of(h, data, n, mark, out, 2);
+    case 4: return keep_of(h, data, n, mark, out, 4);
+    default: return keep_of(h, data, n, mark, out, 8);
+    }
+}
+
+/* The table with `count` values, which get the numbers from 1 on; NULL where there is no memory. in values: uint64. */
+static Hash *hash_of(const uint8_t *values, size_t count)
+{
+    Hash *h = make_hash(count);
+    for (size_t i = 0; h != NULL && i < count; i++) {
+        uint64_t key = element_at(values, i, 8);
+        Slot *slot = slot_of(h, key);
+        slot->key = key;
+        slot->number = i + 1;
+    }
+    return h;
 }
 
 static int compare(const void *one, const void *other)
@@ -216,14 +263,8 @@ PyObject *py_symbols(PyObject *self, PyObject *args)
         int64_t *counts = b[COUNTS].buf;
         Hash *h;
         Py_BEGIN_ALLOW_THREADS
-        h = make_hash(count);
+        h = hash_of(b[VALUES].buf, count);
         if (h != NULL) {
-            for (size_t i = 0; i < count; i++) {
-                uint64_t key = element_at(b[VALUES].buf, i, 8);
-                Slot *slot = slot_of(h, key);
-                slot->key = key;
-                slot->number = i + 1;
-            }
             all = symbols_by_size(h, b[DATA].buf, (size_t)(b[DATA].len / bytes), b[OUT].buf, bytes);
             for (size_t i = 0; i < count; i++)
                 for (int set = 0; set < SETS; set++)
@@ -234,6 +275,35 @@ PyObject *py_symbols(PyObject *self, PyObject *args)
         result = h == NULL ? PyErr_NoMemory() : PyBool_FromLong(all);
     } else {
         refuse("symbols");
+    }
+    release(b, BUFFERS);
+    return result;
+}
+
+/* keep(elements, itemsize, values, mark, out) -> how many elements are not among the values */
+PyObject *py_keep(PyObject *self, PyObject *args)
+{
+    (void)self;
+    enum { DATA, VALUES, OUT, BUFFERS };
+    Py_buffer b[BUFFERS];
+    int bytes;
+    unsigned long long mark;
+    if (!PyArg_ParseTuple(args, "y*iy*Kw*", &b[DATA], &bytes, &b[VALUES], &mark, &b[OUT]))
+        return NULL;
+    PyObject *result = NULL;
+    size_t count = count_of(&b[VALUES], 8), others = 0;
+    if (is_size(bytes) && b[DATA].len % bytes == 0 && b[OUT].len == b[DATA].len && holds(&b[VALUES], 8) &&
+        count <= MAX_DISTINCT) {
+        Hash *h;
+        Py_BEGIN_ALLOW_THREADS
+        h = hash_of(b[VALUES].buf, count);
+        if (h != NULL)
+            others = keep_by_size(h, b[DATA].buf, (size_t)(b[DATA].len / bytes), mark, b[OUT].buf, bytes);
+        free(h);
+        Py_END_ALLOW_THREADS
+        result = h == NULL ? PyErr_NoMemory() : PyLong_FromSize_t(others);
+    } else {
+        refuse("keep");
     }
     release(b, BUFFERS);
     return result;

@@ -24,6 +24,11 @@ PyObject *py_scatter(PyObject *self, PyObject *args);
 PyObject *py_plane(PyObject *self, PyObject *args);
 PyObject *py_join_planes(PyObject *self, PyObject *args);
 
+/* escape.c */
+PyObject *py_count_marks(PyObject *self, PyObject *args);
+PyObject *py_fill_marks(PyObject *self, PyObject *args);
+PyObject *py_spread(PyObject *self, PyObject *args);
+
 /* encode.c */
 PyObject *py_encode_symbols(PyObject *self, PyObject *args);
 PyObject *py_chunk_bits(PyObject *self, PyObject *args);
@@ -49,6 +54,7 @@ PyObject *py_cheapest_gaps(PyObject *self, PyObject *args);
 /* elements.c */
 PyObject *py_distinct(PyObject *self, PyObject *args);
 PyObject *py_symbols(PyObject *self, PyObject *args);
+PyObject *py_keep(PyObject *self, PyObject *args);
 
 /* lengths.c */
 PyObject *py_code_lengths(PyObject *self, PyObject *args);

@@ -34,8 +34,8 @@ static inline int lie_within(const Geometry *g, uint64_t first, uint64_t last, u
 }
 
 /* Put the elements of `n` gap symbols, from `position` on; the caller has checked that all positions lie in the matrix
- * and in the tensor. in gaps: n. in from: an element for each gap that is not `skip`. out to: the tensor.
- * Returns the number of elements. */
+ * and in the tensor. in gaps: n. in from: an element for each gap that is not `skip`. in out to: the tensor, which is
+ * zero from there on. Returns the number of elements. */
 #define SCATTER(TYPE)                                                                                                  \
     static inline size_t scatter_##TYPE(const Geometry *g, uint64_t position, const uint16_t *gaps, size_t n,          \
                                         uint16_t skip, const TYPE *from, TYPE *to)                                     \
@@ -43,10 +43,15 @@ static inline int lie_within(const Geometry *g, uint64_t first, uint64_t last, u
         const TYPE *start = from;                                                                                      \
         if (g->line_offsets == NULL) {                                                                                 \
             TYPE *at = to + position;                                                                                  \
+            /* Skips at the end lead to no element: behind them nothing may be written or read. */                     \
+            while (n > 0 && gaps[n - 1] == skip)                                                                       \
+                n--;                                                                                                   \
             for (size_t i = 0; i < n; i++) {                                                                           \
+                size_t is_entry = gaps[i] != skip;                                                                     \
                 at += gaps[i];                                                                                         \
-                if (gaps[i] != skip)                                                                                   \
-                    *at++ = *from++;                                                                                   \
+                *at = (TYPE)(*from & (TYPE)(0 - is_entry));                                                            \
+                at += is_entry;                                                                                        \
+                from += is_entry;                                                                                      \
             }                                                                                                          \
             return (size_t)(from - start);                                                                             \
         }                                                                                                              \

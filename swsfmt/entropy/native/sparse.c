@@ -19,7 +19,8 @@ typedef struct {
 } Chunk;
 
 /* Use up the gap symbols in the chunk's buffer. Returns 0 if they leave the chunk. */
-static int place(Chunk *c, const Geometry *g, uint16_t skip, int bytes, int clear, uint8_t *out, uint64_t *symbols)
+static inline int place(Chunk *c, const Geometry *g, uint16_t skip, int bytes, int clear, uint8_t *out,
+                        uint64_t *symbols)
 {
     const uint16_t *gaps = (const uint16_t *)(const void *)c->gaps.out;
     size_t n = c->gaps.count, entries = 0, sum = 0;
@@ -45,16 +46,16 @@ static int place(Chunk *c, const Geometry *g, uint16_t skip, int bytes, int clea
 /* Chunks `first` to last - 1 of `entries` entries.
  * in starts: rows of (gap bit, value bit, position), one for each chunk and one more: each chunk must end where the
  * next one starts. clear: what lies between the entries is set to zero, else it is zero before; only where positions
- * are elements. out out: the tensor, in which all positions lie. in out symbols: the number of gap symbols is added to
- * it. Returns FINE, NO_MEMORY or the chunk that does not end where it must. */
+ * are elements. given: NULL, or elements of `bytes` for all entries: then values are not read. out out: the tensor, in
+ * which all positions lie. in out symbols: the number of gap symbols is added to it. Returns FINE, NO_MEMORY or the chunk
+ * that does not end where it must. */
 static long decode_sparse(Bits b, const Table *gap_table, const Table *value_table, const int64_t *starts, size_t chunk,
-                          size_t entries, size_t first, size_t last, const Geometry *g, int clear, uint8_t *out,
-                          uint64_t *symbols)
+                          size_t entries, size_t first, size_t last, const Geometry *g, int clear, uint8_t *given,
+                          int bytes, uint8_t *out, uint64_t *symbols)
 {
-    int bytes = value_table->bytes;
     assert(chunk > 0 && chunk <= MAX_FUSED_CHUNK && entries > 0 && first <= last && !(clear && g->line_offsets));
     uint16_t skip = (uint16_t)(gap_table->alphabet - 1);
-    size_t gap_room = 2 * (GAP_BLOCK + SLACK), value_room = (chunk + SLACK) * (size_t)bytes;
+    size_t gap_room = 2 * (GAP_BLOCK + SLACK), value_room = given != NULL ? 0 : (chunk + SLACK) * (size_t)bytes;
     uint8_t *buffers = malloc(LANES * (gap_room + value_room));
     if (buffers == NULL)
         return NO_MEMORY;
@@ -71,19 +72,21 @@ static long decode_sparse(Bits b, const Table *gap_table, const Table *value_tab
             c->ends_in_skip = 0;
             c->position = (uint64_t)here[2], c->position_end = (uint64_t)next[2];
             c->values.at = (uint64_t)here[1], c->values.end = (uint64_t)next[1];
-            c->values.count = 0;
             c->values.want = entries - number * chunk < chunk ? entries - number * chunk : chunk;
-            c->values.out = buffers + LANES * gap_room + (size_t)i * value_room;
+            c->values.count = given != NULL ? c->values.want : 0;
+            c->values.out = given != NULL ? given + number * chunk * (size_t)bytes
+                                          : buffers + LANES * gap_room + (size_t)i * value_room;
             c->gaps.at = (uint64_t)here[0], c->gaps.end = (uint64_t)next[0];
             c->gaps.count = 0;
             c->gaps.want = gap_table->single < 0 || c->values.want > GAP_BLOCK ? GAP_BLOCK : c->values.want;
             c->gaps.out = buffers + (size_t)i * gap_room;
             lanes[i] = c->values;
         }
-        if (n == LANES && value_table->has_multi)
+        if (given == NULL && n == LANES && value_table->has_multi)
             rounds_four(b, value_table, lanes);
         for (int i = 0; i < n && bad == FINE; i++)
-            if (!finish(b, value_table, &lanes[i]) || lanes[i].count != lanes[i].want || lanes[i].at != lanes[i].end)
+            if ((given == NULL && !finish(b, value_table, &lanes[i])) || lanes[i].count != lanes[i].want ||
+                lanes[i].at != lanes[i].end)
                 bad = (long)group + i;
         /* Four chunks together while all of them have bits for it, then each to its end. */
         while (n == LANES && gap_table->has_multi && bad == FINE) {
@@ -119,7 +122,7 @@ static long decode_sparse(Bits b, const Table *gap_table, const Table *value_tab
 }
 
 /* decode_sparse(bits, gap_code, value_code, elements, itemsize, starts, chunk, entries, first, last, lines,
- *               line_length, line_offsets, place_offsets, clear, out) -> (-1 or the bad chunk, gap symbols) */
+ *               line_length, line_offsets, place_offsets, clear, in_order, out) -> (-1 or the bad chunk, gap symbols) */
 PyObject *py_decode_sparse(PyObject *self, PyObject *args)
 {
     (void)self;
@@ -127,10 +130,10 @@ PyObject *py_decode_sparse(PyObject *self, PyObject *args)
     Py_buffer b[BUFFERS];
     CodeArgument gaps, values;
     Py_ssize_t chunk, entries, first, last, lines, line_length;
-    int bytes, clear;
-    if (!PyArg_ParseTuple(args, "y*O&O&y*iy*nnnnnny*y*pw*", &b[BITS], parse_code, &gaps, parse_code, &values,
+    int bytes, clear, in_order;
+    if (!PyArg_ParseTuple(args, "y*O&O&y*iy*nnnnnny*y*ppw*", &b[BITS], parse_code, &gaps, parse_code, &values,
                           &b[ELEMENTS], &bytes, &b[STARTS], &chunk, &entries, &first, &last, &lines, &line_length,
-                          &b[LINE_OFFSETS], &b[PLACE_OFFSETS], &clear, &b[OUT]))
+                          &b[LINE_OFFSETS], &b[PLACE_OFFSETS], &clear, &in_order, &b[OUT]))
         return NULL;
     PyObject *result = NULL;
     const int64_t *s = b[STARTS].buf;
@@ -138,9 +141,10 @@ PyObject *py_decode_sparse(PyObject *self, PyObject *args)
     int mapped = b[LINE_OFFSETS].len > 0;
     Geometry g = {mapped ? b[LINE_OFFSETS].buf : NULL, mapped ? b[PLACE_OFFSETS].buf : NULL, (uint64_t)lines,
                   (uint64_t)line_length};
-    int sound = (bytes == 1 || bytes == 2 || bytes == 4) && gaps.code.alphabet > 1 &&
+    int sound = (bytes == 1 || bytes == 2 || bytes == 4 || (bytes == 8 && in_order)) && gaps.code.alphabet > 1 &&
                 gaps.code.single != (int)gaps.code.alphabet - 1 &&
-                b[ELEMENTS].len / bytes >= (Py_ssize_t)values.code.alphabet && count > 0 && chunk <= MAX_FUSED_CHUNK &&
+                b[ELEMENTS].len / bytes >= (in_order ? entries : (Py_ssize_t)values.code.alphabet) && count > 0 &&
+                chunk <= MAX_FUSED_CHUNK &&
                 first >= 0 && first <= last && last <= count && lines > 0 && line_length > 0 &&
                 lines <= PY_SSIZE_T_MAX / line_length && !(clear && mapped) &&
                 holds_exactly(&b[STARTS], sizeof *s, 3 * ((size_t)count + 1)) &&
@@ -163,10 +167,10 @@ PyObject *py_decode_sparse(PyObject *self, PyObject *args)
         long bad = NO_MEMORY;
         Py_BEGIN_ALLOW_THREADS
         Table *gap_table = make_table(&gaps.code, NULL, 2, of_part, 0);
-        Table *value_table = make_table(&values.code, b[ELEMENTS].buf, bytes, of_part, 1);
-        if (gap_table != NULL && value_table != NULL)
+        Table *value_table = in_order ? NULL : make_table(&values.code, b[ELEMENTS].buf, bytes, of_part, 1);
+        if (gap_table != NULL && (in_order || value_table != NULL))
             bad = decode_sparse(bits, gap_table, value_table, s, (size_t)chunk, (size_t)entries, (size_t)first,
-                                (size_t)last, &g, clear, b[OUT].buf, &symbols);
+                                (size_t)last, &g, clear, in_order ? b[ELEMENTS].buf : NULL, bytes, b[OUT].buf, &symbols);
         free(gap_table);
         free(value_table);
         Py_END_ALLOW_THREADS

@@ -6,8 +6,9 @@ See `protocol.Kernels` for what each one does.
 from .adaptive import adaptive_decode, adaptive_encode
 from .cheapest_gaps import cheapest_gaps
 from .codes import cheapest_code, cheapest_table
-from .elements import distinct, symbols
+from .elements import distinct, keep, symbols
 from .entries import gap_chunks, gap_counts, gap_symbols, head_gaps, line_entries, line_gaps, matrix_gaps
+from .escape import count_marks, fill_marks, spread
 from .lengths import code_lengths, codewords
 from .packed import read_runs, read_table
 from .planes import join_planes, plane
@@ -27,17 +28,20 @@ __all__ = [
     "chunk_bits",
     "code_lengths",
     "codewords",
+    "count_marks",
     "decode_dense",
     "decode_gaps",
     "decode_sparse",
     "decode_stream",
     "distinct",
     "encode_symbols",
+    "fill_marks",
     "gap_chunks",
     "gap_counts",
     "gap_symbols",
     "head_gaps",
     "join_planes",
+    "keep",
     "line_entries",
     "line_gaps",
     "matrix_gaps",
@@ -46,5 +50,6 @@ __all__ = [
     "read_table",
     "record_head",
     "scatter",
+    "spread",
     "symbols",
 ]

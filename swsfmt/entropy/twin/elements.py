@@ -31,3 +31,15 @@ def symbols(elements: Elements, itemsize: int, values: Elements, out: Symbols, c
         out[start : start + _BLOCK] = places
         counts += np.bincount(places, minlength=len(keys))
     return True
+
+
+def keep(elements: Elements, itemsize: int, values: Elements, mark: int, out: Elements) -> int:
+    keys, others = np.sort(values.astype(elements.dtype)), 0
+    for start in range(0, len(elements), _BLOCK):
+        block = elements[start : start + _BLOCK].copy()
+        places = np.minimum(np.searchsorted(keys, block), len(keys) - 1)
+        is_other = keys[places] != block if len(keys) else np.ones(len(block), np.bool_)
+        block[is_other] = mark
+        out[start : start + _BLOCK] = block
+        others += int(np.count_nonzero(is_other))
+    return others

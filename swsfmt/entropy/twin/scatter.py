@@ -68,6 +68,7 @@ def decode_sparse(
     line_offsets: Indices,
     place_offsets: Indices,
     clear: bool,
+    in_order: bool,
     out: Elements,
 ) -> tuple[int, int]:
     of_gaps, of_values, skip = Decoder(gap_code), Decoder(value_code), len(gap_code[1]) - 1
@@ -80,12 +81,15 @@ def decode_sparse(
         count = min(chunk, entries - number * chunk)
         try:
             gaps, gap_end = of_gaps.gaps(bits, gap_start, ends[0], count)
-            values, value_end = of_values.symbols(bits, value_start, ends[1], count)
+            own, value_end = elements[number * chunk : number * chunk + count], value_start
+            if not in_order:
+                values, value_end = of_values.symbols(bits, value_start, ends[1], count)
+                own = elements[values]
         except PayloadError:
             return number, gap_symbols
         positions, position = _positions(gaps, skip, position)
         if [gap_end, value_end, position] != ends:
             return number, gap_symbols
-        out[_places(positions, line_length, line_offsets, place_offsets)] = elements[values]
+        out[_places(positions, line_length, line_offsets, place_offsets)] = own
         gap_symbols += len(gaps)
     return -1, gap_symbols

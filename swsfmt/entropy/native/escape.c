@@ -1,0 +1,141 @@
+/* Elements that stand elsewhere: the places where they belong are the marks of a mask, or elements that are a mark. */
+#include "kernels.h"
+
+/* Elements that are looked at together: of most groups none is a mark. */
+enum { GROUP = 16 };
+
+/* One loop for each width, so that the compiler can make vectors of it. */
+#define BY_WIDTH(T)                                                                                                    \
+    static size_t count_##T(const T *in, size_t n, T mark)                                                             \
+    {                                                                                                                  \
+        size_t count = 0;                                                                                              \
+        for (size_t i = 0; i < n; i++)                                                                                 \
+            count += in[i] == mark;                                                                                    \
+        return count;                                                                                                  \
+    }                                                                                                                  \
+                                                                                                                       \
+    /* Each mark becomes the next value. Returns the marks, which are at least as many as those that got a value. */   \
+    static size_t fill_##T(T *out, size_t n, T mark, const T *values, size_t count)                                    \
+    {                                                                                                                  \
+        size_t marks = 0;                                                                                              \
+        for (size_t i = 0; i < n;) {                                                                                   \
+            size_t stop = n - i < GROUP ? n : i + GROUP;                                                               \
+            if (stop - i == GROUP && count_##T(out + i, GROUP, mark) == 0) {                                           \
+                i = stop;                                                                                              \
+                continue;                                                                                              \
+            }                                                                                                          \
+            for (; i < stop; i++)                                                                                      \
+                if (out[i] == mark) {                                                                                  \
+                    if (marks < count)                                                                                 \
+                        out[i] = values[marks];                                                                        \
+                    marks++;                                                                                           \
+                }                                                                                                      \
+        }                                                                                                              \
+        return marks;                                                                                                  \
+    }                                                                                                                  \
+                                                                                                                       \
+    /* The next value where the mask is not 0, zero elsewhere. Returns as `fill` does. */                              \
+    static size_t spread_##T(const uint8_t *mask, size_t n, const T *values, size_t count, T *out)                     \
+    {                                                                                                                  \
+        size_t marks = 0, i = 0;                                                                                       \
+        while (n - i >= 8 && count - marks >= 8) {                                                                     \
+            uint64_t eight;                                                                                            \
+            memcpy(&eight, mask + i, 8);                                                                               \
+            for (size_t stop = i + 8; i < stop; i++) {                                                                 \
+                T is = (T)(mask[i] != 0);                                                                              \
+                out[i] = eight == 0 ? 0 : (T)(values[marks] & (T)(0 - is));                                            \
+                marks += is;                                                                                           \
+            }                                                                                                          \
+        }                                                                                                              \
+        for (; i < n; i++) {                                                                                           \
+            T is = (T)(mask[i] != 0);                                                                                  \
+            out[i] = is && marks < count ? values[marks] : 0;                                                          \
+            marks += is;                                                                                               \
+        }                                                                                                              \
+        return marks;                                                                                                  \
+    }
+
+BY_WIDTH(uint8_t)
+BY_WIDTH(uint16_t)
+BY_WIDTH(uint32_t)
+BY_WIDTH(uint64_t)
+
+/* count_marks(elements, itemsize, mark) -> how many are equal to it */
+PyObject *py_count_marks(PyObject *self, PyObject *args)
+{
+    (void)self;
+    Py_buffer b;
+    int bytes;
+    unsigned long long mark;
+    if (!PyArg_ParseTuple(args, "y*iK", &b, &bytes, &mark))
+        return NULL;
+    int sound = is_size(bytes) && holds(&b, (size_t)bytes);
+    size_t count = 0, n = sound ? count_of(&b, (size_t)bytes) : 0;
+    Py_BEGIN_ALLOW_THREADS
+    if (bytes == 1)
+        count = count_uint8_t(b.buf, n, (uint8_t)mark);
+    else if (bytes == 2)
+        count = count_uint16_t(b.buf, n, (uint16_t)mark);
+    else if (bytes == 4)
+        count = count_uint32_t(b.buf, n, (uint32_t)mark);
+    else
+        count = count_uint64_t(b.buf, n, mark);
+    Py_END_ALLOW_THREADS
+    release(&b, 1);
+    return sound ? PyLong_FromSize_t(count) : refuse("count_marks");
+}
+
+/* fill_marks(out, itemsize, mark, values) -> how many marks there were */
+PyObject *py_fill_marks(PyObject *self, PyObject *args)
+{
+    (void)self;
+    enum { OUT, VALUES, BUFFERS };
+    Py_buffer b[BUFFERS];
+    int bytes;
+    unsigned long long mark;
+    if (!PyArg_ParseTuple(args, "w*iKy*", &b[OUT], &bytes, &mark, &b[VALUES]))
+        return NULL;
+    int sound = is_size(bytes) && holds(&b[OUT], (size_t)bytes) && holds(&b[VALUES], (size_t)bytes);
+    size_t marks = 0, n = sound ? count_of(&b[OUT], (size_t)bytes) : 0;
+    size_t count = sound ? count_of(&b[VALUES], (size_t)bytes) : 0;
+    Py_BEGIN_ALLOW_THREADS
+    if (bytes == 1)
+        marks = fill_uint8_t(b[OUT].buf, n, (uint8_t)mark, b[VALUES].buf, count);
+    else if (bytes == 2)
+        marks = fill_uint16_t(b[OUT].buf, n, (uint16_t)mark, b[VALUES].buf, count);
+    else if (bytes == 4)
+        marks = fill_uint32_t(b[OUT].buf, n, (uint32_t)mark, b[VALUES].buf, count);
+    else
+        marks = fill_uint64_t(b[OUT].buf, n, mark, b[VALUES].buf, count);
+    Py_END_ALLOW_THREADS
+    release(b, BUFFERS);
+    return sound ? PyLong_FromSize_t(marks) : refuse("fill_marks");
+}
+
+/* spread(mask, values, itemsize, out) -> how many marks there were */
+PyObject *py_spread(PyObject *self, PyObject *args)
+{
+    (void)self;
+    enum { MASK, VALUES, OUT, BUFFERS };
+    Py_buffer b[BUFFERS];
+    int bytes;
+    if (!PyArg_ParseTuple(args, "y*y*iw*", &b[MASK], &b[VALUES], &bytes, &b[OUT]))
+        return NULL;
+    size_t n = count_of(&b[MASK], 1);
+    int sound = is_size(bytes) && holds_exactly(&b[OUT], (size_t)bytes, n) && holds(&b[VALUES], (size_t)bytes);
+    size_t marks = 0, count = sound ? count_of(&b[VALUES], (size_t)bytes) : 0;
+    if (sound) {
+        Py_BEGIN_ALLOW_THREADS
+        if (bytes == 1)
+            marks = spread_uint8_t(b[MASK].buf, n, b[VALUES].buf, count, b[OUT].buf);
+        else if (bytes == 2)
+            marks = spread_uint16_t(b[MASK].buf, n, b[VALUES].buf, count, b[OUT].buf);
+        else if (bytes == 4)
+            marks = spread_uint32_t(b[MASK].buf, n, b[VALUES].buf, count, b[OUT].buf);
+        else
+            marks = spread_uint64_t(b[MASK].buf, n, b[VALUES].buf, count, b[OUT].buf);
+        Py_END_ALLOW_THREADS
+    }
+    release(b, BUFFERS);
+    return sound ? PyLong_FromSize_t(marks) : refuse("spread");
+}

@@ -1,0 +1,24 @@
+"""Elements that stand elsewhere: the places where they belong are the marks of a mask, or elements that are a mark."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..protocol import Elements, Plane
+
+
+def count_marks(elements: Elements, itemsize: int, mark: int) -> int:
+    return int(np.count_nonzero(elements == elements.dtype.type(mark)))
+
+
+def fill_marks(out: Elements, itemsize: int, mark: int, values: Elements) -> int:
+    places = np.flatnonzero(out == out.dtype.type(mark))
+    out[places[: len(values)]] = values[: len(places)]
+    return len(places)
+
+
+def spread(mask: Plane, values: Elements, itemsize: int, out: Elements) -> int:
+    places = np.flatnonzero(mask)
+    out[:] = 0
+    out[places[: len(values)]] = values[: len(places)]
+    return len(places)
