@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 from bitarray import bitarray
 
-from .protocol import Code, Elements, Head, Indices, Live, Plane, Symbols, Table
+from .protocol import Code, Elements, Head, Indices, Live, Plane, Reals, ScaledFactor, Symbols, Table
 
 MAX_LENGTH: int
 MAX_DISTINCT: int
@@ -71,6 +71,18 @@ def scatter(
 ) -> int | None: ...
 def plane(elements: Elements, itemsize: int, number: int, rotated: bool, out: Plane, /) -> None: ...
 def join_planes(planes: tuple[Plane, ...], itemsize: int, rotated: bool, out: Elements, /) -> None: ...
+def dequantize(
+    levels: Elements,
+    dtype: int,
+    table: Reals,
+    shape: Indices,
+    first: int,
+    factors: tuple[ScaledFactor, ...],
+    kind: int,
+    each: bool,
+    out: Elements,
+    /,
+) -> None: ...
 def encode_symbols(symbols: Symbols, codewords: Symbols, lengths: npt.NDArray[np.uint8], /) -> tuple[bytes, int]: ...
 def chunk_bits(symbols: Symbols, lengths: npt.NDArray[np.uint8], chunk: int, /) -> bytes: ...
 def line_entries(

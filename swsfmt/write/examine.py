@@ -6,11 +6,13 @@ Between them `file` decides, from what all tensors together have shown.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Sequence
 from operator import attrgetter
 from typing import Any, NamedTuple, TypeAlias
 
 from ..codings.base import Coding, Freedom, Proposal, Split, SymbolMatrix
+from ..codings.composite import Structured
 from ..codings.matrix import matrix_shape
 from ..dtypes import count_negative_zeros
 from ..format.codebook import Codebook
@@ -37,6 +39,12 @@ class Examination(NamedTuple):
     plain: Proposal
     negative_zeros: int = 0
     split: Split | None = None
+
+    @classmethod
+    def of_parts(cls, tensor: Structured) -> Examination:
+        """Of a tensor that comes in parts: no other way is smaller."""
+        split = Split(tensor.coding, tensor.params, 0)
+        return cls(None, False, Proposal(tensor.coding, tensor.params, sys.maxsize), split=split)
 
 
 def examine(tensor: Loadable, codings: Codings, depth: int = 0, *, threads: int = 1) -> Examination:

@@ -12,6 +12,7 @@ from .packed import read_runs, read_table
 from .planes import join_planes, plane
 from .record_head import record_head
 from .runs import cheapest_runs, masks
+from .scaled import dequantize
 from .scatter import decode_sparse, scatter
 from .streams import chunk_bits, decode_dense, decode_gaps, decode_stream, encode_symbols
 
@@ -27,6 +28,7 @@ __all__ = [
     "decode_gaps",
     "decode_sparse",
     "decode_stream",
+    "dequantize",
     "distinct",
     "encode_symbols",
     "gap_chunks",
