@@ -724,10 +724,7 @@ class Index:
         cursor = self.cursor
         name, suffix = self.read_name()
         head = cursor.uint(1, "4")
-        coding, rank = head & 15, head >> 4 & 7
-        if coding == 15:
-            coding = cursor.varint("4")
-            check(coding >= 15, "4", "a coding below 15 in a varint")
+        coding, rank = self.read_coding(head), head >> 4 & 7
         if coding == ALIAS:
             return self.read_alias(name, suffix, head)
         if head & 128:
@@ -766,16 +763,20 @@ class Index:
             record.start = cursor.at
             cursor.take(record.length, "4")
 
+    def read_coding(self, head: int) -> int:
+        if head & 15 < 15:
+            return head & 15
+        coding = self.cursor.varint("4")
+        check(coding >= 15, "4", "a coding below 15 in a varint")
+        return coding
+
     def read_part(self, record: Record, shape: tuple[int, ...], dtype: str) -> Record:
         """Section 4.1: the next part of a record. dtype : where none is written."""
         check(record.depth < MAX_DEPTH, "4.1", "parts lie too deep")
         self.count += 1
         head = self.cursor.uint(1, "4.1")
         check(head & 0x70 == 0, "4.1", "reserved bits in the head of a part")
-        coding = head & 15
-        if coding == 15:
-            coding = self.cursor.varint("4.1")
-            check(coding >= 15, "4.1", "a coding below 15 in a varint")
+        coding = self.read_coding(head)
         check(coding != ALIAS, "4.1", "a part that is an alias")
         usual = [name for name, _ in DTYPES].index(dtype)
         number = self.cursor.uint(1, "4.1") if head & 128 else usual

@@ -56,7 +56,6 @@ from craft import (
     varint,
     wrap,
 )
-
 from gallery_parts import PART_ROWS
 
 import swsfmt
@@ -383,7 +382,12 @@ RECORD_ROWS: list[Row] = [
     ),
     ("unknown coding", file_(record("a", 9, params=b"xyz", payload=b"data")), UnknownCodingError, "coding 9"),
     ("unknown coding above 14", file_(record("a", 300, payload=b"data")), UnknownCodingError, "coding 300"),
-    ("unknown coding, alias", file_(record("a", 13), record("b", ALIAS, params=b"\0")), UnknownCodingError, "coding 13"),
+    (
+        "unknown coding, alias",
+        file_(record("a", 13), record("b", ALIAS, params=b"\0")),
+        UnknownCodingError,
+        "coding 13",
+    ),
 ]
 
 # ---- 5.4 dense -------------------------------------------------------------------------------------------------------

@@ -96,10 +96,17 @@ WRONG: dict[str, tuple[str, str, str]] = {
         "check(symbol < alphabet",
         "check(symbol <= alphabet",
     ),
+    "planes of floats not rotated": ("valid/planes-forms", "rotated=dtype in FLOATS", "rotated=False"),
+    "planes of integers rotated": ("valid/planes-forms", "rotated=dtype in FLOATS", "rotated=True"),
+    "lowest plane first": (
+        "valid/planes-forms",
+        'int.from_bytes(high_first, "big")',
+        'int.from_bytes(high_first, "little")',
+    ),
     "counts unknown codings": (
         "valid/unknown-coding-of-any-size",
-        "prod(shape) * size if coding <= ADAPTIVE else 0",
-        "prod(shape) * size",
+        "if record.is_known():",
+        "if record.dtype < len(DTYPES):",
     ),
 }
 
