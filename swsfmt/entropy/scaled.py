@@ -74,7 +74,8 @@ def dequantize(
     if levels_dtype.itemsize == 1 and levels_dtype.kind == "other":
         table = reals.table(levels_dtype) if wide else reals.to_single(reals.table(levels_dtype))
     lengths = np.array(merged_shape, np.int64)
-    data = np.ascontiguousarray(levels)
+    data = np.require(levels, requirements=["C", "A"])
+    aligned = out if out.flags.aligned else np.empty_like(out)
 
     def part(start: int, stop: int) -> None:
         backend.kernels.dequantize(
@@ -90,6 +91,8 @@ def dequantize(
         )
 
     in_parts(part, len(data), threads, _PART)
+    if aligned is not out:
+        out[:] = aligned
 
 
 def _merged(shape: tuple[int, ...], blocks: Sequence[tuple[int, ...]]) -> tuple[list[int], list[list[int]]]:

@@ -57,6 +57,7 @@ from craft import (
     wrap,
 )
 from gallery_parts import PART_ROWS
+from gallery_scaled import SCALED_ROWS
 
 import swsfmt
 from swsfmt import (
@@ -881,6 +882,7 @@ GALLERY = [
         "bitmap": BITMAP_ROWS,
         "adaptive": ADAPTIVE_ROWS,
         "part": PART_ROWS,
+        "scaled": SCALED_ROWS,
     }.items()
     for row in rows
 ]
