@@ -44,7 +44,7 @@ SCALED_ROWS: list[Row] = [
     ("a scale too many", scaled(b"\0", LEVELS, WHOLE, SCALE, WHOLE, SCALE), IndexRuleError, ""),
     ("a block as long as the dimension", scaled(b"\0", LEVELS, b"\1\2", TWO), IndexRuleError, "must be 0"),
     ("a block longer than the dimension", scaled(b"\0", LEVELS, b"\1\3", TWO), IndexRuleError, "must be 0"),
-    ("a block of 1 of 1", scaled(b"\0", LEVELS, b"\1\1", SCALE, shape=(1, 4)), IndexRuleError, "must be 0"),
+    ("a block of 1 of 1", scaled(b"\0", LEVELS, ROWS, SCALE, shape=(1, 4)), IndexRuleError, "must be 0"),
     (
         "a block of 2 to the 62",
         scaled(b"\0", LEVELS, b"\1" + varint(1 << 62), TWO),

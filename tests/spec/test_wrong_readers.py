@@ -110,7 +110,11 @@ WRONG: dict[str, tuple[str, str, str]] = {
         '"-" * (shift == 1) + "*"',
         '"-" * (shift == 1) + "+" * (shift == 2) + "*"',
     ),
-    "factors in float64": ("valid/scaled-forms", 'self.dtype == "F64" else rounded(value, "F32")', 'self.dtype == "F64" or abs(value) < 1e30 else rounded(value, "F32")'),
+    "factors in float64": (
+        "valid/scaled-forms",
+        'self.dtype == "F64" else rounded(value, "F32")',
+        'self.dtype == "F64" or abs(value) < 1e30 else rounded(value, "F32")',
+    ),
     "blocks of equal length": ("valid/scaled-forms", "i // block for", "i * -(-length // block) // length for"),
     "one block for length 1": ("valid/scaled-forms", "block or length for length", "block or 1 for length"),
     "bfloat16 cut off": ("valid/scaled-numbers", "bits + 0x7FFF + (bits >> 16 & 1) >> 16", "bits >> 16"),
