@@ -83,6 +83,17 @@ def dequantize(
     out: Elements,
     /,
 ) -> None: ...
+def grid_steps(
+    elements: Elements,
+    kind: int,
+    columns: int,
+    block: int,
+    affine: bool,
+    most: int,
+    steps: npt.NDArray[np.float32],
+    offsets: npt.NDArray[np.float32],
+    /,
+) -> int: ...
 def encode_symbols(symbols: Symbols, codewords: Symbols, lengths: npt.NDArray[np.uint8], /) -> tuple[bytes, int]: ...
 def chunk_bits(symbols: Symbols, lengths: npt.NDArray[np.uint8], chunk: int, /) -> bytes: ...
 def line_entries(

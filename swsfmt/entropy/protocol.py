@@ -173,6 +173,26 @@ class Kernels(Protocol):
         """
         ...
 
+    def grid_steps(
+        self,
+        elements: Elements,
+        kind: int,
+        columns: int,
+        block: int,
+        affine: bool,
+        most: int,
+        steps: npt.NDArray[np.float32],
+        offsets: npt.NDArray[np.float32],
+        /,
+    ) -> int:
+        """For each block of a row of `columns` elements the largest float of which all are multiples, up to `most`.
+
+        kind : id of the dtype of the elements, F16, BF16 or F32
+        affine : of the elements less an offset, which is found too
+        Returns how many blocks have one, before the first that has none. 0 stands for any.
+        """
+        ...
+
     def encode_symbols(
         self, symbols: Symbols, codewords: Symbols, lengths: npt.NDArray[np.uint8], /
     ) -> tuple[bytes, int] | None:
