@@ -7,6 +7,7 @@ change of the format. Tests check that they are what this script makes.
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import sys
@@ -30,6 +31,10 @@ from swsfmt.codings.escape import ESCAPE
 from swsfmt.codings.matrix import matrix_shape
 from swsfmt.codings.planes import PLANES
 from swsfmt.codings.raw import RAW
+from swsfmt.codings.scaled import SCALED
+from swsfmt.codings.scaled import params as scaled
+from swsfmt.codings.scaled.params import Form as ScaledForm
+from swsfmt.codings.scaled.params import Shift
 from swsfmt.codings.sparse import SPARSE
 from swsfmt.codings.sparse import params as sparse
 from swsfmt.codings.sparse.compact_matrix import CompactMatrix
@@ -390,6 +395,95 @@ def planes_forms(b: Builder) -> None:
     b.raw("after", np.arange(300, dtype=np.uint8))
 
 
+def _noise(count: int, seed: int) -> np.ndarray[Any, Any]:
+    """Bytes as good as random ones."""
+    state, out = seed * 2 + 1, bytearray()
+    while len(out) < count:
+        state = state * 6364136223846793005 + 1442695040888963407 & (1 << 64) - 1
+        out += (state >> 32).to_bytes(4, "little")
+    return np.frombuffer(bytes(out[:count]), np.uint8)
+
+
+def _scaled(dtype: str, shape: tuple[int, ...], form: ScaledForm, parts: Sequence[Any], blocks: Any = ()) -> Any:
+    """A draft of a scaled tensor. parts : of levels and factors, drafts or (dtype, seed) for random bytes."""
+    shapes = [shape, *(scaled.factor_shape(shape, own) for own in blocks)]
+    drafts = []
+    for part, own in zip(parts, shapes, strict=True):
+        if isinstance(part, Draft):
+            drafts.append(part)
+            continue
+        data = _noise(int(np.prod(own)) * dtypes.BY_NAME[part[0]].itemsize, part[1]).tobytes()
+        drafts.append(_leaf(RAW, part[0], own, None, data))
+    return _leaf(SCALED, dtype, shape, scaled.Params(form, blocks, drafts), b"")
+
+
+def _named(name: str, draft: Any) -> Any:
+    return dataclasses.replace(draft, name=name)
+
+
+def scaled_forms(b: Builder) -> None:
+    """Scaled tensors of every form, dtype and rank; blocks of every kind; random bits, so that all is rounded."""
+    number = 0
+    for dtype in ("F16", "BF16", "F32", "F64"):
+        for shift in Shift:
+            for scales in (1, 2):
+                for each in (False, True)[: 2 if dtype.endswith("16") else 1]:
+                    form = ScaledForm(scales, shift, each)
+                    blocks = [(5, 1), (1, 4), (2, 7)][number % 2 :][: len(form.operations)]
+                    parts = [("I8", number), *(("BF16", 99 + number), ("F32", number), ("F16", number))]
+                    blocks += [(5, 7)] * (len(form.operations) - len(blocks))
+                    own = _scaled(dtype, (5, 7), form, parts[: 1 + len(blocks)], blocks)
+                    b.drafts.append(_named(f"{dtype}.{shift.name.lower()}.{scales}.{each}", own))
+                    number += 1
+    one = ScaledForm()
+    b.drafts.append(_named("scalar", _scaled("F32", (), one, [("I8", 3), ("F32", 4)], [()])))
+    b.drafts.append(_named("vector", _scaled("F32", (11,), one, [("I8", 3), ("F16", 4)], [(4,)])))
+    b.drafts.append(_named("ones", _scaled("F32", (1, 3, 1), one, [("I8", 3), ("F16", 4)], [(1, 1, 1)])))
+    b.drafts.append(_named("tiles", _scaled("BF16", (4, 3, 5), one, [("I8", 5), ("BF16", 6)], [(3, 3, 2)])))
+    # Levels of a codebook, and a scale that has a scale.
+    book = b.codebook([-1.0, -0.5, 0.25, 0.5, 1.0])
+    levels = np.array([-1.0, -0.5, 0.25, 0.5, 1.0], np.float32)[np.arange(300) * 7 % 5].reshape(3, 100)
+    symbols, counts = b.codebooks[book].symbols_of(from_array(levels).bits)
+    stream = Stream(StreamKind.NEW_TABLE, PrefixCode.optimal(counts))
+    params, payload = dense.encode(dense.Params(book, b.codebooks[book], stream), symbols)
+    own = _leaf(dense.DENSE, "F32", (3, 100), params, payload)
+    inner = _scaled("F32", (3, 7), one, [("U8", 1), ("F16", 2)], [(1, 7)])
+    b.drafts.append(_named("nested", _scaled("F32", (3, 100), one, [own, inner], [(1, 16)])))
+    b.raw("after", np.arange(3, dtype=np.uint8))
+
+
+def scaled_numbers(b: Builder) -> None:
+    """Every number of one byte and many of more as levels, factors that overflow, underflow and are no numbers."""
+    for dtype in ("U8", "I8", "F8_E4M3", "F8_E5M2", "F8_E4M3FNUZ", "F8_E5M2FNUZ", "F8_E8M0"):
+        levels = _leaf(RAW, dtype, (2, 128), None, bytes(range(256)))
+        for kind in ("F16", "F32"):
+            own = _scaled(kind, (2, 128), ScaledForm(), [levels, (dtype, 7)], [(2, 1)])
+            b.drafts.append(_named(f"{dtype}.{kind}", own))
+    for dtype in ("U16", "I16", "U32", "I32", "F16", "BF16", "F32"):
+        for kind in ("F16", "BF16", "F32", "F64"):
+            own = _scaled(kind, (256,), ScaledForm(), [(dtype, 5), _leaf(RAW, "F32", (1,), None, _F32(1.0))], [(256,)])
+            b.drafts.append(_named(f"{dtype}.{kind}", own))
+    wide = _scaled("F64", (64,), ScaledForm(1, Shift.ZERO), [("F64", 1), ("F64", 2), ("F64", 3)], [(1,), (1,)])
+    b.drafts.append(_named("wide", wide))
+    # Ties, and what lies around them; the largest and the smallest numbers of 16 bits.
+    steps = np.concatenate([np.arange(2048, 2112) * 2 + 1, np.arange(2048, 2112) * 4 + 2, [65519, 65520, 65521, 65504]])
+    values = np.concatenate([steps, -steps]).astype(np.float32)
+    for kind in ("F16", "BF16"):
+        for scale in (1.0, 2.0**-14, 2.0**-27, 2.0**-38, 2.0**-135, 2.0**112):
+            levels = _leaf(RAW, "F32", values.shape, None, values.tobytes())
+            scales = _leaf(RAW, "F32", (1,), None, _F32(scale))
+            own = _scaled(kind, values.shape, ScaledForm(), [levels, scales], [values.shape])
+            b.drafts.append(_named(f"{kind}.{scale}", own))
+    zeros = _leaf(RAW, "I8", (4,), None, bytes([0, 1, 0, 255]))
+    for bits in (0x80000001, 0x80000000, 0x7F800000, 0xFFC00001, 1):
+        scales = _leaf(RAW, "F32", (1,), None, bits.to_bytes(4, "little"))
+        b.drafts.append(_named(f"zeros.{bits:08x}", _scaled("F32", (4,), ScaledForm(), [zeros, scales], [(4,)])))
+
+
+def _F32(value: float) -> bytes:  # noqa: N802
+    return np.float32(value).tobytes()
+
+
 def _escape(b: Builder, name: str, shape: tuple[int, ...], dtype: str, mark: float | None = None) -> None:
     """Of the last two drafts the main part and the values."""
     parts = [b.drafts.pop() for _ in range(2)][::-1]
@@ -596,6 +690,8 @@ VECTORS: list[Callable[[Builder], None]] = [
     adaptive_neighbours,
     adaptive_weights,
     planes_forms,
+    scaled_forms,
+    scaled_numbers,
     escape_forms,
     lookup_forms,
 ]

@@ -21,11 +21,10 @@ from itertools import accumulate, compress, islice, pairwise
 from math import prod
 
 SIGNATURE = bytes.fromhex("89 53 57 53 0D 0A 1A 0A")
-RAW, NARROW, ALIAS, DENSE, SPARSE, ADAPTIVE, PLANES = range(7)
-ESCAPE = 8
+RAW, NARROW, ALIAS, DENSE, SPARSE, ADAPTIVE, PLANES, SCALED, ESCAPE = range(9)
 LOOKUP = 10
-KNOWN = {RAW, NARROW, ALIAS, DENSE, SPARSE, ADAPTIVE, PLANES, ESCAPE, LOOKUP}
-COMPOSITE = {PLANES, ESCAPE, LOOKUP}
+KNOWN = {RAW, NARROW, ALIAS, DENSE, SPARSE, ADAPTIVE, PLANES, SCALED, ESCAPE, LOOKUP}
+COMPOSITE = {PLANES, SCALED, ESCAPE, LOOKUP}
 
 # registry.md: names and element sizes, by dtype id.
 DTYPES = (
@@ -287,6 +286,104 @@ def join_planes(planes: Sequence[bytes], rotated: bool) -> bytes:
             value = value >> 1 | (value & 1) << 8 * size - 1
         out += value.to_bytes(size, "little")
     return bytes(out)
+
+
+# Section 5.8: exponent bits, mantissa bits and bias of the floats of one byte.
+BYTES = {"F8_E4M3": (4, 3, 7), "F8_E5M2": (5, 2, 15), "F8_E4M3FNUZ": (4, 3, 8), "F8_E5M2FNUZ": (5, 2, 16)}
+NUMBERS = {"U8", "I8", "U16", "I16", "U32", "I32", "F16", "BF16", "F32", "F8_E8M0", *BYTES}
+INFINITY, NAN = float("inf"), float("nan")
+NAN_BITS = {"F16": 0x7E00, "BF16": 0x7FC0, "F32": 0x7FC00000, "F64": 0x7FF8 << 48}
+
+
+def number_of_byte(byte: int, dtype: str) -> float:
+    """Section 5.8: what a float of one byte is."""
+    if dtype == "F8_E8M0":
+        return NAN if byte == 255 else 2.0 ** (byte - 127)
+    exponent_bits, mantissa_bits, bias = BYTES[dtype]
+    sign, exponent, mantissa = (
+        byte >> 7,
+        byte >> mantissa_bits & (1 << exponent_bits) - 1,
+        byte & (1 << mantissa_bits) - 1,
+    )
+    if dtype.endswith("FNUZ") and byte == 0x80:
+        return NAN
+    if dtype == "F8_E4M3" and byte & 0x7F == 0x7F:
+        return NAN
+    if dtype == "F8_E5M2" and exponent == 31:
+        return NAN if mantissa else (-INFINITY if sign else INFINITY)
+    size = mantissa + (1 << mantissa_bits if exponent else 0)
+    return (
+        (-size if sign else size) * 2.0 ** (max(exponent, 1) - bias - mantissa_bits) if size else -0.0 if sign else 0.0
+    )
+
+
+def numbers(data: bytes, dtype: str) -> list[float]:
+    """Section 5.8: the numbers that elements are. All are exact in Python's floats, which are those of F64."""
+    if dtype in BYTES or dtype == "F8_E8M0":
+        return [number_of_byte(byte, dtype) for byte in data]
+    if dtype == "BF16":
+        data, dtype = b"".join(b"\0\0" + data[i : i + 2] for i in range(0, len(data), 2)), "F32"
+    return [float(value) for value in struct.unpack(f"<{len(data) // SIZES[dtype]}{STRUCT[dtype]}", data)]
+
+
+def packed(value: float, dtype: str) -> bytes:
+    """Section 5.8: the element nearest to a number, ties to even; one NaN. For BF16 the number is one of F32."""
+    if value != value:
+        return NAN_BITS[dtype].to_bytes(SIZES[dtype], "little")
+    if dtype == "BF16":
+        bits = int.from_bytes(struct.pack("<f", value), "little")
+        return (bits + 0x7FFF + (bits >> 16 & 1) >> 16).to_bytes(2, "little")
+    try:
+        return struct.pack("<" + STRUCT[dtype], value)
+    except OverflowError:
+        return struct.pack("<" + STRUCT[dtype], INFINITY if value > 0 else -INFINITY)
+
+
+def rounded(value: float, dtype: str) -> float:
+    """What `packed` makes of a number."""
+    return numbers(packed(value, dtype), dtype)[0]
+
+
+def numbers_of_blocks(shape: Sequence[int], blocks: Sequence[int]) -> list[int]:
+    """Section 5.8: for each element, the number of the block that it lies in."""
+    out = [0]
+    for length, block in zip(shape, blocks, strict=True):
+        out = [number * -(-length // block) + i // block for number in out for i in range(length)]
+    return out
+
+
+@dataclass
+class Scaled:
+    """Section 5.8. operations, blocks : of each factor. dtypes : of the levels and of each factor."""
+
+    dtype: str
+    shape: tuple[int, ...]
+    operations: str
+    each: bool
+    blocks: list[list[int]] = field(default_factory=list)
+    dtypes: list[str] = field(default_factory=list)
+
+    def round(self, value: float) -> float:
+        """After an operation. One in F64 on two numbers of F32, rounded to F32, is that operation in F32."""
+        value = value if self.dtype == "F64" else rounded(value, "F32")
+        return rounded(value, self.dtype) if self.each else value
+
+    def join(self, parts: Sequence[bytes]) -> bytes:
+        levels, *factors = (
+            [self.round(value) for value in numbers(part, dtype)]
+            for part, dtype in zip(parts, self.dtypes, strict=True)
+        )
+        values = levels
+        for operation, factor, blocks in zip(self.operations, factors, self.blocks, strict=True):
+            own = [factor[number] for number in numbers_of_blocks(self.shape, blocks)]
+            pairs = zip(values, own, strict=True)
+            if operation == "-":
+                values = [self.round(a - b) for a, b in pairs]
+            elif operation == "*":
+                values = [self.round(a * b) for a, b in pairs]
+            else:
+                values = [self.round(a + b) for a, b in pairs]
+        return b"".join(packed(value, self.dtype) for value in values)
 
 
 def join_escape(parts: Sequence[bytes], size: int, count: int, mark: bytes | None) -> bytes:
@@ -831,6 +928,8 @@ class Index:
         """The parameters by coding; returns the payload length."""
         if record.coding == PLANES:
             return self.read_planes(record, dtype)
+        if record.coding == SCALED:
+            return self.read_scaled(record, dtype)
         if record.coding == ESCAPE:
             return self.read_escape(record, dtype, numel)
         if record.coding == LOOKUP:
@@ -866,6 +965,30 @@ class Index:
             part = self.read_part(record, record.shape, "U8")
             check(part.dtype < len(DTYPES) and DTYPES[part.dtype][0] == "U8", "5.7", "a plane that is not U8")
         record.join = partial(join_planes, rotated=dtype in FLOATS)
+        return 0
+
+    def read_scaled(self, record: Record, dtype: str) -> int:
+        """Section 5.8."""
+        check(dtype in ("F16", "BF16", "F32", "F64"), "5.8", f"scales of {dtype}")
+        form = self.cursor.uint(1, "5.8")
+        shift, each = form >> 1 & 3, bool(form & 8)
+        check(form < 16 and shift < 3, "5.8", "reserved bits or shift in the form")
+        check(not each or dtype in ("F16", "BF16"), "5.8", f"each operation in {dtype} is rounded anyway")
+        operations = "-" * (shift == 1) + "*" * (1 + (form & 1)) + "+" * (shift == 2)
+        scaled = Scaled(dtype, record.shape, operations, each)
+        for operation in " " + operations:
+            shape, usual = record.shape, "I8" if operation in " -" else "F32"
+            if operation != " ":
+                blocks = [self.cursor.varint("5.8") for _ in shape]
+                pairs = list(zip(shape, blocks, strict=True))
+                check(all(block < length for length, block in pairs), "5.8", "a block as long as its dimension")
+                scaled.blocks.append([block or length for length, block in pairs])
+                shape = tuple(-(-length // block) if block else 1 for length, block in pairs)
+            part = self.read_part(record, shape, usual)
+            own = DTYPES[part.dtype][0] if part.dtype < len(DTYPES) else ""
+            check(own in NUMBERS or own == dtype == "F64" or own == "", "5.8", f"a part of {own}")
+            scaled.dtypes.append(own)
+        record.join = scaled.join
         return 0
 
     def read_escape(self, record: Record, dtype: str, numel: int) -> int:

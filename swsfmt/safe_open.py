@@ -15,6 +15,7 @@ from .parallel import thread_count
 from .read.reader import Reader
 from .read.source import File
 from .read.tensors import Lacks, load_all
+from .scaled import ScaledBase
 from .tensor import Elements
 
 T = TypeVar("T")
@@ -37,11 +38,13 @@ class Handle(Generic[T]):
         limits: Limits = DEFAULT_LIMITS,
         threads: int | None = None,
         lacks: Lacks = lambda dtype: None,
+        scaled: type[ScaledBase[T]] | None = None,
     ) -> None:
         self._threads = thread_count(threads)
         self._reader = Reader.open(file, limits)
         self._convert = convert
         self._lacks = lacks
+        self._scaled = scaled
 
     def keys(self) -> list[str]:
         """Names in the order of the file."""
@@ -62,6 +65,16 @@ class Handle(Generic[T]):
     def get_tensors(self) -> dict[str, T]:
         """Decode all of them, as `load` does. Raises `UnknownCodingError`, `FormatError`."""
         return load_all(self._reader, self._convert, self._threads, lacks=self._lacks)
+
+    def get_parts(self, name: str) -> ScaledBase[T] | None:
+        """Levels and scales of one tensor as they are stored, not multiplied; None where it is not stored so.
+
+        Raises as `get_tensor` does.
+        """
+        parts = self._reader.read_parts(name, self._threads)
+        if parts is None or self._scaled is None:
+            return None
+        return self._scaled._of(parts, [self._convert(part) for part in parts.parts])
 
     def get_slice(self, name: str) -> Slice[T]:
         """The tensor's shape and dtype, and parts of it by indexing."""

@@ -27,6 +27,7 @@ LAYERS = [
         "swsfmt.devices",
         "swsfmt.numpy",
         "swsfmt.safe_open",
+        "swsfmt.scaled",
         "swsfmt.inspection",
         "swsfmt.options",
     ),

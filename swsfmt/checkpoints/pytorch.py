@@ -17,7 +17,7 @@ from ..format.not_sws import is_pickle, is_zip
 from ..read.reader import Reader
 from ..read.source import unchanged
 from ..read.tensors import load_all
-from ..tensor import Elements, TensorInfo, Tied
+from ..tensor import Elements, Loadable, TensorInfo, Tied
 from ..write.watched import watched
 from .checkpoint import Checkpoint
 from .entries import RESAVE, select
@@ -104,8 +104,8 @@ class Mapped(Elements):
         return Elements, (self.info, self.load().bits)
 
 
-def _mapped(tensor: Elements | Tied, source: CheckpointFile) -> Mapped | Tied:
-    if isinstance(tensor, Tied):
+def _mapped(tensor: Loadable | Tied, source: CheckpointFile) -> Loadable | Tied:
+    if not isinstance(tensor, Elements):
         return tensor
     assert source.path is not None
     assert source.state is not None

@@ -31,6 +31,8 @@ class Composite(Coding[P]):
 
     profiles = frozenset({"small"})
     is_composite = True
+    is_structured = False
+    """Whether the parts mean something to a caller, who may want them as they are."""
 
     @abstractmethod
     def parts(self, params: P) -> Sequence[Any]: ...
@@ -50,6 +52,10 @@ class Composite(Coding[P]):
         """The parameters with the records of all parts."""
         ...
 
+    def structured(self, params: P, tensor: TensorInfo, parts: Sequence[Elements]) -> Structured:
+        """A tensor that has been read in parts. Where they mean something."""
+        raise NotImplementedError
+
     def encode(self, params: P, tensor: Loadable, threads: int = 1) -> tuple[P, bytes]:
         """It has no payload of its own."""
         raise NotImplementedError
@@ -57,6 +63,20 @@ class Composite(Coding[P]):
     def check(self, params: P, tensor: TensorInfo, payload: Payload, threads: int = 1) -> None:
         for part, own in part_payloads(self.parts(params), payload):
             known(part).coding.check(part.params, info_of(part), own, threads)
+
+
+@dataclass(frozen=True, eq=False)
+class Structured:
+    """A tensor that comes in parts, and is stored so. It is `Loadable`."""
+
+    info: TensorInfo
+    coding: Composite[Any]
+    params: Any
+    parts: Sequence[Elements]
+
+    def load(self) -> Elements:
+        """The elements that its parts stand for."""
+        raise NotImplementedError
 
 
 @dataclass(frozen=True)

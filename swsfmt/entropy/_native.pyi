@@ -4,7 +4,21 @@ import numpy as np
 import numpy.typing as npt
 from bitarray import bitarray
 
-from .protocol import Code, Elements, Form, GapCounts, Head, Indices, Live, Plane, Raw, Symbols, Table
+from .protocol import (
+    Code,
+    Elements,
+    Form,
+    GapCounts,
+    Head,
+    Indices,
+    Live,
+    Plane,
+    Raw,
+    Reals,
+    ScaledFactor,
+    Symbols,
+    Table,
+)
 
 MAX_LENGTH: int
 MAX_DISTINCT: int
@@ -75,6 +89,29 @@ def join_planes(planes: tuple[Plane, ...], itemsize: int, rotated: bool, out: El
 def count_marks(elements: Elements, itemsize: int, mark: int, /) -> int: ...
 def fill_marks(out: Elements, itemsize: int, mark: int, values: Elements, /) -> int: ...
 def spread(mask: Plane, values: Elements, itemsize: int, out: Elements, /) -> int: ...
+def dequantize(
+    levels: Elements,
+    dtype: int,
+    table: Reals,
+    shape: Indices,
+    first: int,
+    factors: tuple[ScaledFactor, ...],
+    kind: int,
+    each: bool,
+    out: Elements,
+    /,
+) -> None: ...
+def grid_steps(
+    elements: Elements,
+    kind: int,
+    columns: int,
+    block: int,
+    affine: bool,
+    most: int,
+    steps: npt.NDArray[np.float32],
+    offsets: npt.NDArray[np.float32],
+    /,
+) -> int: ...
 def encode_symbols(symbols: Symbols, codewords: Symbols, lengths: npt.NDArray[np.uint8], /) -> tuple[bytes, int]: ...
 def chunk_bits(symbols: Symbols, lengths: npt.NDArray[np.uint8], chunk: int, /) -> bytes: ...
 def line_entries(

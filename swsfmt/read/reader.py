@@ -12,6 +12,7 @@ from typing import Any, Self, TypeAlias
 from .. import arguments
 from ..codings import Coding, coding_of
 from ..codings.base import Decoded, Payload
+from ..codings.composite import Composite, Structured, info_of
 from ..codings.unknown import UnknownCoding
 from ..dtypes import Bits
 from ..errors import ChecksumError, InputError, SwsError, TruncatedError, UnknownCodingError, located
@@ -156,6 +157,23 @@ class Reader:
             out[:] = bits
             bits = out
         return Elements(info, bits)
+
+    def read_parts(self, name: str, threads: int = 1) -> Structured | None:
+        """The parts of one tensor, decoded each by itself; None where it has none that mean anything to a caller.
+
+        Raises as `read` does.
+        """
+        record = self.record(name)
+        info = self._known(record)
+        coding = record.coding
+        if not isinstance(coding, Composite) or not coding.is_structured:
+            return None
+        with located(file=self.source.name, tensor=record.name):
+            size = sum(info_of(part).nbytes for part in record.parts)
+            self.limits.check("max_decoded_bytes", size, "the decoded size of the parts of this tensor")
+        parts = [self.decode(dataclasses.replace(part, name=record.name), threads) for part in record.parts]
+        own = [Elements(info_of(part), decoded.bits) for part, decoded in zip(record.parts, parts, strict=True)]
+        return coding.structured(record.params, info, own)
 
     def read_rows(self, name: str, first: int, last: int, threads: int = 1) -> Elements:
         """Decode the part first:last of a tensor along dimension 0, from the chunks that it needs.

@@ -6,6 +6,7 @@ Between them `file` decides, from what all tensors together have shown.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Sequence
 from operator import attrgetter
 from typing import Any, NamedTuple, TypeAlias
@@ -13,7 +14,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 
 from ..codings.base import Coding, Freedom, Proposal, Split, SymbolMatrix
-from ..codings.composite import checksum
+from ..codings.composite import Structured, checksum
 from ..codings.matrix import matrix_shape
 from ..dtypes import count_negative_zeros
 from ..format.codebook import Codebook
@@ -51,6 +52,12 @@ class Examination(NamedTuple):
     def whole_bits(self) -> int:
         """What it takes where it is not taken apart, in bits, about."""
         return self.plain.bits if self.alone is None else min(self.plain.bits, self.alone)
+
+    @classmethod
+    def of_parts(cls, tensor: Structured) -> Examination:
+        """Of a tensor that comes in parts: no other way is smaller."""
+        split = Split(tensor.coding, tensor.params, 0)
+        return cls(None, False, Proposal(tensor.coding, tensor.params, sys.maxsize), split=split)
 
 
 _FREE = Freedom()

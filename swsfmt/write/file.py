@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from .. import arguments
 from ..codings import Coding, codings_of
 from ..codings.alias import ALIAS
+from ..codings.composite import Structured
 from ..errors import ChangedError, InputError, located, warn
 from ..format import index
 from ..format.checksum import crc32
@@ -148,7 +149,7 @@ def encode_file(
     metadata = _checked(metadata, tensors)
     options.check_names(tensors)
     if options.positive_zeros:
-        tensors = {name: t if isinstance(t, Tied) else PositiveZeros(t) for name, t in tensors.items()}
+        tensors = {name: t if isinstance(t, Tied | Structured) else PositiveZeros(t) for name, t in tensors.items()}
     own = {name: tensor for name, tensor in tensors.items() if not isinstance(tensor, Tied)}
     progress = _Progress(own, step)
     tied: dict[str, list[str]] = {}

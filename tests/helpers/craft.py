@@ -14,12 +14,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 SIGNATURE = bytes.fromhex("89 53 57 53 0D 0A 1A 0A")
-RAW, NARROW, ALIAS, DENSE, SPARSE, ADAPTIVE, PLANES = range(7)
-ESCAPE = 8
+RAW, NARROW, ALIAS, DENSE, SPARSE, ADAPTIVE, PLANES, SCALED, ESCAPE = range(9)
 LOOKUP = 10
-KNOWN = (RAW, NARROW, ALIAS, DENSE, SPARSE, ADAPTIVE, PLANES, ESCAPE, LOOKUP)
+KNOWN = (RAW, NARROW, ALIAS, DENSE, SPARSE, ADAPTIVE, PLANES, SCALED, ESCAPE, LOOKUP)
 # Codings whose parameters hold parts, which have the payloads.
-COMPOSITE = (PLANES, ESCAPE, LOOKUP)
+COMPOSITE = (PLANES, SCALED, ESCAPE, LOOKUP)
 BOOL, U8, I8, U16, I16, U32, I32, U64, I64, F16, BF16, F32, F64, C64, C128 = range(15)
 MAX_INLINE = 255
 # Codings whose record has no payload length (sparse without entries has none either).

@@ -13,6 +13,7 @@ from gallery_escape import ESCAPE_ROWS
 from gallery_files import ONE, SMALL, books
 from gallery_index import FILE_ROWS, INDEX_ROWS, RECORD_ROWS
 from gallery_parts import PART_ROWS
+from gallery_scaled import SCALED_ROWS
 from gallery_sparse import BITMAP_ROWS, SPARSE_ROWS
 from refused import refused
 
@@ -33,6 +34,7 @@ GALLERY = [
         "bitmap": BITMAP_ROWS,
         "adaptive": ADAPTIVE_ROWS,
         "part": PART_ROWS,
+        "scaled": SCALED_ROWS,
         "escape": ESCAPE_ROWS,
     }.items()
     for row in rows

@@ -28,6 +28,11 @@ PyObject *py_join_planes(PyObject *self, PyObject *args);
 PyObject *py_count_marks(PyObject *self, PyObject *args);
 PyObject *py_fill_marks(PyObject *self, PyObject *args);
 PyObject *py_spread(PyObject *self, PyObject *args);
+/* scaled.c */
+PyObject *py_dequantize(PyObject *self, PyObject *args);
+
+/* grid.c */
+PyObject *py_grid_steps(PyObject *self, PyObject *args);
 
 /* encode.c */
 PyObject *py_encode_symbols(PyObject *self, PyObject *args);

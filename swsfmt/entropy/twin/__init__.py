@@ -9,11 +9,13 @@ from .codes import cheapest_code, cheapest_table
 from .elements import distinct, keep, symbols
 from .entries import gap_chunks, gap_counts, gap_symbols, head_gaps, line_entries, line_gaps, matrix_gaps
 from .escape import count_marks, fill_marks, spread
+from .grid import grid_steps
 from .lengths import code_lengths, codewords
 from .packed import read_runs, read_table
 from .planes import join_planes, plane
 from .record_head import record_head
 from .runs import cheapest_mask, cheapest_runs
+from .scaled import dequantize
 from .scatter import decode_sparse, scatter
 from .streams import chunk_bits, decode_dense, decode_gaps, decode_stream, encode_symbols
 
@@ -33,12 +35,14 @@ __all__ = [
     "decode_gaps",
     "decode_sparse",
     "decode_stream",
+    "dequantize",
     "distinct",
     "encode_symbols",
     "fill_marks",
     "gap_chunks",
     "gap_counts",
     "gap_symbols",
+    "grid_steps",
     "head_gaps",
     "join_planes",
     "keep",
