@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 from bitarray import bitarray
 
-from .protocol import Code, Elements, Head, Indices, Live, Symbols, Table
+from .protocol import Code, Elements, Head, Indices, Labels, Live, Symbols, Table
 
 MAX_LENGTH: int
 MAX_DISTINCT: int
@@ -19,6 +19,11 @@ CLASSES: int
 BUCKETS: int
 UNSEEN: int
 MAX_STRETCH: int
+MAX_RANS_LANES: int
+MAX_RANS_ALPHABET: int
+MAX_LINE_CLASSES: int
+MIN_RANS_BITS: int
+MAX_RANS_BITS: int
 
 def decode_stream(
     bits: bitarray, code: Code, elements: Elements | None, itemsize: int, start: int, stop: int, out: Elements, /
@@ -136,3 +141,49 @@ def adaptive_decode(
     light: bool,
     /,
 ) -> int: ...
+def rans_decode(
+    data: bytes | memoryview,
+    starts: Indices,
+    chunk: int,
+    first: int,
+    last: int,
+    rows: Labels,
+    columns: Labels,
+    row_classes: int,
+    column_classes: int,
+    frequencies: Symbols,
+    bits: int,
+    lanes: int,
+    elements: Elements,
+    itemsize: int,
+    vectors: bool,
+    out: Elements,
+    /,
+) -> int: ...
+def rans_encode(
+    symbols: Symbols,
+    rows: Labels,
+    columns: Labels,
+    row_classes: int,
+    column_classes: int,
+    frequencies: Symbols,
+    bits: int,
+    lanes: int,
+    /,
+) -> bytes | None: ...
+def class_counts(
+    symbols: Symbols,
+    rows: Labels,
+    columns: Labels,
+    row_classes: int,
+    column_classes: int,
+    alphabet: int,
+    counts: Indices,
+    /,
+) -> None: ...
+def class_costs(
+    symbols: Symbols, others: Labels, costs: npt.NDArray[np.int32], of_columns: bool, out: Indices, /
+) -> None: ...
+def read_frequencies(
+    bits: bitarray, start: int, stop: int, row_classes: int, column_classes: int, width: int, out: Symbols, /
+) -> int | None: ...

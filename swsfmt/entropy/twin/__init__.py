@@ -4,11 +4,14 @@ See `protocol.Kernels` for what each one does.
 """
 
 from .adaptive import adaptive_decode, adaptive_encode
+from .classes import class_costs, class_counts
 from .codes import cheapest_code, cheapest_table
 from .elements import distinct, symbols
 from .entries import gap_chunks, gap_counts, gap_estimates, gap_symbols, head_gaps, line_entries, line_gaps
+from .frequencies import read_frequencies
 from .lengths import code_lengths
 from .packed import read_runs, read_table
+from .rans import rans_decode, rans_encode
 from .record_head import record_head
 from .runs import cheapest_runs, masks
 from .scatter import decode_sparse, scatter
@@ -21,6 +24,8 @@ __all__ = [
     "cheapest_runs",
     "cheapest_table",
     "chunk_bits",
+    "class_costs",
+    "class_counts",
     "code_lengths",
     "decode_dense",
     "decode_gaps",
@@ -36,6 +41,9 @@ __all__ = [
     "line_entries",
     "line_gaps",
     "masks",
+    "rans_decode",
+    "rans_encode",
+    "read_frequencies",
     "read_runs",
     "read_table",
     "record_head",

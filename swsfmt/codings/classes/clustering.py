@@ -1,0 +1,164 @@
+"""Classes of the rows and columns of a matrix, so that few tables of frequencies tell its symbols well: co-clustering.
+
+Rows and columns are put in order of their magnitude, cut into classes, and then move, rows and columns in turn, to the
+class whose tables code them in the fewest bits. All numbers are integers, so that equal matrices have equal classes on
+every machine.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from ...entropy import rans
+from ...entropy.logarithms import UNIT, log2
+from ...entropy.protocol import Indices, Labels
+from ...entropy.rans import MAX_CLASSES, Classes
+from ..base import Symbols
+
+# Elements that classes are learned from, about.
+_SAMPLE = 1 << 19
+# Turns for rows and for columns.
+_TURNS = 3
+# What a symbol takes in a table of frequencies, in bits, about.
+_LEVEL_BITS = 4
+# Of a cost: UNIT is shifted by so much; and what a symbol that a class has not costs at most, in bits.
+_SHIFT = 4
+_MOST_BITS = 18
+
+
+_caps = (8, 8)
+
+
+def find_classes(symbols: Symbols, magnitudes: Indices, threads: int = 1) -> Classes:
+    """Classes of a matrix of symbols, shape (rows, columns). magnitudes : of each symbol of the alphabet."""
+    alphabet = len(magnitudes)
+    sample = _sample(symbols)
+    scale = max(1, symbols.size // sample.size)
+    classes = _start(sample, magnitudes)
+    for _ in range(_TURNS):
+        classes = _turn(sample, classes, alphabet)
+    classes = _merged(sample, classes, alphabet, scale, symbols.shape)
+    if classes.row_classes * classes.column_classes > 1:
+        classes = _turn(sample, classes, alphabet)
+    if sample.size < symbols.size:
+        classes = _all_lines(symbols, sample, classes, alphabet, threads)
+    return _compact(classes)
+
+
+def _steps(shape: tuple[int, ...]) -> tuple[int, int]:
+    """Of the rows and columns of a sample: every so many."""
+    rows, columns = shape
+    if rows * columns <= 2 * _SAMPLE:
+        return 1, 1
+    of_rows = min(-(-rows * columns // _SAMPLE), max(1, rows // 512))
+    return of_rows, max(1, min(rows // of_rows * columns // _SAMPLE, columns // 512))
+
+
+def _sample(symbols: Symbols) -> Symbols:
+    of_rows, of_columns = _steps(symbols.shape)
+    return np.ascontiguousarray(symbols[::of_rows, ::of_columns])
+
+
+def _start(symbols: Symbols, magnitudes: Indices) -> Classes:
+    rows, columns = symbols.shape
+    costs = np.zeros((MAX_CLASSES, len(magnitudes), MAX_CLASSES), np.int32)
+    costs[0, :, 0] = magnitudes
+    of_rows = rans.row_costs(symbols, np.zeros(columns, np.uint8), costs)[:, 0]
+    of_columns = rans.column_costs(symbols, np.zeros(rows, np.uint8), costs)[:, 0]
+    return Classes(*(_cut(sums) for sums in (of_rows, of_columns)), *map(_most, (rows, columns)))
+
+
+def _most(lines: int) -> int:
+    """How many classes so many lines have at first: a power of two."""
+    return min(MAX_CLASSES, 1 << max(0, (lines // 2).bit_length() - 1))
+
+
+def _cut(sums: Indices) -> Labels:
+    """Classes of equally many lines, by their sums."""
+    labels = np.empty(len(sums), np.uint8)
+    labels[np.argsort(sums, kind="stable")] = np.arange(len(sums)) * _most(len(sums)) // len(sums)
+    return labels
+
+
+def _turn(symbols: Symbols, classes: Classes, alphabet: int) -> Classes:
+    """Rows, then columns, move to the classes that code them best."""
+    classes = classes._replace(rows=_best_rows(symbols, classes, rans.counts(symbols, classes, alphabet)))
+    return classes._replace(columns=_best_columns(symbols, classes, rans.counts(symbols, classes, alphabet)))
+
+
+def _best_rows(symbols: Symbols, classes: Classes, counts: Indices, threads: int = 1) -> Labels:
+    costs = np.zeros((MAX_CLASSES, counts.shape[2], MAX_CLASSES), np.int32)
+    costs[: classes.column_classes, :, : classes.row_classes] = _costs(counts).transpose(1, 2, 0)
+    sums = rans.row_costs(symbols, classes.columns, costs, threads)
+    return sums[:, : classes.row_classes].argmin(axis=1).astype(np.uint8)
+
+
+def _best_columns(symbols: Symbols, classes: Classes, counts: Indices) -> Labels:
+    costs = np.zeros((MAX_CLASSES, counts.shape[2], MAX_CLASSES), np.int32)
+    costs[: classes.row_classes, :, : classes.column_classes] = _costs(counts).transpose(0, 2, 1)
+    sums = rans.column_costs(symbols, classes.rows, costs)
+    return sums[:, : classes.column_classes].argmin(axis=1).astype(np.uint8)
+
+
+def _costs(counts: Indices) -> npt.NDArray[np.int32]:
+    """Of each symbol in each pair of classes. One that does not occur costs as one that occurs half a time."""
+    totals = counts.sum(axis=2, keepdims=True)
+    bits = log2(np.maximum(2 * totals, 1)) - log2(np.maximum(2 * counts, 1))
+    most = _MOST_BITS * UNIT
+    return (np.where(totals > 0, np.minimum(bits, most), most) >> _SHIFT).astype(np.int32)
+
+
+def _merged(symbols: Symbols, classes: Classes, alphabet: int, scale: int, shape: tuple[int, ...]) -> Classes:
+    """Fewer classes, where labels and tables take more than they save: neighbours become one."""
+    counts = rans.counts(symbols, classes, alphabet)
+    best = None
+    for of_rows in _divisors(classes.row_classes):
+        for of_columns in _divisors(classes.column_classes):
+            parts = counts.reshape(of_rows, -1, of_columns, classes.column_classes // of_columns, alphabet)
+            merged = parts.sum(axis=(1, 3))
+            if of_rows > _caps[0] or of_columns > _caps[1]:
+                continue
+            labels = shape[0] * (of_rows - 1).bit_length() + shape[1] * (of_columns - 1).bit_length()
+            size = _entropy(merged) * scale + labels + _LEVEL_BITS * int(np.count_nonzero(merged))
+            if best is None or size < best[0]:
+                best = size, of_rows, of_columns
+    assert best is not None
+    _, of_rows, of_columns = best
+    return Classes(
+        classes.rows // (classes.row_classes // of_rows),
+        classes.columns // (classes.column_classes // of_columns),
+        of_rows,
+        of_columns,
+    )
+
+
+def _divisors(classes: int) -> list[int]:
+    return [1 << k for k in range(classes.bit_length())]
+
+
+def _entropy(counts: Indices) -> int:
+    """Of all symbols, in bits."""
+    totals = counts.sum(axis=2)
+    units = (totals * log2(np.maximum(totals, 1))).sum() - (counts * log2(np.maximum(counts, 1))).sum()
+    return int(units) // UNIT
+
+
+def _all_lines(symbols: Symbols, sample: Symbols, classes: Classes, alphabet: int, threads: int) -> Classes:
+    """The classes of all rows and columns, by the tables of the sample."""
+    of_rows, of_columns = _steps(symbols.shape)
+    counts = rans.counts(sample, classes, alphabet)
+    if of_columns > 1:
+        classes = classes._replace(columns=_best_columns(symbols[::of_rows], classes, counts))
+    return classes._replace(rows=_best_rows(symbols, classes, counts, threads))
+
+
+def _compact(classes: Classes) -> Classes:
+    """Without classes that no line has."""
+    (rows, row_classes), (columns, column_classes) = (_dense(classes.rows), _dense(classes.columns))
+    return Classes(rows, columns, row_classes, column_classes)
+
+
+def _dense(labels: Labels) -> tuple[Labels, int]:
+    used, dense = np.unique(labels, return_inverse=True)
+    return dense.reshape(-1).astype(np.uint8), len(used)

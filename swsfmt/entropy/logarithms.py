@@ -1,0 +1,19 @@
+"""Logarithms in integers, equal on every machine: what sizes are estimated with where a choice must not depend on it."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+UNIT = 4096
+"""A bit, in units of the logarithms."""
+
+TABLE = np.rint(np.log2(1 + np.arange(256) / 256) * UNIT).astype(np.int64)
+"""log2 of 1 + i / 256. No value is so near to the middle between two integers that machines could round it apart."""
+
+
+def log2(n: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Of n >= 1, from its leading 9 bits."""
+    mantissa, exponent = np.frexp(n)
+    result: npt.NDArray[np.int64] = UNIT * (exponent - 1) + TABLE[(mantissa * 512).astype(np.int64) - 256]
+    return result
