@@ -182,7 +182,7 @@ def class_counts(
     /,
 ) -> None: ...
 def class_costs(
-    symbols: Symbols, others: Labels, costs: npt.NDArray[np.int32], of_columns: bool, out: Indices, /
+    symbols: Symbols, columns: Labels, costs: npt.NDArray[np.int32], out: Indices, /
 ) -> None: ...
 def read_frequencies(
     bits: bitarray, start: int, stop: int, row_classes: int, column_classes: int, width: int, out: Symbols, /

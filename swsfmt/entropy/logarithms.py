@@ -14,6 +14,7 @@ TABLE = np.rint(np.log2(1 + np.arange(256) / 256) * UNIT).astype(np.int64)
 
 def log2(n: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """Of n >= 1, from its leading 9 bits."""
-    mantissa, exponent = np.frexp(n)
-    result: npt.NDArray[np.int64] = UNIT * (exponent - 1) + TABLE[(mantissa * 512).astype(np.int64) - 256]
+    # Below 2**53 exact as a float64, which begins with the exponent and those bits.
+    words = n.astype(np.float64).view(np.int64)
+    result: npt.NDArray[np.int64] = UNIT * ((words >> 52) - 1023) + TABLE[words >> 44 & 255]
     return result

@@ -403,9 +403,9 @@ class Kernels(Protocol):
         ...
 
     def class_costs(
-        self, symbols: Symbols, others: Labels, costs: npt.NDArray[np.int32], of_columns: bool, out: Indices, /
+        self, symbols: Symbols, columns: Labels, costs: npt.NDArray[np.int32], out: Indices, /
     ) -> None:
-        """See `rans.row_costs` and `rans.column_costs`: they are added to `out`, shape (lines, 8)."""
+        """See `rans.row_costs`: they are added to `out`, shape (rows, 8)."""
         ...
 
     def read_frequencies(

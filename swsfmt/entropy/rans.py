@@ -137,14 +137,7 @@ def row_costs(symbols: Symbols, columns: Labels, costs: npt.NDArray[np.int32], t
     def part(first: int, last: int) -> Indices:
         out = np.zeros((last - first, MAX_CLASSES), np.int64)
         if last > first:
-            kernels.class_costs(data[first:last], columns, costs, False, out)
+            kernels.class_costs(data[first:last], columns, costs, out)
         return out
 
     return np.concatenate(in_parts(part, len(data), threads, -(-_PART // data.shape[1])))
-
-
-def column_costs(symbols: Symbols, rows: Labels, costs: npt.NDArray[np.int32]) -> Indices:
-    """The same for columns. costs : by the class of the row, the symbol, and the class of the column."""
-    out = np.zeros((symbols.shape[1], MAX_CLASSES), np.int64)
-    backend.kernels.class_costs(np.ascontiguousarray(symbols), rows, costs, True, out)
-    return out

@@ -17,17 +17,19 @@ from ...entropy.rans import MAX_CLASSES, Classes
 from ..base import Symbols
 
 # Elements that classes are learned from, about.
-_SAMPLE = 1 << 19
+_SAMPLE = 1 << 18
+# Of a sample, rows and columns.
+_LEAST_LINES = 384
 # Turns for rows and for columns.
-_TURNS = 3
+_TURNS = 2
 # What a symbol takes in a table of frequencies, in bits, about.
 _LEVEL_BITS = 4
+# With more tables than that a tensor takes longer to decode; they must save something to be taken: 1 / 2**9.
+_FEW_PAIRS = 16
+_SLOW_SHIFT = 8
 # Of a cost: UNIT is shifted by so much; and what a symbol that a class has not costs at most, in bits.
 _SHIFT = 4
 _MOST_BITS = 18
-
-
-_caps = (8, 8)
 
 
 def find_classes(symbols: Symbols, magnitudes: Indices, threads: int = 1) -> Classes:
@@ -35,12 +37,13 @@ def find_classes(symbols: Symbols, magnitudes: Indices, threads: int = 1) -> Cla
     alphabet = len(magnitudes)
     sample = _sample(symbols)
     scale = max(1, symbols.size // sample.size)
-    classes = _start(sample, magnitudes)
+    across = np.ascontiguousarray(sample.T)
+    classes = _start(sample, across, magnitudes)
     for _ in range(_TURNS):
-        classes = _turn(sample, classes, alphabet)
+        classes = _turn(sample, across, classes, alphabet)
     classes = _merged(sample, classes, alphabet, scale, symbols.shape)
     if classes.row_classes * classes.column_classes > 1:
-        classes = _turn(sample, classes, alphabet)
+        classes = _turn(sample, across, classes, alphabet)
     if sample.size < symbols.size:
         classes = _all_lines(symbols, sample, classes, alphabet, threads)
     return _compact(classes)
@@ -49,10 +52,10 @@ def find_classes(symbols: Symbols, magnitudes: Indices, threads: int = 1) -> Cla
 def _steps(shape: tuple[int, ...]) -> tuple[int, int]:
     """Of the rows and columns of a sample: every so many."""
     rows, columns = shape
-    if rows * columns <= 2 * _SAMPLE:
+    if rows * columns <= _SAMPLE:
         return 1, 1
-    of_rows = min(-(-rows * columns // _SAMPLE), max(1, rows // 512))
-    return of_rows, max(1, min(rows // of_rows * columns // _SAMPLE, columns // 512))
+    of_rows = min(-(-rows * columns // _SAMPLE), max(1, rows // _LEAST_LINES))
+    return of_rows, max(1, min(rows // of_rows * columns // _SAMPLE, columns // _LEAST_LINES))
 
 
 def _sample(symbols: Symbols) -> Symbols:
@@ -60,12 +63,12 @@ def _sample(symbols: Symbols) -> Symbols:
     return np.ascontiguousarray(symbols[::of_rows, ::of_columns])
 
 
-def _start(symbols: Symbols, magnitudes: Indices) -> Classes:
+def _start(symbols: Symbols, across: Symbols, magnitudes: Indices) -> Classes:
     rows, columns = symbols.shape
     costs = np.zeros((MAX_CLASSES, len(magnitudes), MAX_CLASSES), np.int32)
     costs[0, :, 0] = magnitudes
     of_rows = rans.row_costs(symbols, np.zeros(columns, np.uint8), costs)[:, 0]
-    of_columns = rans.column_costs(symbols, np.zeros(rows, np.uint8), costs)[:, 0]
+    of_columns = rans.row_costs(across, np.zeros(rows, np.uint8), costs)[:, 0]
     return Classes(*(_cut(sums) for sums in (of_rows, of_columns)), *map(_most, (rows, columns)))
 
 
@@ -81,10 +84,16 @@ def _cut(sums: Indices) -> Labels:
     return labels
 
 
-def _turn(symbols: Symbols, classes: Classes, alphabet: int) -> Classes:
-    """Rows, then columns, move to the classes that code them best."""
+def _turn(symbols: Symbols, across: Symbols, classes: Classes, alphabet: int) -> Classes:
+    """Rows, then columns, move to the classes that code them best. across : the transposed symbols."""
     classes = classes._replace(rows=_best_rows(symbols, classes, rans.counts(symbols, classes, alphabet)))
-    return classes._replace(columns=_best_columns(symbols, classes, rans.counts(symbols, classes, alphabet)))
+    counts = rans.counts(symbols, classes, alphabet)
+    return classes._replace(columns=_best_rows(across, _across(classes), counts.transpose(1, 0, 2)))
+
+
+def _across(classes: Classes) -> Classes:
+    """Of the transposed matrix."""
+    return Classes(classes.columns, classes.rows, classes.column_classes, classes.row_classes)
 
 
 def _best_rows(symbols: Symbols, classes: Classes, counts: Indices, threads: int = 1) -> Labels:
@@ -92,13 +101,6 @@ def _best_rows(symbols: Symbols, classes: Classes, counts: Indices, threads: int
     costs[: classes.column_classes, :, : classes.row_classes] = _costs(counts).transpose(1, 2, 0)
     sums = rans.row_costs(symbols, classes.columns, costs, threads)
     return sums[:, : classes.row_classes].argmin(axis=1).astype(np.uint8)
-
-
-def _best_columns(symbols: Symbols, classes: Classes, counts: Indices) -> Labels:
-    costs = np.zeros((MAX_CLASSES, counts.shape[2], MAX_CLASSES), np.int32)
-    costs[: classes.row_classes, :, : classes.column_classes] = _costs(counts).transpose(0, 2, 1)
-    sums = rans.column_costs(symbols, classes.rows, costs)
-    return sums[:, : classes.column_classes].argmin(axis=1).astype(np.uint8)
 
 
 def _costs(counts: Indices) -> npt.NDArray[np.int32]:
@@ -110,21 +112,17 @@ def _costs(counts: Indices) -> npt.NDArray[np.int32]:
 
 
 def _merged(symbols: Symbols, classes: Classes, alphabet: int, scale: int, shape: tuple[int, ...]) -> Classes:
-    """Fewer classes, where labels and tables take more than they save: neighbours become one."""
+    """Fewer classes, where labels and tables take more than they save: neighbours become one, step by step."""
     counts = rans.counts(symbols, classes, alphabet)
-    best = None
-    for of_rows in _divisors(classes.row_classes):
-        for of_columns in _divisors(classes.column_classes):
-            parts = counts.reshape(of_rows, -1, of_columns, classes.column_classes // of_columns, alphabet)
-            merged = parts.sum(axis=(1, 3))
-            if of_rows > _caps[0] or of_columns > _caps[1]:
-                continue
-            labels = shape[0] * (of_rows - 1).bit_length() + shape[1] * (of_columns - 1).bit_length()
-            size = _entropy(merged) * scale + labels + _LEVEL_BITS * int(np.count_nonzero(merged))
-            if best is None or size < best[0]:
-                best = size, of_rows, of_columns
-    assert best is not None
-    _, of_rows, of_columns = best
+    size = _size(counts, scale, shape)
+    while True:
+        halves = [_halved(counts, axis) for axis in (0, 1) if counts.shape[axis] > 1]
+        sizes = [_size(half, scale, shape) for half in halves]
+        if not halves or min(sizes) >= size:
+            break
+        size = min(sizes)
+        counts = halves[sizes.index(size)]
+    of_rows, of_columns, _ = counts.shape
     return Classes(
         classes.rows // (classes.row_classes // of_rows),
         classes.columns // (classes.column_classes // of_columns),
@@ -133,8 +131,17 @@ def _merged(symbols: Symbols, classes: Classes, alphabet: int, scale: int, shape
     )
 
 
-def _divisors(classes: int) -> list[int]:
-    return [1 << k for k in range(classes.bit_length())]
+def _halved(counts: Indices, axis: int) -> Indices:
+    """With pairs of neighbours in one."""
+    return np.add.reduceat(counts, np.arange(0, counts.shape[axis], 2), axis=axis)
+
+
+def _size(counts: Indices, scale: int, shape: tuple[int, ...]) -> int:
+    """Of a matrix of that shape with these classes, in bits, about. counts : of a sample, a part of 1 / scale."""
+    of_rows, of_columns, _ = counts.shape
+    labels = shape[0] * (of_rows - 1).bit_length() + shape[1] * (of_columns - 1).bit_length()
+    size = _entropy(counts) * scale + labels + _LEVEL_BITS * int(np.count_nonzero(counts))
+    return size + (size >> _SLOW_SHIFT) if of_rows * of_columns > _FEW_PAIRS else size
 
 
 def _entropy(counts: Indices) -> int:
@@ -149,7 +156,7 @@ def _all_lines(symbols: Symbols, sample: Symbols, classes: Classes, alphabet: in
     of_rows, of_columns = _steps(symbols.shape)
     counts = rans.counts(sample, classes, alphabet)
     if of_columns > 1:
-        classes = classes._replace(columns=_best_columns(symbols[::of_rows], classes, counts))
+        classes = classes._replace(columns=_best_rows(symbols[::of_rows].T, _across(classes), counts.transpose(1, 0, 2)))
     return classes._replace(rows=_best_rows(symbols, classes, counts, threads))
 
 

@@ -8,7 +8,7 @@ import numpy.typing as npt
 from ...entropy import rans
 from ...entropy.bits import varint_bytes
 from ...entropy.frequencies import levels_of
-from ...entropy.rans import MAX_ALPHABET, Classes
+from ...entropy.rans import MAX_ALPHABET, MAX_BITS, Classes
 from ..base import SymbolMatrix
 from .clustering import find_classes
 from .params import Model, Params, write
@@ -16,8 +16,9 @@ from .payload import encode
 
 # A lane takes three bytes of each chunk, and there are vectors for 32 of them: one for so many elements.
 _ELEMENTS_OF_LANE = 1 << 11
-import os
-_MOST_LANES = int(os.environ.get("LANES","32"))
+_MOST_LANES = 32
+# Of more symbols many are rare, and a table of 2**11 slots has too few for them.
+_SMALL_ALPHABET = 128
 # A chunk has about so many elements, of tensors that have two of them.
 _CHUNK = 1 << 17
 
@@ -36,7 +37,7 @@ def plan(matrix: SymbolMatrix, threads: int = 1) -> tuple[Params, bytes, int] | 
         lanes,
         classes.row_classes,
         classes.column_classes,
-        _bits(classes),
+        _bits(classes, matrix.codebook.count + 1),
         _chunk_rows(symbols.shape),
         Model(classes, levels),
     )
@@ -51,9 +52,9 @@ def _chunk_rows(shape: tuple[int, ...]) -> int:
     return -(-rows // chunks) if chunks > 1 else 0
 
 
-def _bits(classes: Classes) -> int:
-    import os
-    return int(os.environ.get("BITS", "12"))
+def _bits(classes: Classes, alphabet: int) -> int:
+    """Of frequencies: with many classes of columns and few symbols smaller tables, which stay in the cache."""
+    return MAX_BITS - (classes.column_classes > 2 and alphabet <= _SMALL_ALPHABET)
 
 
 def _magnitudes(matrix: SymbolMatrix) -> npt.NDArray[np.int64]:

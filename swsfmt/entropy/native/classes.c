@@ -6,6 +6,27 @@
 /* Costs of elements are below 2^15; of so many the sum is in 32 bits. */
 enum { MOST_COST = 1 << 15, SUMMED = 1 << 15 };
 
+/* About so many elements are counted in 32 bits: of rows longer than 2^31 elements a part each, in another set. */
+enum { COUNTED = 1 << 24 };
+
+/* Rows of fewer than 2^32 elements together: their counts, in 32 bits and two sets, of which neighbours take different ones.
+ * out counts: twice as many as there are symbols in all pairs of classes, zeros. */
+static void count_rows(const uint16_t *symbols, const Classes *c, size_t first, size_t last, uint32_t alphabet,
+                       uint32_t *counts)
+{
+    uint32_t all = (uint32_t)(c->row_classes * c->column_classes) * alphabet;
+    for (size_t i = first; i < last; i++, symbols += c->column_count) {
+        uint32_t *even = counts + c->rows[i] * c->column_classes * alphabet, *odd = even + all;
+        size_t j = 0;
+        for (; j + 1 < c->column_count; j += 2) {
+            even[c->columns[j] * alphabet + symbols[j]]++;
+            odd[c->columns[j + 1] * alphabet + symbols[j + 1]]++;
+        }
+        if (j < c->column_count)
+            even[c->columns[j] * alphabet + symbols[j]]++;
+    }
+}
+
 /* class_counts(symbols, rows, columns, row_classes, column_classes, alphabet, counts) -> None */
 PyObject *py_class_counts(PyObject *self, PyObject *args)
 {
@@ -27,33 +48,26 @@ PyObject *py_class_counts(PyObject *self, PyObject *args)
                 holds_exactly(&b[COUNTS], 8, c.row_classes * c.column_classes * (size_t)alphabet) &&
                 (n == 0 || largest(symbols, n) < alphabet);
     if (sound) {
+        size_t all = c.row_classes * c.column_classes * (size_t)alphabet;
+        size_t many = COUNTED / c.column_count + 1;
+        uint32_t *own = calloc(2 * all, sizeof *own);
         Py_BEGIN_ALLOW_THREADS
-        for (size_t i = 0; i < c.row_count; i++, symbols += c.column_count) {
-            int64_t *own = counts + c.rows[i] * c.column_classes * (size_t)alphabet;
-            for (size_t j = 0; j < c.column_count; j++)
-                own[c.columns[j] * (size_t)alphabet + symbols[j]]++;
+        for (size_t i = 0; own != NULL && i < c.row_count; i += many) {
+            size_t last = c.row_count - i < many ? c.row_count : i + many;
+            count_rows(symbols + i * c.column_count, &c, i, last, (uint32_t)alphabet, own);
+            for (size_t k = 0; k < all; k++) {
+                counts[k] += (int64_t)own[k] + own[all + k];
+                own[k] = own[all + k] = 0;
+            }
         }
         Py_END_ALLOW_THREADS
-        result = Py_NewRef(Py_None);
+        result = own == NULL ? PyErr_NoMemory() : Py_NewRef(Py_None);
+        free(own);
     } else {
         refuse("class_counts");
     }
     release(b, BUFFERS);
     return result;
-}
-
-static inline void add(int32_t *sums, const int32_t *costs)
-{
-    for (int k = 0; k < MAX_LINE_CLASSES; k++)
-        sums[k] += costs[k];
-}
-
-static void flush(int32_t *sums, size_t n, int64_t *out)
-{
-    for (size_t i = 0; i < n; i++) {
-        out[i] += sums[i];
-        sums[i] = 0;
-    }
 }
 
 /* in columns: the class of each. costs: for each such class and each symbol those in MAX_LINE_CLASSES classes of rows.
@@ -65,33 +79,23 @@ static void row_costs(const uint16_t *symbols, size_t rows, const uint8_t *colum
         for (size_t j = 0; j < count;) {
             int32_t sums[MAX_LINE_CLASSES] = {0};
             size_t stop = count - j < SUMMED ? count : j + SUMMED;
-            for (; j < stop; j++)
-                add(sums, costs + (columns[j] * alphabet + *symbols++) * MAX_LINE_CLASSES);
-            flush(sums, MAX_LINE_CLASSES, out);
+            for (; j < stop; j++) {
+                const int32_t *own = costs + (columns[j] * alphabet + *symbols++) * MAX_LINE_CLASSES;
+                for (int k = 0; k < MAX_LINE_CLASSES; k++)
+                    sums[k] += own[k];
+            }
+            for (int k = 0; k < MAX_LINE_CLASSES; k++)
+                out[k] += sums[k];
         }
 }
 
-/* The same the other way round. sums: room for MAX_LINE_CLASSES of each column, zeros. */
-static void column_costs(const uint16_t *symbols, const uint8_t *rows, size_t count, size_t columns,
-                         const int32_t *costs, size_t alphabet, int32_t *sums, int64_t *out)
-{
-    for (size_t i = 0; i < count; i++) {
-        const int32_t *own = costs + rows[i] * alphabet * MAX_LINE_CLASSES;
-        for (size_t j = 0; j < columns; j++)
-            add(sums + MAX_LINE_CLASSES * j, own + (size_t)MAX_LINE_CLASSES * *symbols++);
-        if ((i + 1) % SUMMED == 0 || i + 1 == count)
-            flush(sums, MAX_LINE_CLASSES * columns, out);
-    }
-}
-
-/* class_costs(symbols, others, costs, of_columns, out) -> None */
+/* class_costs(symbols, others, costs, out) -> None */
 PyObject *py_class_costs(PyObject *self, PyObject *args)
 {
     (void)self;
     enum { SYMBOLS, OTHERS, COSTS, OUT, BUFFERS };
     Py_buffer b[BUFFERS];
-    int of_columns;
-    if (!PyArg_ParseTuple(args, "y*y*y*pw*", &b[SYMBOLS], &b[OTHERS], &b[COSTS], &of_columns, &b[OUT]))
+    if (!PyArg_ParseTuple(args, "y*y*y*w*", &b[SYMBOLS], &b[OTHERS], &b[COSTS], &b[OUT]))
         return NULL;
     PyObject *result = NULL;
     const uint8_t *others = b[OTHERS].buf;
@@ -108,15 +112,10 @@ PyObject *py_class_costs(PyObject *self, PyObject *args)
     for (size_t i = 0; sound && i < count_of(&b[COSTS], 4); i++)
         sound = costs[i] >= 0 && costs[i] <= MOST_COST;
     if (sound) {
-        int32_t *sums = calloc(lines + 1, MAX_LINE_CLASSES * sizeof *sums);
         Py_BEGIN_ALLOW_THREADS
-        if (sums != NULL && of_columns)
-            column_costs(b[SYMBOLS].buf, others, count, lines, costs, alphabet, sums, b[OUT].buf);
-        else if (sums != NULL)
-            row_costs(b[SYMBOLS].buf, lines, others, count, costs, alphabet, b[OUT].buf);
+        row_costs(b[SYMBOLS].buf, lines, others, count, costs, alphabet, b[OUT].buf);
         Py_END_ALLOW_THREADS
-        result = sums == NULL ? PyErr_NoMemory() : Py_NewRef(Py_None);
-        free(sums);
+        result = Py_NewRef(Py_None);
     } else {
         refuse("class_costs");
     }

@@ -11,10 +11,10 @@
 #define WITH_AVX2 __attribute__((target("avx2,popcnt")))
 
 /* Two entries, each as one double: those of the slots of lanes i and j. */
-WITH_AVX2 static inline __m128d two_entries(const RansTables *t, const uint16_t *slots, const uint32_t *places, int i, int j)
+WITH_AVX2 static inline __m128d two_entries(const RansTables *t, const uint16_t *slots, uint64_t places)
 {
     const double *entries = (const double *)(const void *)t->entries;
-    return _mm_loadh_pd(_mm_load_sd(entries + slots[places[i]]), entries + slots[places[j]]);
+    return _mm_loadh_pd(_mm_load_sd(entries + slots[(uint32_t)places]), entries + slots[places >> 32]);
 }
 
 /* What is slow here is the way from one state of a lane to its next one, and how much of that of other lanes the processor
@@ -27,18 +27,20 @@ decode_vectors(const RansTables *t, const uint16_t *slots, uint32_t *states, con
     const __m256i word_bits = _mm256_set1_epi32(16), zero = _mm256_setzero_si256();
     const __m128i bits = _mm_cvtsi32_si128(t->bits);
     __m256i state[MAX_RANS_LANES / 8];
-    uint32_t places[8] __attribute__((aligned(32)));
     size_t k = 0;
-    for (size_t v = 0; v < lanes / 8; v++)
+    UNROLL for (size_t v = 0; v < lanes / 8; v++)
         state[v] = _mm256_loadu_si256((const __m256i *)(const void *)(states + 8 * v));
     /* Eight words are loaded at once, used or not. */
     for (; n - k >= lanes && (size_t)(end - word) >= 2 * lanes + 16; k += lanes)
-        for (size_t v = 0; v < lanes / 8; v++) {
+        UNROLL for (size_t v = 0; v < lanes / 8; v++) {
             __m256i pair = _mm256_loadu_si256((const __m256i *)(const void *)(pairs + k + 8 * v));
             __m256i slot = _mm256_and_si256(state[v], slot_mask);
-            _mm256_store_si256((__m256i *)(void *)places, _mm256_add_epi32(slot, pair));
-            __m256d left = _mm256_set_m128d(two_entries(t, slots, places, 4, 5), two_entries(t, slots, places, 0, 1));
-            __m256d right = _mm256_set_m128d(two_entries(t, slots, places, 6, 7), two_entries(t, slots, places, 2, 3));
+            __m256i place = _mm256_add_epi32(slot, pair);
+            __m128i low = _mm256_castsi256_si128(place), high4 = _mm256_extracti128_si256(place, 1);
+            uint64_t p01 = (uint64_t)_mm_cvtsi128_si64(low), p23 = (uint64_t)_mm_extract_epi64(low, 1);
+            uint64_t p45 = (uint64_t)_mm_cvtsi128_si64(high4), p67 = (uint64_t)_mm_extract_epi64(high4, 1);
+            __m256d left = _mm256_set_m128d(two_entries(t, slots, p45), two_entries(t, slots, p01));
+            __m256d right = _mm256_set_m128d(two_entries(t, slots, p67), two_entries(t, slots, p23));
             __m256 elements = _mm256_shuffle_ps(_mm256_castpd_ps(left), _mm256_castpd_ps(right), 0xdd);
             __m256 shares = _mm256_shuffle_ps(_mm256_castpd_ps(left), _mm256_castpd_ps(right), 0x88);
             _mm256_storeu_ps((float *)(void *)(out + k + 8 * v), elements);
@@ -53,7 +55,7 @@ decode_vectors(const RansTables *t, const uint16_t *slots, uint32_t *states, con
             state[v] = _mm256_or_si256(shifted, _mm256_shuffle_epi8(words, spread));
             word += 2 * (size_t)_mm_popcnt_u32(mask);
         }
-    for (size_t v = 0; v < lanes / 8; v++)
+    UNROLL for (size_t v = 0; v < lanes / 8; v++)
         _mm256_storeu_si256((__m256i *)(void *)(states + 8 * v), state[v]);
     return decode_portable(t, slots, states, lanes, pairs + k, n - k, word, end, out + k);
 }

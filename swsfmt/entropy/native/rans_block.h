@@ -4,6 +4,11 @@
 
 #include "rans.h"
 
+/* Before a loop over vectors, whose states stay in registers only where it is none. */
+#if defined(__GNUC__) || defined(__clang__)
+#define UNROLL _Pragma("GCC unroll 16")
+#endif
+
 /* What a slot decodes to. share: frequency << 16 | first slot. element: what is written for the symbol. */
 typedef struct {
     uint32_t share, element;

@@ -20,10 +20,10 @@ decode_vectors(const RansTables *t, const uint16_t *slots, uint32_t *states, con
     uint32x4_t state[MAX_RANS_LANES / 4];
     uint32_t places[4];
     size_t k = 0;
-    for (size_t v = 0; v < lanes / 4; v++)
+    UNROLL for (size_t v = 0; v < lanes / 4; v++)
         state[v] = vld1q_u32(states + 4 * v);
     for (; n - k >= lanes && (size_t)(end - word) >= 2 * lanes + 8; k += lanes)
-        for (size_t v = 0; v < lanes / 4; v++) {
+        UNROLL for (size_t v = 0; v < lanes / 4; v++) {
             uint32x4_t slot = vandq_u32(state[v], slot_mask);
             vst1q_u32(places, vaddq_u32(slot, vld1q_u32(pairs + k + 4 * v)));
             uint64x2_t left = vdupq_n_u64(entries[slots[places[0]]]), right = vdupq_n_u64(entries[slots[places[2]]]);
@@ -43,7 +43,7 @@ decode_vectors(const RansTables *t, const uint16_t *slots, uint32_t *states, con
             state[v] = vbslq_u32(is_low, renewed, next);
             word += 2 * (size_t)__builtin_popcount(mask);
         }
-    for (size_t v = 0; v < lanes / 4; v++)
+    UNROLL for (size_t v = 0; v < lanes / 4; v++)
         vst1q_u32(states + 4 * v, state[v]);
     return decode_portable(t, slots, states, lanes, pairs + k, n - k, word, end, out + k);
 }

@@ -27,14 +27,11 @@ def class_counts(
         counts += np.bincount((pair * alphabet + matrix[first : first + many]).ravel(), minlength=len(counts))
 
 
-def class_costs(
-    symbols: Symbols, others: Labels, costs: npt.NDArray[np.int32], of_columns: bool, out: Indices
-) -> None:
-    sums = out.reshape(-1, 8)
-    of_class = costs.reshape(8, -1, 8)
-    matrix = symbols.reshape(len(others), -1) if of_columns else symbols.reshape(-1, len(others)).T
-    many = max(1, _BLOCK // matrix.shape[1])
-    for first in range(0, len(others), many):
-        block, labels = matrix[first : first + many], others[first : first + many, None]
+def class_costs(symbols: Symbols, columns: Labels, costs: npt.NDArray[np.int32], out: Indices) -> None:
+    sums, of_class = out.reshape(-1, 8), costs.reshape(8, -1, 8)
+    matrix = symbols.reshape(-1, len(columns))
+    many = max(1, _BLOCK // len(columns))
+    for first in range(0, len(matrix), many):
         for own in range(8):
-            sums[:, own] += of_class[labels, block, own].sum(axis=0, dtype=np.int64)
+            block = of_class[columns, matrix[first : first + many], own]
+            sums[first : first + many, own] += block.sum(axis=1, dtype=np.int64)
