@@ -78,6 +78,7 @@ enums:
     3: dense
     4: sparse
     5: adaptive
+    9: classes
   stream_kind:
     0: fixed
     1: new_table
@@ -303,7 +304,7 @@ types:
       - id: element_size
         type: dtype_size(dtype_id)
         valid:
-          expr: dtype_id <= 21 or coding_id > 5 or coding_id == 2
+          expr: dtype_id <= 21 or (coding_id > 5 and coding_id != 9) or coding_id == 2
         doc: Takes no bytes. Not defined for an alias, nor for a dtype that is not known.
       - id: dimensions
         type: 'dimension(_index > 0 ? dimensions[_index - 1].product : 1)'
@@ -319,6 +320,7 @@ types:
             3: dense_params
             4: sparse_params
             5: adaptive_params
+            9: classes_params
             _: unknown_params
       - id: len_payload_own
         type: varint
@@ -480,6 +482,43 @@ types:
         if: has_chunks
         valid:
           expr: '_.value >= 1 and _.value < (by_columns ? _parent.columns : _parent.rows)'
+
+  classes_params:
+    seq:
+      - id: codebook
+        type: varint
+        valid:
+          expr: >-
+            _parent.numel > 0 and _.value < _parent._parent.codebooks.size and
+            _parent._parent.codebooks[_.value].dtype.to_i == _parent.dtype_id and
+            _parent._parent.codebooks[_.value].num_values.value <= 1023
+      - id: log2_lanes
+        type: b3
+        valid:
+          max: 6
+      - id: has_chunks
+        type: b1
+      - id: reserved
+        type: b4
+        valid: 0
+      - id: row_classes_less_one
+        type: b3
+        valid:
+          expr: _ < _parent.rows
+      - id: column_classes_less_one
+        type: b3
+        valid:
+          expr: _ < _parent.columns
+      - id: precision
+        type: b2
+        valid:
+          max: 2
+        doc: The frequencies of a table have the sum 2^(12 - precision). A chunk has at most 2^31 rows.
+      - id: chunk_rows
+        type: varint
+        if: has_chunks
+        valid:
+          expr: _.value >= 1 and _.value < _parent.rows
 
   sparse_params:
     seq:

@@ -7,7 +7,6 @@ Whatever the levels are, the frequencies have the sum that rANS needs: they are 
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
 from . import backend
 from .bits import BitReader, BitWriter
@@ -31,11 +30,12 @@ def levels_of(counts: Indices) -> Labels:
 
 
 def frequencies_of(levels: Labels, bits: int) -> Symbols:
-    """Frequencies, uint16, of levels of shape (..., alphabet): in each table, if a level is above 0, the sum is 2**bits."""
+    """Frequencies, uint16, of levels of shape (..., alphabet): 2**bits in each table, if a level is above 0."""
     weights, used = _WEIGHTS[levels], levels > 0
     ends, numbers = weights.cumsum(axis=-1), used.cumsum(axis=-1)
     bounds = numbers + ((1 << bits) - numbers[..., -1:]) * ends // np.maximum(ends[..., -1:], 1)
-    return np.diff(bounds, axis=-1, prepend=0).astype(np.uint16)
+    frequencies: Symbols = np.diff(bounds, axis=-1, prepend=0).astype(np.uint16)
+    return frequencies
 
 
 def write_levels(writer: BitWriter, levels: Labels) -> None:

@@ -1,4 +1,4 @@
-"""Logarithms in integers, equal on every machine: what sizes are estimated with where a choice must not depend on it."""
+"""Logarithms in integers, equal on every machine: for sizes that are estimated where a choice depends on them."""
 
 from __future__ import annotations
 

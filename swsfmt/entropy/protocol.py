@@ -402,9 +402,7 @@ class Kernels(Protocol):
         """See `rans.counts`: they are added to `counts`."""
         ...
 
-    def class_costs(
-        self, symbols: Symbols, columns: Labels, costs: npt.NDArray[np.int32], out: Indices, /
-    ) -> None:
+    def class_costs(self, symbols: Symbols, columns: Labels, costs: npt.NDArray[np.int32], out: Indices, /) -> None:
         """See `rans.row_costs`: they are added to `out`, shape (rows, 8)."""
         ...
 

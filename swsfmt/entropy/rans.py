@@ -1,5 +1,4 @@
-"""The symbols of a matrix <-> bytes, with static frequencies for each pair of a row class and a column class (spec 6.8).
-"""
+"""The symbols of a matrix <-> bytes, with static frequencies for each pair of classes of lines (spec 6.8)."""
 
 from __future__ import annotations
 
@@ -129,8 +128,8 @@ def row_costs(symbols: Symbols, columns: Labels, costs: npt.NDArray[np.int32], t
     """What each row of a matrix would cost in each of eight classes: int64 of shape (rows, 8).
 
     columns : the class of each column
-    costs : of an element, at most `MAX_COST`, by the class of its column, its symbol, and the class of the row: int32 of
-        shape (8, alphabet, 8)
+    costs : of an element, at most `MAX_COST`, by the class of its column, its symbol, and the class of the row: int32
+        of shape (8, alphabet, 8)
     """
     data, kernels = np.ascontiguousarray(symbols), backend.kernels
 

@@ -24,6 +24,7 @@ from swsfmt import SwsError
 from swsfmt.codings import dense, narrow
 from swsfmt.codings.adaptive import params as adaptive
 from swsfmt.codings.base import Scan
+from swsfmt.codings.classes import params as classes
 from swsfmt.codings.sparse import params as sparse
 from swsfmt.codings.streams import Stream, StreamKind
 from swsfmt.entropy.bitmap import Form, Live
@@ -131,6 +132,14 @@ def same_adaptive(found: Any, params: adaptive.Params) -> None:
     assert (found.chunk_lines.value if found.has_chunks else 0) == params.chunk_lines
 
 
+def same_classes(found: Any, params: classes.Params) -> None:
+    assert found.codebook.value == params.number
+    assert 1 << found.log2_lanes == params.lanes
+    numbers = found.row_classes_less_one + 1, found.column_classes_less_one + 1, 12 - found.precision
+    assert numbers == (params.row_classes, params.column_classes, params.bits)
+    assert (found.chunk_rows.value if found.has_chunks else 0) == params.chunk_rows
+
+
 def same_layout(tree: Any, layout: Layout) -> None:
     assert (tree.major, tree.minor) == layout.version
     pairs = [(pair.key.text, pair.value.text) for pair in tree.index.metadata]
@@ -165,6 +174,8 @@ def same_layout(tree: Any, layout: Layout) -> None:
                 same_sparse(found.params, record.params)
             case adaptive.Params():
                 same_adaptive(found.params, record.params)
+            case classes.Params():
+                same_classes(found.params, record.params)
             case other:
                 assert other is None
                 if record.target is not None:
@@ -245,7 +256,9 @@ def test_trailing_byte_fails(parse: Parse) -> None:
         parse(data + b"\0")
 
 
-@pytest.mark.parametrize("name", ["bitmaps", "sparse-forms", "dense-forms", "names", "aliases", "unknown-coding"])
+@pytest.mark.parametrize(
+    "name", ["bitmaps", "sparse-forms", "dense-forms", "names", "aliases", "classes-forms", "unknown-coding"]
+)
 def test_damaged_index(parse: Parse, name: str) -> None:
     """What the package accepts of damaged indexes, the description reads alike; the rest may fail, not crash."""
     data = (ROOT / "spec" / "vectors" / "valid" / f"{name}.sws").read_bytes()

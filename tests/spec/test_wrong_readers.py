@@ -98,7 +98,7 @@ WRONG: dict[str, tuple[str, str, str]] = {
     ),
     "counts unknown codings": (
         "valid/unknown-coding-of-any-size",
-        "prod(shape) * size if coding <= ADAPTIVE else 0",
+        "prod(shape) * size if coding in KNOWN else 0",
         "prod(shape) * size",
     ),
 }

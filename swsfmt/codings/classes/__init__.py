@@ -28,6 +28,7 @@ class ClassesCoding(Coding[Params]):
 
     id = 9
     name = "classes"
+    profiles = frozenset({"default", "small"})
 
     def parse(self, cursor: Cursor, tensor: TensorInfo, resources: Resources) -> Params:
         return parse(cursor, tensor, resources)

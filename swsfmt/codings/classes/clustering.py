@@ -69,7 +69,7 @@ def _start(symbols: Symbols, across: Symbols, magnitudes: Indices) -> Classes:
     costs[0, :, 0] = magnitudes
     of_rows = rans.row_costs(symbols, np.zeros(columns, np.uint8), costs)[:, 0]
     of_columns = rans.row_costs(across, np.zeros(rows, np.uint8), costs)[:, 0]
-    return Classes(*(_cut(sums) for sums in (of_rows, of_columns)), *map(_most, (rows, columns)))
+    return Classes(_cut(of_rows), _cut(of_columns), _most(rows), _most(columns))
 
 
 def _most(lines: int) -> int:
@@ -100,7 +100,8 @@ def _best_rows(symbols: Symbols, classes: Classes, counts: Indices, threads: int
     costs = np.zeros((MAX_CLASSES, counts.shape[2], MAX_CLASSES), np.int32)
     costs[: classes.column_classes, :, : classes.row_classes] = _costs(counts).transpose(1, 2, 0)
     sums = rans.row_costs(symbols, classes.columns, costs, threads)
-    return sums[:, : classes.row_classes].argmin(axis=1).astype(np.uint8)
+    labels: Labels = sums[:, : classes.row_classes].argmin(axis=1).astype(np.uint8)
+    return labels
 
 
 def _costs(counts: Indices) -> npt.NDArray[np.int32]:
@@ -140,7 +141,7 @@ def _size(counts: Indices, scale: int, shape: tuple[int, ...]) -> int:
     """Of a matrix of that shape with these classes, in bits, about. counts : of a sample, a part of 1 / scale."""
     of_rows, of_columns, _ = counts.shape
     labels = shape[0] * (of_rows - 1).bit_length() + shape[1] * (of_columns - 1).bit_length()
-    size = _entropy(counts) * scale + labels + _LEVEL_BITS * int(np.count_nonzero(counts))
+    size: int = _entropy(counts) * scale + labels + _LEVEL_BITS * int(np.count_nonzero(counts))
     return size + (size >> _SLOW_SHIFT) if of_rows * of_columns > _FEW_PAIRS else size
 
 
@@ -156,7 +157,9 @@ def _all_lines(symbols: Symbols, sample: Symbols, classes: Classes, alphabet: in
     of_rows, of_columns = _steps(symbols.shape)
     counts = rans.counts(sample, classes, alphabet)
     if of_columns > 1:
-        classes = classes._replace(columns=_best_rows(symbols[::of_rows].T, _across(classes), counts.transpose(1, 0, 2)))
+        classes = classes._replace(
+            columns=_best_rows(symbols[::of_rows].T, _across(classes), counts.transpose(1, 0, 2))
+        )
     return classes._replace(rows=_best_rows(symbols, classes, counts, threads))
 
 

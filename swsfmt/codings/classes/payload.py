@@ -44,7 +44,9 @@ class Head:
             params.column_classes,
         )
         labels = reader.position
-        self.frequencies = read_frequencies(reader, params.row_classes, params.column_classes, params.alphabet, params.bits)
+        self.frequencies = read_frequencies(
+            reader, params.row_classes, params.column_classes, params.alphabet, params.bits
+        )
         reader.align("the tables of frequencies")
         tables = reader.position
         self.starts = _chunk_starts(-(-rows // params.chunk(rows)), payload, tables // 8)
@@ -117,9 +119,7 @@ def decode_rows(params: Params, tensor: TensorInfo, payload: Payload, first: int
     return bits[first - begin * size : last - begin * size]
 
 
-def _decode(
-    params: Params, payload: Payload, head: Head, first: int, last: int, out: Bits, threads: int
-) -> None:
+def _decode(params: Params, payload: Payload, head: Head, first: int, last: int, out: Bits, threads: int) -> None:
     """Chunks first to last - 1, which have as many elements as `out`."""
     size = params.chunk(len(head.classes.rows))
     rans.decode(

@@ -14,6 +14,10 @@ from .clustering import find_classes
 from .params import Model, Params, write
 from .payload import encode
 
+# Of fewer elements tables of frequencies are not smaller than a code table, and states of lanes come on top.
+_LEAST = 1 << 12
+# Counts of elements have 32 bits.
+_LONGEST_ROW = 1 << 31
 # A lane takes three bytes of each chunk, and there are vectors for 32 of them: one for so many elements.
 _ELEMENTS_OF_LANE = 1 << 11
 _MOST_LANES = 32
@@ -24,10 +28,10 @@ _CHUNK = 1 << 17
 
 
 def plan(matrix: SymbolMatrix, threads: int = 1) -> tuple[Params, bytes, int] | None:
-    """The form, its payload, and its size in bits, parameters and payload. None where the alphabet is too large."""
-    if matrix.codebook.count >= MAX_ALPHABET:
-        return None
+    """The form, its payload, and its size in bits, parameters and payload. None where it cannot pay."""
     symbols = matrix.symbols
+    if matrix.codebook.count >= MAX_ALPHABET or symbols.size < _LEAST or symbols.shape[1] >= _LONGEST_ROW:
+        return None
     classes = find_classes(symbols, _magnitudes(matrix), threads)
     levels = levels_of(rans.counts(symbols, classes, matrix.codebook.count + 1, threads))
     lanes = 1 << max(0, min(symbols.size // _ELEMENTS_OF_LANE, _MOST_LANES).bit_length() - 1)

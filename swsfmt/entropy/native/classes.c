@@ -6,7 +6,7 @@
 /* Costs of elements are below 2^15; of so many the sum is in 32 bits. */
 enum { MOST_COST = 1 << 15, SUMMED = 1 << 15 };
 
-/* About so many elements are counted in 32 bits: of rows longer than 2^31 elements a part each, in another set. */
+/* About so many elements are counted in 32 bits. */
 enum { COUNTED = 1 << 24 };
 
 /* Rows of fewer than 2^32 elements together: their counts, in 32 bits and two sets, of which neighbours take different ones.
@@ -44,6 +44,7 @@ PyObject *py_class_counts(PyObject *self, PyObject *args)
     Classes c = {b[ROWS].buf, b[COLUMNS].buf, (size_t)b[ROWS].len, (size_t)b[COLUMNS].len, (size_t)row_classes,
                  (size_t)column_classes};
     int sound = holds(&b[SYMBOLS], 2) && are_classes(&c) && alphabet >= 1 && alphabet <= MAX_RANS_ALPHABET &&
+                c.column_count < UINT32_MAX &&
                 n / c.column_count == c.row_count && n % c.column_count == 0 &&
                 holds_exactly(&b[COUNTS], 8, c.row_classes * c.column_classes * (size_t)alphabet) &&
                 (n == 0 || largest(symbols, n) < alphabet);

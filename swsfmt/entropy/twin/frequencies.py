@@ -59,7 +59,7 @@ def _shares(reader: BitReader, levels: list[int], slots: int) -> list[int]:
 
 
 def read_frequencies(
-    bits: bitarray, start: int, stop: int, row_classes: int, column_classes: int, out: Symbols
+    bits: bitarray, start: int, stop: int, row_classes: int, column_classes: int, width: int, out: Symbols
 ) -> int | None:
     reader = BitReader(bits if stop == len(bits) else bits[:stop], PayloadError)
     reader.position = start
