@@ -86,7 +86,7 @@ def _heading(name: str, report: Report) -> Iterator[str]:
 def _conclusion(report: Report) -> Iterator[str]:
     saved = sum(tensor.saved_bytes or 0 for tensor in report.tensors)
     if saved:
-        yield f"profile small: about {saved:,} bytes less than the profile fast would take"
+        yield f"profile small: about {saved:,} bytes less than the profile default would take"
     dense, size = f"{report.dense_bytes:,} dense bytes", f"{report.file_bytes:,} bytes on disk"
     yield f"ratio: {console.times(report.ratio)} = {dense} / {size} (the whole file)"
 

@@ -27,6 +27,9 @@ from swsfmt.codings.adaptive.chunks import encode as encode_adaptive
 from swsfmt.codings.alias import ALIAS
 from swsfmt.codings.base import Coding, Scan
 from swsfmt.codings.chunks import Chunks
+from swsfmt.codings.classes import CLASSES
+from swsfmt.codings.classes import params as classes
+from swsfmt.codings.classes.payload import encode as encode_classes
 from swsfmt.codings.escape import ESCAPE
 from swsfmt.codings.matrix import matrix_shape
 from swsfmt.codings.planes import PLANES
@@ -44,7 +47,10 @@ from swsfmt.codings.streams import Stream, StreamKind
 from swsfmt.dtypes import DType
 from swsfmt.entropy import kernels
 from swsfmt.entropy.bitmap import Form, Kind
+from swsfmt.entropy.frequencies import levels_of
 from swsfmt.entropy.prefix_code import PrefixCode
+from swsfmt.entropy.rans import Classes
+from swsfmt.entropy.rans import counts as count_symbols
 from swsfmt.format.codebook import Codebook
 from swsfmt.format.cursor import varint
 from swsfmt.format.index import SIGNATURE, build
@@ -159,6 +165,32 @@ class Builder:
         params = adaptive.Params(book, self.codebooks[book], zeros=bool((symbols == 0).any()), **form)
         payload = encode_adaptive(params, symbols)
         self.drafts.append(Draft(name, ADAPTIVE, elements.info, params, payload))
+
+    def classes(
+        self,
+        name: str,
+        array: np.ndarray[Any, Any],
+        book: int = 0,
+        *,
+        rows: Sequence[int] = (0,),
+        columns: Sequence[int] = (0,),
+        lanes: int = 1,
+        bits: int = 12,
+        chunk_rows: int = 0,
+        levels: Any = None,
+    ) -> None:
+        """rows, columns : classes, repeated to the end. levels : those of the counts where None is given."""
+        elements, codebook = from_array(array), self.codebooks[book]
+        shape = matrix_shape(array.shape)
+        symbols = codebook.symbols_of(elements.bits)[0].reshape(shape)
+        labels = [np.resize(np.array(own, np.uint8), count) for own, count in zip((rows, columns), shape, strict=True)]
+        model = Classes(*labels, max(rows) + 1, max(columns) + 1)
+        if levels is None:
+            levels = levels_of(count_symbols(symbols, model, codebook.count + 1))
+        numbers = model.row_classes, model.column_classes
+        own = np.asarray(levels, np.uint8).reshape(*numbers, -1)
+        params = classes.Params(book, codebook, lanes, *numbers, bits, chunk_rows, classes.Model(model, own))
+        self.drafts.append(Draft(name, CLASSES, elements.info, params, encode_classes(params, symbols)))
 
     def file(self) -> bytes:
         prefix = build(self.metadata, self.codebooks, self.drafts)
@@ -665,6 +697,41 @@ def adaptive_weights(b: Builder) -> None:
     b.adaptive("alternating columns", (phase ^ lines).astype(np.float32), b.codebook([1.0]), light=True)
 
 
+def classes_forms(b: Builder) -> None:
+    """Every form of the coding with classes: lanes, precisions, numbers of classes, chunks, shapes, levels."""
+    book = b.codebook(VALUES)
+    matrix = _pattern((30, 40), 0.6, VALUES, 20)
+    for lanes in (1, 2, 4, 8, 16, 32, 64):
+        b.classes(
+            f"{lanes} lanes", matrix, book, rows=(0, 1, 1), columns=(1, 0, 0, 2), lanes=lanes, bits=12 - lanes % 3
+        )
+    for count in range(1, 9):
+        b.classes(f"{count} and {9 - count} classes", matrix, book, rows=range(count), columns=range(9 - count))
+    b.classes("classes out of order", matrix, book, rows=(2, 0, 1, 2), columns=(1, 1, 0), lanes=8, chunk_rows=7)
+    for bits in (10, 11, 12):
+        b.classes(f"{bits} bits", matrix, book, bits=bits, lanes=8, rows=(1, 0))
+    for rows in (1, 8, 29):
+        b.classes(f"chunks of {rows} rows", matrix, book, chunk_rows=rows, lanes=4, rows=(0, 0, 1))
+    b.classes("one symbol", np.ones((20, 30), np.float32), book, lanes=2)
+    b.classes("one symbol in chunks", np.ones((3, 30), np.float32), book, chunk_rows=1)
+    b.classes("zeros alone", np.zeros((4, 5), np.float32), book)
+    b.classes("one symbol in a class", np.tile(np.array([[1, 0.5], [0, 1]], np.float32), (20, 20)), book, rows=(0, 1))
+    b.classes("scalar", np.float32(1).reshape(()), book)
+    b.classes("vector", np.array([0, 0, 1, 0, 0.5], np.float32), book, rows=(1, 0))
+    b.classes("fewer elements than lanes", np.array([[0, 1], [0.5, 0]], np.float32), book, lanes=64)
+    b.classes("tensor", _pattern((6, 5, 3, 3), 0.4, VALUES, 21), book, columns=(0, 1, 2), rows=(0, 0, 1))
+    b.classes("integers", np.array([[-3, 300, 0], [0, 300, -1]], np.int16), b.codebook([-3, -1, 300], "I16"))
+    many = [float(n) for n in range(-511, 513) if n]
+    b.classes("many values", _pattern((60, 70), 0.9, many, 22), b.codebook(many), lanes=8, columns=(0, 1))
+    every = list(range(0, 49)) * 2
+    level = b.codebook([float(n) for n in range(1, 49)])
+    b.classes("every level", _pattern((9, 70), 0.9, [float(n) for n in range(1, 49)], 23), level, rows=(0, 1),
+              levels=[[48 - n for n in every[:48]] + [1], [1 + n // 2 for n in every[:49]]])  # fmt: skip
+    far = [[48, 1, 48, 1, 0, 48], [1, 48, 0, 48, 48, 1], [0, 0, 0, 0, 0, 1], [48, 48, 48, 48, 48, 48]]
+    few = b.codebook([1.0, 2.0, 3.0, 4.0, 5.0])
+    b.classes("levels that jump", np.full((4, 6), 5, np.float32), few, rows=(0, 1), columns=(0, 1), levels=far)
+
+
 VECTORS: list[Callable[[Builder], None]] = [
     empty,
     metadata,
@@ -694,6 +761,7 @@ VECTORS: list[Callable[[Builder], None]] = [
     scaled_numbers,
     escape_forms,
     lookup_forms,
+    classes_forms,
 ]
 
 

@@ -21,9 +21,8 @@ from itertools import accumulate, compress, islice, pairwise
 from math import prod
 
 SIGNATURE = bytes.fromhex("89 53 57 53 0D 0A 1A 0A")
-RAW, NARROW, ALIAS, DENSE, SPARSE, ADAPTIVE, PLANES, SCALED, ESCAPE = range(9)
-LOOKUP = 10
-KNOWN = {RAW, NARROW, ALIAS, DENSE, SPARSE, ADAPTIVE, PLANES, SCALED, ESCAPE, LOOKUP}
+RAW, NARROW, ALIAS, DENSE, SPARSE, ADAPTIVE, PLANES, SCALED, ESCAPE, CLASSES, LOOKUP = range(11)
+KNOWN = set(range(11))
 COMPOSITE = {PLANES, SCALED, ESCAPE, LOOKUP}
 
 # registry.md: names and element sizes, by dtype id.
@@ -762,6 +761,102 @@ class Elements:
         return sign, q - (1 << bits)
 
 
+@dataclass
+class Classes:
+    shape: tuple[int, int]
+    codebook: Codebook
+    lanes: int
+    row_classes: int
+    column_classes: int
+    m: int
+    chunk_rows: int
+
+    def decode(self, payload: bytes) -> bytes:
+        """Section 5.10."""
+        rows, columns = self.shape
+        bits = Bits(payload, 0, len(payload))
+        of_rows = self.labels(bits, rows, self.row_classes)
+        of_columns = self.labels(bits, columns, self.column_classes)
+        slots = self.slots(bits)
+        bits.pad("5.10")
+        chunks = range(0, rows, self.chunk_rows)
+        table, first = bits.at // 8, bits.at // 8 + 4 * (len(chunks) - 1)
+        check(first <= len(payload), "5.10", "the payload ends within the chunk table")
+        ends = list(accumulate((n for (n,) in struct.iter_unpack("<I", payload[table:first])), initial=first))
+        check(ends[-1] <= len(payload), "5.10", "the payload ends within a chunk")
+        elements = []
+        for row, begin, end in zip(chunks, ends, [*ends[1:], len(payload)], strict=True):
+            within = of_rows[row : row + self.chunk_rows]
+            elements.append(self.decode_chunk(payload[begin:end], within, of_columns, slots))
+        return b"".join(elements)
+
+    def labels(self, bits: Bits, count: int, classes: int) -> list[int]:
+        width = (classes - 1).bit_length()
+        labels = [bits.field(width) for _ in range(count)] if width else [0] * count
+        check(max(labels) < classes, "5.10", "a class that does not exist")
+        return labels
+
+    def slots(self, bits: Bits) -> list[list[tuple[int, int, int]]]:
+        """Section 6.8, tables of frequencies: for each pair of classes and each v symbol, frequency and start."""
+        alphabet, out = len(self.codebook.values), []
+        levels: list[list[list[int]]] = []
+        for r in range(self.row_classes):
+            levels.append([])
+            for c in range(self.column_classes):
+                before = levels[r][c - 1] if c else levels[r - 1][0] if r else [0] * alphabet
+                own: list[int] = []
+                for s in range(alphabet):
+                    left, up, corner = own[s - 1] if s else 0, before[s], before[s - 1] if s else 0
+                    n = bits.gamma()
+                    if left == up == 0:
+                        level = n - 1
+                    else:
+                        f = min(max(left + up - corner, min(left, up)), max(left, up))
+                        level = f + n // 2 if n % 2 == 0 else f - n // 2
+                    check(0 <= level <= 48, "6.8", "a level outside of 0 to 48")
+                    own.append(level)
+                levels[r].append(own)
+                out.append(self.shares(own))
+        return out
+
+    def shares(self, levels: list[int]) -> list[tuple[int, int, int]]:
+        weights = [u if u < 8 else (4 + u % 4) << (u // 4 - 1) for u in levels]
+        used, total = sum(u > 0 for u in levels), sum(weights)
+        check(used > 0, "6.8", "a table of frequencies without a symbol")
+        sums, numbers = accumulate(weights), accumulate(int(u > 0) for u in levels)
+        ends = [k + ((1 << self.m) - used) * w // total for k, w in zip(numbers, sums, strict=True)]
+        starts = [0, *ends[:-1]]
+        return [(s, e - b, b) for s, (b, e) in enumerate(zip(starts, ends, strict=True)) for _ in range(b, e)]
+
+    def decode_chunk(
+        self, code: bytes, of_rows: list[int], of_columns: list[int], slots: list[list[tuple[int, int, int]]]
+    ) -> bytes:
+        """Section 6.8: order and lanes."""
+        check(len(code) >= 4 * self.lanes and len(code) % 2 == 0, "6.8", "a chunk of an impossible size")
+        states = list(struct.unpack_from(f"<{self.lanes}I", code))
+        words = iter(struct.unpack(f"<{len(code) // 2 - 2 * self.lanes}H", code[4 * self.lanes :]))
+        check(min(states) >= 1 << 16, "6.8", "a state below 2^16")
+        rows: list[bytes] = [b""] * len(of_rows)
+        i = 0
+        for row in sorted(range(len(of_rows)), key=of_rows.__getitem__):
+            elements = []
+            for column in of_columns:
+                lane = i % self.lanes
+                high, v = divmod(states[lane], 1 << self.m)
+                symbol, frequency, start = slots[of_rows[row] * self.column_classes + column][v]
+                x = frequency * high + v - start
+                if x < 1 << 16:
+                    word = next(words, None)
+                    check(word is not None, "6.8", "the words of a chunk end too early")
+                    x = x << 16 | (word or 0)
+                states[lane] = x
+                elements.append(self.codebook.values[symbol])
+                i += 1
+            rows[row] = b"".join(elements)
+        check(set(states) == {1 << 16} and next(words, None) is None, "6.8", "a chunk does not end as it must")
+        return b"".join(rows)
+
+
 def chunk_sizes(total: int, chunk: int) -> Sequence[int]:
     """The symbols or entries of each chunk (sections 5.4, 5.5); without chunks, one of all."""
     if chunk == 0:
@@ -949,6 +1044,9 @@ class Index:
         if record.coding == ADAPTIVE:
             record.decode = self.read_adaptive(dtype, (rows, numel // rows)).decode
             return self.cursor.varint("4")
+        if record.coding == CLASSES:
+            record.decode = self.read_classes(dtype, (rows, numel // rows)).decode
+            return self.cursor.varint("4")
         check(SIZES[dtype] in (1, 2, 4, 8), "5.5", f"a sparse tensor of {dtype}")
         entries = self.cursor.varint("5.5")
         check(entries <= numel, "5.5", "more entries than elements")
@@ -1083,6 +1181,20 @@ class Index:
         check(layout & 16 == 0 or 1 <= chunk_lines < lines, "5.6", "chunks of too few or too many lines")
         check((chunk_lines or lines) <= 2**31, "5.6", "a chunk of too many lines")
         return Adaptive(shape, codebook, by_columns, bool(layout & 2), layout & 4 == 0, stride, chunk_lines)
+
+    def read_classes(self, dtype: str, shape: tuple[int, int]) -> Classes:
+        """Section 5.10."""
+        codebook = self.read_codebook_number(dtype, "5.10")
+        check(len(codebook.values) <= 1024, "5.10", "the codebook has too many values")
+        layout, classes = self.cursor.uint(1, "5.10"), self.cursor.uint(1, "5.10")
+        check(layout < 16 and layout & 7 <= 6, "5.10", "reserved bits, or too many lanes, in the layout")
+        row_classes, column_classes, p = (classes & 7) + 1, (classes >> 3 & 7) + 1, classes >> 6
+        check(p <= 2, "5.10", "a sum of frequencies that is not allowed")
+        check(row_classes <= shape[0] and column_classes <= shape[1], "5.10", "more classes than rows or columns")
+        chunk_rows = self.cursor.varint("5.10") if layout & 8 else shape[0]
+        check(layout & 8 == 0 or 1 <= chunk_rows < shape[0], "5.10", "chunks of too few or too many rows")
+        check(chunk_rows <= 2**31, "5.10", "a chunk of too many rows")
+        return Classes(shape, codebook, 1 << (layout & 7), row_classes, column_classes, 12 - p, chunk_rows)
 
     def read_sparse(self, dtype: str, shape: tuple[int, int], entries: int) -> Sparse:
         """Section 5.5."""

@@ -88,6 +88,7 @@ enums:
     4: sparse
     5: adaptive
     6: planes
+    9: classes
     10: lookup
   stream_kind:
     0: fixed
@@ -457,6 +458,7 @@ types:
             4: sparse_params
             5: adaptive_params
             6: planes_params
+            9: classes_params
             10: lookup_params
             _: unknown_params
       - id: parts
@@ -480,7 +482,7 @@ types:
         doc: Takes no bytes.
     instances:
       is_known:
-        value: coding_id <= 6 or coding_id == 10
+        value: coding_id <= 6 or coding_id == 9 or coding_id == 10
       coding:
         value: coding_id
         enum: coding
@@ -635,6 +637,43 @@ types:
         if: has_chunks
         valid:
           expr: '_.value >= 1 and _.value < (by_columns ? _parent.columns : _parent.rows)'
+
+  classes_params:
+    seq:
+      - id: codebook
+        type: varint
+        valid:
+          expr: >-
+            _parent.numel > 0 and _.value < _parent.index.codebooks.size and
+            _parent.index.codebooks[_.value].dtype.to_i == _parent.dtype_id and
+            _parent.index.codebooks[_.value].num_values.value <= 1023
+      - id: log2_lanes
+        type: b3
+        valid:
+          max: 6
+      - id: has_chunks
+        type: b1
+      - id: reserved
+        type: b4
+        valid: 0
+      - id: row_classes_less_one
+        type: b3
+        valid:
+          expr: _ < _parent.rows
+      - id: column_classes_less_one
+        type: b3
+        valid:
+          expr: _ < _parent.columns
+      - id: precision
+        type: b2
+        valid:
+          max: 2
+        doc: The frequencies of a table have the sum 2^(12 - precision). A chunk has at most 2^31 rows.
+      - id: chunk_rows
+        type: varint
+        if: has_chunks
+        valid:
+          expr: _.value >= 1 and _.value < _parent.rows
 
   sparse_params:
     seq:

@@ -11,6 +11,7 @@ from .protocol import (
     GapCounts,
     Head,
     Indices,
+    Labels,
     Live,
     Plane,
     Raw,
@@ -33,6 +34,11 @@ CLASSES: int
 BUCKETS: int
 UNSEEN: int
 MAX_STRETCH: int
+MAX_RANS_LANES: int
+MAX_RANS_ALPHABET: int
+MAX_LINE_CLASSES: int
+MIN_RANS_BITS: int
+MAX_RANS_BITS: int
 
 def decode_stream(
     bits: bitarray, code: Code, elements: Elements | None, itemsize: int, start: int, stop: int, out: Elements, /
@@ -193,3 +199,47 @@ def adaptive_decode(
     light: bool,
     /,
 ) -> int: ...
+def rans_decode(
+    data: bytes | memoryview,
+    starts: Indices,
+    chunk: int,
+    first: int,
+    last: int,
+    rows: Labels,
+    columns: Labels,
+    row_classes: int,
+    column_classes: int,
+    frequencies: Symbols,
+    bits: int,
+    lanes: int,
+    elements: Elements,
+    itemsize: int,
+    vectors: bool,
+    out: Elements,
+    /,
+) -> int: ...
+def rans_encode(
+    symbols: Symbols,
+    rows: Labels,
+    columns: Labels,
+    row_classes: int,
+    column_classes: int,
+    frequencies: Symbols,
+    bits: int,
+    lanes: int,
+    /,
+) -> bytes | None: ...
+def class_counts(
+    symbols: Symbols,
+    rows: Labels,
+    columns: Labels,
+    row_classes: int,
+    column_classes: int,
+    alphabet: int,
+    counts: Indices,
+    /,
+) -> None: ...
+def class_costs(symbols: Symbols, columns: Labels, costs: npt.NDArray[np.int32], out: Indices, /) -> None: ...
+def read_frequencies(
+    bits: bitarray, start: int, stop: int, row_classes: int, column_classes: int, width: int, out: Symbols, /
+) -> int | None: ...

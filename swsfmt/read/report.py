@@ -31,8 +31,8 @@ class TensorReport:
     nonzero : number of elements with a bit set; None if the tensor was not decoded (unknown coding, limits)
     gaps : number of symbols in the gap stream, skips included; None if there is none
     negative_zeros : number of elements that are -0.0, which the codebook holds beside 0.0; None without codebook
-    saved_bytes : what a coding of the profile "small" saves against the cheapest one of "fast", about (they may share
-        tables and bitmaps with other tensors, which is not counted); None for other codings
+    saved_bytes : what a coding of the profile "small" saves against the cheapest one of "default", about (they may
+        share tables and bitmaps with other tensors, which is not counted); None for other codings
     pbits : width of the relative indices; None if there are none
     """
 

@@ -195,7 +195,7 @@ def test_wrong_names_and_indices(kind: str) -> None:
 MUST_BE_REFUSED: list[tuple[Callable[[], Any], str]] = [
     (lambda: swsfmt.save(ARRAYS, ["x"]), r"metadata must be a mapping from strings to strings, not a list"),  # type: ignore[arg-type]
     (lambda: swsfmt.save(ARRAYS, []), r"metadata must be a mapping"),  # type: ignore[arg-type]
-    (lambda: swsfmt.save(ARRAYS, profile=None), r"profile is None, it must be 'fast' or 'small'"),  # type: ignore[arg-type]
+    (lambda: swsfmt.save(ARRAYS, profile=None), r"profile is None, it must be 'fast', 'default' or 'small'"),  # type: ignore[arg-type]
     (lambda: swsfmt.save(ARRAYS, threads="2"), r"threads is '2', it must be a whole number of 1 or more"),  # type: ignore[arg-type]
     (lambda: swsfmt.load(DATA, threads=0), r"threads is 0"),
     (lambda: swsfmt.load(DATA, limits=3), r"limits must be a swsfmt.Limits, not an int"),  # type: ignore[arg-type]

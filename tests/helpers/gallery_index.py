@@ -194,7 +194,7 @@ RECORD_ROWS: list[Row] = [
     ("dtype unknown, no elements", file_(record(dtype=255, shape=(0,))), IndexRuleError, "unknown dtype 255"),
     (
         "dtype unknown, from an unknown coding",
-        file_(record("a", 9, dtype=200), record("b", payload=floats(1))),
+        file_(record("a", 13, dtype=200), record("b", payload=floats(1))),
         IndexRuleError,
         "unknown dtype 200",
     ),
@@ -206,7 +206,7 @@ RECORD_ROWS: list[Row] = [
     ),
     (
         "dimension of 2^63, of an unknown coding and dtype",
-        file_(record("a", 9, dtype=200, dimensions=varint(1 << 63), head=bytes([9 | 1 << 4 | 128, 200]))),
+        file_(record("a", 13, dtype=200, dimensions=varint(1 << 63), head=bytes([13 | 1 << 4 | 128, 200]))),
         IndexRuleError,
         "varint",
     ),
@@ -259,7 +259,7 @@ RECORD_ROWS: list[Row] = [
     ("alias with a rank", file_(ONE, record("b", ALIAS, head=b"\x12", params=b"\0")), IndexRuleError, "no shape"),
     (
         "parameters of an unknown coding past the end",
-        wrap(b"\0\0\1" + b"\0\2a\x09" + varint(100) + b"xyz"),
+        wrap(b"\0\0\1" + b"\0\2a\x0d" + varint(100) + b"xyz"),
         IndexRuleError,
         "parameters takes 100 bytes",
     ),

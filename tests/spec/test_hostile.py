@@ -8,6 +8,7 @@ from __future__ import annotations
 import pytest
 from craft import F32, SIGNATURE, dense, fields, file_, floats, record
 from gallery_adaptive import ADAPTIVE_ROWS
+from gallery_classes import CLASSES_ROWS
 from gallery_dense import DENSE_ROWS, TABLE_ROWS
 from gallery_escape import ESCAPE_ROWS
 from gallery_files import ONE, SMALL, books
@@ -36,6 +37,7 @@ GALLERY = [
         "part": PART_ROWS,
         "scaled": SCALED_ROWS,
         "escape": ESCAPE_ROWS,
+        "classes": CLASSES_ROWS,
     }.items()
     for row in rows
 ]
@@ -64,7 +66,7 @@ def test_gallery_has_no_file_twice() -> None:
 def test_unknown_coding_fails_alone() -> None:
     data = file_(
         ONE,
-        record("unknown", 9, (5,), dtype=200, params=b"xyz", payload=b"data"),
+        record("unknown", 13, (5,), dtype=200, params=b"xyz", payload=b"data"),
         record("large", 300, params=b"", payload=b"q" * 300),
         record("z", dtype=F32, payload=floats(3)),
         version=(1, 7),

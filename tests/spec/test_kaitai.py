@@ -25,6 +25,7 @@ from swsfmt import SwsError
 from swsfmt.codings import dense, lookup, narrow, planes
 from swsfmt.codings.adaptive import params as adaptive
 from swsfmt.codings.base import Scan
+from swsfmt.codings.classes import params as classes
 from swsfmt.codings.sparse import params as sparse
 from swsfmt.codings.streams import Stream, StreamKind
 from swsfmt.entropy.bitmap import Form, Live
@@ -134,6 +135,14 @@ def same_adaptive(found: Any, params: adaptive.Params) -> None:
     assert (found.chunk_lines.value if found.has_chunks else 0) == params.chunk_lines
 
 
+def same_classes(found: Any, params: classes.Params) -> None:
+    assert found.codebook.value == params.number
+    assert 1 << found.log2_lanes == params.lanes
+    numbers = found.row_classes_less_one + 1, found.column_classes_less_one + 1, 12 - found.precision
+    assert numbers == (params.row_classes, params.column_classes, params.bits)
+    assert (found.chunk_rows.value if found.has_chunks else 0) == params.chunk_rows
+
+
 def same_params(found: Any, record: records.Record[Any]) -> None:
     """found : the body of the record"""
     match record.params:
@@ -145,6 +154,8 @@ def same_params(found: Any, record: records.Record[Any]) -> None:
             same_sparse(found.params, record.params)
         case adaptive.Params():
             same_adaptive(found.params, record.params)
+        case classes.Params():
+            same_classes(found.params, record.params)
         case planes.Params():
             assert found.params.num_parts.value == len(record.parts)
         case lookup.Params():
@@ -325,7 +336,7 @@ def test_trailing_byte_fails(parse: Parse) -> None:
 
 DAMAGED = [
     *("bitmaps", "sparse-forms", "dense-forms", "names", "aliases", "unknown-coding"),
-    *("planes-forms", "lookup-forms", "unknown-part"),
+    *("planes-forms", "lookup-forms", "classes-forms", "unknown-part"),
 ]
 
 

@@ -84,4 +84,17 @@ PyObject *py_read_table(PyObject *self, PyObject *args);
 PyObject *py_adaptive_encode(PyObject *self, PyObject *args);
 PyObject *py_adaptive_decode(PyObject *self, PyObject *args);
 
+/* rans_decode.c */
+PyObject *py_rans_decode(PyObject *self, PyObject *args);
+
+/* rans_encode.c */
+PyObject *py_rans_encode(PyObject *self, PyObject *args);
+
+/* classes.c */
+PyObject *py_class_counts(PyObject *self, PyObject *args);
+PyObject *py_class_costs(PyObject *self, PyObject *args);
+
+/* frequencies.c */
+PyObject *py_read_frequencies(PyObject *self, PyObject *args);
+
 #endif

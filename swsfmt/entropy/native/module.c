@@ -2,6 +2,7 @@
 #include "kernels.h"
 
 #include "adaptive_matrix.h"
+#include "rans.h"
 
 static PyMethodDef methods[] = {
     {"decode_stream", py_decode_stream, METH_VARARGS, NULL},
@@ -40,6 +41,11 @@ static PyMethodDef methods[] = {
     {"read_table", py_read_table, METH_VARARGS, NULL},
     {"adaptive_encode", py_adaptive_encode, METH_VARARGS, NULL},
     {"adaptive_decode", py_adaptive_decode, METH_VARARGS, NULL},
+    {"rans_decode", py_rans_decode, METH_VARARGS, NULL},
+    {"rans_encode", py_rans_encode, METH_VARARGS, NULL},
+    {"class_counts", py_class_counts, METH_VARARGS, NULL},
+    {"class_costs", py_class_costs, METH_VARARGS, NULL},
+    {"read_frequencies", py_read_frequencies, METH_VARARGS, NULL},
     {NULL, NULL, 0, NULL},
 };
 
@@ -53,7 +59,9 @@ static const Constant constants[] = {
     {"MAX_LENGTH", MAX_LENGTH}, {"MAX_DISTINCT", MAX_DISTINCT},   {"MAX_FUSED_CHUNK", MAX_FUSED_CHUNK},
     {"MAX_LINE", MAX_LINE},     {"MAX_LINES", MAX_LINES},     {"MAX_STRIDE", MAX_STRIDE},
     {"LIMIT", LIMIT},           {"CLASSES", CLASSES},         {"BUCKETS", BUCKETS},
-    {"UNSEEN", UNSEEN},         {"MAX_STRETCH", MAX_STRETCH}, {"MAX_SYMBOLS", MAX_SYMBOLS}, {"MAX_WEIGHT", MAX_WEIGHT}, {NULL, 0},
+    {"UNSEEN", UNSEEN},         {"MAX_STRETCH", MAX_STRETCH}, {"MAX_SYMBOLS", MAX_SYMBOLS}, {"MAX_WEIGHT", MAX_WEIGHT},
+    {"MAX_RANS_LANES", MAX_RANS_LANES}, {"MAX_RANS_ALPHABET", MAX_RANS_ALPHABET},
+    {"MAX_LINE_CLASSES", MAX_LINE_CLASSES}, {"MIN_RANS_BITS", MIN_RANS_BITS}, {"MAX_RANS_BITS", MAX_RANS_BITS}, {NULL, 0},
 };
 
 static int prepare(PyObject *module)
