@@ -29,7 +29,7 @@ Draft = records.Draft[Coding[Any]]
 class Composite(Coding[P]):
     """A coding of records that hold others. A writer takes a tensor apart, and treats each part as a tensor."""
 
-    profiles = frozenset({"small"})
+    profiles = frozenset({"default", "small"})
     is_composite = True
     is_structured = False
     """Whether the parts mean something to a caller, who may want them as they are."""
