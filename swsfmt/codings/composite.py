@@ -52,6 +52,10 @@ class Composite(Coding[P]):
         """The parameters with the records of all parts."""
         ...
 
+    def least_saving(self, params: P, part: TensorInfo) -> int:
+        """Bits that a part must save, or it is stored without a codebook, which decodes at once."""
+        return 0
+
     def structured(self, params: P, tensor: TensorInfo, parts: Sequence[Elements]) -> Structured:
         """A tensor that has been read in parts. Where they mean something."""
         raise NotImplementedError

@@ -25,6 +25,10 @@ _INTEGERS = frozenset({"U16", "I16", "U32", "I32", "U64", "I64"})
 _LEAST = 64
 # Of a large tensor so many elements say how large its planes are, in blocks.
 _SAMPLE, _BLOCK = 1 << 18, 1 << 12
+# A plane of mantissas that could save less than 1 / 2**6 is not worth the time to decode it.
+_LEAST_SAVING = 6
+# What classes of rows and columns take off a plane, about, as a part of what its entropy of order 0 says.
+_CLASSES = 4
 # What a plane that is coded takes beside its elements, in bits, about: a head, a length, a code table.
 _PLANE_BITS = 512
 
@@ -93,6 +97,9 @@ class PlanesCoding(Composite[Params]):
         plane = byte_planes.plane(elements.bits, number, is_rotated(elements.info.dtype))
         return Elements(TensorInfo(U8, elements.info.shape), plane)
 
+    def least_saving(self, params: Params, part: TensorInfo) -> int:
+        return 8 * part.numel >> _LEAST_SAVING
+
     def with_parts(self, params: Params, parts: Sequence[Draft]) -> Params:
         return Params(parts)
 
@@ -105,7 +112,10 @@ def planes_bits(elements: Elements) -> int:
     info, part, size = elements.info, sample(elements.bits), 0
     for number in range(info.dtype.itemsize):
         plane = byte_planes.plane(part, number, is_rotated(info.dtype))
-        size += min(int(_entropy(plane) * info.numel) + _PLANE_BITS, 8 * info.numel)
+        coded = int(_entropy(plane) * info.numel)
+        if len(info.shape) > 1 and number == 0:
+            coded -= coded >> _CLASSES
+        size += min(coded + _PLANE_BITS, 8 * info.numel)
     return size
 
 

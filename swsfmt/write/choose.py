@@ -89,7 +89,7 @@ class _Choice:
             survey = next(self._surveys)
             unit.choice = examine.propose(unit.tensor.info, survey, book, self._resources, unit.freedom)
             own_book = 8 * len(self.codebooks[book].to_bytes()) if self._sharers[book] == 1 else 0
-            if unit.choice.bits + own_book > plain.bits:
+            if unit.choice.bits + own_book + unit.least_saving > plain.bits:
                 self.losers.append(unit)
         unit.choice.coding.number_resources(unit.choice.params, self._resources)
 

@@ -27,6 +27,7 @@ class Unit:
     depth : 0 for a tensor, 1 for a part of one, and so on
     parts : what it is taken apart to; empty where it is stored as a whole
     has_codebook : whether it may have one: not after it was smaller without
+    least_saving : bits that a codebook must save
     choice : how it is stored; of a unit with parts, what they take together
     """
 
@@ -37,6 +38,7 @@ class Unit:
     depth: int = 0
     parts: list[Unit] = field(default_factory=list)
     has_codebook: bool = True
+    least_saving: int = 0
 
     examination: Examination = field(init=False)
     choice: Proposal = field(init=False)
@@ -57,7 +59,9 @@ class Unit:
         for number, info in enumerate(split.coding.part_infos(split.params, self.tensor.info)):
             part = _part(self.tensor, split, number, info, self.examination.crc)
             freedom = options.freedom(len(info.shape))
-            self.parts.append(Unit(self.name, part, self.codings, freedom, self.depth + 1))
+            unit = Unit(self.name, part, self.codings, freedom, self.depth + 1)
+            unit.least_saving = split.coding.least_saving(split.params, info)
+            self.parts.append(unit)
 
     def draft(self, written: Iterator[Draft[Coding[Any]]]) -> Draft[Coding[Any]]:
         """Its record. written : those of all leaves whose choice has no payload yet, in order."""
