@@ -469,9 +469,9 @@ ROWS = np.array([[0, 8, 0], [8, 16, 4]])
                 (ROWS[::-1].copy(), 4, 4, 0, 1, 1, 4, b"", b"", False, False, bytearray(4)),
                 (ROWS + np.array([0, 9, 0]), 4, 4, 0, 1, 1, 4, b"", b"", False, False, bytearray(4)),
                 # Offsets that lead out of the tensor.
-                (ROWS, 4, 4, 0, 1, 1, 4, np.array([0]), np.arange(1, 5), False, bytearray(4)),
-                (ROWS, 4, 4, 0, 1, 1, 4, np.array([0]), np.arange(-1, 3), False, bytearray(4)),
-                (ROWS, 4, 4, 0, 1, 1, 4, np.array([0]), np.arange(4), True, bytearray(4)),
+                (ROWS, 4, 4, 0, 1, 1, 4, np.array([0]), np.arange(1, 5), False, False, bytearray(4)),
+                (ROWS, 4, 4, 0, 1, 1, 4, np.array([0]), np.arange(-1, 3), False, False, bytearray(4)),
+                (ROWS, 4, 4, 0, 1, 1, 4, np.array([0]), np.arange(4), True, False, bytearray(4)),
             )
         ),
         ("scatter", (symbols_of(0), 3, b"\1", 1, 0, 1, 1, np.array([4]), np.array([0]), bytearray(4))),
