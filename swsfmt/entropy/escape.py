@@ -78,3 +78,9 @@ def keep(elements: Elements, values: Elements, mark: int, threads: int = 1) -> t
         return kernels.keep(data[first:last], data.itemsize, keys, mark, out[first:last])
 
     return out, sum(in_parts(part, len(data), threads, _PART))
+
+
+def gather(mask: Plane, elements: Elements, count: int) -> Elements | None:
+    """The `count` elements where the mask is 1; None where these are not so many."""
+    data, out = np.ascontiguousarray(elements), np.empty(count, elements.dtype)
+    return out if backend.kernels.gather(mask, data, data.itemsize, out) == count else None

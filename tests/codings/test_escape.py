@@ -173,6 +173,11 @@ def test_kernels(itemsize: int, density: float) -> None:
             assert escape.fill_marks(out, 251, values[:count], threads) == marks
             assert np.array_equal(out, filled)
             assert escape.count_marks(mask, 1, threads) == marks
+    picked = escape.gather(mask, wanted, marks)
+    assert picked is not None
+    assert np.array_equal(picked, wanted[places])
+    assert escape.gather(mask, wanted, marks + 1) is None
+    assert escape.gather(mask, wanted, max(0, marks - 1)) is None or marks == 0
 
 
 @pytest.mark.parametrize("itemsize", [1, 2, 4, 8])

@@ -491,6 +491,9 @@ ROWS = np.array([[0, 8, 0], [8, 16, 4]])
         ("fill_marks", (bytearray(8), 4, 0, bytes(3))),
         ("fill_marks", (bytearray(9), 3, 0, bytes(3))),
         ("spread", (bytes(2), bytes(4), 4, bytearray(4))),
+        ("gather", (bytes(2), bytes(4), 4, bytearray(4))),
+        ("gather", (bytes(2), bytes(8), 4, bytearray(3))),
+        ("gather", (bytes(2), bytes(6), 3, bytearray(3))),
         ("spread", (bytes(2), bytes(3), 4, bytearray(8))),
         ("spread", (bytes(2), bytes(3), 3, bytearray(6))),
         (
@@ -530,6 +533,7 @@ FITTING: list[tuple[str, tuple[object, ...]]] = [
     ("count_marks", (TWO_ELEMENTS, 4, 7)),
     ("fill_marks", (TWO_ELEMENTS.copy(), 4, 7, TWO_ELEMENTS)),
     ("spread", (b"\0\1", TWO_ELEMENTS, 4, TWO_ELEMENTS.copy())),
+    ("gather", (b"\0\1", TWO_ELEMENTS, 4, TWO_ELEMENTS.copy())),
     ("code_lengths", (TWO_NUMBERS + 1, 12)),
 ]
 

@@ -28,6 +28,7 @@ PyObject *py_join_planes(PyObject *self, PyObject *args);
 PyObject *py_count_marks(PyObject *self, PyObject *args);
 PyObject *py_fill_marks(PyObject *self, PyObject *args);
 PyObject *py_spread(PyObject *self, PyObject *args);
+PyObject *py_gather(PyObject *self, PyObject *args);
 
 /* encode.c */
 PyObject *py_encode_symbols(PyObject *self, PyObject *args);

@@ -14,6 +14,7 @@ static PyMethodDef methods[] = {
     {"count_marks", py_count_marks, METH_VARARGS, NULL},
     {"fill_marks", py_fill_marks, METH_VARARGS, NULL},
     {"spread", py_spread, METH_VARARGS, NULL},
+    {"gather", py_gather, METH_VARARGS, NULL},
     {"encode_symbols", py_encode_symbols, METH_VARARGS, NULL},
     {"chunk_bits", py_chunk_bits, METH_VARARGS, NULL},
     {"line_entries", py_line_entries, METH_VARARGS, NULL},
