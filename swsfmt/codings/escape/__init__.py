@@ -170,7 +170,7 @@ def _count(params: Params, main: Bits, threads: int = 1) -> int:
 
 
 def _check_values(params: Params, values: Bits) -> None:
-    if params.mark is None and not values.all():
+    if params.mark is None and escape.count_marks(values, 0):
         raise PayloadError("a value that stands apart is zero, which the mask says")
 
 
