@@ -13,14 +13,21 @@ from craft import (
     ALIAS,
     BOOK,
     BOOL,
+    DENSE,
+    ESCAPE,
     F16,
+    F32,
     NARROW,
     ONLY0_OF3,
     ONLY0_OF4,
+    PLANES,
+    SPARSE,
     TABLE4,
     U8,
+    U16,
     Record,
     adaptive,
+    codebook,
     dense,
     field,
     fields,
@@ -29,9 +36,11 @@ from craft import (
     halves,
     index,
     no_entries,
+    part,
     record,
     refit,
     sparse,
+    varint,
 )
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -161,10 +170,30 @@ FEW = Limits(max_decoded_bytes=1 << 9, max_tensors=64, max_index_bytes=1 << 16, 
 KERNELS = sorted({backend.BITARRAY, backend.active()})
 
 
+ONES = codebook(b"\1", 1, BOOL, BOOL)
+# Of shape (3, 7), with four entries, and gaps of two bits.
+_MASK = part(SPARSE, params=varint(4) + b"\1" + (2 << 12).to_bytes(2, "little"), payload=b"\xa6")
+_PLANES = part(PLANES, params=b"".join(part(payload=bytes([16 * k + n for n in range(4)])) for k in range(1, 5)))
+_MAIN = part(DENSE, params=b"\0\0", payload=bytes([0b11001001]), dtype=F32)
+RECORDS["escape"] = [
+    record("mask", ESCAPE, (3, 7), dtype=F32, params=varint(4) + _MASK + _PLANES),
+    record("raw", ESCAPE, (6,), dtype=F16, params=varint(2) + part(payload=b"\0\1\0\0\1\0") + part(payload=b"abcd")),
+    record("main", ESCAPE, (4,), dtype=F32, params=varint(1) + _MAIN + floats(0.25) + part(payload=b"efgh")),
+    record(
+        "behind",
+        ESCAPE,
+        (300,),
+        dtype=U16,
+        params=varint(200) + part(payload=b"\1\1\0" * 100) + part(payload=b"ij" * 200),
+        payload=b"\1\1\0" * 100 + b"ij" * 200,
+    ),
+]
+
+
 def parts(kind: str) -> tuple[bytes, list[bytes]]:
     """The index of a valid file and the payloads behind it."""
     records = RECORDS[kind]
-    body = index(records, [BOOK], [("license", "CC0"), ("made by", "hand")])
+    body = index(records, [BOOK, ONES], [("license", "CC0"), ("made by", "hand")])
     return body, [r.payload for r in records if r.payload]
 
 
@@ -338,6 +367,8 @@ def compare_all() -> None:
     written(large())
     thin = weights((30, 40), 0.3)
     written({"w": thin}, profile="small")
+    rare = np.random.default_rng(1).normal(size=(30, 40)).astype(np.float32)
+    written({"mask": rare * (thin != 0), "main": np.where(rare < 1, np.float32(3), rare)}, profile="small")
     many, rows = np.arange(2400).reshape(60, 40) ** 2 % 97 % 60, np.arange(60)[:, None] % 7 > 2
     written({"w": many, "v": many[::-1], "x": many * rows, "y": (many + 1) * rows})
     with patch.object(adaptive_together, "MOST", 0):
