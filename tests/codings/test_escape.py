@@ -68,6 +68,9 @@ def coding(data: bytes) -> Any:
 CASES: dict[str, Callable[[], Array]] = {
     "90 % zeros": lambda: pruned((60, 200), 0.1),
     "99.5 % zeros": lambda: pruned((200, 200), 0.005),
+    "in chunks": lambda: pruned((700, 600), 0.1),
+    "in chunks, F64": lambda: pruned((700, 600), 0.1, "f8"),
+    "in chunks, dead rows and columns": lambda: np.kron(np.eye(2)[:, :1], pruned((500, 400), 0.3)).astype("f4"),
     "dead rows": lambda: np.where(np.arange(200)[:, None] % 5 == 0, pruned((200, 50), 0.9), np.float32(0)),
     "dead columns": lambda: np.where(np.arange(200) < 20, pruned((50, 200), 1), np.float32(0)),
     "one row": lambda: pruned((9000,), 0.1),
