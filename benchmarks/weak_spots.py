@@ -1,21 +1,33 @@
-"""Where the format makes nothing smaller, and general compressors do: `python benchmarks/weak_spots.py`.
+"""Float32 matrices of more values than a codebook holds, beside general compressors: `python benchmarks/weak_spots.py`.
 
-It prints a table for README.md: ratios, dense bytes over all bytes, of float32 matrices of 1,024 x 1,024.
+It prints a table for README.md: ratios, dense bytes over all bytes, of matrices of 1,024 x 1,024. With `--pruned` and a
+profile it prints, of larger ones that are pruned, what they take over the values alone and the entropy of their
+positions, and how long they decode beside a copy.
 """
 
 from __future__ import annotations
 
+import argparse
+import lzma
+import math
+import os
+import sys
+import time
 import zlib
-from typing import Any
+from collections.abc import Callable
+from typing import Any, get_args
 
 import numpy as np
 import numpy.typing as npt
 import zstandard
 
 import swsfmt
+from swsfmt.codings.base import Profile
 
 Matrix = npt.NDArray[np.float32]
-_SHAPE = (1024, 1024)
+_SHAPE, _LARGE = (1024, 1024), (4096, 4096)
+_ROUNDS = 9
+MALLOC = "MALLOC_MMAP_THRESHOLD_"
 
 
 def matrices() -> dict[str, Matrix]:
@@ -44,13 +56,45 @@ def ratios(matrix: Matrix) -> dict[str, float]:
     sizes = {
         "zlib": len(zlib.compress(plain)),
         "zstd -19": len(zstandard.ZstdCompressor(19).compress(plain)),
-        ".sws": len(swsfmt.save(given)),
-        ".sws, small": len(swsfmt.save(given, profile="small")),
+        "xz -9": len(lzma.compress(plain, preset=9)),
+        **{f".sws, {profile}": len(swsfmt.save(given, profile=profile)) for profile in get_args(Profile)},
     }
     return {name: len(plain) / size for name, size in sizes.items()}
 
 
+def pruned(profile: Profile) -> None:
+    """Normal weights, 90, 99 and 99.9 % of them zero."""
+    rng = np.random.default_rng(0)
+    weights = rng.normal(size=_LARGE).astype(np.float32)
+    print("| pruned | bytes | over values and entropy of positions | decoding, copies |\n|---|---:|---:|---:|")
+    for share in (0.9, 0.99, 0.999):
+        matrix = np.where(rng.random(_LARGE) < share, np.float32(0), weights)
+        data = swsfmt.save({"weights": matrix}, profile=profile)
+        is_zero = matrix == 0
+        values = len(swsfmt.save({"values": matrix[~is_zero]}, profile=profile))
+        zeros = float(is_zero.mean())
+        positions = -matrix.size * (zeros * math.log2(zeros) + (1 - zeros) * math.log2(1 - zeros)) / 8
+        copy, load = seconds_of(matrix.copy), seconds_of(lambda data=data: swsfmt.load(data, threads=1))  # type: ignore[misc]
+        print(f"| {share:.1%} | {len(data):,} | {len(data) / (values + positions):.4f} | {load / copy:.2f} |")
+
+
+def seconds_of(call: Callable[[], object]) -> float:
+    """Of the processor, the least of some."""
+    times = []
+    for _ in range(_ROUNDS):
+        start = time.process_time()
+        call()
+        times.append(time.process_time() - start)
+    return min(times)
+
+
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--pruned", metavar="PROFILE", choices=get_args(Profile))
+    profile = parser.parse_args().pruned
+    if profile is not None:
+        pruned(profile)
+        return
     for number, (name, matrix) in enumerate(matrices().items()):
         row = ratios(matrix)
         if number == 0:
@@ -60,4 +104,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    if MALLOC not in os.environ:
+        # As in `speed.py`: a copy pays for pages.
+        os.execve(sys.executable, [sys.executable, *sys.argv], os.environ | {MALLOC: str(1 << 17)})
     main()

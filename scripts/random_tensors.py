@@ -195,12 +195,31 @@ class Maker:
         count, width = prod(shape), dtype.itemsize
         if not count:
             return np.zeros(shape, _uint(width))
-        kind = self.pick(["any", "few", "few", "sparse", "sparse", "dead", "dead", "normal", "zeros", "ramp", "lines"])
+        kinds = [
+            "any",
+            "few",
+            "few",
+            "sparse",
+            "sparse",
+            "dead",
+            "dead",
+            "normal",
+            "pruned",
+            "rare",
+            "zeros",
+            "ramp",
+            "lines",
+        ]
+        kind = self.pick(kinds)
         if kind in ("any", "normal") or (kind == "ramp" and width > 8):
             flat = self.normal(dtype, count) if kind == "normal" and dtype.kind == "float" else self.any(dtype, count)
             return flat.reshape(shape)
         if kind == "ramp":
             return np.arange(count).astype(_uint(width)).reshape(shape) & _uint(width).type(dtype.name != "BOOL" or 1)
+        if kind == "pruned":
+            flat = self.normal(dtype, count) if dtype.kind == "float" else self.any(dtype, count)
+            flat[self.rng.random(count) < self.pick([0.1, 0.5, 0.9, 0.99])] = np.zeros((), flat.dtype)
+            return flat.reshape(shape)
         palette = self.palette(dtype)
         weights = self.pick([np.ones(len(palette)), 1 / np.arange(1, len(palette) + 1), 0.5 ** np.arange(len(palette))])
         ids = np.searchsorted(np.cumsum(weights / weights.sum())[:-1], self.rng.random(count))
@@ -208,6 +227,10 @@ class Maker:
         zero = np.zeros((), out.dtype)
         if kind == "zeros":
             out[...] = zero
+        elif kind == "rare":
+            out = np.where(
+                self.rng.random(shape) < self.pick([0.01, 0.1, 0.5]), self.any(dtype, count).reshape(shape), out
+            )
         elif kind == "lines" and out.ndim:
             out[...] = out[:1]
         elif kind in ("sparse", "dead"):

@@ -16,8 +16,13 @@ _PART = 1 << 18
 
 def count_marks(elements: Elements, mark: int, threads: int = 1) -> int:
     """How many elements are the mark."""
-    data, kernels = np.ascontiguousarray(elements), backend.kernels
+    data, kernels = _aligned(elements), backend.kernels
     return sum(in_parts(lambda i, j: kernels.count_marks(data[i:j], data.itemsize, mark), len(data), threads, _PART))
+
+
+def _aligned(elements: Elements) -> Elements:
+    """Those of a raw part lie anywhere in a payload."""
+    return np.require(elements, requirements=["C_CONTIGUOUS", "ALIGNED"])
 
 
 def fill_marks(out: Elements, mark: int, values: Elements, threads: int = 1) -> int:
@@ -53,8 +58,7 @@ def _in_order(
     threads: int,
 ) -> int:
     """Place the values in parts, each of which starts with the value that follows those of the parts before."""
-    # Those of a raw part lie anywhere in a payload.
-    own = np.require(values, requirements=["C_CONTIGUOUS", "ALIGNED"])
+    own = _aligned(values)
     if threads <= 1:
         return place(0, len(out), own)
     parts = in_parts(lambda i, j: [(i, j, count(i, j))], len(out), threads, _PART)
@@ -78,3 +82,9 @@ def keep(elements: Elements, values: Elements, mark: int, threads: int = 1) -> t
         return kernels.keep(data[first:last], data.itemsize, keys, mark, out[first:last])
 
     return out, sum(in_parts(part, len(data), threads, _PART))
+
+
+def gather(mask: Plane, elements: Elements, count: int) -> Elements | None:
+    """The `count` elements where the mask is 1; None where these are not so many."""
+    data, out = np.ascontiguousarray(elements), np.empty(count, elements.dtype)
+    return out if backend.kernels.gather(mask, data, data.itemsize, out) == count else None

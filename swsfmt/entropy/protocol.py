@@ -178,6 +178,13 @@ class Kernels(Protocol):
         """
         ...
 
+    def gather(self, mask: Plane, elements: Elements, itemsize: int, out: Elements, /) -> int:
+        """The elements where the mask is not 0, as many as `out` has room for; the rest of `out` may hold anything.
+
+        Returns how many places of the mask are not 0. Others may write to the elements at the same time.
+        """
+        ...
+
     def dequantize(
         self,
         levels: Elements,

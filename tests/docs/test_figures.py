@@ -26,7 +26,7 @@ def benchmark(name: str) -> Any:
     return module
 
 
-def test_what_it_does_not_do() -> None:
+def test_tensors_of_many_values() -> None:
     """The other compressors may come in other versions."""
     pytest.importorskip("zstandard")
     module = benchmark("weak_spots")

@@ -6,14 +6,21 @@ from craft import (
     ALIAS,
     BOOK,
     BOOL,
+    DENSE,
+    ESCAPE,
     F16,
+    F32,
     NARROW,
     ONLY0_OF3,
     ONLY0_OF4,
+    PLANES,
+    SPARSE,
     TABLE4,
     U8,
+    U16,
     Record,
     adaptive,
+    codebook,
     dense,
     field,
     fields,
@@ -22,9 +29,11 @@ from craft import (
     halves,
     index,
     no_entries,
+    part,
     record,
     refit,
     sparse,
+    varint,
 )
 
 RECORDS = {
@@ -140,10 +149,30 @@ RECORDS["adaptive"] = [
 ]
 
 
+ONES = codebook(b"\1", 1, BOOL, BOOL)
+# Of shape (3, 7), with four entries, and gaps of two bits.
+_MASK = part(SPARSE, params=varint(4) + b"\1" + (2 << 12).to_bytes(2, "little"), payload=b"\xa6")
+_PLANES = part(PLANES, params=b"".join(part(payload=bytes([16 * k + n for n in range(4)])) for k in range(1, 5)))
+_MAIN = part(DENSE, params=b"\0\0", payload=bytes([0b11001001]), dtype=F32)
+RECORDS["escape"] = [
+    record("mask", ESCAPE, (3, 7), dtype=F32, params=varint(4) + _MASK + _PLANES),
+    record("raw", ESCAPE, (6,), dtype=F16, params=varint(2) + part(payload=b"\0\1\0\0\1\0") + part(payload=b"abcd")),
+    record("main", ESCAPE, (4,), dtype=F32, params=varint(1) + _MAIN + floats(0.25) + part(payload=b"efgh")),
+    record(
+        "behind",
+        ESCAPE,
+        (300,),
+        dtype=U16,
+        params=varint(200) + part(payload=b"\1\1\0" * 100) + part(payload=b"ij" * 200),
+        payload=b"\1\1\0" * 100 + b"ij" * 200,
+    ),
+]
+
+
 def parts(kind: str) -> tuple[bytes, list[bytes]]:
     """The index of a valid file and the payloads behind it."""
     records = RECORDS[kind]
-    body = index(records, [BOOK], [("license", "CC0"), ("made by", "hand")])
+    body = index(records, [BOOK, ONES], [("license", "CC0"), ("made by", "hand")])
     return body, [r.payload for r in records if r.payload]
 
 

@@ -193,6 +193,8 @@ def compare_all() -> None:
     written(large())
     thin = weights((30, 40), 0.3)
     written({"w": thin}, profile="small")
+    rare = np.random.default_rng(1).normal(size=(30, 40)).astype(np.float32)
+    written({"mask": rare * (thin != 0), "main": np.where(rare < 1, np.float32(3), rare)}, profile="small")
     many, rows = np.arange(2400).reshape(60, 40) ** 2 % 97 % 60, np.arange(60)[:, None] % 7 > 2
     written({"w": many, "v": many[::-1], "x": many * rows, "y": (many + 1) * rows})
     with patch.object(adaptive_together, "MOST", 0):

@@ -137,20 +137,18 @@ class EscapeCoding(Composite[Params]):
     def part(self, params: Params, elements: Elements, number: int) -> Elements:
         info = self.part_infos(params, elements.info)[number]
         if params.mark is None:
-            mask = elements.bits != 0
+            mask = (elements.bits != 0).view(np.uint8)
             if number == 0:
-                return Elements(info, mask.view(np.uint8))
-            values = elements.bits[mask]
-            # Others may have written to them between these two lines.
-            if not values.all():
-                raise ChangedError
+                return Elements(info, mask)
         else:
             assert params.kept is not None
             main, _ = escape.keep(elements.bits, params.kept, params.mark)
             if number == 0:
                 return Elements(info, main)
-            values = elements.bits[main == main.dtype.type(params.mark)]
-        if len(values) != params.count:
+            mask = (main == main.dtype.type(params.mark)).view(np.uint8)
+        values = escape.gather(mask, elements.bits, params.count)
+        # Others may have written to them since the mask was made.
+        if values is None or (params.mark is None and not values.all()):
             raise ChangedError
         return Elements(info, values)
 
@@ -172,7 +170,7 @@ def _count(params: Params, main: Bits, threads: int = 1) -> int:
 
 
 def _check_values(params: Params, values: Bits) -> None:
-    if params.mark is None and not values.all():
+    if params.mark is None and escape.count_marks(values, 0):
         raise PayloadError("a value that stands apart is zero, which the mask says")
 
 

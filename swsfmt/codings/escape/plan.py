@@ -55,7 +55,10 @@ def plan(elements: Elements) -> Plan | None:
     mask = _Mask(elements) if zeros * _ONE_ZERO_IN >= len(first) else None
     plans = []
     if mask is not None and mask.count:
-        values = elements.bits[mask.live]
+        values = escape.gather(mask.live.view(np.uint8), elements.bits, mask.count)
+        # It has changed since; the writer finds out.
+        if values is None:
+            return None
         apart = _of_values(values, elements.info.dtype)
         plans.append(Plan(mask.bits + apart + _PART_BITS, mask.count))
     repeats = np.unique(first[first != 0], return_counts=True)[1]
@@ -117,6 +120,8 @@ def _wide(elements: Elements, mask: _Mask | None) -> Plan | None:
             best = bits, kept
     assert best is not None
     bits, kept = best
+    if bits >= _scaled(_of_planes(sample, elements.info.dtype), elements, sample):
+        return None
     chosen = np.sort(values[:kept])
     if keeps_zero:
         chosen = np.insert(chosen, 0, 0)

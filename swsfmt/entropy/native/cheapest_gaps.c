@@ -47,21 +47,32 @@ static inline int is_wider_than_needed(const Form *form, int pbits)
 
 static void estimate(const Form *form, const int64_t *logarithms, int symbol_bits, int huffman, Estimates *e)
 {
-    int64_t total = 0, entropy = 0, used = 0;
+    int64_t total = 0, entropy = 0, used = 0, bits = 0;
     for (int pbits = 1; pbits <= MAX_LENGTH; pbits++) {
         if (pbits == 1 || !is_wider_than_needed(form, pbits)) {
             int64_t of_symbols[PATTERNS];
             total = gap_counts(form->gaps, form->counts, form->n, pbits, of_symbols);
             int64_t of_total = log2_of(total, logarithms);
+            int64_t most_often = 0;
             entropy = 0, used = 0;
             for (size_t s = 0; s < (size_t)1 << pbits; s++)
                 if (of_symbols[s]) {
                     entropy += of_symbols[s] * (of_total - log2_of(of_symbols[s], logarithms));
+                    most_often = of_symbols[s] > most_often ? of_symbols[s] : most_often;
                     used++;
                 }
+            bits = entropy;
+            int64_t others = total - most_often;
+            if (most_often > others && others > 0) {
+                /* No codeword has less than a bit, if there are two; the others start with another bit than it. */
+                bits = total << LOG_BITS;
+                for (size_t s = 0; s < (size_t)1 << pbits; s++)
+                    if (of_symbols[s] && of_symbols[s] != most_often)
+                        bits += of_symbols[s] * (log2_of(others, logarithms) - log2_of(of_symbols[s], logarithms));
+            }
         }
         int64_t fixed = total * pbits * ((int64_t)1 << LOG_BITS);
-        int64_t coded = entropy + used * symbol_bits * ((int64_t)1 << LOG_BITS);
+        int64_t coded = bits + used * symbol_bits * ((int64_t)1 << LOG_BITS);
         e->about[pbits - 1] = fixed < coded || !huffman ? fixed : coded;
         e->least[pbits - 1] = entropy > total * LOG_ERROR ? (entropy - total * LOG_ERROR) >> LOG_BITS : 0;
     }

@@ -145,18 +145,27 @@ static inline int symbols_of(Hash *h, const uint8_t *data, size_t n, uint16_t *o
     return (h->counts[0][0] | h->counts[1][0] | h->counts[2][0] | h->counts[3][0]) == 0;
 }
 
-/* Each element that has a slot as it is, `mark` for all others; returns how many others. Each element is read once.
+/* Each element that has a slot as it is, `mark` for all others; returns how many others.
  * in data: n elements of `bytes`. out out: the same. */
 static inline size_t keep_of(Hash *h, const uint8_t *data, size_t n, uint64_t mark, uint8_t *out, int bytes)
 {
     size_t others = 0;
-    for (size_t i = 0; i < n; i++) {
-        uint64_t key = element_at(data, i, bytes);
-        if (slot_of(h, key)->number == 0) {
-            key = mark;
-            others++;
+    for (size_t i = 0; i < n;) {
+        Slot *home[4];
+        if (n - i >= 4 && at_home(h, data, i, bytes, home)) {
+            for (size_t k = 0; k < 4; k++)
+                put_element_at(out, i + k, home[k]->key, bytes);
+            i += 4;
+            continue;
         }
-        put_element_at(out, i, key, bytes);
+        for (size_t stop = n - i >= 4 ? i + 4 : n; i < stop; i++) {
+            uint64_t key = element_at(data, i, bytes);
+            if (slot_of(h, key)->number == 0) {
+                key = mark;
+                others++;
+            }
+            put_element_at(out, i, key, bytes);
+        }
     }
     return others;
 }

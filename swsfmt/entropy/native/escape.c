@@ -55,6 +55,28 @@ enum { GROUP = 16 };
         return marks;                                                                                                  \
     }
 
+/* The elements where the mask is not 0, as many as there is room for; returns how many there are.
+ * Others may write to the elements. in mask: n. in from: n elements of `bytes`. out out: room for `room`. */
+static inline size_t gather(const uint8_t *mask, size_t n, const uint8_t *from, uint8_t *out, size_t room, size_t bytes)
+{
+    size_t marks = 0, i = 0;
+    while (i < n) {
+        uint64_t eight = 1;
+        if (n - i >= 8)
+            memcpy(&eight, mask + i, 8);
+        if (eight == 0) {
+            i += 8;
+            continue;
+        }
+        for (size_t stop = n - i >= 8 ? i + 8 : n; i < stop; i++) {
+            if (marks < room)
+                memcpy(out + marks * bytes, from + i * bytes, bytes);
+            marks += mask[i] != 0;
+        }
+    }
+    return marks;
+}
+
 BY_WIDTH(uint8_t)
 BY_WIDTH(uint16_t)
 BY_WIDTH(uint32_t)
@@ -138,4 +160,33 @@ PyObject *py_spread(PyObject *self, PyObject *args)
     }
     release(b, BUFFERS);
     return sound ? PyLong_FromSize_t(marks) : refuse("spread");
+}
+
+/* gather(mask, elements, itemsize, out) -> how many places of the mask are not 0 */
+PyObject *py_gather(PyObject *self, PyObject *args)
+{
+    (void)self;
+    enum { MASK, ELEMENTS, OUT, BUFFERS };
+    Py_buffer b[BUFFERS];
+    int bytes;
+    if (!PyArg_ParseTuple(args, "y*y*iw*", &b[MASK], &b[ELEMENTS], &bytes, &b[OUT]))
+        return NULL;
+    size_t n = count_of(&b[MASK], 1), marks = 0;
+    int sound = is_size(bytes) && (size_t)b[ELEMENTS].len / (size_t)bytes == n && b[ELEMENTS].len % bytes == 0 &&
+                b[OUT].len % bytes == 0;
+    if (sound) {
+        size_t room = (size_t)b[OUT].len / (size_t)bytes;
+        Py_BEGIN_ALLOW_THREADS
+        if (bytes == 1)
+            marks = gather(b[MASK].buf, n, b[ELEMENTS].buf, b[OUT].buf, room, 1);
+        else if (bytes == 2)
+            marks = gather(b[MASK].buf, n, b[ELEMENTS].buf, b[OUT].buf, room, 2);
+        else if (bytes == 4)
+            marks = gather(b[MASK].buf, n, b[ELEMENTS].buf, b[OUT].buf, room, 4);
+        else
+            marks = gather(b[MASK].buf, n, b[ELEMENTS].buf, b[OUT].buf, room, 8);
+        Py_END_ALLOW_THREADS
+    }
+    release(b, BUFFERS);
+    return sound ? PyLong_FromSize_t(marks) : refuse("gather");
 }

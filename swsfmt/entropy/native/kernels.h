@@ -28,6 +28,8 @@ PyObject *py_join_planes(PyObject *self, PyObject *args);
 PyObject *py_count_marks(PyObject *self, PyObject *args);
 PyObject *py_fill_marks(PyObject *self, PyObject *args);
 PyObject *py_spread(PyObject *self, PyObject *args);
+PyObject *py_gather(PyObject *self, PyObject *args);
+
 /* scaled.c */
 PyObject *py_dequantize(PyObject *self, PyObject *args);
 

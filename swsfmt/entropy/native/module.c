@@ -15,6 +15,7 @@ static PyMethodDef methods[] = {
     {"count_marks", py_count_marks, METH_VARARGS, NULL},
     {"fill_marks", py_fill_marks, METH_VARARGS, NULL},
     {"spread", py_spread, METH_VARARGS, NULL},
+    {"gather", py_gather, METH_VARARGS, NULL},
     {"dequantize", py_dequantize, METH_VARARGS, NULL},
     {"grid_steps", py_grid_steps, METH_VARARGS, NULL},
     {"encode_symbols", py_encode_symbols, METH_VARARGS, NULL},

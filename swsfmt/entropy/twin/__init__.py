@@ -9,7 +9,7 @@ from .classes import class_costs, class_counts
 from .codes import cheapest_code, cheapest_table
 from .elements import distinct, keep, symbols
 from .entries import gap_chunks, gap_counts, gap_symbols, head_gaps, line_entries, line_gaps, matrix_gaps
-from .escape import count_marks, fill_marks, spread
+from .escape import count_marks, fill_marks, gather, spread
 from .frequencies import read_frequencies
 from .grid import grid_steps
 from .lengths import code_lengths, codewords
@@ -47,6 +47,7 @@ __all__ = [
     "gap_chunks",
     "gap_counts",
     "gap_symbols",
+    "gather",
     "grid_steps",
     "head_gaps",
     "join_planes",

@@ -56,11 +56,16 @@ def gap_estimates(gaps: Raw, counts: Raw, logarithms: Indices, symbol_bits: int,
     for pbits in range(1, MAX_LENGTH + 1):
         used = gap_counts(gaps, counts, pbits)
         used = used[used > 0]
-        total = used.sum(keepdims=True)
-        entropy = int((used * (_log2(total, logarithms) - _log2(used, logarithms))).sum())
-        fixed = int(total[0]) * pbits << _LOG_BITS
-        entropy += symbol_bits * len(used) << _LOG_BITS
-        estimates[pbits - 1] = min(fixed, entropy) if huffman else fixed
+        total, most = int(used.sum()), int(used.max())
+        bits, rest = symbol_bits * len(used) << _LOG_BITS, used
+        if total - most < most < total:
+            # No codeword has less than a bit, if there are two; the others start with another bit than it.
+            bits += total << _LOG_BITS
+            rest = used[used != most]
+        of_total = _log2(rest.sum(keepdims=True), logarithms)
+        bits += int((rest * (of_total - _log2(rest, logarithms))).sum())
+        fixed = total * pbits << _LOG_BITS
+        estimates[pbits - 1] = min(fixed, bits) if huffman else fixed
     return estimates
 
 

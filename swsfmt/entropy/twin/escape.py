@@ -22,3 +22,9 @@ def spread(mask: Plane, values: Elements, itemsize: int, out: Elements) -> int:
     out[:] = 0
     out[places[: len(values)]] = values[: len(places)]
     return len(places)
+
+
+def gather(mask: Plane, elements: Elements, itemsize: int, out: Elements) -> int:
+    places = np.flatnonzero(mask)
+    out[: len(places)] = elements[places[: len(out)]]
+    return len(places)
