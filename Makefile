@@ -109,8 +109,10 @@ bench-nnc: .venv/made .venv-nnc/made $(MINILM)
 # The tests that read hostile files, and the fuzz target, with kernels that watch every access to memory and assert what
 # they rely on.
 sanitize: .venv/made
-	OMP_NUM_THREADS=1 $(BIN)/python scripts/sanitize.py -m pytest -q tests/spec/test_hostile.py tests/spec/test_vectors.py \
-	    tests/spec/test_mutation.py tests/entropy/test_kernels.py tests/entropy/test_adaptive.py
+	OMP_NUM_THREADS=1 $(BIN)/python scripts/sanitize.py -m pytest -q tests/spec/test_hostile.py tests/spec/test_bombs.py \
+	    tests/spec/test_counterparts.py tests/spec/test_damage.py tests/spec/test_vectors.py \
+	    tests/spec/test_mutation.py tests/entropy/test_kernels.py tests/entropy/test_native_kernels.py \
+	    tests/entropy/test_adaptive.py
 
 fuzz: .venv/made
 	OMP_NUM_THREADS=1 $(BIN)/python scripts/sanitize.py tests/spec/fuzz_reader.py --seconds $(or $(SECONDS),300)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 import warnings
@@ -12,6 +13,7 @@ from typing import Any
 import click
 
 from swsfmt import SwsWarning
+from swsfmt.write.atomic import write_all
 
 MANY = 1000
 """So many tensors are for a program or a pager: what takes long to lay out is left out from here on."""
@@ -60,8 +62,14 @@ def json_object(value: dict[str, Any]) -> None:
 
 
 def _echo(text: str, *, err: bool) -> None:
+    stream: Any = sys.stderr if err else sys.stdout
+    raw = getattr(stream, "buffer", None)
     try:
-        click.echo(text, err=err)
+        if isinstance(raw, io.FileIO):
+            # With PYTHONUNBUFFERED: on a full disk it takes less than it is given, and nobody would know.
+            write_all(raw, f"{text}\n".encode(stream.encoding, stream.errors))
+        else:
+            click.echo(text, err=err)
     except OSError as error:
         error.filename = "stderr" if err else "stdout"
         raise

@@ -69,9 +69,6 @@ def encode(
                 model = sorted_neurons(model, layers.split(","), coding)
             written = convert(model, destination, threads=threads, executor=executor, step=step, **coding)
     name = files.shown(target, "stdout")
-    if written.needed_limits:
-        settings = " ".join(f"--limit {limit}={value}" for limit, value in written.needed_limits.items())
-        console.line(f"sws: warning: {name} is larger than readers accept; they need {settings}", err=True)
     console.negative_zeros(written.negative_zeros.values(), written.size)
     if as_json:
         names = {"input": checkpoint, "file": target, "output": target}

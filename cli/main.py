@@ -45,6 +45,9 @@ class Sws(click.Group):
         except Exception as error:
             try:
                 _tell(error, as_json="--json" in args)
+                if sys.stdout is not None:
+                    # What could not be written may be in its buffer still.
+                    sys.stdout.flush()
             except OSError:
                 # Nobody reads the message, or there is no room for it, as there may have been none for the output.
                 _silence()

@@ -66,13 +66,13 @@ def _tensor_lines(tensors: Sequence[TensorReport]) -> Iterator[str]:
     """The same table of many tensors, whatever the width of the terminal: rich takes a millisecond for a row."""
     titles = [*_DETAILS, *(title.replace("\n", " ") for title in _SIZES)]
     rows = [["layer", *titles]]
-    rows += [[console.escape(cell) for cell in (_name(t), *_details(t), *_sizes(t))] for t in tensors]
+    # Names alone come out of the file.
+    rows += [[console.escape(_name(t)), *_details(t), *_sizes(t)] for t in tensors]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     left = 1 + len(_DETAILS)
+    layout = "  ".join(f"{{:{'<' if i < left else '>'}{width}}}" for i, width in enumerate(widths))
     for row in rows:
-        cells = [cell.ljust(width) for cell, width in zip(row[:left], widths, strict=False)]
-        cells += [cell.rjust(width) for cell, width in zip(row[left:], widths[left:], strict=True)]
-        yield "  ".join(cells)
+        yield layout.format(*row)
 
 
 def _heading(name: str, report: Report) -> Iterator[str]:
@@ -86,7 +86,7 @@ def _heading(name: str, report: Report) -> Iterator[str]:
 def _conclusion(report: Report) -> Iterator[str]:
     saved = sum(tensor.saved_bytes or 0 for tensor in report.tensors)
     if saved:
-        yield f"profile small: about {saved:,} bytes less than the profile fast would take"
+        yield f"profile small: about {saved:,} bytes less than the profile default would take"
     dense, size = f"{report.dense_bytes:,} dense bytes", f"{report.file_bytes:,} bytes on disk"
     yield f"ratio: {console.times(report.ratio)} = {dense} / {size} (the whole file)"
 
@@ -116,12 +116,13 @@ def _details(tensor: TensorReport) -> list[str]:
 
 
 def _sizes(tensor: TensorReport) -> list[str]:
+    ratio, sparsity = tensor.ratio, tensor.sparsity
     return [
         # The memory of a tied tensor is counted with its target.
         _NONE if tensor.alias_of is not None or tensor.dtype is None else f"{tensor.dense_bytes:,}",
         f"{tensor.file_bytes:,}",
-        _NONE if tensor.ratio is None or tensor.dtype is None else console.times(tensor.ratio),
-        _NONE if tensor.sparsity is None else f"{tensor.sparsity:.1%}",
+        _NONE if ratio is None or tensor.dtype is None else console.times(ratio),
+        _NONE if sparsity is None else f"{sparsity:.1%}",
     ]
 
 

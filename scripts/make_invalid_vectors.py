@@ -1,6 +1,6 @@
 """Write the invalid vectors of the specification: `python scripts/make_invalid_vectors.py [FOLDER]`.
 
-They are the small files of the gallery in tests/spec/test_hostile.py, which breaks one rule each; the manifest names
+They are the small files of the gallery in tests/spec/test_hostile.py, each of which breaks one rule; the manifest names
 the error of `swsfmt.errors` that a reader must raise (other readers: refuse the file, or that tensor).
 """
 

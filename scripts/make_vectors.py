@@ -7,6 +7,7 @@ change of the format. Tests check that they are what this script makes.
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import sys
@@ -26,10 +27,17 @@ from swsfmt.codings.adaptive.chunks import encode as encode_adaptive
 from swsfmt.codings.alias import ALIAS
 from swsfmt.codings.base import Coding, Scan
 from swsfmt.codings.chunks import Chunks
+from swsfmt.codings.classes import CLASSES
+from swsfmt.codings.classes import params as classes
+from swsfmt.codings.classes.payload import encode as encode_classes
 from swsfmt.codings.escape import ESCAPE
 from swsfmt.codings.matrix import matrix_shape
 from swsfmt.codings.planes import PLANES
 from swsfmt.codings.raw import RAW
+from swsfmt.codings.scaled import SCALED
+from swsfmt.codings.scaled import params as scaled
+from swsfmt.codings.scaled.params import Form as ScaledForm
+from swsfmt.codings.scaled.params import Shift
 from swsfmt.codings.sparse import SPARSE
 from swsfmt.codings.sparse import params as sparse
 from swsfmt.codings.sparse.compact_matrix import CompactMatrix
@@ -39,7 +47,10 @@ from swsfmt.codings.streams import Stream, StreamKind
 from swsfmt.dtypes import DType
 from swsfmt.entropy import kernels
 from swsfmt.entropy.bitmap import Form, Kind
+from swsfmt.entropy.frequencies import levels_of
 from swsfmt.entropy.prefix_code import PrefixCode
+from swsfmt.entropy.rans import Classes
+from swsfmt.entropy.rans import counts as count_symbols
 from swsfmt.format.codebook import Codebook
 from swsfmt.format.cursor import varint
 from swsfmt.format.index import SIGNATURE, build
@@ -154,6 +165,32 @@ class Builder:
         params = adaptive.Params(book, self.codebooks[book], zeros=bool((symbols == 0).any()), **form)
         payload = encode_adaptive(params, symbols)
         self.drafts.append(Draft(name, ADAPTIVE, elements.info, params, payload))
+
+    def classes(
+        self,
+        name: str,
+        array: np.ndarray[Any, Any],
+        book: int = 0,
+        *,
+        rows: Sequence[int] = (0,),
+        columns: Sequence[int] = (0,),
+        lanes: int = 1,
+        bits: int = 12,
+        chunk_rows: int = 0,
+        levels: Any = None,
+    ) -> None:
+        """rows, columns : classes, repeated to the end. levels : those of the counts where None is given."""
+        elements, codebook = from_array(array), self.codebooks[book]
+        shape = matrix_shape(array.shape)
+        symbols = codebook.symbols_of(elements.bits)[0].reshape(shape)
+        labels = [np.resize(np.array(own, np.uint8), count) for own, count in zip((rows, columns), shape, strict=True)]
+        model = Classes(*labels, max(rows) + 1, max(columns) + 1)
+        if levels is None:
+            levels = levels_of(count_symbols(symbols, model, codebook.count + 1))
+        numbers = model.row_classes, model.column_classes
+        own = np.asarray(levels, np.uint8).reshape(*numbers, -1)
+        params = classes.Params(book, codebook, lanes, *numbers, bits, chunk_rows, classes.Model(model, own))
+        self.drafts.append(Draft(name, CLASSES, elements.info, params, encode_classes(params, symbols)))
 
     def file(self) -> bytes:
         prefix = build(self.metadata, self.codebooks, self.drafts)
@@ -390,6 +427,95 @@ def planes_forms(b: Builder) -> None:
     b.raw("after", np.arange(300, dtype=np.uint8))
 
 
+def _noise(count: int, seed: int) -> np.ndarray[Any, Any]:
+    """Bytes as good as random ones."""
+    state, out = seed * 2 + 1, bytearray()
+    while len(out) < count:
+        state = state * 6364136223846793005 + 1442695040888963407 & (1 << 64) - 1
+        out += (state >> 32).to_bytes(4, "little")
+    return np.frombuffer(bytes(out[:count]), np.uint8)
+
+
+def _scaled(dtype: str, shape: tuple[int, ...], form: ScaledForm, parts: Sequence[Any], blocks: Any = ()) -> Any:
+    """A draft of a scaled tensor. parts : of levels and factors, drafts or (dtype, seed) for random bytes."""
+    shapes = [shape, *(scaled.factor_shape(shape, own) for own in blocks)]
+    drafts = []
+    for part, own in zip(parts, shapes, strict=True):
+        if isinstance(part, Draft):
+            drafts.append(part)
+            continue
+        data = _noise(int(np.prod(own)) * dtypes.BY_NAME[part[0]].itemsize, part[1]).tobytes()
+        drafts.append(_leaf(RAW, part[0], own, None, data))
+    return _leaf(SCALED, dtype, shape, scaled.Params(form, blocks, drafts), b"")
+
+
+def _named(name: str, draft: Any) -> Any:
+    return dataclasses.replace(draft, name=name)
+
+
+def scaled_forms(b: Builder) -> None:
+    """Scaled tensors of every form, dtype and rank; blocks of every kind; random bits, so that all is rounded."""
+    number = 0
+    for dtype in ("F16", "BF16", "F32", "F64"):
+        for shift in Shift:
+            for scales in (1, 2):
+                for each in (False, True)[: 2 if dtype.endswith("16") else 1]:
+                    form = ScaledForm(scales, shift, each)
+                    blocks = [(5, 1), (1, 4), (2, 7)][number % 2 :][: len(form.operations)]
+                    parts = [("I8", number), *(("BF16", 99 + number), ("F32", number), ("F16", number))]
+                    blocks += [(5, 7)] * (len(form.operations) - len(blocks))
+                    own = _scaled(dtype, (5, 7), form, parts[: 1 + len(blocks)], blocks)
+                    b.drafts.append(_named(f"{dtype}.{shift.name.lower()}.{scales}.{each}", own))
+                    number += 1
+    one = ScaledForm()
+    b.drafts.append(_named("scalar", _scaled("F32", (), one, [("I8", 3), ("F32", 4)], [()])))
+    b.drafts.append(_named("vector", _scaled("F32", (11,), one, [("I8", 3), ("F16", 4)], [(4,)])))
+    b.drafts.append(_named("ones", _scaled("F32", (1, 3, 1), one, [("I8", 3), ("F16", 4)], [(1, 1, 1)])))
+    b.drafts.append(_named("tiles", _scaled("BF16", (4, 3, 5), one, [("I8", 5), ("BF16", 6)], [(3, 3, 2)])))
+    # Levels of a codebook, and a scale that has a scale.
+    book = b.codebook([-1.0, -0.5, 0.25, 0.5, 1.0])
+    levels = np.array([-1.0, -0.5, 0.25, 0.5, 1.0], np.float32)[np.arange(300) * 7 % 5].reshape(3, 100)
+    symbols, counts = b.codebooks[book].symbols_of(from_array(levels).bits)
+    stream = Stream(StreamKind.NEW_TABLE, PrefixCode.optimal(counts))
+    params, payload = dense.encode(dense.Params(book, b.codebooks[book], stream), symbols)
+    own = _leaf(dense.DENSE, "F32", (3, 100), params, payload)
+    inner = _scaled("F32", (3, 7), one, [("U8", 1), ("F16", 2)], [(1, 7)])
+    b.drafts.append(_named("nested", _scaled("F32", (3, 100), one, [own, inner], [(1, 16)])))
+    b.raw("after", np.arange(3, dtype=np.uint8))
+
+
+def scaled_numbers(b: Builder) -> None:
+    """Every number of one byte and many of more as levels, factors that overflow, underflow and are no numbers."""
+    for dtype in ("U8", "I8", "F8_E4M3", "F8_E5M2", "F8_E4M3FNUZ", "F8_E5M2FNUZ", "F8_E8M0"):
+        levels = _leaf(RAW, dtype, (2, 128), None, bytes(range(256)))
+        for kind in ("F16", "F32"):
+            own = _scaled(kind, (2, 128), ScaledForm(), [levels, (dtype, 7)], [(2, 1)])
+            b.drafts.append(_named(f"{dtype}.{kind}", own))
+    for dtype in ("U16", "I16", "U32", "I32", "F16", "BF16", "F32"):
+        for kind in ("F16", "BF16", "F32", "F64"):
+            own = _scaled(kind, (256,), ScaledForm(), [(dtype, 5), _leaf(RAW, "F32", (1,), None, _F32(1.0))], [(256,)])
+            b.drafts.append(_named(f"{dtype}.{kind}", own))
+    wide = _scaled("F64", (64,), ScaledForm(1, Shift.ZERO), [("F64", 1), ("F64", 2), ("F64", 3)], [(1,), (1,)])
+    b.drafts.append(_named("wide", wide))
+    # Ties, and what lies around them; the largest and the smallest numbers of 16 bits.
+    steps = np.concatenate([np.arange(2048, 2112) * 2 + 1, np.arange(2048, 2112) * 4 + 2, [65519, 65520, 65521, 65504]])
+    values = np.concatenate([steps, -steps]).astype(np.float32)
+    for kind in ("F16", "BF16"):
+        for scale in (1.0, 2.0**-14, 2.0**-27, 2.0**-38, 2.0**-135, 2.0**112):
+            levels = _leaf(RAW, "F32", values.shape, None, values.tobytes())
+            scales = _leaf(RAW, "F32", (1,), None, _F32(scale))
+            own = _scaled(kind, values.shape, ScaledForm(), [levels, scales], [values.shape])
+            b.drafts.append(_named(f"{kind}.{scale}", own))
+    zeros = _leaf(RAW, "I8", (4,), None, bytes([0, 1, 0, 255]))
+    for bits in (0x80000001, 0x80000000, 0x7F800000, 0xFFC00001, 1):
+        scales = _leaf(RAW, "F32", (1,), None, bits.to_bytes(4, "little"))
+        b.drafts.append(_named(f"zeros.{bits:08x}", _scaled("F32", (4,), ScaledForm(), [zeros, scales], [(4,)])))
+
+
+def _F32(value: float) -> bytes:  # noqa: N802
+    return np.float32(value).tobytes()
+
+
 def _escape(b: Builder, name: str, shape: tuple[int, ...], dtype: str, mark: float | None = None) -> None:
     """Of the last two drafts the main part and the values."""
     parts = [b.drafts.pop() for _ in range(2)][::-1]
@@ -571,6 +697,41 @@ def adaptive_weights(b: Builder) -> None:
     b.adaptive("alternating columns", (phase ^ lines).astype(np.float32), b.codebook([1.0]), light=True)
 
 
+def classes_forms(b: Builder) -> None:
+    """Every form of the coding with classes: lanes, precisions, numbers of classes, chunks, shapes, levels."""
+    book = b.codebook(VALUES)
+    matrix = _pattern((30, 40), 0.6, VALUES, 20)
+    for lanes in (1, 2, 4, 8, 16, 32, 64):
+        b.classes(
+            f"{lanes} lanes", matrix, book, rows=(0, 1, 1), columns=(1, 0, 0, 2), lanes=lanes, bits=12 - lanes % 3
+        )
+    for count in range(1, 9):
+        b.classes(f"{count} and {9 - count} classes", matrix, book, rows=range(count), columns=range(9 - count))
+    b.classes("classes out of order", matrix, book, rows=(2, 0, 1, 2), columns=(1, 1, 0), lanes=8, chunk_rows=7)
+    for bits in (10, 11, 12):
+        b.classes(f"{bits} bits", matrix, book, bits=bits, lanes=8, rows=(1, 0))
+    for rows in (1, 8, 29):
+        b.classes(f"chunks of {rows} rows", matrix, book, chunk_rows=rows, lanes=4, rows=(0, 0, 1))
+    b.classes("one symbol", np.ones((20, 30), np.float32), book, lanes=2)
+    b.classes("one symbol in chunks", np.ones((3, 30), np.float32), book, chunk_rows=1)
+    b.classes("zeros alone", np.zeros((4, 5), np.float32), book)
+    b.classes("one symbol in a class", np.tile(np.array([[1, 0.5], [0, 1]], np.float32), (20, 20)), book, rows=(0, 1))
+    b.classes("scalar", np.float32(1).reshape(()), book)
+    b.classes("vector", np.array([0, 0, 1, 0, 0.5], np.float32), book, rows=(1, 0))
+    b.classes("fewer elements than lanes", np.array([[0, 1], [0.5, 0]], np.float32), book, lanes=64)
+    b.classes("tensor", _pattern((6, 5, 3, 3), 0.4, VALUES, 21), book, columns=(0, 1, 2), rows=(0, 0, 1))
+    b.classes("integers", np.array([[-3, 300, 0], [0, 300, -1]], np.int16), b.codebook([-3, -1, 300], "I16"))
+    many = [float(n) for n in range(-511, 513) if n]
+    b.classes("many values", _pattern((60, 70), 0.9, many, 22), b.codebook(many), lanes=8, columns=(0, 1))
+    every = list(range(0, 49)) * 2
+    level = b.codebook([float(n) for n in range(1, 49)])
+    b.classes("every level", _pattern((9, 70), 0.9, [float(n) for n in range(1, 49)], 23), level, rows=(0, 1),
+              levels=[[48 - n for n in every[:48]] + [1], [1 + n // 2 for n in every[:49]]])  # fmt: skip
+    far = [[48, 1, 48, 1, 0, 48], [1, 48, 0, 48, 48, 1], [0, 0, 0, 0, 0, 1], [48, 48, 48, 48, 48, 48]]
+    few = b.codebook([1.0, 2.0, 3.0, 4.0, 5.0])
+    b.classes("levels that jump", np.full((4, 6), 5, np.float32), few, rows=(0, 1), columns=(0, 1), levels=far)
+
+
 VECTORS: list[Callable[[Builder], None]] = [
     empty,
     metadata,
@@ -596,8 +757,11 @@ VECTORS: list[Callable[[Builder], None]] = [
     adaptive_neighbours,
     adaptive_weights,
     planes_forms,
+    scaled_forms,
+    scaled_numbers,
     escape_forms,
     lookup_forms,
+    classes_forms,
 ]
 
 

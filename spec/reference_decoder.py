@@ -21,11 +21,9 @@ from itertools import accumulate, compress, islice, pairwise
 from math import prod
 
 SIGNATURE = bytes.fromhex("89 53 57 53 0D 0A 1A 0A")
-RAW, NARROW, ALIAS, DENSE, SPARSE, ADAPTIVE, PLANES = range(7)
-ESCAPE = 8
-LOOKUP = 10
-KNOWN = {RAW, NARROW, ALIAS, DENSE, SPARSE, ADAPTIVE, PLANES, ESCAPE, LOOKUP}
-COMPOSITE = {PLANES, ESCAPE, LOOKUP}
+RAW, NARROW, ALIAS, DENSE, SPARSE, ADAPTIVE, PLANES, SCALED, ESCAPE, CLASSES, LOOKUP = range(11)
+KNOWN = set(range(11))
+COMPOSITE = {PLANES, SCALED, ESCAPE, LOOKUP}
 
 # registry.md: names and element sizes, by dtype id.
 DTYPES = (
@@ -287,6 +285,104 @@ def join_planes(planes: Sequence[bytes], rotated: bool) -> bytes:
             value = value >> 1 | (value & 1) << 8 * size - 1
         out += value.to_bytes(size, "little")
     return bytes(out)
+
+
+# Section 5.8: exponent bits, mantissa bits and bias of the floats of one byte.
+BYTES = {"F8_E4M3": (4, 3, 7), "F8_E5M2": (5, 2, 15), "F8_E4M3FNUZ": (4, 3, 8), "F8_E5M2FNUZ": (5, 2, 16)}
+NUMBERS = {"U8", "I8", "U16", "I16", "U32", "I32", "F16", "BF16", "F32", "F8_E8M0", *BYTES}
+INFINITY, NAN = float("inf"), float("nan")
+NAN_BITS = {"F16": 0x7E00, "BF16": 0x7FC0, "F32": 0x7FC00000, "F64": 0x7FF8 << 48}
+
+
+def number_of_byte(byte: int, dtype: str) -> float:
+    """Section 5.8: what a float of one byte is."""
+    if dtype == "F8_E8M0":
+        return NAN if byte == 255 else 2.0 ** (byte - 127)
+    exponent_bits, mantissa_bits, bias = BYTES[dtype]
+    sign, exponent, mantissa = (
+        byte >> 7,
+        byte >> mantissa_bits & (1 << exponent_bits) - 1,
+        byte & (1 << mantissa_bits) - 1,
+    )
+    if dtype.endswith("FNUZ") and byte == 0x80:
+        return NAN
+    if dtype == "F8_E4M3" and byte & 0x7F == 0x7F:
+        return NAN
+    if dtype == "F8_E5M2" and exponent == 31:
+        return NAN if mantissa else (-INFINITY if sign else INFINITY)
+    size = mantissa + (1 << mantissa_bits if exponent else 0)
+    return (
+        (-size if sign else size) * 2.0 ** (max(exponent, 1) - bias - mantissa_bits) if size else -0.0 if sign else 0.0
+    )
+
+
+def numbers(data: bytes, dtype: str) -> list[float]:
+    """Section 5.8: the numbers that elements are. All are exact in Python's floats, which are those of F64."""
+    if dtype in BYTES or dtype == "F8_E8M0":
+        return [number_of_byte(byte, dtype) for byte in data]
+    if dtype == "BF16":
+        data, dtype = b"".join(b"\0\0" + data[i : i + 2] for i in range(0, len(data), 2)), "F32"
+    return [float(value) for value in struct.unpack(f"<{len(data) // SIZES[dtype]}{STRUCT[dtype]}", data)]
+
+
+def packed(value: float, dtype: str) -> bytes:
+    """Section 5.8: the element nearest to a number, ties to even; one NaN. For BF16 the number is one of F32."""
+    if value != value:
+        return NAN_BITS[dtype].to_bytes(SIZES[dtype], "little")
+    if dtype == "BF16":
+        bits = int.from_bytes(struct.pack("<f", value), "little")
+        return (bits + 0x7FFF + (bits >> 16 & 1) >> 16).to_bytes(2, "little")
+    try:
+        return struct.pack("<" + STRUCT[dtype], value)
+    except OverflowError:
+        return struct.pack("<" + STRUCT[dtype], INFINITY if value > 0 else -INFINITY)
+
+
+def rounded(value: float, dtype: str) -> float:
+    """What `packed` makes of a number."""
+    return numbers(packed(value, dtype), dtype)[0]
+
+
+def numbers_of_blocks(shape: Sequence[int], blocks: Sequence[int]) -> list[int]:
+    """Section 5.8: for each element, the number of the block that it lies in."""
+    out = [0]
+    for length, block in zip(shape, blocks, strict=True):
+        out = [number * -(-length // block) + i // block for number in out for i in range(length)]
+    return out
+
+
+@dataclass
+class Scaled:
+    """Section 5.8. operations, blocks : of each factor. dtypes : of the levels and of each factor."""
+
+    dtype: str
+    shape: tuple[int, ...]
+    operations: str
+    each: bool
+    blocks: list[list[int]] = field(default_factory=list)
+    dtypes: list[str] = field(default_factory=list)
+
+    def round(self, value: float) -> float:
+        """After an operation. One in F64 on two numbers of F32, rounded to F32, is that operation in F32."""
+        value = value if self.dtype == "F64" else rounded(value, "F32")
+        return rounded(value, self.dtype) if self.each else value
+
+    def join(self, parts: Sequence[bytes]) -> bytes:
+        levels, *factors = (
+            [self.round(value) for value in numbers(part, dtype)]
+            for part, dtype in zip(parts, self.dtypes, strict=True)
+        )
+        values = levels
+        for operation, factor, blocks in zip(self.operations, factors, self.blocks, strict=True):
+            own = [factor[number] for number in numbers_of_blocks(self.shape, blocks)]
+            pairs = zip(values, own, strict=True)
+            if operation == "-":
+                values = [self.round(a - b) for a, b in pairs]
+            elif operation == "*":
+                values = [self.round(a * b) for a, b in pairs]
+            else:
+                values = [self.round(a + b) for a, b in pairs]
+        return b"".join(packed(value, self.dtype) for value in values)
 
 
 def join_escape(parts: Sequence[bytes], size: int, count: int, mark: bytes | None) -> bytes:
@@ -665,6 +761,102 @@ class Elements:
         return sign, q - (1 << bits)
 
 
+@dataclass
+class Classes:
+    shape: tuple[int, int]
+    codebook: Codebook
+    lanes: int
+    row_classes: int
+    column_classes: int
+    m: int
+    chunk_rows: int
+
+    def decode(self, payload: bytes) -> bytes:
+        """Section 5.10."""
+        rows, columns = self.shape
+        bits = Bits(payload, 0, len(payload))
+        of_rows = self.labels(bits, rows, self.row_classes)
+        of_columns = self.labels(bits, columns, self.column_classes)
+        slots = self.slots(bits)
+        bits.pad("5.10")
+        chunks = range(0, rows, self.chunk_rows)
+        table, first = bits.at // 8, bits.at // 8 + 4 * (len(chunks) - 1)
+        check(first <= len(payload), "5.10", "the payload ends within the chunk table")
+        ends = list(accumulate((n for (n,) in struct.iter_unpack("<I", payload[table:first])), initial=first))
+        check(ends[-1] <= len(payload), "5.10", "the payload ends within a chunk")
+        elements = []
+        for row, begin, end in zip(chunks, ends, [*ends[1:], len(payload)], strict=True):
+            within = of_rows[row : row + self.chunk_rows]
+            elements.append(self.decode_chunk(payload[begin:end], within, of_columns, slots))
+        return b"".join(elements)
+
+    def labels(self, bits: Bits, count: int, classes: int) -> list[int]:
+        width = (classes - 1).bit_length()
+        labels = [bits.field(width) for _ in range(count)] if width else [0] * count
+        check(max(labels) < classes, "5.10", "a class that does not exist")
+        return labels
+
+    def slots(self, bits: Bits) -> list[list[tuple[int, int, int]]]:
+        """Section 6.8, tables of frequencies: for each pair of classes and each v symbol, frequency and start."""
+        alphabet, out = len(self.codebook.values), []
+        levels: list[list[list[int]]] = []
+        for r in range(self.row_classes):
+            levels.append([])
+            for c in range(self.column_classes):
+                before = levels[r][c - 1] if c else levels[r - 1][0] if r else [0] * alphabet
+                own: list[int] = []
+                for s in range(alphabet):
+                    left, up, corner = own[s - 1] if s else 0, before[s], before[s - 1] if s else 0
+                    n = bits.gamma()
+                    if left == up == 0:
+                        level = n - 1
+                    else:
+                        f = min(max(left + up - corner, min(left, up)), max(left, up))
+                        level = f + n // 2 if n % 2 == 0 else f - n // 2
+                    check(0 <= level <= 48, "6.8", "a level outside of 0 to 48")
+                    own.append(level)
+                levels[r].append(own)
+                out.append(self.shares(own))
+        return out
+
+    def shares(self, levels: list[int]) -> list[tuple[int, int, int]]:
+        weights = [u if u < 8 else (4 + u % 4) << (u // 4 - 1) for u in levels]
+        used, total = sum(u > 0 for u in levels), sum(weights)
+        check(used > 0, "6.8", "a table of frequencies without a symbol")
+        sums, numbers = accumulate(weights), accumulate(int(u > 0) for u in levels)
+        ends = [k + ((1 << self.m) - used) * w // total for k, w in zip(numbers, sums, strict=True)]
+        starts = [0, *ends[:-1]]
+        return [(s, e - b, b) for s, (b, e) in enumerate(zip(starts, ends, strict=True)) for _ in range(b, e)]
+
+    def decode_chunk(
+        self, code: bytes, of_rows: list[int], of_columns: list[int], slots: list[list[tuple[int, int, int]]]
+    ) -> bytes:
+        """Section 6.8: order and lanes."""
+        check(len(code) >= 4 * self.lanes and len(code) % 2 == 0, "6.8", "a chunk of an impossible size")
+        states = list(struct.unpack_from(f"<{self.lanes}I", code))
+        words = iter(struct.unpack(f"<{len(code) // 2 - 2 * self.lanes}H", code[4 * self.lanes :]))
+        check(min(states) >= 1 << 16, "6.8", "a state below 2^16")
+        rows: list[bytes] = [b""] * len(of_rows)
+        i = 0
+        for row in sorted(range(len(of_rows)), key=of_rows.__getitem__):
+            elements = []
+            for column in of_columns:
+                lane = i % self.lanes
+                high, v = divmod(states[lane], 1 << self.m)
+                symbol, frequency, start = slots[of_rows[row] * self.column_classes + column][v]
+                x = frequency * high + v - start
+                if x < 1 << 16:
+                    word = next(words, None)
+                    check(word is not None, "6.8", "the words of a chunk end too early")
+                    x = x << 16 | (word or 0)
+                states[lane] = x
+                elements.append(self.codebook.values[symbol])
+                i += 1
+            rows[row] = b"".join(elements)
+        check(set(states) == {1 << 16} and next(words, None) is None, "6.8", "a chunk does not end as it must")
+        return b"".join(rows)
+
+
 def chunk_sizes(total: int, chunk: int) -> Sequence[int]:
     """The symbols or entries of each chunk (sections 5.4, 5.5); without chunks, one of all."""
     if chunk == 0:
@@ -831,6 +1023,8 @@ class Index:
         """The parameters by coding; returns the payload length."""
         if record.coding == PLANES:
             return self.read_planes(record, dtype)
+        if record.coding == SCALED:
+            return self.read_scaled(record, dtype)
         if record.coding == ESCAPE:
             return self.read_escape(record, dtype, numel)
         if record.coding == LOOKUP:
@@ -850,6 +1044,9 @@ class Index:
         if record.coding == ADAPTIVE:
             record.decode = self.read_adaptive(dtype, (rows, numel // rows)).decode
             return self.cursor.varint("4")
+        if record.coding == CLASSES:
+            record.decode = self.read_classes(dtype, (rows, numel // rows)).decode
+            return self.cursor.varint("4")
         check(SIZES[dtype] in (1, 2, 4, 8), "5.5", f"a sparse tensor of {dtype}")
         entries = self.cursor.varint("5.5")
         check(entries <= numel, "5.5", "more entries than elements")
@@ -866,6 +1063,30 @@ class Index:
             part = self.read_part(record, record.shape, "U8")
             check(part.dtype < len(DTYPES) and DTYPES[part.dtype][0] == "U8", "5.7", "a plane that is not U8")
         record.join = partial(join_planes, rotated=dtype in FLOATS)
+        return 0
+
+    def read_scaled(self, record: Record, dtype: str) -> int:
+        """Section 5.8."""
+        check(dtype in ("F16", "BF16", "F32", "F64"), "5.8", f"scales of {dtype}")
+        form = self.cursor.uint(1, "5.8")
+        shift, each = form >> 1 & 3, bool(form & 8)
+        check(form < 16 and shift < 3, "5.8", "reserved bits or shift in the form")
+        check(not each or dtype in ("F16", "BF16"), "5.8", f"each operation in {dtype} is rounded anyway")
+        operations = "-" * (shift == 1) + "*" * (1 + (form & 1)) + "+" * (shift == 2)
+        scaled = Scaled(dtype, record.shape, operations, each)
+        for operation in " " + operations:
+            shape, usual = record.shape, "I8" if operation in " -" else "F32"
+            if operation != " ":
+                blocks = [self.cursor.varint("5.8") for _ in shape]
+                pairs = list(zip(shape, blocks, strict=True))
+                check(all(block < length for length, block in pairs), "5.8", "a block as long as its dimension")
+                scaled.blocks.append([block or length for length, block in pairs])
+                shape = tuple(-(-length // block) if block else 1 for length, block in pairs)
+            part = self.read_part(record, shape, usual)
+            own = DTYPES[part.dtype][0] if part.dtype < len(DTYPES) else ""
+            check(own in NUMBERS or own == dtype == "F64" or own == "", "5.8", f"a part of {own}")
+            scaled.dtypes.append(own)
+        record.join = scaled.join
         return 0
 
     def read_escape(self, record: Record, dtype: str, numel: int) -> int:
@@ -960,6 +1181,20 @@ class Index:
         check(layout & 16 == 0 or 1 <= chunk_lines < lines, "5.6", "chunks of too few or too many lines")
         check((chunk_lines or lines) <= 2**31, "5.6", "a chunk of too many lines")
         return Adaptive(shape, codebook, by_columns, bool(layout & 2), layout & 4 == 0, stride, chunk_lines)
+
+    def read_classes(self, dtype: str, shape: tuple[int, int]) -> Classes:
+        """Section 5.10."""
+        codebook = self.read_codebook_number(dtype, "5.10")
+        check(len(codebook.values) <= 1024, "5.10", "the codebook has too many values")
+        layout, classes = self.cursor.uint(1, "5.10"), self.cursor.uint(1, "5.10")
+        check(layout < 16 and layout & 7 <= 6, "5.10", "reserved bits, or too many lanes, in the layout")
+        row_classes, column_classes, p = (classes & 7) + 1, (classes >> 3 & 7) + 1, classes >> 6
+        check(p <= 2, "5.10", "a sum of frequencies that is not allowed")
+        check(row_classes <= shape[0] and column_classes <= shape[1], "5.10", "more classes than rows or columns")
+        chunk_rows = self.cursor.varint("5.10") if layout & 8 else shape[0]
+        check(layout & 8 == 0 or 1 <= chunk_rows < shape[0], "5.10", "chunks of too few or too many rows")
+        check(chunk_rows <= 2**31, "5.10", "a chunk of too many rows")
+        return Classes(shape, codebook, 1 << (layout & 7), row_classes, column_classes, 12 - p, chunk_rows)
 
     def read_sparse(self, dtype: str, shape: tuple[int, int], entries: int) -> Sparse:
         """Section 5.5."""

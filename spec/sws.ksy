@@ -13,6 +13,15 @@ doc: |
   Numbers that follow from earlier elements of a list are handed from one element to the next as parameters, so each
   is known as soon as its element is read: nothing recurses, whatever the size of the file.
 
+  A coding that is to be known here takes
+  1. its number in the enumeration `coding` and in `body.is_known`;
+  2. a type `..._params` for its parameters, whose `_parent` is the body of its record, and its line in `body.params`;
+  3. if it has code tables (or bitmaps), its line in `body.num_tables` (`num_bitmaps`): `before` has the earlier ones;
+  4. if it holds parts, its lines in `body.has_parts` and `body.part_rules`, and in its parameters, which end before
+     the first part, a list `part_rules` of the type `part_rule`: what each part is. The parts, their payloads and all
+     that is numbered through them follow by themselves;
+  5. if it has no parts and no payload length, its lines in `body.has_len_payload` and `body.len_payload`.
+
   Not checked here: CRC-32, the order of keys and values, UTF-8 and uniqueness of names, which types narrow to which,
   the alphabet of an earlier code table, codes of skips alone, the limits (but the length of a bitmap), and rules about
   what lies in a payload.
@@ -34,10 +43,10 @@ seq:
   - id: index_crc
     type: u4
   - id: payloads
-    type: 'payload(_io.pos, index.records[_index].len_outer)'
+    type: payload(index.records[_index].body)
     repeat: expr
     repeat-expr: index.records.size
-    doc: One for each record, of size 0 where the payload lies in the index or is empty.
+    doc: One for each record.
   - id: end
     size-eos: true
     valid:
@@ -78,6 +87,9 @@ enums:
     3: dense
     4: sparse
     5: adaptive
+    6: planes
+    9: classes
+    10: lookup
   stream_kind:
     0: fixed
     1: new_table
@@ -107,7 +119,7 @@ types:
         type: >-
           varint_group(_index > 0 ? groups[_index - 1].value : 0, _index > 0 ? groups[_index - 1].weight * 128 : 1)
         repeat: until
-        repeat-until: not _.has_next or _index == 8
+        repeat-until: not _.has_next or _.weight == 72057594037927936
         valid:
           # The ninth byte is the last one; the last of several is not zero.
           expr: '_.has_next ? _.weight < 72057594037927936 : (_.low > 0 or _.weight == 1)'
@@ -122,17 +134,17 @@ types:
       - id: weight
         type: u8
     seq:
-      - id: byte
+      - id: octet
         type: u1
     instances:
       has_next:
-        value: byte >= 128
+        value: octet >= 128
       low:
-        value: byte & 127
+        value: octet & 127
       value:
         value: before + low * weight
 
-  string:
+  utf8:
     seq:
       - id: len_text
         type: varint
@@ -142,10 +154,25 @@ types:
         encoding: UTF-8
 
   payload:
+    doc: What lies behind the index of a record or a part.
+    params:
+      - id: body
+        type: body
+    seq:
+      - id: place
+        type: place(_io.pos, body.len_outer)
+        if: not body.has_parts
+        doc: From the beginning of the file. Empty where the payload lies in the index.
+      - id: parts
+        type: payload(body.parts[_index].body)
+        repeat: expr
+        repeat-expr: body.parts.size
+        if: body.has_parts
+
+  place:
     params:
       - id: ofs
         type: u8
-        doc: From the beginning of the file for a payload outside of the index, else from that of the index.
       - id: len_data
         type: u8
     seq:
@@ -193,13 +220,15 @@ types:
         repeat-expr: num_codebooks.value
       - id: num_records
         type: varint
+      - id: no_resources
+        type: resources(num_records, 0, 0)
+        doc: Takes no bytes.
       - id: records
         type: >-
           record(_index,
           _index > 0 ? records[_index - 1].name : "",
           _index > 0 ? records[_index - 1].dtype_id : 11,
-          _index > 0 ? records[_index - 1].bitmaps_after : 0,
-          _index > 0 ? records[_index - 1].tables_after : 0)
+          _index > 0 ? records[_index - 1].body.after : no_resources)
         repeat: expr
         repeat-expr: num_records.value
       - id: end
@@ -210,9 +239,9 @@ types:
   pair:
     seq:
       - id: key
-        type: string
+        type: utf8
       - id: value
-        type: string
+        type: utf8
 
   codebook:
     seq:
@@ -254,10 +283,8 @@ types:
         type: str
       - id: dtype_before
         type: u1
-      - id: bitmaps_before
-        type: s4
-      - id: tables_before
-        type: s4
+      - id: before
+        type: resources
     seq:
       - id: len_prefix
         type: varint
@@ -300,35 +327,18 @@ types:
         if: rank_low == 7
         valid:
           expr: _.value >= 7
-      - id: element_size
-        type: dtype_size(dtype_id)
-        valid:
-          expr: dtype_id <= 21 or coding_id > 5 or coding_id == 2
-        doc: Takes no bytes. Not defined for an alias, nor for a dtype that is not known.
       - id: dimensions
         type: 'dimension(_index > 0 ? dimensions[_index - 1].product : 1)'
         repeat: expr
         repeat-expr: rank
-      - id: params
-        if: coding_id != 0
-        type:
-          switch-on: coding_id
-          cases:
-            1: narrow_params
-            2: alias_params
-            3: dense_params
-            4: sparse_params
-            5: adaptive_params
-            _: unknown_params
-      - id: len_payload_own
+      - id: target
         type: varint
-        if: has_len_payload
-      - id: crc
-        type: u4
-        if: len_payload >= 256
-      - id: inline
-        type: payload(_io.pos, len_payload)
-        if: len_payload >= 1 and len_payload <= 255
+        if: coding_id == 2
+        valid:
+          expr: _.value < number and _parent.records[_.value].coding_id != 2
+      - id: body
+        type: body(_parent, before, coding_id, dtype_id, numel, rows, 0)
+        doc: Takes no bytes for an alias.
     instances:
       name:
         value: name_before.substring(0, len_prefix.value) + suffix.value
@@ -350,27 +360,181 @@ types:
         value: 'rank == 0 ? 1 : dimensions.last.product'
       rows:
         value: 'rank == 0 ? 1 : dimensions.first.value'
+
+  part:
+    doc: A record without a name, which another one holds.
+    params:
+      - id: index
+        type: index
+      - id: before
+        type: resources
+      - id: rule
+        type: part_rule
+      - id: depth
+        type: s4
+        doc: How many bodies it lies in.
+    seq:
+      - id: bounded
+        type: evaluated(depth)
+        valid:
+          expr: _.value <= 4
+        doc: Takes no bytes. Section 4.1 limits the depth.
+      - id: coding_low
+        type: b4
+        valid:
+          expr: _ != 2
+      - id: reserved
+        type: b3
+        valid: 0
+      - id: has_dtype
+        type: b1
+        valid:
+          expr: not (_ and rule.no_other)
+      - id: coding_high
+        type: varint
+        if: coding_low == 15
+        valid:
+          expr: _.value >= 15
+      - id: dtype_own
+        type: u1
+        if: has_dtype
+        valid:
+          expr: _ != rule.dtype_id
+      - id: body
+        type: body(index, before, coding_id, dtype_id, rule.numel, rule.rows, depth)
+    instances:
+      coding_id:
+        value: 'coding_low == 15 ? coding_high.value : coding_low'
+      dtype_id:
+        value: 'has_dtype ? dtype_own : rule.dtype_id'
+
+  part_rule:
+    doc: What its coding says of a part. No bytes.
+    params:
+      - id: dtype_id
+        type: u1
+        doc: The usual one.
+      - id: no_other
+        type: bool
+        doc: Whether no other dtype is allowed.
+      - id: numel
+        type: u8
+      - id: rows
+        type: u8
+        doc: The first dimension, 1 where there is none.
+
+  body:
+    doc: Parameters, parts and payload of a record or of a part.
+    params:
+      - id: index
+        type: index
+      - id: before
+        type: resources
+      - id: coding_id
+        type: u8
+      - id: dtype_id
+        type: u1
+      - id: numel
+        type: u8
+      - id: rows
+        type: u8
+        doc: The first dimension, 1 where there is none.
+      - id: depth
+        type: s4
+        doc: How many bodies it lies in.
+    seq:
+      - id: element_size
+        type: dtype_size(dtype_id)
+        valid:
+          expr: dtype_id <= 21 or coding_id == 2 or not is_known
+        doc: Takes no bytes. Not defined for an alias, nor for a dtype that is not known.
+      - id: params
+        if: coding_id != 0 and coding_id != 2
+        type:
+          switch-on: coding_id
+          cases:
+            1: narrow_params
+            3: dense_params
+            4: sparse_params
+            5: adaptive_params
+            6: planes_params
+            9: classes_params
+            10: lookup_params
+            _: unknown_params
+      - id: parts
+        type: 'part(index, _index > 0 ? parts[_index - 1].body.after : before, part_rules[_index], depth + 1)'
+        repeat: expr
+        repeat-expr: part_rules.size
+        if: has_parts
+      - id: len_payload_own
+        type: varint
+        if: has_len_payload
+      - id: crc
+        type: u4
+        if: len_payload >= 256
+      - id: inline_payload
+        type: place(_io.pos, len_payload)
+        if: len_payload >= 1 and len_payload <= 255
+        doc: From the beginning of the index.
+      - id: own
+        type: resources(before, before.num_bitmaps + num_bitmaps, before.num_tables + num_tables)
+        if: not has_parts
+        doc: Takes no bytes.
+    instances:
+      is_known:
+        value: coding_id <= 6 or coding_id == 9 or coding_id == 10
+      coding:
+        value: coding_id
+        enum: coding
+      dtype:
+        value: dtype_id
+        enum: dtype
       columns:
         value: numel / rows
         doc: Defined for tensors with elements.
-      has_sparse_body:
+      has_parts:
+        value: coding_id == 6 or coding_id == 10
+      part_rules:
+        value: >-
+          coding_id == 6 ? params.as<planes_params>.part_rules : params.as<lookup_params>.part_rules
+        doc: Defined where there are parts.
+      has_entries:
         value: coding_id == 4 and params.as<sparse_params>.num_entries.value > 0
       has_len_payload:
-        value: coding_id == 3 or coding_id > 4 or has_sparse_body
+        value: 'coding_id > 4 ? not has_parts : coding_id == 3 or has_entries'
       len_payload:
         value: >-
           has_len_payload ? len_payload_own.value :
           coding_id == 0 ? numel * element_size.value :
           coding_id == 1 ? numel * params.as<narrow_params>.storage_size.value : 0
+        doc: 0 where there are parts.
       len_outer:
         value: 'len_payload >= 256 ? len_payload : 0'
-      bitmaps_after:
-        value: 'bitmaps_before + (has_sparse_body ? params.as<sparse_params>.body.num_bitmaps : 0)'
-      tables_after:
+      num_bitmaps:
+        value: 'has_entries ? params.as<sparse_params>.entries.num_bitmaps : 0'
+        doc: Not defined where there are parts, as num_tables.
+      num_tables:
         value: >-
-          tables_before +
-          (coding_id == 3 ? params.as<dense_params>.num_tables :
-          has_sparse_body ? params.as<sparse_params>.body.num_tables : 0)
+          coding_id == 3 ? params.as<dense_params>.num_tables :
+          has_entries ? params.as<sparse_params>.entries.num_tables : 0
+      after:
+        value: 'has_parts ? parts.last.body.after.as<resources> : own'
+
+  resources:
+    doc: The code tables and bitmaps of the index up to the end of a body. No bytes.
+    params:
+      - id: before
+        type: struct
+        doc: Those up to its beginning.
+      - id: num_bitmaps
+        type: s4
+      - id: num_tables
+        type: s4
+    instances:
+      body:
+        value: _parent.as<body>
+      bitmaps_before:
+        value: before.as<resources>.num_bitmaps
 
   dimension:
     params:
@@ -397,21 +561,14 @@ types:
         valid:
           expr: _parent.numel > 0
 
-  alias_params:
-    seq:
-      - id: target
-        type: varint
-        valid:
-          expr: _.value < _parent.number and _parent._parent.records[_.value].coding_id != 2
-
   dense_params:
     seq:
       - id: codebook
         type: varint
         valid:
           expr: >-
-            _parent.numel > 0 and _.value < _parent._parent.codebooks.size and
-            _parent._parent.codebooks[_.value].dtype.to_i == _parent.dtype_id
+            _parent.numel > 0 and _.value < _parent.index.codebooks.size and
+            _parent.index.codebooks[_.value].dtype.to_i == _parent.dtype_id
       - id: kind
         type: b2
         enum: stream_kind
@@ -428,7 +585,7 @@ types:
         type: varint
         if: kind == stream_kind::earlier_table
         valid:
-          expr: _.value < _parent.tables_before
+          expr: _.value < _parent.before.num_tables
       - id: width
         type: u1
         if: chunk_code > 0
@@ -436,7 +593,7 @@ types:
           min: 1
           max: 32
       - id: new_table
-        type: code_table(_parent._parent.codebooks[codebook.value].num_values.value + 1)
+        type: code_table(_parent.index.codebooks[codebook.value].num_values.value + 1)
         if: kind == stream_kind::new_table
         doc: Packed bits, up to the end of the padding.
       - id: padding
@@ -452,8 +609,8 @@ types:
         type: varint
         valid:
           expr: >-
-            _parent.numel > 0 and _.value < _parent._parent.codebooks.size and
-            _parent._parent.codebooks[_.value].dtype.to_i == _parent.dtype_id
+            _parent.numel > 0 and _.value < _parent.index.codebooks.size and
+            _parent.index.codebooks[_.value].dtype.to_i == _parent.dtype_id
       - id: by_columns
         type: b1
         valid:
@@ -481,29 +638,66 @@ types:
         valid:
           expr: '_.value >= 1 and _.value < (by_columns ? _parent.columns : _parent.rows)'
 
+  classes_params:
+    seq:
+      - id: codebook
+        type: varint
+        valid:
+          expr: >-
+            _parent.numel > 0 and _.value < _parent.index.codebooks.size and
+            _parent.index.codebooks[_.value].dtype.to_i == _parent.dtype_id and
+            _parent.index.codebooks[_.value].num_values.value <= 1023
+      - id: log2_lanes
+        type: b3
+        valid:
+          max: 6
+      - id: has_chunks
+        type: b1
+      - id: reserved
+        type: b4
+        valid: 0
+      - id: row_classes_less_one
+        type: b3
+        valid:
+          expr: _ < _parent.rows
+      - id: column_classes_less_one
+        type: b3
+        valid:
+          expr: _ < _parent.columns
+      - id: precision
+        type: b2
+        valid:
+          max: 2
+        doc: The frequencies of a table have the sum 2^(12 - precision). A chunk has at most 2^31 rows.
+      - id: chunk_rows
+        type: varint
+        if: has_chunks
+        valid:
+          expr: _.value >= 1 and _.value < _parent.rows
+
   sparse_params:
     seq:
       - id: num_entries
         type: varint
         valid:
           expr: _parent.numel > 0 and _.value <= _parent.numel
-      - id: body
-        type: sparse_body(num_entries.value, _parent)
+      - id: entries
+        type: sparse_entries(num_entries.value, _parent)
         if: num_entries.value > 0
 
-  sparse_body:
+  sparse_entries:
     params:
       - id: num_entries
         type: u8
-      - id: record
-        type: record
+      - id: tensor
+        type: body
     seq:
       - id: codebook
         type: varint
         valid:
           expr: >-
-            _.value < record._parent.codebooks.size and
-            record._parent.codebooks[_.value].dtype.to_i == record.dtype_id
+            _.value < tensor.index.codebooks.size and
+            tensor.index.codebooks[_.value].dtype.to_i == tensor.dtype_id
       - id: scan_columns
         type: b1
       - id: line_ends
@@ -542,26 +736,26 @@ types:
         type: varint
         if: gap_kind == stream_kind::earlier_table
         valid:
-          expr: _.value < record.tables_before
+          expr: _.value < tensor.before.num_tables
       - id: value_table
         type: varint
         if: value_kind == stream_kind::earlier_table
         valid:
-          expr: '_.value < record.tables_before + (gap_kind == stream_kind::new_table ? 1 : 0)'
+          expr: '_.value < tensor.before.num_tables + (gap_kind == stream_kind::new_table ? 1 : 0)'
       - id: row_argument
         type: varint
         if: row_kind.to_i >= 3
         valid:
           expr: >-
-            row_kind == bitmap_kind::stride_runs ? (_.value >= 1 and _.value < record.rows)
-            : _.value < record.bitmaps_before
+            row_kind == bitmap_kind::stride_runs ? (_.value >= 1 and _.value < tensor.rows)
+            : _.value < tensor.before.num_bitmaps
       - id: column_argument
         type: varint
         if: column_kind.to_i >= 3
         valid:
           expr: >-
-            column_kind == bitmap_kind::stride_runs ? (_.value >= 1 and _.value < record.columns)
-            : _.value < record.bitmaps_before + (row_kind != bitmap_kind::all_live ? 1 : 0)
+            column_kind == bitmap_kind::stride_runs ? (_.value >= 1 and _.value < tensor.columns)
+            : _.value < tensor.before.num_bitmaps + (row_kind != bitmap_kind::all_live ? 1 : 0)
       - id: line_width
         type: u1
         if: line_ends
@@ -586,15 +780,15 @@ types:
           min: 1
           max: 32
       - id: row_bitmap
-        type: 'bitmap(false, row_kind, row_kind.to_i >= 3 ? row_argument.value : 0, record.rows)'
+        type: 'bitmap(false, row_kind, row_kind.to_i >= 3 ? row_argument.value : 0, tensor.rows)'
         doc: The first of the packed bits.
       - id: column_bitmap
-        type: 'bitmap(true, column_kind, column_kind.to_i >= 3 ? column_argument.value : 0, record.columns)'
+        type: 'bitmap(true, column_kind, column_kind.to_i >= 3 ? column_argument.value : 0, tensor.columns)'
       - id: new_gap_table
         type: code_table(1 << pbits)
         if: gap_kind == stream_kind::new_table
       - id: new_value_table
-        type: code_table(record._parent.codebooks[codebook.value].num_values.value)
+        type: code_table(tensor.index.codebooks[codebook.value].num_values.value)
         if: value_kind == stream_kind::new_table
       - id: padding
         type: >-
@@ -610,6 +804,39 @@ types:
         value: '(row_bitmap.is_stored ? 1 : 0) + (column_bitmap.is_stored ? 1 : 0)'
       num_tables:
         value: '(gap_kind == stream_kind::new_table ? 1 : 0) + (value_kind == stream_kind::new_table ? 1 : 0)'
+
+  planes_params:
+    doc: Nothing but the rules of the parts. No bytes.
+    seq:
+      - id: num_parts
+        type: evaluated(_parent.element_size.value)
+        valid:
+          expr: _parent.numel > 0 and _parent.dtype_id >= 3 and _parent.dtype_id <= 12
+        doc: One for each byte of U16 to I64 and of F16 to F64.
+      - id: part_rules
+        type: part_rule(1, true, _parent.numel, _parent.rows)
+        repeat: expr
+        repeat-expr: num_parts.value
+
+  lookup_params:
+    seq:
+      - id: num_values
+        type: varint
+        valid:
+          expr: _.value >= 1 and _.value <= 65536 and _.value <= _parent.numel
+      - id: size
+        type: evaluated(_parent.element_size.value)
+        valid:
+          expr: _.value == 2 or _.value == 4 or _.value == 8
+        doc: Takes no bytes.
+      - id: part_rules
+        type: >-
+          part_rule(_index == 1 or size.value == 2 ? 3 : size.value == 4 ? 5 : 7, true,
+          _index == 0 ? num_values.value : _parent.numel,
+          _index == 0 ? num_values.value : _parent.rows)
+        repeat: expr
+        repeat-expr: 2
+        doc: Take no bytes. Differences, unsigned and as wide as the elements, and indices.
 
   unknown_params:
     seq:
@@ -770,19 +997,20 @@ types:
         type: u8
     seq:
       - id: bounded
-        type: number(length)
+        type: evaluated(length)
         if: is_stored
         valid:
           expr: _.value <= 67108864
         doc: Takes no bits. Section 8 limits the lengths.
       - id: search
-        type: bitmap_probe(_parent.record._parent.records[_index], argument)
+        type: >-
+          bitmap_probe(_index > 0 ? search[_index - 1].resources.before.as<resources> : _parent.tensor.before, argument)
         repeat: until
         repeat-until: _.found
         if: has_earlier and not is_own
-        doc: Takes no bits. The last one has found the earlier bitmap.
+        doc: Takes no bits. Goes back to the body with the earlier bitmap.
       - id: stretch
-        type: 'number(length % earlier_length == 0 ? length / earlier_length : 0)'
+        type: 'evaluated(length % earlier_length == 0 ? length / earlier_length : 0)'
         if: has_earlier
         valid:
           expr: _.value > 0
@@ -806,7 +1034,7 @@ types:
         if: kind == bitmap_kind::stride_runs
         doc: Take no bits. The differences are undone bit by bit, to count.
       - id: total
-        type: number(counted)
+        type: evaluated(counted)
         valid:
           expr: _.value > 0
         doc: Takes no bits. Has the count evaluated now, lest copies of copies recurse.
@@ -819,7 +1047,7 @@ types:
         value: kind.to_i >= 4
       is_own:
         value: >-
-          has_earlier and is_column and _parent.row_bitmap.is_stored and argument == _parent.record.bitmaps_before
+          has_earlier and is_column and _parent.row_bitmap.is_stored and argument == _parent.tensor.before.num_bitmaps
         doc: Whether the earlier bitmap is the row bitmap of the same record.
       earlier_length:
         value: 'is_own ? _parent.row_bitmap.length : search.last.length'
@@ -844,23 +1072,24 @@ types:
           has_runs ? runs.num_bits : 0
 
   bitmap_probe:
-    doc: Whether a record has the bitmap of that number. No bytes.
+    doc: Whether the last of these bodies has the bitmap of that number. No bytes.
     params:
-      - id: record
-        type: record
+      - id: resources
+        type: resources
       - id: number
         type: u8
+        doc: There is one.
     instances:
       found:
-        value: record.bitmaps_before <= number and number < record.bitmaps_after
-      body:
-        value: record.params.as<sparse_params>.body
+        value: resources.bitmaps_before <= number
+      entries:
+        value: resources.body.params.as<sparse_params>.entries
       is_row:
-        value: body.row_bitmap.is_stored and number == record.bitmaps_before
+        value: entries.row_bitmap.is_stored and number == resources.bitmaps_before
       length:
-        value: 'is_row ? body.row_bitmap.length : body.column_bitmap.length'
+        value: 'is_row ? entries.row_bitmap.length : entries.column_bitmap.length'
       num_live:
-        value: 'is_row ? body.row_bitmap.num_live : body.column_bitmap.num_live'
+        value: 'is_row ? entries.row_bitmap.num_live : entries.column_bitmap.num_live'
 
   stride_bit:
     doc: One bit of a bitmap of stride runs. No bytes.
@@ -884,7 +1113,7 @@ types:
       num_live:
         value: 'bit ? live_before + 1 : live_before'
 
-  number:
+  evaluated:
     doc: A number that has been evaluated. No bytes.
     params:
       - id: value

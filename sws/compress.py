@@ -44,7 +44,8 @@ def compression_report(
     not, a copy is quantised. The keys:
 
     orig_bits : of the dense state_dict, biases and all
-    compressed_bits : 8 times the bytes of the file that `swsfmt.torch.save_model` writes with these options
+    compressed_bits : 8 times the bytes of the file that `swsfmt.torch.save_model` writes with these options and
+        profile="fast", the form that is customarily reported: codebook, compressed sparse rows, Huffman codes
     CR : orig_bits / compressed_bits
     nnz : weights that are not zero
     layers : for each weight tensor `layer`, `shape`, `orig_bits`, `nnz`, `passthrough` (not quantised) and its bits of
@@ -60,7 +61,7 @@ def compression_report(
         model = copy.deepcopy(model)
         copy.deepcopy(prior).assign_model(model, skip_last_matrix, assign_mode)
     state = model.state_dict()
-    file = swsfmt.torch.save(state, huffman=use_huffman, pbits_fc=pbits_fc, pbits_conv=pbits_conv)
+    file = swsfmt.torch.save(state, huffman=use_huffman, pbits_fc=pbits_fc, pbits_conv=pbits_conv, profile="fast")
     contents = swsfmt.inspect(file)
     names = [name for name, _ in weight_layers(model)]
     skipped = set(names[-1:]) if skip_last_matrix else set()

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 import swsfmt
 import swsfmt.torch
-from swsfmt import InputError
+from swsfmt import InputError, arguments
 from swsfmt.write.atomic import write_atomically
 from swsfmt.write.options import Options
 
@@ -167,13 +167,15 @@ def decoded_model(file: str | os.PathLike[str], name: str | None = None, device:
     """The network of a .sws file, ready for inference.
 
     name : of `sws.models.MODELS`; None for the one that the metadata name, or whose tensors have these names and shapes
-    Raises `InputError` where there is none, and for another one.
+    Raises `InputError` where there is none, where the file names one that is not there, and for another one.
     """
+    if name is None:
+        name = provenance_of(file).model
+        if name is not None and name not in MODELS:
+            known = f"there is {', '.join(MODELS)}; choose with name= (sws: --model)"
+            raise InputError(f"the file names its network {arguments.brief(name)}, and {known}", file=os.fspath(file))
     state = swsfmt.torch.load_file(file, device)
-    said = provenance_of(file).model
     candidates = list(MODELS) if name is None else [name]
-    if name is None and said in MODELS:
-        candidates = [said]
     classes = next((len(t) for key, t in reversed(state.items()) if key.endswith("bias") and t.dim() == 1), 10)
     shapes = {key: tuple(tensor.shape) for key, tensor in state.items()}
     for candidate in candidates:

@@ -25,7 +25,7 @@ from .errors import (
 )
 from .inspection import inspect, verify
 from .limits import Limits
-from .numpy import load, load_file, safe_open, save, save_file
+from .numpy import Scaled, load, load_file, safe_open, save, save_file
 from .read.report import Report, TensorReport
 
 __all__ = [
@@ -41,6 +41,7 @@ __all__ = [
     "NotSwsError",
     "PayloadError",
     "Report",
+    "Scaled",
     "StateDictError",
     "SwsError",
     "SwsWarning",

@@ -19,6 +19,11 @@ T = TypeVar("T")
 _COMPARED = 200
 _LONGEST = 200
 _SLIPS = 3
+_LISTED = 8
+KEEP_APART = (
+    "a module's get_extra_state() gave it: save {name: t for name, t in model.state_dict().items() if not "
+    "name.endswith('_extra_state')}, load with strict=False, keep it elsewhere"
+)
 
 
 def instance(value: Any, kinds: type[T] | tuple[type[T], ...], name: str, wanted: str) -> T:
@@ -154,6 +159,16 @@ def near(name: Any, names: Iterable[str]) -> str:
     return f", did you mean {' or '.join(map(repr, close))}?" if close else ""
 
 
+def no_tensor(value: Any, name: str, advice: str) -> str:
+    """That there is a value where tensors are stored, and what to do. advice : for any value"""
+    return f"{a(value)}, not a tensor; {KEEP_APART if is_extra_state(name) else advice}"
+
+
+def is_extra_state(name: Any) -> bool:
+    """Whether a `state_dict` has under this name what is no tensor, most often."""
+    return isinstance(name, str) and name.rpartition(".")[2] == "_extra_state"
+
+
 def brief(value: Any) -> str:
     """A value for a message of one line, whatever it is."""
     try:
@@ -161,6 +176,12 @@ def brief(value: Any) -> str:
     except Exception:
         return a(value)
     return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def listed(values: Iterable[Any]) -> str:
+    """At most eight of them, each in brief."""
+    shown = [brief(value) for value in values]
+    return ", ".join(shown[:_LISTED]) + (f", ... ({len(shown):,} in all)" if len(shown) > _LISTED else "")
 
 
 def a(value: Any) -> str:

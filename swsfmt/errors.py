@@ -13,7 +13,7 @@
      ├── LimitError               valid so far, but larger than the caller's `Limits`
      ├── UnknownCodingError       a tensor uses a coding that this version does not know
      ├── InputError               what was given cannot be stored or read as asked
-     │    ├── ChangedError        a tensor was written to while it was saved
+     │    ├── ChangedError        a tensor or a file was written to while it was read
      │    └── StateDictError      a file and a model do not fit (also a RuntimeError)
      ├── MismatchError            two models that should be equal differ
      └── TensorNotFoundError      no tensor of that name (also a KeyError)
@@ -30,7 +30,6 @@ from __future__ import annotations
 import sys
 import warnings
 from types import TracebackType
-from typing import Any
 
 
 class SwsError(ValueError):
@@ -111,15 +110,17 @@ class InputError(SwsError):
 
 
 class ChangedError(InputError):
-    """A tensor was written to while it was saved; nothing was written in place of what was there."""
+    """A tensor, or the file that it is in, was written to while it was read; nothing was written in place of what was
+    there.
+    """
 
-    def __init__(self) -> None:
-        super().__init__(
-            "the tensor changed while it was saved; save a copy of it, or let nothing write to it meanwhile"
-        )
-
-    def __reduce__(self) -> tuple[type[ChangedError], tuple[()], dict[str, Any]]:
-        return type(self), (), self.__dict__
+    def __init__(
+        self,
+        message: str = "the tensor changed while it was saved; save a copy of it, or let nothing write to it meanwhile",
+        *,
+        file: str | None = None,
+    ) -> None:
+        super().__init__(message, file=file)
 
 
 class StateDictError(InputError, RuntimeError):

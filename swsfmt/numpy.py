@@ -6,9 +6,9 @@ bfloat16 and float8 arrays have the dtypes of the package `ml_dtypes`, which is 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, BinaryIO, Literal, Unpack, overload
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, TypeAlias, Unpack, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +22,8 @@ from .read.reader import Reader
 from .read.source import BytesSource, File, open_path
 from .read.tensors import Place, load_all
 from .safe_open import Handle
-from .tensor import Elements, TensorInfo, Tied
+from .scaled import Rounding, ScaledBase
+from .tensor import Elements, Loadable, TensorInfo, Tied
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -30,9 +31,11 @@ if TYPE_CHECKING:
     from .torch import Device, TensorHandle
     from .write.options import EncodingOptions
 
-__all__ = ["load", "load_file", "safe_open", "save", "save_file"]
+__all__ = ["Scaled", "load", "load_file", "safe_open", "save", "save_file"]
 
 Array = npt.NDArray[Any]
+Value: TypeAlias = "Array | Scaled"
+"""What `save` takes."""
 
 _ML_DTYPES = {
     "BF16": "bfloat16",
@@ -66,7 +69,7 @@ _NUMPY = {key: np.dtype(np.dtype(name).newbyteorder("<").str) for name, key in _
 
 
 def save(
-    tensors: Mapping[str, Array],
+    tensors: Mapping[str, Array] | Mapping[str, Scaled] | Mapping[str, Value],
     metadata: Mapping[str, str] | None = None,
     *,
     threads: int | None = None,
@@ -90,7 +93,7 @@ def save(
 
 
 def save_file(
-    tensors: Mapping[str, Array],
+    tensors: Mapping[str, Array] | Mapping[str, Scaled] | Mapping[str, Value],
     filename: str | os.PathLike[str] | BinaryIO,
     metadata: Mapping[str, str] | None = None,
     *,
@@ -103,16 +106,9 @@ def save_file(
     filename : a path, or a binary file that is open for writing, which is written to from where it stands
     Warns (`SwsWarning`) of a file that readers load with raised `Limits` only.
     """
-    from .write.atomic import write_to
-    from .write.file import encode_file
-    from .write.options import Options
+    from .write.file import write_file
 
-    if not hasattr(filename, "write"):
-        arguments.path(filename)
-    fixed = Options.of("save_file", options)
-    encoded = encode_file(_elements(tensors), metadata, fixed, threads=threads, executor=executor)
-    encoded.warn()
-    write_to(filename, encoded.pieces())
+    write_file(lambda: _elements(tensors), filename, metadata, options, threads=threads, executor=executor)
 
 
 def load(
@@ -187,13 +183,62 @@ def safe_open(
     if framework in ("np", "numpy"):
         if not isinstance(device, str) or device != "cpu":
             raise InputError(f"NumPy arrays cannot be on device {arguments.brief(device)}, only on 'cpu'")
-        return Handle(filename, to_array, limits, threads, _lacks)
+        return Handle(filename, to_array, limits, threads, _lacks, Scaled)
     if framework not in ("pt", "torch", "pytorch"):
         raise InputError(f"framework {framework!r} is not known; use 'np' or 'pt'")
     # Not at the top: torch is slow to import, and may not be installed.
     from .torch import safe_open
 
     return safe_open(filename, framework, device, threads=threads, limits=limits)
+
+
+class Scaled(ScaledBase[Array]):
+    __doc__ = ScaledBase.__doc__
+
+    def __init__(
+        self,
+        levels: Array,
+        scales: Array | float | Sequence[Array | float],
+        zero: Array | float | None = None,
+        offset: Array | float | None = None,
+        *,
+        dtype: npt.DTypeLike | str = "float32",
+        rounding: Rounding = "once",
+        blocks: Sequence[int] | None = None,
+    ) -> None:
+        """dtype : of NumPy or of ml_dtypes, or the name of one, such as "bfloat16".
+
+        blocks : length of a block along each dimension, for factors whose shape leaves it open, such as 4 of 10.
+        Raises `InputError` for what cannot be stored, and says what can.
+        """
+        super().__init__(levels, scales, zero, offset, dtype=dtype, rounding=rounding, blocks=blocks)  # type: ignore[arg-type]
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of the tensor. Raises `InputError` where NumPy has none."""
+        return _numpy_dtype(self._dtype)
+
+    def dequantize(self) -> Array:
+        """The array, as a file gives it. Raises `InputError` where NumPy has no such dtype."""
+        return to_array(self.structured().load())
+
+    def _dtype_of(self, dtype: Any) -> DType:
+        name = dtype if isinstance(dtype, str) else None
+        if name not in _NAMES:
+            try:
+                name = np.dtype(dtype).name
+            except TypeError as error:
+                raise InputError(f"dtype is {arguments.brief(dtype)}, it must be one of NumPy") from error
+        if name not in _NAMES:
+            raise InputError(f"dtype {name} cannot be stored")
+        return dtypes.BY_NAME[_NAMES[name]]
+
+    def _elements_of(self, part: Any, name: str) -> Elements:
+        if isinstance(part, int | float) and not isinstance(part, bool):
+            part = np.float32(part)
+        if not isinstance(part, np.ndarray | np.generic):
+            raise InputError(f"{name} must be a NumPy array, not {arguments.a(part)}")
+        return from_array(np.asarray(part))
 
 
 def to_array(elements: Elements) -> Array:
@@ -209,6 +254,8 @@ def _place_of(array: Array, info: TensorInfo) -> Place:
     """Where an array lies that a tensor is decoded into."""
     if not isinstance(array, np.ndarray):
         raise InputError(f"{arguments.a(array)} in `out` is not a NumPy array")
+    if isinstance(array, np.ma.MaskedArray):
+        raise InputError("a masked array in `out` would hide what is loaded; give its .data")
     wanted = _numpy_dtype(info.dtype)
     if array.dtype != wanted or array.shape != info.shape:
         raise InputError(f"the array in `out` has {array.dtype}{array.shape}, the file {wanted}{info.shape}")
@@ -234,12 +281,17 @@ def from_array(array: Array, name: str | None = None) -> Elements:
     """The elements of an array. Raises `InputError` for a dtype that the format does not have."""
     dtype, little_endian = _stored_as(array.dtype)
     if dtype is None:
-        raise InputError(f"dtype {array.dtype} cannot be stored", tensor=name)
-    with located(tensor=name):
-        _check_mapped(array)
-        if not array.flags.c_contiguous:
-            span = Span.of(address_of(array), array.shape, array.strides, array.itemsize)
-            check_expanded(array.nbytes, span.end - span.start)
+        # As dtypes of ml_dtypes come out of NumPy's files.
+        is_raw = array.dtype.kind == "V" and array.dtype.names is None and array.dtype.itemsize <= 2
+        lost = "; if it was bfloat16 or float8, .view(ml_dtypes.bfloat16) gives it back, or save it with torch"
+        raise InputError(f"dtype {array.dtype} cannot be stored{lost if is_raw else ''}", tensor=name)
+    # Most arrays own their memory, which has no holes.
+    if array.base is not None or not array.flags.c_contiguous:
+        with located(tensor=name):
+            _check_mapped(array)
+            if not array.flags.c_contiguous:
+                span = Span.of(address_of(array), array.shape, array.strides, array.itemsize)
+                check_expanded(array.nbytes, span.end - span.start)
     flat = np.ascontiguousarray(array).reshape(-1).astype(little_endian, copy=False)
     return Elements.of(TensorInfo(dtype, array.shape), flat.view(dtype.bits))
 
@@ -250,16 +302,28 @@ def _stored_as(dtype: np.dtype[Any]) -> tuple[DType | None, np.dtype[Any]]:
     return dtypes.BY_NAME.get(_NAMES.get(dtype.name, "")), dtype.newbyteorder("<")
 
 
-def _elements(tensors: Mapping[str, Array]) -> dict[str, Elements | Tied]:
+def _elements(tensors: Mapping[str, Any]) -> dict[str, Loadable | Tied]:
     arguments.mapping(tensors, "tensors", "names to arrays")
-    out: dict[str, Elements | Tied] = {}
+    out: dict[str, Loadable | Tied] = {}
     seen: dict[Any, str] = {}
     # Arrays that a lazy mapping makes must not go before all have been seen: their memory would be given out again.
-    alive = []
+    alive: list[Any] = []
     for name, value in tensors.items():
         arguments.tensor_name(name)
-        if not isinstance(value, np.ndarray | np.generic):
+        if isinstance(value, Scaled):
+            alive.append(value)
+            if id(value) in seen:
+                out[name] = Tied(seen[id(value)])
+                continue
+            seen[id(value)] = name
+            with located(tensor=name):
+                out[name] = value.structured()
+            continue
+        if not isinstance(value, (np.ndarray, np.generic)):
             raise InputError(f"{arguments.a(value)} is not a NumPy array", tensor=name)
+        if isinstance(value, np.ma.MaskedArray):
+            text = "a masked array would lose its mask; give filled(), or its parts, .data and .mask, under two names"
+            raise InputError(text, tensor=name)
         array = np.asarray(value)
         alive.append(array)
         key = (address_of(array), array.shape, array.strides, array.dtype)

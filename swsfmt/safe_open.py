@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
+
+import numpy as np
 
 from . import arguments
 from .errors import InputError, SwsError
@@ -13,6 +15,7 @@ from .parallel import thread_count
 from .read.reader import Reader
 from .read.source import File
 from .read.tensors import Lacks, load_all
+from .scaled import ScaledBase
 from .tensor import Elements
 
 T = TypeVar("T")
@@ -35,11 +38,13 @@ class Handle(Generic[T]):
         limits: Limits = DEFAULT_LIMITS,
         threads: int | None = None,
         lacks: Lacks = lambda dtype: None,
+        scaled: type[ScaledBase[T]] | None = None,
     ) -> None:
         self._threads = thread_count(threads)
         self._reader = Reader.open(file, limits)
         self._convert = convert
         self._lacks = lacks
+        self._scaled = scaled
 
     def keys(self) -> list[str]:
         """Names in the order of the file."""
@@ -60,6 +65,16 @@ class Handle(Generic[T]):
     def get_tensors(self) -> dict[str, T]:
         """Decode all of them, as `load` does. Raises `UnknownCodingError`, `FormatError`."""
         return load_all(self._reader, self._convert, self._threads, lacks=self._lacks)
+
+    def get_parts(self, name: str) -> ScaledBase[T] | None:
+        """Levels and scales of one tensor as they are stored, not multiplied; None where it is not stored so.
+
+        Raises as `get_tensor` does.
+        """
+        parts = self._reader.read_parts(name, self._threads)
+        if parts is None or self._scaled is None:
+            return None
+        return self._scaled._of(parts, [self._convert(part) for part in parts.parts])
 
     def get_slice(self, name: str) -> Slice[T]:
         """The tensor's shape and dtype, and parts of it by indexing."""
@@ -102,10 +117,11 @@ class Slice(Generic[T]):
         Raises `IndexError` as the tensor does, so that one may iterate; `InputError` for what is no index.
         """
         items = index if isinstance(index, tuple) else (index,)
-        for item in items:
-            if isinstance(item, str | bytes | float | complex | dict | set):
-                raise InputError(f"{arguments.a(item)} is no index of a tensor", tensor=self._name)
         try:
+            for item in items:
+                if not _is_index(item):
+                    text = f"{arguments.a(item)} is no index of a tensor: {arguments.brief(item)}"
+                    raise InputError(text, tensor=self._name)
             return self._part(index, items)
         except SwsError:
             raise
@@ -128,3 +144,17 @@ class Slice(Generic[T]):
         first_row, last_row = sorted((rows[0], rows[-1])) if rows else (0, -1)
         part = self._convert(self._reader.read_rows(self._name, first_row, last_row + 1, self._threads))
         return part[(slice(None, None, rows.step), *rest)]
+
+
+def _is_index(item: Any) -> bool:
+    """Whether it is one for tensors of some shape: a whole number, a slice, True, None, ..., or whole numbers."""
+    if isinstance(item, str | bytes | bytearray):
+        return False
+    dtype = getattr(item, "dtype", None)
+    if isinstance(dtype, np.dtype):
+        return dtype.kind in "biu"
+    if getattr(dtype, "is_floating_point", False) or getattr(dtype, "is_complex", False):
+        return False
+    if isinstance(item, Sequence):
+        return all(map(_is_index, item))
+    return item is None or item is Ellipsis or isinstance(item, slice) or hasattr(item, "__index__")

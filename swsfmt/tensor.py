@@ -26,12 +26,13 @@ class TensorInfo(NamedTuple):
     @property
     def is_addressable(self) -> bool:
         """Whether a dimension of 0 is all that keeps it below 2**63 bytes, or nothing has to (spec section 4)."""
-        return math.prod(filter(None, self.shape)) * self.dtype.itemsize < _MAX_BYTES
+        numel = math.prod(self.shape) or math.prod(filter(None, self.shape))
+        return numel * self.dtype.itemsize < _MAX_BYTES
 
     @property
     def nbytes(self) -> int:
         """Decoded size in bytes."""
-        return math.prod(self.shape) * self.dtype.itemsize
+        return self.numel * self.dtype.itemsize
 
 
 def check_shape(info: TensorInfo) -> None:

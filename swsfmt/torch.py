@@ -21,7 +21,8 @@ from .read.source import BytesSource, File, open_path
 from .read.tensors import load_all
 from .safe_open import Handle
 from .torch_tensors import Device as Device
-from .torch_tensors import converter, detached, from_tensor, lacks, place_of, recode_to, to_elements, to_tensor
+from .torch_tensors import Scaled as Scaled
+from .torch_tensors import Value, converter, detached, from_tensor, lacks, place_of, recode_to, to_elements, to_tensor
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from .write.options import EncodingOptions
 
 __all__ = [
+    "Scaled",
     "from_tensor",
     "inspect",
     "load",
@@ -48,7 +50,7 @@ TensorHandle: TypeAlias = Handle[torch.Tensor]
 
 
 def save(
-    tensors: Mapping[str, torch.Tensor],
+    tensors: Mapping[str, torch.Tensor] | Mapping[str, Scaled] | Mapping[str, Value],
     metadata: Mapping[str, str] | None = None,
     *,
     threads: int | None = None,
@@ -74,7 +76,7 @@ def save(
 
 
 def save_file(
-    tensors: Mapping[str, torch.Tensor],
+    tensors: Mapping[str, torch.Tensor] | Mapping[str, Scaled] | Mapping[str, Value],
     filename: str | os.PathLike[str] | BinaryIO,
     metadata: Mapping[str, str] | None = None,
     *,
@@ -87,16 +89,9 @@ def save_file(
     filename : a path, or a binary file that is open for writing, which is written to from where it stands
     Warns (`SwsWarning`) of a file that readers load with raised `Limits` only.
     """
-    from .write.atomic import write_to
-    from .write.file import encode_file
-    from .write.options import Options
+    from .write.file import write_file
 
-    if not hasattr(filename, "write"):
-        arguments.path(filename)
-    fixed = Options.of("save_file", options)
-    encoded = encode_file(to_elements(tensors), metadata, fixed, threads=threads, executor=executor)
-    encoded.warn()
-    write_to(filename, encoded.pieces())
+    write_file(lambda: to_elements(tensors), filename, metadata, options, threads=threads, executor=executor)
 
 
 def load(
@@ -158,7 +153,7 @@ def safe_open(
     if not isinstance(framework, str) or framework not in ("pt", "torch", "pytorch"):
         text = "this function gives tensors of torch; use swsfmt.safe_open"
         raise InputError(f"framework {arguments.brief(framework)}: {text}")
-    return Handle(filename, converter(device), limits, threads, lacks)
+    return Handle(filename, converter(device), limits, threads, lacks, Scaled)
 
 
 def save_model(

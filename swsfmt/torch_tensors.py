@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, TypeAlias
@@ -16,7 +16,8 @@ from .format.codebook import Codebook
 from .memory import Span, check_expanded, is_folded
 from .read.reader import Recode
 from .read.tensors import Place
-from .tensor import Elements, TensorInfo, Tied, check_shape
+from .scaled import Rounding, ScaledBase
+from .tensor import Elements, Loadable, TensorInfo, Tied, check_shape
 
 Device: TypeAlias = str | torch.device | int
 """Where tensors go."""
@@ -52,19 +53,74 @@ _NAMES = {dtype: name for name, dtype in _DTYPES.items()}
 _BITS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 
 
-def to_elements(tensors: Mapping[str, Any]) -> dict[str, Elements | Tied]:
+class Scaled(ScaledBase[torch.Tensor]):
+    __doc__ = ScaledBase.__doc__
+
+    def __init__(
+        self,
+        levels: torch.Tensor,
+        scales: torch.Tensor | float | Sequence[torch.Tensor | float],
+        zero: torch.Tensor | float | None = None,
+        offset: torch.Tensor | float | None = None,
+        *,
+        dtype: torch.dtype = torch.float32,
+        rounding: Rounding = "once",
+        blocks: Sequence[int] | None = None,
+    ) -> None:
+        """blocks : length of a block along each dimension, for factors whose shape leaves it open, such as 4 of 10.
+
+        Raises `InputError` for what cannot be stored, and says what can.
+        """
+        super().__init__(levels, scales, zero, offset, dtype=dtype, rounding=rounding, blocks=blocks)  # type: ignore[arg-type]
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of the tensor."""
+        return _DTYPES[self._dtype.name]
+
+    def dequantize(self) -> torch.Tensor:
+        """The tensor, as a file gives it, on the device of the levels."""
+        return to_tensor(self.structured().load(), self.levels.device)
+
+    def _dtype_of(self, dtype: Any) -> DType:
+        if not isinstance(dtype, torch.dtype):
+            raise InputError(f"dtype must be one of torch, not {arguments.a(dtype)}")
+        _check_dtype(dtype)
+        return dtypes.BY_NAME[_NAMES[dtype]]
+
+    def _elements_of(self, part: Any, name: str) -> Elements:
+        if isinstance(part, int | float) and not isinstance(part, bool):
+            part = torch.tensor(float(part), dtype=torch.float32)
+        if not isinstance(part, torch.Tensor):
+            raise InputError(f"{name} must be a tensor of torch, not {arguments.a(part)}")
+        return from_tensor(part)
+
+
+Value: TypeAlias = torch.Tensor | Scaled
+"""What `save` takes."""
+
+
+def to_elements(tensors: Mapping[str, Any]) -> dict[str, Loadable | Tied]:
     """What the writer takes: elements, with tied tensors named as such. Raises `InputError`."""
     arguments.mapping(tensors, "tensors", "names to tensors")
-    out: dict[str, Elements | Tied] = {}
+    out: dict[str, Loadable | Tied] = {}
     seen: dict[Any, str] = {}
     # Tensors that a lazy mapping makes must not go before all have been seen: their memory would be given out again.
-    alive = []
+    alive: list[Any] = []
     for name, tensor in tensors.items():
         arguments.tensor_name(name)
+        if isinstance(tensor, Scaled):
+            alive.append(tensor)
+            if id(tensor) in seen:
+                out[name] = Tied(seen[id(tensor)])
+                continue
+            seen[id(tensor)] = name
+            with located(tensor=name):
+                out[name] = tensor.structured()
+            continue
         if not isinstance(tensor, torch.Tensor):
-            raise InputError(
-                f"{arguments.a(tensor)} is not a tensor; leave it out or store it as metadata", tensor=name
-            )
+            advice = "leave it out or store it as metadata"
+            raise InputError(f"this is {arguments.no_tensor(tensor, name, advice)}", tensor=name)
         alive.append(tensor)
         try:
             devices.check_plain(tensor)
@@ -93,7 +149,9 @@ def from_tensor(tensor: torch.Tensor) -> Elements:
         span = Span.of(0, tensor.shape, tensor.stride(), 1)
         check_expanded(tensor.numel() * tensor.element_size(), span.end * tensor.element_size())
     with devices.refusals("torch does not give the elements of this tensor"):
-        plain = _flat(tensor.detach().resolve_conj().resolve_neg().cpu().contiguous())
+        plain = tensor.detach().resolve_conj().resolve_neg().cpu()
+        # As bytes, since torch copies no elements of four bits.
+        plain = _flat((plain.view(torch.uint8) if dtype.itemsize == 1 else plain).contiguous())
         bits = plain.view(_BITS[min(dtype.itemsize, 8)]).numpy().view(dtype.bits)
     return Elements.of(TensorInfo(dtype, tuple(tensor.shape)), bits)
 

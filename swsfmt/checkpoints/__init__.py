@@ -14,7 +14,6 @@ entries      where in nested dicts the tensors are
 prefixes     what wrappers put before names
 registry     all formats; a new one is a module and a line there
 conversion   from and to .sws files
-messages     what is named in messages
 
 No module here imports torch or safetensors before a file asks for it.
 """

@@ -20,7 +20,7 @@ from ..errors import InputError, SwsError, located
 from ..format.not_sws import is_npy, is_npz
 from ..numpy import from_array, to_array
 from ..read.reader import Reader
-from ..read.source import check_unchanged, state_of
+from ..read.source import unchanged
 from ..tensor import Elements, Loadable, TensorInfo, Tied, check_shape
 from .checkpoint import Checkpoint
 from .file import CheckpointFile
@@ -31,7 +31,7 @@ ONE_ARRAY = "arr_0"
 
 # What NumPy's own dtypes are; those of ml_dtypes come out of a file as bytes without a meaning.
 _DTYPES = {"BOOL", "U8", "I8", "U16", "I16", "U32", "I32", "U64", "I64", "F16", "F32", "F64", "C64", "C128"}
-_ADVICE = "decode to another format: -o FILE.safetensors"
+_ADVICE = "decode to a .safetensors file"
 # A name in a zip archive has at most 65,535 bytes.
 _LONGEST_NAME = 0xFFFF - len(_SUFFIX)
 
@@ -62,8 +62,8 @@ class Npz:
                     if name in tensors:
                         raise InputError("the archive has this array twice")
                     with archive.open(member) as opened:
-                        info = _info(opened, member.file_size)
-                    tensors[name] = StoredArray(origin, Place.of(member, file), info)
+                        header = Header.read(opened, member.file_size)
+                    tensors[name] = StoredArray(origin, Place.of(member, file), header)
         size = sum(tensor.info.nbytes for tensor in tensors.values() if not isinstance(tensor, Tied))
         source.check_decoded(size, "the size of all arrays, which are compressed,")
         return Checkpoint(tensors)
@@ -95,8 +95,8 @@ class Npy:
         """Raises `InputError`, `OSError`."""
         origin = _Origin.of(source)
         with _complaints(), origin.opened() as file:
-            info = _info(file, source.size)
-        return Checkpoint({ONE_ARRAY: StoredArray(origin, Place(0, source.size, source.size), info)})
+            header = Header.read(file, source.size)
+        return Checkpoint({ONE_ARRAY: StoredArray(origin, Place(0, source.size, source.size), header)})
 
     def write(self, reader: Reader, file: BinaryIO, threads: int) -> None:
         """Raises `InputError` where there is not just one tensor, `SwsError`, `OSError`."""
@@ -124,16 +124,17 @@ class _Origin:
         if isinstance(content, bytes):
             return cls(content, None)
         # A relative path means something else to a process in another folder.
-        path = os.path.abspath(content)
-        return cls(path, state_of(path))
+        return cls(os.path.abspath(content), source.state)
 
-    def opened(self) -> BinaryIO:
-        """Raises `InputError` where the file has changed, `OSError`."""
+    @contextmanager
+    def opened(self) -> Iterator[BinaryIO]:
+        """Raises `ChangedError` where the file has changed, or does meanwhile, `OSError`."""
         if isinstance(self.content, bytes):
-            return io.BytesIO(self.content)
+            yield io.BytesIO(self.content)
+            return
         assert self.state is not None
-        check_unchanged(self.content, self.state, self.content)
-        return open(self.content, "rb")
+        with open(self.content, "rb") as file, unchanged(file.fileno(), self.state, self.content):
+            yield file
 
 
 @dataclass(frozen=True)
@@ -180,31 +181,46 @@ class Place:
 
 
 @dataclass(frozen=True)
+class Header:
+    """What comes before the elements of an array, and is read once.
+
+    size : in bytes
+    is_fortran : whether the first index is the fastest
+    """
+
+    size: int
+    info: TensorInfo
+    dtype: np.dtype[Any]
+    is_fortran: bool
+
+    @classmethod
+    def read(cls, file: Any, size: int) -> Header:
+        """That of the array in a file. size : in bytes, with the elements. Raises `InputError`, `ValueError`."""
+        shape, is_fortran, dtype = _header(file)
+        info = from_array(np.empty(0, dtype)).info._replace(shape=shape)
+        check_shape(info)
+        if info.nbytes != size - file.tell():
+            raise InputError(f"{info.nbytes:,} bytes of elements should be there, and {size - file.tell():,} are")
+        return cls(file.tell(), info, dtype, is_fortran)
+
+
+@dataclass(frozen=True)
 class StoredArray:
     """An array that stays in its file until it is asked for, by any process that sees the file under its path."""
 
     origin: _Origin
     place: Place
-    info: TensorInfo
+    header: Header
+
+    @property
+    def info(self) -> TensorInfo:
+        return self.header.info
 
     def load(self) -> Elements:
-        """Raises `InputError` where the file has changed or is damaged, `OSError`."""
+        """Raises `ChangedError` where the file has changed, `InputError` where it is damaged, `OSError`."""
         with _complaints(), self.origin.opened() as file:
-            data = self.place.read(file)
-            start = io.BytesIO(data)
-            _, fortran, dtype = _header(start)
-            array = np.frombuffer(data, dtype, offset=start.tell())
-            return from_array(array.reshape(self.info.shape, order="F" if fortran else "C"))
-
-
-def _info(file: Any, size: int) -> TensorInfo:
-    """What the header of an array says. size : in bytes, of header and elements. Raises `InputError`, `ValueError`."""
-    shape, _, dtype = _header(file)
-    info = from_array(np.empty(0, dtype)).info._replace(shape=shape)
-    check_shape(info)
-    if info.nbytes != size - file.tell():
-        raise InputError(f"{info.nbytes:,} bytes of elements should be there, and {size - file.tell():,} are")
-    return info
+            array = np.frombuffer(self.place.read(file), self.header.dtype, offset=self.header.size)
+            return from_array(array.reshape(self.info.shape, order="F" if self.header.is_fortran else "C"))
 
 
 def _header(file: Any) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:

@@ -85,6 +85,7 @@ def convert(
     options : of the encoder, as for `swsfmt.save_file`
     Raises `InputError` for what is no checkpoint or cannot be stored in the other format, for arguments of the other
     direction and a suffix that is another format's; `FormatError` for a damaged .sws file, `LimitError`, `OSError`.
+    Warns (`SwsWarning`) of a .sws file that readers load with raised `Limits` only.
     """
     arguments.output(out)
     arguments.function(step, "step")
@@ -123,8 +124,8 @@ def encoded_name(path: str | os.PathLike[str]) -> str:
     if os.path.isdir(name):
         bare = name.rstrip("".join(folder.SLASHES))
         return (os.path.abspath(name) if os.path.basename(bare) in ("", ".", "..") else bare) + ".sws"
-    index = next((suffix for suffix in sharded.INDEX_SUFFIXES if name.endswith(suffix)), None)
-    return (os.path.splitext(name)[0] if index is None else name.removesuffix(index)) + ".sws"
+    index = next((suffix for suffix in sharded.INDEX_SUFFIXES if name.lower().endswith(suffix)), None)
+    return (os.path.splitext(name)[0] if index is None else name[: -len(index)]) + ".sws"
 
 
 def decoded_name(out: str | os.PathLike[str]) -> str:
@@ -183,6 +184,7 @@ def _encode(
     encoded = encode_file(
         checkpoint.tensors, checkpoint.metadata, options, threads=threads, executor=executor, step=step
     )
+    encoded.warn()
     return Conversion(
         path=_path(out),
         size=write_to(out, encoded.pieces()),

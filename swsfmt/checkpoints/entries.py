@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from .. import arguments
 from ..errors import InputError
-from .messages import brief, listed
 
 RESAVE = "save the tensors alone: torch.save(model.state_dict(), 'weights.pt')"
 _SEPARATORS = "./"
@@ -42,7 +42,7 @@ def select(loaded: Any, key: str | None, is_tensor: IsTensor) -> Mapping[str, An
     if key is not None:
         entry = _descend(loaded, key)
         if entry is None:
-            there = f"; there are {listed(loaded)}" if isinstance(loaded, Mapping) and loaded else ""
+            there = f"; there are {arguments.listed(loaded)}" if isinstance(loaded, Mapping) and loaded else ""
             raise InputError(f"there is no entry {key!r} in it{there}{_advice(candidates(loaded, is_tensor))}")
         loaded, what = entry[0], f"its entry {key!r}"
     inside = [] if _is_state(loaded, is_tensor) else candidates(loaded, is_tensor, key)
@@ -51,15 +51,15 @@ def select(loaded: Any, key: str | None, is_tensor: IsTensor) -> Mapping[str, An
         raise InputError(f"{what} is the state of an optimizer, not of a model{_advice(others) or f'; {RESAVE}'}")
     if inside and not (_count(loaded, is_tensor) and inside[0].numbered):
         top = "its top" if key is None else f"the top of {what}"
-        entries = listed(candidate.key for candidate in inside)
+        entries = arguments.listed(candidate.key for candidate in inside)
         raise InputError(f"the tensors are not at {top} but in the entry {entries}{_advice(inside)}")
     if not isinstance(loaded, Mapping):
-        raise InputError(f"{what} is {_a(loaded)}, not a state_dict (names and tensors); {RESAVE}")
+        raise InputError(f"{what} is {arguments.a(loaded)}, not a state_dict (names and tensors); {RESAVE}")
     for name, value in loaded.items():
         if not isinstance(name, str):
-            raise InputError(f"{what} has a key that is not a string: {brief(name)}")
+            raise InputError(f"{what} has a key that is not a string: {arguments.brief(name)}")
         if not is_tensor(value):
-            raise InputError(f"the entry {brief(name)} is {_a(value)}, not a tensor; {RESAVE}")
+            raise InputError(f"the entry {arguments.brief(name)} is {arguments.no_tensor(value, name, RESAVE)}")
     return loaded
 
 
@@ -77,7 +77,7 @@ def _walk(
 ) -> Iterator[Candidate]:
     """seen : objects that have been looked into; in a pickle one may lie in itself, or in many others."""
     for name, inner in _entries(value):
-        if id(inner) in seen or not _entries(inner):
+        if id(inner) in seen or arguments.is_extra_state(name) or not _entries(inner):
             continue
         seen.add(id(inner))
         path = str(name) if key is None else f"{key}.{name}"
@@ -126,14 +126,10 @@ def _advice(choices: list[Candidate]) -> str:
     if not choices:
         return ""
     likely = sorted(choices, key=lambda candidate: -candidate.count)
-    shown = [f"--key {_plain(c.key)} ({c.count:,} tensor{'s' * (c.count != 1)})" for c in likely[:_MOST_LISTED]]
-    return f"; choose with {' or '.join(shown)}" + (", or one of others" if len(likely) > _MOST_LISTED else "")
+    shown = [f"key={c.key!r} ({c.count:,} tensor{'s' * (c.count != 1)})" for c in likely[:_MOST_LISTED]]
+    others = ", or one of others" if len(likely) > _MOST_LISTED else ""
+    return f"; choose with {' or '.join(shown)}{others} (sws: --key {_plain(likely[0].key)})"
 
 
 def _plain(key: str) -> str:
     return key if key and not any(c in " '\"\\$&|;<>()*?" for c in key) else repr(key)
-
-
-def _a(value: Any) -> str:
-    kind = type(value).__name__
-    return f"{'an' if kind[0] in 'aeiouAEIOU' else 'a'} {kind}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import mmap
 import os
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import BinaryIO, TypeAlias
 
@@ -13,6 +14,8 @@ from ..errors import InputError
 from ..format.index import SIGNATURE
 from ..format.not_sws import HEAD
 from ..limits import DEFAULT_LIMITS, Limits
+from ..read.opened import open_file
+from ..read.source import state_of, unchanged
 from . import folder
 
 FileLike: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview | mmap.mmap | BinaryIO
@@ -30,6 +33,7 @@ class CheckpointFile:
     head : its first bytes
     size : in bytes
     data : all of it where it cannot be read from `path`, or only once; else None
+    state : size and time of change when it was opened; None for what is in memory
     limits : for what a small file may stand for
     """
 
@@ -37,6 +41,7 @@ class CheckpointFile:
     head: bytes
     size: int
     data: bytes | None
+    state: tuple[int, int] | None = None
     limits: Limits = DEFAULT_LIMITS
 
     @classmethod
@@ -50,7 +55,8 @@ class CheckpointFile:
             with open(path, "rb") as opened:
                 head = opened.read(HEAD)
                 if opened.seekable():
-                    return cls(path, head, os.fstat(opened.fileno()).st_size, None, limits)
+                    state = state_of(opened.fileno())
+                    return cls(path, head, state[0], None, state, limits)
                 # A pipe, as from <(command), gives its bytes only once.
                 return cls._in_memory(path, head + opened.read(), limits)
         if isinstance(file, bytes | bytearray | memoryview | mmap.mmap):
@@ -58,19 +64,12 @@ class CheckpointFile:
         if not callable(getattr(file, "read", None)):
             text = "a path, the bytes of a file or an open binary file"
             raise InputError(f"file must be {text}, not {arguments.a(file)}")
-        try:
-            data = file.read()
-        except ValueError as error:
-            raise InputError(f"this file cannot be read: {error}") from error
-        if isinstance(data, bytearray | memoryview):
-            data = bytes(data)
-        if not isinstance(data, bytes):
-            raise InputError("this file is open for text; open it for bytes: open(path, 'rb')")
-        return cls._in_memory(None, data, limits)
+        source = open_file(file)
+        return cls._in_memory(None, bytes(source.read_at(0, source.size)), limits)
 
     @classmethod
     def _in_memory(cls, path: str | None, data: bytes, limits: Limits) -> CheckpointFile:
-        return cls(path, data[:HEAD], len(data), data, limits)
+        return cls(path, data[:HEAD], len(data), data, limits=limits)
 
     @property
     def is_sws(self) -> bool:
@@ -88,6 +87,13 @@ class CheckpointFile:
         """Raise `LimitError` for more bytes than the limit and than the file: a large one is no surprise to anybody."""
         if size > self.size:
             self.limits.check("max_decoded_bytes", size, what)
+
+    def unchanged(self) -> AbstractContextManager[None]:
+        """A block that reads the file. Raises `ChangedError` where it was written to since it was opened."""
+        if self.state is None:
+            return nullcontext()
+        assert self.path is not None
+        return unchanged(self.path, self.state, self.path)
 
     def opened(self) -> BinaryIO:
         """The file from its start, to be closed. Raises `OSError`."""

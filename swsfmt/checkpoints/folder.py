@@ -11,7 +11,6 @@ from pathlib import Path
 
 from .. import arguments
 from ..errors import InputError
-from .messages import listed
 
 MODEL = "model.safetensors"
 """What is written into a folder: what transformers reads first."""
@@ -41,20 +40,20 @@ def find(path: str | os.PathLike[str]) -> Path:
     """
     folder = Path(os.fsdecode(arguments.path(path, "path")))
     names = {entry.name for entry in os.scandir(folder) if entry.is_file()}
-    others = sorted(name for name in names - _NO_MODEL if name.endswith(_OTHERS) and not _BESIDE.search(name))
+    others = sorted(name for name in names if _is_other(name.lower()))
     for kind in [*_KINDS, others]:
         there = [name for name in kind if name in names]
         if len(there) == 1:
             return folder / there[0]
         if there:
-            text = f"there are several checkpoints in this folder, {listed(there)}; give the path of one"
+            text = f"there are several checkpoints in this folder, {arguments.listed(there)}; give the path of one"
             raise InputError(text, file=str(path))
     text = f"there is no checkpoint in this folder, such as {MODEL}"
-    if any(_SHARD.search(name) for name in names):
+    if any(_SHARD.search(name.lower()) for name in names):
         text = "there are shards in this folder, but no index, such as model.safetensors.index.json, that names them"
     below = [entry.name for entry in os.scandir(folder) if entry.is_dir() and _holds_one(Path(entry))]
     if below:
-        text += f"; there is one in {listed(sorted(below))}"
+        text += f"; there is one in {arguments.listed(sorted(below))}"
     raise InputError(text, file=str(path))
 
 
@@ -71,6 +70,11 @@ def made(path: Path | None) -> Iterator[None]:
             with suppress(OSError):
                 path.rmdir()
         raise
+
+
+def _is_other(name: str) -> bool:
+    """Whether a file may be a checkpoint of which nobody has fixed the name, which is given in lower case here."""
+    return name.endswith(_OTHERS) and name not in _NO_MODEL and not _BESIDE.search(name)
 
 
 def _holds_one(folder: Path) -> bool:

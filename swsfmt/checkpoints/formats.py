@@ -68,4 +68,4 @@ def recognise(head: bytes, formats: Sequence[CheckpointFormat]) -> CheckpointFor
 def check_key(chosen: CheckpointFormat, key: str | None) -> None:
     """Raise `InputError` for a key where there are no entries."""
     if key is not None and not chosen.has_entries:
-        raise InputError(f"--key is for PyTorch checkpoints, this is {chosen.name}")
+        raise InputError(f"key= (sws: --key) is for PyTorch checkpoints, this is {chosen.name}")

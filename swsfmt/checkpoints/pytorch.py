@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+import os
 import re
 import warnings
 import zipfile
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, BinaryIO
 
+from .. import arguments
+from ..dtypes import Bits
 from ..errors import InputError, located
 from ..format.not_sws import is_pickle, is_zip
 from ..read.reader import Reader
+from ..read.source import unchanged
 from ..read.tensors import load_all
+from ..tensor import Elements, Loadable, TensorInfo, Tied
 from ..write.watched import watched
 from .checkpoint import Checkpoint
 from .entries import RESAVE, select
 from .file import CheckpointFile
-from .messages import listed
 
 # The number that torch before version 1.6 has first in its pickles.
 _MAGIC = (0x1950A86A20F9469CFC6C).to_bytes(10, "little")
+# Larger files, in bytes, are mapped, smaller ones are read.
+_SMALL = 1 << 26
 _SCRIPT = f"it is a TorchScript archive, which holds code; {RESAVE}"
 
 
@@ -36,13 +43,24 @@ class PyTorch:
         return is_zip(head) or is_pickle(head)
 
     def read(self, source: CheckpointFile, key: str | None) -> Checkpoint:
-        """Tied tensors are known as such. Raises `InputError`, `LimitError`, `OSError`."""
+        """Tied tensors are known as such. Raises `InputError`, `LimitError`, `OSError`.
+
+        Tensors of a large file stay there until they are asked for. Who cuts off such a file, in place, in the moment
+        when one is copied, ends this process with SIGBUS; at any other time that is a `ChangedError`.
+        """
         require_torch()
         from ..torch import to_elements
 
-        tensors = select(_load(source), key, _is_tensor)
+        with source.unchanged():
+            is_mapped = _can_be_mapped(source)
+            loaded = _load(source, is_mapped)
+        tensors = select(loaded, key, _is_tensor)
         _check_size(tensors, source)
-        return Checkpoint(to_elements(tensors))
+        with source.unchanged():
+            elements = to_elements(tensors)
+        if not is_mapped:
+            return Checkpoint(elements)
+        return Checkpoint({name: _mapped(tensor, source) for name, tensor in elements.items()})
 
     def write(self, reader: Reader, file: BinaryIO, threads: int) -> None:
         """Tied tensors stay tied. Raises `SwsError`, `OSError`."""
@@ -67,17 +85,43 @@ def require_torch() -> Any:
     return torch
 
 
-def _load(source: CheckpointFile) -> Any:
+@dataclass(frozen=True, eq=False)
+class Mapped(Elements):
+    """Elements that are in the file of this path, which torch has mapped: what is written to it changes them.
+
+    state : size and time of change of the file when it was opened
+    """
+
+    path: str
+    state: tuple[int, int]
+
+    def load(self) -> Elements:
+        """A copy of them. Raises `ChangedError` where the file has changed, or does meanwhile, `OSError`."""
+        with unchanged(self.path, self.state, self.path):
+            return Elements(self.info, self.bits.copy())
+
+    def __reduce__(self) -> tuple[type[Elements], tuple[TensorInfo, Bits]]:
+        return Elements, (self.info, self.load().bits)
+
+
+def _mapped(tensor: Loadable | Tied, source: CheckpointFile) -> Loadable | Tied:
+    if not isinstance(tensor, Elements):
+        return tensor
+    assert source.path is not None
+    assert source.state is not None
+    # A relative path means something else to a process in another folder.
+    return Mapped(tensor.info, tensor.bits, os.path.abspath(source.path), source.state)
+
+
+def _load(source: CheckpointFile, is_mapped: bool) -> Any:
     """What the checkpoint holds; classes outside of torch's short list are refused, no code runs."""
     torch = require_torch()
     if is_pickle(source.head) and _MAGIC not in source.head[:64]:
         raise InputError(f"it is a Python pickle that torch has not written, and swsfmt never unpickles code; {RESAVE}")
-    can_be_mapped = _check_archive(source)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            # Of a path torch goes by the suffix, and takes an odd one for another format.
-            if can_be_mapped and not str(source.content).endswith(".safetensors"):
+            if is_mapped:
                 return torch.load(source.content, weights_only=True, map_location="cpu", mmap=True)
             with source.opened() as file:
                 return torch.load(file, weights_only=True, map_location="cpu")
@@ -87,8 +131,8 @@ def _load(source: CheckpointFile) -> Any:
             raise InputError(_complaint(str(error))) from error
 
 
-def _check_archive(source: CheckpointFile) -> bool:
-    """Whether torch can leave the tensors in the file until they are looked at.
+def _can_be_mapped(source: CheckpointFile) -> bool:
+    """Whether torch can leave the tensors in the file until they are looked at, and the file is so large.
 
     It cannot in its format before version 1.6, and in archives that another program has packed again, compressed.
     Raises `LimitError` where such an archive is larger than the limit when it is unpacked; `InputError` for an archive
@@ -103,11 +147,13 @@ def _check_archive(source: CheckpointFile) -> bool:
         raise InputError(f"it is damaged, or not a PyTorch checkpoint: {error}") from error
     names = [member.filename for member in members]
     if not any(name.endswith("data.pkl") for name in names):
-        raise InputError(f"it is an archive of {listed(names[:3])}, and not a PyTorch checkpoint")
+        raise InputError(f"it is an archive of {arguments.listed(names[:3])}, and not a PyTorch checkpoint")
     if any(name.endswith("constants.pkl") for name in names):
         raise InputError(_SCRIPT)
     if all(member.compress_type == zipfile.ZIP_STORED for member in members):
-        return source.data is None
+        # Of a path torch goes by the suffix, and takes an odd one for another format.
+        is_odd = str(source.path).lower().endswith(".safetensors")
+        return source.data is None and source.size > _SMALL and not is_odd
     size = sum(member.file_size for member in members)
     source.check_decoded(size, "the size of what is compressed in this archive")
     return False
@@ -117,7 +163,9 @@ def _complaint(text: str) -> str:
     """torch's page of advice, in a line. Part of the advice is to run the code in the file; ours never is."""
     refused = re.search(r"GLOBAL (\S+)", text) or re.search(r"[Uu]nsupported class (\S+)", text)
     if refused:
-        return f"it holds a {refused[1]}, and swsfmt never unpickles code; {RESAVE}"
+        # What is no tensor in a state_dict is a BytesIO, where it is not plain.
+        advice = arguments.KEEP_APART if refused[1] == "_io.BytesIO" else RESAVE
+        return f"it holds a {refused[1]}, and swsfmt never unpickles code; {advice}"
     if "TorchScript" in text:
         return _SCRIPT
     operand = re.search(r"Unsupported operand \d+", text)

@@ -15,7 +15,7 @@ from ..dtypes import BY_NAME
 from ..errors import InputError, located
 from ..format.not_sws import is_safetensors
 from ..read.reader import Reader
-from ..read.source import check_unchanged, state_of
+from ..read.source import unchanged
 from ..tensor import Elements, Loadable, TensorInfo, Tied, check_shape
 from .checkpoint import Checkpoint
 from .file import CheckpointFile
@@ -45,8 +45,10 @@ class Safetensors:
     def read(self, source: CheckpointFile, key: str | None) -> Checkpoint:
         """Raises `InputError`, `OSError`."""
         content = source.content
-        tensors, metadata = _read_bytes(content) if isinstance(content, bytes) else _read_file(content)
-        return Checkpoint(tensors, metadata)
+        if isinstance(content, bytes):
+            return Checkpoint(*_read_bytes(content))
+        assert source.state is not None
+        return Checkpoint(*_read_file(content, source.state))
 
     def write(self, reader: Reader, file: BinaryIO, threads: int) -> None:
         """Raises as `pieces` does, `OSError`."""
@@ -69,22 +71,20 @@ class Stored:
     state: tuple[int, int]
 
     def load(self) -> Elements:
-        """Raises `InputError` where the file has changed, `OSError`."""
-        with open(self.path, "rb") as file:
-            check_unchanged(file.fileno(), self.state, self.path)
+        """Raises `ChangedError` where the file has changed, or does meanwhile, `OSError`."""
+        with open(self.path, "rb") as file, unchanged(file.fileno(), self.state, self.path):
             file.seek(self.offset)
             bits = np.fromfile(file, self.info.dtype.bits, self.info.nbytes // self.info.dtype.bits.itemsize)
         return Elements.of(self.info, bits)
 
 
-def _read_file(path: str) -> tuple[dict[str, Loadable | Tied], dict[str, str]]:
+def _read_file(path: str, state: tuple[int, int]) -> tuple[dict[str, Loadable | Tied], dict[str, str]]:
     """Tensors, which are not read yet, in the order of the header, and metadata. Raises `InputError`, `OSError`."""
     import safetensors
 
     # A relative path means something else to a process in another folder.
     name = os.path.abspath(path)
-    with open(name, "rb") as file:
-        state = state_of(file.fileno())
+    with open(name, "rb") as file, unchanged(file.fileno(), state, path):
         try:
             # The library checks that the tensors cover the file, without holes.
             with safetensors.safe_open(name, "np"):
@@ -176,8 +176,6 @@ def _check(reader: Reader) -> None:
         if dtype == "F4_X2" and not info.shape:
             raise InputError("safetensors has no pair of F4 without a dimension", tensor=record.name)
         if dtype not in _DTYPES:
-            raise InputError(f"safetensors has no {dtype}; decode to a .pt file: -o FILE.pt", tensor=record.name)
+            raise InputError(f"safetensors has no {dtype}; decode to a .pt file", tensor=record.name)
         if record.name == _RESERVED:
-            raise InputError(
-                "safetensors keeps this name for itself; decode to a .pt file: -o FILE.pt", tensor=_RESERVED
-            )
+            raise InputError("safetensors keeps this name for itself; decode to a .pt file", tensor=_RESERVED)

@@ -22,7 +22,6 @@ from . import safetensors
 from .checkpoint import Checkpoint
 from .file import CheckpointFile
 from .formats import CheckpointFormat, check_key, recognise
-from .messages import listed
 
 INDEX_SUFFIXES = (".safetensors.index.json", ".bin.index.json")
 
@@ -92,7 +91,7 @@ def _joined(index: str, weight_map: dict[str, str], shards: dict[str, Checkpoint
         (unlisted, "the index does not name what the shards have: {}; it is taken"),
     ):
         if names:
-            warn(f"{index}: {text.format(listed(names))}", CheckpointWarning)
+            warn(f"{index}: {text.format(arguments.listed(names))}", CheckpointWarning)
     tensors: dict[str, Loadable | Tied] = {}
     # Of names that are one tensor in a shard the first has it, and the others are tied to that.
     first: dict[tuple[str, str], str] = {}

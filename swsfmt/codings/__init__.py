@@ -10,7 +10,7 @@ To add one, write it here and name it below.
 """
 
 # Importing them registers them.
-from . import adaptive, alias, dense, escape, lookup, narrow, planes, raw, sparse  # noqa: F401
+from . import adaptive, alias, classes, dense, escape, lookup, narrow, planes, raw, scaled, sparse  # noqa: F401
 from .base import Coding
 from .registry import coding_of, codings_of, register, unregister
 

@@ -30,8 +30,13 @@ Symbols: TypeAlias = npt.NDArray[np.uint16]
 
 P = TypeVar("P")
 
-Profile: TypeAlias = Literal["fast", "small"]
-"""What a caller may ask for: quick decoding, or the smallest file."""
+Profile: TypeAlias = Literal["fast", "default", "small"]
+"""What a caller may ask for: each one takes the codings of those before it, and more, where they are smaller.
+
+fast : codebooks, sparse rows, canonical Huffman codes: quick to encode, and to decode with little memory
+default : what takes about as long to decode, where vectors are, and a few times as long without them
+small : what is slow to decode as well
+"""
 
 
 MAX_PBITS = 12
@@ -156,8 +161,8 @@ class Coding(Protocol[P]):
 
     @property
     def is_fast(self) -> bool:
-        """Whether it decodes quickly enough for the profile "fast"."""
-        return "fast" in self.profiles
+        """Whether it decodes quickly enough for the profile "default"."""
+        return "default" in self.profiles
 
     # ---- reading -----------------------------------------------------------------------------------------------------
 

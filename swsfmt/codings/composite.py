@@ -7,9 +7,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+import numpy as np
+
 from ..dtypes import Bits, DType
-from ..errors import IndexRuleError
+from ..errors import ChangedError, IndexRuleError
 from ..format import body, records
+from ..format.checksum import crc32
 from ..format.cursor import Cursor
 from ..format.resources import Resources
 from ..tensor import Elements, Loadable, TensorInfo
@@ -26,8 +29,10 @@ Draft = records.Draft[Coding[Any]]
 class Composite(Coding[P]):
     """A coding of records that hold others. A writer takes a tensor apart, and treats each part as a tensor."""
 
-    profiles = frozenset({"small"})
+    profiles = frozenset({"default", "small"})
     is_composite = True
+    is_structured = False
+    """Whether the parts mean something to a caller, who may want them as they are."""
 
     @abstractmethod
     def parts(self, params: P) -> Sequence[Any]: ...
@@ -47,6 +52,10 @@ class Composite(Coding[P]):
         """The parameters with the records of all parts."""
         ...
 
+    def structured(self, params: P, tensor: TensorInfo, parts: Sequence[Elements]) -> Structured:
+        """A tensor that has been read in parts. Where they mean something."""
+        raise NotImplementedError
+
     def encode(self, params: P, tensor: Loadable, threads: int = 1) -> tuple[P, bytes]:
         """It has no payload of its own."""
         raise NotImplementedError
@@ -56,19 +65,45 @@ class Composite(Coding[P]):
             known(part).coding.check(part.params, info_of(part), own, threads)
 
 
+@dataclass(frozen=True, eq=False)
+class Structured:
+    """A tensor that comes in parts, and is stored so. It is `Loadable`."""
+
+    info: TensorInfo
+    coding: Composite[Any]
+    params: Any
+    parts: Sequence[Elements]
+
+    def load(self) -> Elements:
+        """The elements that its parts stand for."""
+        raise NotImplementedError
+
+
 @dataclass(frozen=True)
 class Part:
-    """One part of a tensor that a writer takes apart: read from that tensor each time."""
+    """One part of a tensor that a writer takes apart: read from that tensor each time.
+
+    crc : CRC-32 of that tensor's elements, since its parts may have to be read at different times
+    """
 
     tensor: Loadable
     coding: Composite[Any]
     params: Any
     number: int
     info: TensorInfo
+    crc: int
 
     def load(self) -> Elements:
-        """Its elements."""
-        return self.coding.part(self.params, self.tensor.load(), self.number)
+        """Its elements. Raises `ChangedError` where the tensor is not what it was."""
+        elements = self.tensor.load()
+        if checksum(elements) != self.crc:
+            raise ChangedError
+        return self.coding.part(self.params, elements, self.number)
+
+
+def checksum(elements: Elements) -> int:
+    """The CRC-32 of elements, by which two readings of a tensor are compared."""
+    return crc32(np.ascontiguousarray(elements.bits).view(np.uint8).data)
 
 
 def parse_part(cursor: Cursor, shape: tuple[int, ...], dtype: DType, resources: Resources) -> Record:

@@ -167,8 +167,8 @@ class DenseCoding(Coding[Params]):
     ) -> Proposal:
         """The cheapest dense form. The width of the chunk table is left open: `encode` finds it."""
         huffman = freedom.huffman and resources.has_room(table_symbols=len(survey))
-        stream, size = cheapest_stream(survey, resources, huffman)
         total = tensor.numel
+        stream, size = cheapest_stream(survey, total, resources, huffman)
         chunks = NO_CHUNKS if stream.kind == StreamKind.FIXED else chunks_for(total)
         size += _CHUNK_BITS * chunks.count(total) + 8 * (varint_bytes(number) + 1)
         return Proposal(self, Params(number, resources.codebooks[number], stream, chunks), size)

@@ -81,28 +81,30 @@ def decode_part(reader: BitReader, start: int, end: int, count: int, stream: Str
 
 
 def cheapest_stream(
-    counts: npt.NDArray[np.int64], resources: Resources, huffman: bool, smooth: bool = False
+    counts: npt.NDArray[np.int64], total: int, resources: Resources, huffman: bool, smooth: bool = False
 ) -> tuple[Stream, int]:
     """The cheapest code for these symbol counts, and the bits that it takes, its table or reference included.
 
+    total : of the counts
     resources : with the earlier code tables of the file
     huffman : False allows fixed widths only
     """
     alphabet = len(counts)
-    fixed = int(np.add.reduce(counts)) * field_width(alphabet)
+    fixed = total * field_width(alphabet)
     if not huffman:
-        return Stream(StreamKind.FIXED, PrefixCode.fixed(alphabet)), fixed
+        return Stream(_FIXED, PrefixCode.fixed(alphabet)), fixed
     code, size = cheapest_code(counts, smooth)
-    numbers, tables = resources.recent_tables(alphabet)
+    least = min(fixed, size)
+    first, tables = resources.recent_tables()
     # Of most tensors the table takes less than a reference could.
-    if tables and min(fixed, size) > tables[0][2]:
+    if tables and least > tables[0][2]:
         cheapest = backend.kernels.cheapest_table(counts, tables)
-        if cheapest is not None and cheapest[1] < min(fixed, size):
-            number = numbers[cheapest[0]]
-            return Stream(StreamKind.EARLIER_TABLE, resources.tables[number], number), cheapest[1]
+        if cheapest is not None and cheapest[1] < least:
+            number = first + cheapest[0]
+            return Stream(_EARLIER_TABLE, resources.tables[number], number), cheapest[1]
     if size < fixed:
-        return Stream(StreamKind.NEW_TABLE, code), size
-    return Stream(StreamKind.FIXED, PrefixCode.fixed(alphabet)), fixed
+        return Stream(_NEW_TABLE, code), size
+    return Stream(_FIXED, PrefixCode.fixed(alphabet)), fixed
 
 
 def number_tables(streams: Sequence[Stream], resources: Resources) -> None:

@@ -4,7 +4,22 @@ import numpy as np
 import numpy.typing as npt
 from bitarray import bitarray
 
-from .protocol import Code, Elements, Head, Indices, Live, Plane, Symbols, Table
+from .protocol import (
+    Code,
+    Elements,
+    Form,
+    GapCounts,
+    Head,
+    Indices,
+    Labels,
+    Live,
+    Plane,
+    Raw,
+    Reals,
+    ScaledFactor,
+    Symbols,
+    Table,
+)
 
 MAX_LENGTH: int
 MAX_DISTINCT: int
@@ -19,6 +34,11 @@ CLASSES: int
 BUCKETS: int
 UNSEEN: int
 MAX_STRETCH: int
+MAX_RANS_LANES: int
+MAX_RANS_ALPHABET: int
+MAX_LINE_CLASSES: int
+MIN_RANS_BITS: int
+MAX_RANS_BITS: int
 
 def decode_stream(
     bits: bitarray, code: Code, elements: Elements | None, itemsize: int, start: int, stop: int, out: Elements, /
@@ -76,6 +96,29 @@ def count_marks(elements: Elements, itemsize: int, mark: int, /) -> int: ...
 def fill_marks(out: Elements, itemsize: int, mark: int, values: Elements, /) -> int: ...
 def spread(mask: Plane, values: Elements, itemsize: int, out: Elements, /) -> int: ...
 def gather(mask: Plane, elements: Elements, itemsize: int, out: Elements, /) -> int: ...
+def dequantize(
+    levels: Elements,
+    dtype: int,
+    table: Reals,
+    shape: Indices,
+    first: int,
+    factors: tuple[ScaledFactor, ...],
+    kind: int,
+    each: bool,
+    out: Elements,
+    /,
+) -> None: ...
+def grid_steps(
+    elements: Elements,
+    kind: int,
+    columns: int,
+    block: int,
+    affine: bool,
+    most: int,
+    steps: npt.NDArray[np.float32],
+    offsets: npt.NDArray[np.float32],
+    /,
+) -> int: ...
 def encode_symbols(symbols: Symbols, codewords: Symbols, lengths: npt.NDArray[np.uint8], /) -> tuple[bytes, int]: ...
 def chunk_bits(symbols: Symbols, lengths: npt.NDArray[np.uint8], chunk: int, /) -> bytes: ...
 def line_entries(
@@ -95,20 +138,33 @@ def line_gaps(
 def head_gaps(
     lines: Indices, start: int, length: int, state: Indices, live: Live, counts: Indices, others: Indices, /
 ) -> None: ...
+def matrix_gaps(
+    symbols: Symbols, columns: int, lines_are_columns: bool, places: Live, live: Live, /
+) -> tuple[int, GapCounts, GapCounts, GapCounts]: ...
 def gap_symbols(gaps: Indices, pbits: int, /) -> bytes: ...
 def gap_chunks(symbols: Symbols, skip: int, lengths: npt.NDArray[np.uint8], chunk: int, /) -> bytes: ...
-def gap_counts(gaps: Indices, counts: Indices, pbits: int, /) -> bytes: ...
-def gap_estimates(
-    gaps: Indices, counts: Indices, logarithms: Indices, symbol_bits: int, huffman: bool, estimates: Indices, /
-) -> None: ...
+def gap_counts(gaps: Raw, counts: Raw, pbits: int, /) -> bytes: ...
+def cheapest_gaps(
+    forms: list[Form],
+    widths: tuple[int, int],
+    logarithms: Indices,
+    symbol_bits: int,
+    finalists: int,
+    huffman: bool,
+    tabled: bool,
+    windows: bytes,
+    tables: list[Table],
+    /,
+) -> tuple[int, int]: ...
 def cheapest_code(counts: Indices, windows: bytes, /) -> tuple[bytes, int, int]: ...
 def cheapest_table(counts: Indices, tables: list[Table], /) -> tuple[int, int] | None: ...
 def cheapest_runs(live: Live, most: int, /) -> tuple[int, int] | None: ...
-def masks(live: Live, masks: list[Live], /) -> list[tuple[int, int, int]]: ...
+def cheapest_mask(live: Live, masks: list[Raw], first: int, /) -> tuple[int, int, int] | None: ...
 def distinct(elements: Elements, itemsize: int, most: int, /) -> bytes | None: ...
 def symbols(elements: Elements, itemsize: int, values: Elements, out: Symbols, counts: Indices, /) -> bool: ...
 def keep(elements: Elements, itemsize: int, values: Elements, mark: int, out: Elements, /) -> int: ...
 def code_lengths(counts: Indices, limit: int, /) -> bytes: ...
+def codewords(lengths: npt.NDArray[np.uint8], /) -> bytes: ...
 def record_head(index: bytes, position: int, /) -> Head | None: ...
 def read_runs(bits: bitarray, start: int, stop: int, out: npt.NDArray[np.bool_], /) -> tuple[int, int] | None: ...
 def read_table(bits: bitarray, start: int, stop: int, out: npt.NDArray[np.uint8], /) -> tuple[int, int] | None: ...
@@ -144,3 +200,47 @@ def adaptive_decode(
     light: bool,
     /,
 ) -> int: ...
+def rans_decode(
+    data: bytes | memoryview,
+    starts: Indices,
+    chunk: int,
+    first: int,
+    last: int,
+    rows: Labels,
+    columns: Labels,
+    row_classes: int,
+    column_classes: int,
+    frequencies: Symbols,
+    bits: int,
+    lanes: int,
+    elements: Elements,
+    itemsize: int,
+    vectors: bool,
+    out: Elements,
+    /,
+) -> int: ...
+def rans_encode(
+    symbols: Symbols,
+    rows: Labels,
+    columns: Labels,
+    row_classes: int,
+    column_classes: int,
+    frequencies: Symbols,
+    bits: int,
+    lanes: int,
+    /,
+) -> bytes | None: ...
+def class_counts(
+    symbols: Symbols,
+    rows: Labels,
+    columns: Labels,
+    row_classes: int,
+    column_classes: int,
+    alphabet: int,
+    counts: Indices,
+    /,
+) -> None: ...
+def class_costs(symbols: Symbols, columns: Labels, costs: npt.NDArray[np.int32], out: Indices, /) -> None: ...
+def read_frequencies(
+    bits: bitarray, start: int, stop: int, row_classes: int, column_classes: int, width: int, out: Symbols, /
+) -> int | None: ...

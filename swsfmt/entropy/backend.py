@@ -5,6 +5,9 @@ there is a C compiler) and `twin`, which is meant to be read and is slower by fa
 SWS_KERNELS=bitarray takes the twin, named after the library that it stands on; =native insists on C.
 
 A caller writes `backend.kernels.name(...)` each time, so that `use` switches all of them.
+
+Some kernels in C have a variant for processors with vector instructions (AVX2, NEON), which is taken where there are
+such. SWS_VECTORS=off goes without.
 """
 
 from __future__ import annotations
@@ -45,6 +48,7 @@ def _choose() -> tuple[str, Kernels]:
 
 
 _name, kernels = _choose()
+vectors = os.environ.get("SWS_VECTORS", "") != "off"
 
 # Of a single call, in microseconds: shorter ones are not worth a warning.
 _PATIENCE = 500_000
@@ -87,3 +91,14 @@ def use(name: str) -> Iterator[None]:
         yield
     finally:
         _name, kernels, _is_chosen = before
+
+
+@contextmanager
+def without_vectors() -> Iterator[None]:
+    """Go without vector instructions, in all threads, for a while. For tests and measurements."""
+    global vectors
+    before, vectors = vectors, False
+    try:
+        yield
+    finally:
+        vectors = before

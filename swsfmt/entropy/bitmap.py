@@ -14,12 +14,13 @@ import numpy as np
 import numpy.typing as npt
 
 from . import backend
-from .bits import BitReader, BitWriter, varint_bytes
+from .bits import BitReader, BitWriter
+from .protocol import Raw
 
 Live = npt.NDArray[np.bool_]
 
 # Earlier bitmaps that are tried, so that the time for a file stays in proportion to its tensors.
-_LOOK_BACK = 64
+LOOK_BACK = 64
 
 
 class Kind(IntEnum):
@@ -82,27 +83,26 @@ def _differences(bits: Live, stride: int) -> Live:
     return out
 
 
-def cheapest_form(bits: Live, earlier: Sequence[Live]) -> tuple[Form, int]:
-    """The shortest way to write `bits`, and its size in bits with its argument. Ties go to the lowest kind."""
-    length, live = len(bits), int(np.count_nonzero(bits))
-    if live == length:
+def cheapest_form(bits: Live, earlier: Sequence[Raw], first: int = 0) -> tuple[Form, int]:
+    """The shortest way to write `bits`, and its size in bits with its argument. Ties go to the lowest kind.
+
+    earlier : bitmaps that it may refer to, of which the last ones are tried
+    first : the number of the first of these
+    """
+    length = len(bits)
+    if np.count_nonzero(bits) == length:
         return Form(Kind.ALL_LIVE), 0
-    candidates = [(length, Form(Kind.RAW))]
+    size, kind, argument = length, int(Kind.RAW), 0
     runs = backend.kernels.cheapest_runs(bits, length)
     if runs is not None:
-        stride, size = runs
-        candidates.append((size, Form(Kind.STRIDE_RUNS, stride) if stride else Form(Kind.RUNS)))
-    first = max(0, len(earlier) - _LOOK_BACK)
-    for which, inner, size in backend.kernels.masks(bits, list(earlier[first:])):
-        number = first + which
-        argument_bits = 8 * varint_bytes(number)
-        if inner == live:
-            candidates.append((argument_bits, Form(Kind.COPY, number)))
-        else:
-            candidates.append((argument_bits + inner, Form(Kind.MASKED_RAW, number)))
-            candidates.append((argument_bits + size, Form(Kind.MASKED_RUNS, number)))
-    size, form = min(candidates, key=lambda c: (c[0], c[1].kind, c[1].argument))
-    return form, size
+        argument, size = runs
+        kind = Kind.STRIDE_RUNS if argument else Kind.RUNS
+    skipped = max(0, len(earlier) - LOOK_BACK)
+    mask = backend.kernels.cheapest_mask(bits, list(earlier[skipped:]), first + skipped)
+    # A mask is of a higher kind than these.
+    if mask is not None and mask[2] < size:
+        kind, argument, size = mask
+    return Form(Kind(kind), argument), size
 
 
 def write_bitmap(writer: BitWriter, bits: Live, form: Form, earlier: Sequence[Live]) -> None:

@@ -14,7 +14,7 @@ from .bits import BitReader, BitWriter
 from .prefix_code import PrefixCode, field_width
 
 # Half-widths of the smoothing window, in 64ths of the symbol's own number.
-_WINDOWS = bytes([1, 4, 12, 25])
+WINDOWS = bytes([1, 4, 12, 25])
 
 
 def _tokens(lengths: npt.NDArray[np.uint8]) -> list[tuple[int, int]]:
@@ -74,5 +74,5 @@ def cheapest_code(counts: npt.NDArray[np.int64], smooth: bool = False) -> tuple[
 
     smooth : also try codes of smoothed counts, worth it for gaps, whose counts fall slowly from symbol to symbol.
     """
-    lengths, single, size = backend.kernels.cheapest_code(counts, _WINDOWS if smooth else b"")
+    lengths, single, size = backend.kernels.cheapest_code(counts, WINDOWS if smooth else b"")
     return PrefixCode(np.frombuffer(lengths, np.uint8), None if single < 0 else single), size

@@ -6,8 +6,6 @@ Everything is integer arithmetic with ties broken by symbol, so that equal count
 
 from __future__ import annotations
 
-from functools import cache
-
 import numpy as np
 import numpy.typing as npt
 
@@ -39,25 +37,5 @@ def kraft_sum(lengths: npt.NDArray[np.uint8]) -> int:
 
 
 def canonical_codewords(lengths: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint16]:
-    """Codewords ordered by (length, symbol), as in RFC 1951 section 3.2.2, for a complete code.
-
-    Returned bit-reversed: written as a field (least significant bit first) a codeword goes in from its first bit.
-    """
-    order = np.argsort(lengths, kind="stable")
-    order = order[lengths[order] > 0]
-    sizes = lengths[order].astype(np.int64)
-    # In units of 2**-12 the canonical code is the running sum of the sizes of the code space before it.
-    space = np.int64(1) << (MAX_LENGTH - sizes)
-    codewords = np.zeros(len(lengths), np.uint16)
-    codewords[order] = _flipped()[np.cumsum(space) - space]
-    return codewords
-
-
-@cache
-def _flipped() -> npt.NDArray[np.uint16]:
-    """Each number of `MAX_LENGTH` bits with its bits in reverse order."""
-    numbers = np.arange(1 << MAX_LENGTH, dtype=np.uint16)
-    out = np.zeros_like(numbers)
-    for bit in range(MAX_LENGTH):
-        out |= ((numbers >> np.uint16(bit)) & np.uint16(1)) << np.uint16(MAX_LENGTH - 1 - bit)
-    return out
+    """Codewords ordered by (length, symbol), for a complete code, to be written least significant bit first."""
+    return np.frombuffer(backend.kernels.codewords(lengths), np.uint16)

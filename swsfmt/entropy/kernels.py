@@ -18,6 +18,7 @@ from ..parallel import in_parallel
 from . import backend
 from .backend import active as active
 from .prefix_code import PrefixCode
+from .protocol import GapCounts
 
 Symbols = npt.NDArray[np.uint16]
 Elements = npt.NDArray[np.unsignedinteger]
@@ -35,6 +36,7 @@ _LARGEST_FUSED = 4
 _CHUNKS = 32
 _PART = 1 << 18
 _NO_NUMBERS = np.zeros(0, np.int32)
+_ALL_PLACES = np.zeros(0, np.bool_)
 _NO_OFFSETS = (np.zeros(0, np.int64),) * 2
 
 
@@ -135,6 +137,14 @@ def line_gaps(
     given = _NO_NUMBERS if numbers is None else numbers
     listed = backend.kernels.line_gaps(matrix, matrix.shape[1], window, lines_are_columns, given, *gaps)
     return gaps._replace(others=gaps.others[:listed])
+
+
+def matrix_gaps(
+    matrix: Symbols, lines_are_columns: bool, places: npt.NDArray[np.bool_] | None, live: npt.NDArray[np.bool_]
+) -> tuple[int, GapCounts, GapCounts, GapCounts]:
+    """All gaps of a contiguous matrix of no more than `COUNTABLE` symbols; see `protocol.Kernels`."""
+    given = _ALL_PLACES if places is None else places
+    return backend.kernels.matrix_gaps(matrix, matrix.shape[1], lines_are_columns, given, live)
 
 
 def gap_symbols(gaps: npt.NDArray[np.int64], pbits: int) -> Symbols:

@@ -17,15 +17,25 @@ Elements = npt.NDArray[np.unsignedinteger[Any]]
 Indices = npt.NDArray[np.int64]
 Plane = npt.NDArray[np.uint8]
 Live = npt.NDArray[np.bool_]
+# Plain memory in which an array lies, for `np.frombuffer`.
+Raw = bytes | bytearray | npt.NDArray[Any]
+# The class of each row or column, and other small numbers.
+Labels = npt.NDArray[np.uint8]
 # Lengths of an earlier code, its one symbol or -1, and the bits of a reference to it.
 Table = tuple[bytes, int, int]
+# Gaps that occur and how often, int64.
+GapCounts = tuple[Raw, Raw]
+# Of one way to read a matrix: gaps that occur, how often, the bits of all but the gaps, and how far its size is shifted
+# to the right to count for so much more.
+Form = tuple[Raw, Raw, int, int]
 # Codewords, lengths, and the one symbol of a code without bits or -1: `PrefixCode.arrays`.
 Code = tuple[Symbols, npt.NDArray[np.uint8], int]
 # Of a record: length of the name's prefix, its suffix (or how many records before it was), head, coding, dtype or -1,
 # shape, and the byte after all that.
 Head = tuple[int, bytes | int, int, int, int, tuple[int, ...], int]
-# Plain memory in which an array lies, for `np.frombuffer`.
-Raw = bytes | bytearray | npt.NDArray[Any]
+Reals = npt.NDArray[np.float32] | npt.NDArray[np.float64]
+# A number of `swsfmt.entropy.scaled.Operation`, the values, and the length of a block in each dimension.
+ScaledFactor = tuple[int, Reals, Indices]
 
 
 class Kernels(Protocol):
@@ -175,6 +185,48 @@ class Kernels(Protocol):
         """
         ...
 
+    def dequantize(
+        self,
+        levels: Elements,
+        dtype: int,
+        table: Reals,
+        shape: Indices,
+        first: int,
+        factors: tuple[ScaledFactor, ...],
+        kind: int,
+        each: bool,
+        out: Elements,
+        /,
+    ) -> None:
+        """Levels of elements `first` to first + len(out) - 1 of a tensor of that shape, with all factors in order.
+
+        dtype, kind : ids of the dtypes of the levels and of `out`: F16, BF16, F32 or F64. For F64 all numbers are
+            float64, else float32
+        table : what each byte is, for a dtype of levels that is a float of one byte
+        each : whether each operation is rounded to `kind`
+        """
+        ...
+
+    def grid_steps(
+        self,
+        elements: Elements,
+        kind: int,
+        columns: int,
+        block: int,
+        affine: bool,
+        most: int,
+        steps: npt.NDArray[np.float32],
+        offsets: npt.NDArray[np.float32],
+        /,
+    ) -> int:
+        """For each block of a row of `columns` elements the largest float of which all are multiples, up to `most`.
+
+        kind : id of the dtype of the elements, F16, BF16 or F32
+        affine : of the elements less an offset, which is found too
+        Returns how many blocks have one, before the first that has none. 0 stands for any.
+        """
+        ...
+
     def encode_symbols(
         self, symbols: Symbols, codewords: Symbols, lengths: npt.NDArray[np.uint8], /
     ) -> tuple[bytes, int] | None:
@@ -237,6 +289,18 @@ class Kernels(Protocol):
         """
         ...
 
+    def matrix_gaps(
+        self, symbols: Symbols, columns: int, lines_are_columns: bool, places: Live, live: Live, /
+    ) -> tuple[int, GapCounts, GapCounts, GapCounts]:
+        """All gaps of a small matrix: what `line_gaps` and `head_gaps` count, together, none of them listed.
+
+        places : which of a line count, all entries among them; empty where all do
+        live : set to whether each line has entries
+        Returns the most entries of a line; and for each of the three ways the gaps that occur, ascending, and how often
+        (int64).
+        """
+        ...
+
     def gap_symbols(self, gaps: Indices, pbits: int, /) -> Raw:
         """Gap symbols of `pbits` bits, each after the skips that it needs: uint16."""
         ...
@@ -245,26 +309,32 @@ class Kernels(Protocol):
         """For each `chunk` entries the bits of their gap symbols, and how far these lead: int64, (chunks, 2)."""
         ...
 
-    def gap_counts(self, gaps: Indices, counts: Indices, pbits: int, /) -> Raw:
+    def gap_counts(self, gaps: Raw, counts: Raw, pbits: int, /) -> Raw:
         """How often each gap symbol of `pbits` bits occurs, where gaps occur `counts` times: int64, (2**pbits,)."""
         ...
 
-    def gap_estimates(
+    def cheapest_gaps(
         self,
-        gaps: Indices,
-        counts: Indices,
+        forms: list[Form],
+        widths: tuple[int, int],
         logarithms: Indices,
         symbol_bits: int,
+        finalists: int,
         huffman: bool,
-        estimates: Indices,
+        tabled: bool,
+        windows: bytes,
+        tables: list[Table],
         /,
-    ) -> None:
-        """About the sizes of gap streams with symbols of 1, 2, 3 ... bits, in 4096ths of a bit.
+    ) -> tuple[int, int]:
+        """The form, and the bits of its gap symbols, from the first to the last of the widths, of the smallest size.
 
-        Fixed width; or, with `huffman`, the entropy with `symbol_bits` of a table for each symbol that occurs, where
-        that is less; a symbol that is more than half of all counts a bit. In integers, to be equal on every machine.
+        All are ranked by about that size, the gaps of fixed width, or, with `huffman`, their entropy and `symbol_bits`
+        for each symbol that occurs, where that is less: in integers, to be equal on every machine. The very size
+        decides among so many `finalists`, without those that could have one bit less with the same symbols. Of equals
+        the first is taken.
         logarithms : (256,), log2 of 1 + i / 256 in 4096ths
-        estimates : (widths,), set
+        tabled : whether codes other than the fixed width may be chosen, of `cheapest_code` with these windows, and of
+            those tables that have so many symbols
         """
         ...
 
@@ -279,7 +349,7 @@ class Kernels(Protocol):
 
     def cheapest_table(self, counts: Indices, tables: list[Table], /) -> tuple[int, int] | None:
         """Which of these tables makes the smallest stream, and its size with the reference, the first of equals; None
-        where none has all symbols that occur.
+        where none of the same alphabet has all symbols that occur.
         """
         ...
 
@@ -289,9 +359,13 @@ class Kernels(Protocol):
         """
         ...
 
-    def masks(self, live: Live, masks: list[Live], /) -> list[tuple[int, int, int]]:
-        """Which of the masks, each stretched to the length of `live`, have all its live bits; for each of them how many
-        live bits it has, stretched, and the size in bits of the runs of `live` at these.
+    def cheapest_mask(self, live: Live, masks: list[Raw], first: int, /) -> tuple[int, int, int] | None:
+        """The shortest way to write a bitmap by means of one before, with the size in bits, its number included.
+
+        masks : bool, the first of which has the number `first`; each is stretched to the length of `live`, which it may
+            or may not have all live bits of
+        Returns the kind (spec 6.5), copy, masked or masked runs, and the number; of equals the lowest kind, and of
+        these the first. None where no mask has all live bits.
         """
         ...
 
@@ -318,6 +392,13 @@ class Kernels(Protocol):
 
     def code_lengths(self, counts: Indices, limit: int, /) -> Raw:
         """Optimal code lengths of at most `limit` bits (uint8) of 2 to 2**limit ascending counts, none of them 0."""
+        ...
+
+    def codewords(self, lengths: npt.NDArray[np.uint8], /) -> Raw:
+        """The codewords of a complete code by (length, symbol), as in RFC 1951 section 3.2.2: uint16, 0 without length.
+
+        Bit-reversed: written as a field (least significant bit first) a codeword goes in from its first bit.
+        """
         ...
 
     def record_head(self, index: bytes, position: int, /) -> Head | None:
@@ -386,5 +467,76 @@ class Kernels(Protocol):
         """See `adaptive.decode_elements`: chunks first_chunk to last_chunk - 1.
 
         Returns -1, or a chunk whose bytes are not what `adaptive_encode` makes of its symbols.
+        """
+        ...
+
+    def rans_decode(
+        self,
+        data: bytes | memoryview,
+        starts: Indices,
+        chunk: int,
+        first: int,
+        last: int,
+        rows: Labels,
+        columns: Labels,
+        row_classes: int,
+        column_classes: int,
+        frequencies: Symbols,
+        bits: int,
+        lanes: int,
+        elements: Elements,
+        itemsize: int,
+        vectors: bool,
+        out: Elements,
+        /,
+    ) -> int:
+        """See `rans.decode`: chunks first to last - 1 into `out`, which is of all of them.
+
+        elements : of 1, 2, 4 or 8 bytes
+        vectors : whether it may use instructions that only some processors have; the result is the same
+        Returns -1, or a chunk whose bytes are not what `rans_encode` makes of its symbols.
+        """
+        ...
+
+    def rans_encode(
+        self,
+        symbols: Symbols,
+        rows: Labels,
+        columns: Labels,
+        row_classes: int,
+        column_classes: int,
+        frequencies: Symbols,
+        bits: int,
+        lanes: int,
+        /,
+    ) -> bytes | None:
+        """The code of one chunk, see `rans.encode`; None where a symbol has no frequency."""
+        ...
+
+    def class_counts(
+        self,
+        symbols: Symbols,
+        rows: Labels,
+        columns: Labels,
+        row_classes: int,
+        column_classes: int,
+        alphabet: int,
+        counts: Indices,
+        /,
+    ) -> None:
+        """See `rans.counts`: they are added to `counts`."""
+        ...
+
+    def class_costs(self, symbols: Symbols, columns: Labels, costs: npt.NDArray[np.int32], out: Indices, /) -> None:
+        """See `rans.row_costs`: they are added to `out`, shape (rows, 8)."""
+        ...
+
+    def read_frequencies(
+        self, bits: bitarray, start: int, stop: int, row_classes: int, column_classes: int, width: int, out: Symbols, /
+    ) -> int | None:
+        """The tables of frequencies of all pairs of classes, from bit `start` on (spec 6.8).
+
+        width : a table has the sum 2**width. out : flat, of all tables.
+        Returns the bit after them; None where bits `start` to stop - 1 do not hold them.
         """
         ...

@@ -71,7 +71,8 @@ def parse_body(
     if length > MAX_INLINE:
         crc = cursor.u32("payload CRC")
         return Record(name, coding, info, params, length, 0, crc, None, None, params_length, is_known)
-    offset = cursor.offset
+    # `cursor.offset`, without the call.
+    offset = cursor.base + cursor.position
     inline = cursor.take(length, "inline payload")
     if resources.spans is not None:
         resources.span(Section.RAW, 8 * offset, 8 * (offset + length))

@@ -7,6 +7,7 @@ know none.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import TypeAlias
 
 from .. import dtypes
@@ -238,13 +239,15 @@ def build(metadata: Mapping[str, str], codebooks: Sequence[Codebook], drafts: Se
     names = NameWriter()
     dtype_id = dtypes.F32.id
     resources = Resources(codebooks=list(codebooks))
+    # Most tensors of a file have the same dtype, and few shapes.
+    head_of = lru_cache(_head)
     for draft in drafts:
         index += names.write(draft.name)
         if draft.target is not None:
             index += bytes([draft.coding.id]) + varint(draft.target)
             continue
         assert draft.info is not None
-        index += _head(draft.coding.id, draft.info, dtype_id)
+        index += head_of(draft.coding.id, draft.info.dtype.id, draft.info.shape, dtype_id)
         dtype_id = draft.info.dtype.id
         index += build_body(draft, resources)
     if len(drafts) > DEFAULT_LIMITS.max_tensors:
@@ -255,14 +258,15 @@ def build(metadata: Mapping[str, str], codebooks: Sequence[Codebook], drafts: Se
     return head + crc32(head).to_bytes(4, "little")
 
 
-def _head(coding: int, info: TensorInfo, dtype_id: int) -> bytes:
-    rank = len(info.shape)
-    changed = info.dtype.id != dtype_id
+def _head(coding: int, own_dtype: int, shape: tuple[int, ...], dtype_id: int) -> bytes:
+    """dtype_id : of the record before"""
+    rank = len(shape)
+    changed = own_dtype != dtype_id
     out = bytes([min(coding, LONG_FORM) | min(rank, 7) << 4 | changed << 7])
     if coding >= LONG_FORM:
         out += varint(coding)
     if changed:
-        out += bytes([info.dtype.id])
+        out += bytes([own_dtype])
     if rank >= 7:
         out += varint(rank)
-    return out + b"".join(varint(dimension) for dimension in info.shape)
+    return out + b"".join(varint(dimension) for dimension in shape)

@@ -85,9 +85,11 @@ class NameWriter:
         name = text.encode("utf-8")
         prefix = _shared(self.previous, name)
         suffix = name[prefix:]
-        literal = varint(2 * len(suffix)) + suffix
+        coded = varint(2 * len(suffix)) + suffix
         earlier = self.suffixes.get(suffix)
-        coded = literal if earlier is None else min(literal, varint(2 * (self.count - earlier) - 1), key=len)
+        if earlier is not None:
+            reference = varint(2 * (self.count - earlier) - 1)
+            coded = reference if len(reference) < len(coded) else coded
         self.previous, self.suffixes[suffix] = name, self.count
         self.count += 1
         return varint(prefix) + coded

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from ..dtypes import DType
+from ..entropy.bitmap import LOOK_BACK as _BITMAPS
 from ..entropy.bitmap import Live
 from ..entropy.bits import varint_bytes
 from ..entropy.prefix_code import PrefixCode
-from ..entropy.protocol import Table
+from ..entropy.protocol import Raw, Table
 from ..limits import DEFAULT_LIMITS, Limits
 from .codebook import Codebook
 from .cursor import Cursor
@@ -36,32 +37,38 @@ class Resources:
     table_symbols: int = 0
     records: int = 0
     depth: int = 0
-    _recent: dict[int, tuple[list[int], list[Table]]] = field(default_factory=dict, init=False, repr=False)
+    _recent: list[Table] = field(default_factory=list, init=False, repr=False)
     _indexed: int = field(default=0, init=False, repr=False)
+    _recent_bitmaps: list[Raw] = field(default_factory=list, init=False, repr=False)
+    _indexed_bitmaps: int = field(default=0, init=False, repr=False)
 
     def add_table(self, code: PrefixCode) -> None:
         """Number a new code table."""
         self.tables.append(code)
         self.table_symbols += len(code.lengths)
 
-    def recent_tables(self, alphabet: int) -> tuple[list[int], list[Table]]:
-        """The numbers of the latest tables of that alphabet, ascending, and what the kernels take of each."""
+    def recent_tables(self) -> tuple[int, list[Table]]:
+        """The number of the first of the latest tables, and what the kernels take of each of these."""
         for number in range(self._indexed, len(self.tables)):
             code = self.tables[number]
-            numbers, tables = self._recent.setdefault(code.alphabet, ([], []))
-            numbers.append(number)
             single = -1 if code.single is None else code.single
-            tables.append((code.lengths.tobytes(), single, 8 * varint_bytes(number)))
+            self._recent.append((code.lengths.tobytes(), single, 8 * varint_bytes(number)))
         self._indexed = len(self.tables)
-        numbers, tables = self._recent.get(alphabet, ([], []))
-        while numbers and numbers[0] < len(self.tables) - _LOOK_BACK:
-            del numbers[0], tables[0]
-        return numbers, tables
+        del self._recent[:-_LOOK_BACK]
+        return len(self.tables) - len(self._recent), self._recent
 
     def add_bitmap(self, live: Live) -> None:
         """Number a new bitmap."""
         self.bitmaps.append(live)
         self.bitmap_bits += len(live)
+
+    def recent_bitmaps(self) -> tuple[int, list[Raw]]:
+        """The number of the first of the latest bitmaps, and these, as the kernels take them fastest."""
+        for number in range(self._indexed_bitmaps, len(self.bitmaps)):
+            self._recent_bitmaps.append(self.bitmaps[number].tobytes())
+        self._indexed_bitmaps = len(self.bitmaps)
+        del self._recent_bitmaps[:-_BITMAPS]
+        return len(self.bitmaps) - len(self._recent_bitmaps), self._recent_bitmaps
 
     def has_room(self, table_symbols: int = 0, bitmap_bits: int = 0) -> bool:
         """Whether a writer may add tables and bitmaps of these sizes."""

@@ -12,6 +12,7 @@ from typing import Any, Self, TypeAlias
 from .. import arguments
 from ..codings import Coding, coding_of
 from ..codings.base import Decoded, Payload
+from ..codings.composite import Composite, Structured, info_of
 from ..codings.unknown import UnknownCoding
 from ..dtypes import Bits
 from ..errors import ChecksumError, InputError, SwsError, TruncatedError, UnknownCodingError, located
@@ -157,6 +158,23 @@ class Reader:
             bits = out
         return Elements(info, bits)
 
+    def read_parts(self, name: str, threads: int = 1) -> Structured | None:
+        """The parts of one tensor, decoded each by itself; None where it has none that mean anything to a caller.
+
+        Raises as `read` does.
+        """
+        record = self.record(name)
+        info = self._known(record)
+        coding = record.coding
+        if not isinstance(coding, Composite) or not coding.is_structured:
+            return None
+        with located(file=self.source.name, tensor=record.name):
+            size = sum(info_of(part).nbytes for part in record.parts)
+            self.limits.check("max_decoded_bytes", size, "the decoded size of the parts of this tensor")
+        parts = [self.decode(dataclasses.replace(part, name=record.name), threads) for part in record.parts]
+        own = [Elements(info_of(part), decoded.bits) for part, decoded in zip(record.parts, parts, strict=True)]
+        return coding.structured(record.params, info, own)
+
     def read_rows(self, name: str, first: int, last: int, threads: int = 1) -> Elements:
         """Decode the part first:last of a tensor along dimension 0, from the chunks that it needs.
 
@@ -239,8 +257,10 @@ class Reader:
         """Dtype and shape of a tensor that can be decoded. Raises `UnknownCodingError`, `LimitError`."""
         if record.info is None or not record.is_known:
             raise self._unknown(record)
-        with located(file=self.source.name, tensor=record.name):
-            self.limits.check("max_decoded_bytes", record.info.nbytes, "the decoded size of this tensor")
+        nbytes = record.info.nbytes
+        if nbytes > self.limits.max_decoded_bytes:
+            with located(file=self.source.name, tensor=record.name):
+                self.limits.check("max_decoded_bytes", nbytes, "the decoded size of this tensor")
         return record.info
 
     def _unknown(self, record: Record) -> UnknownCodingError:

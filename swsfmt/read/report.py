@@ -31,8 +31,8 @@ class TensorReport:
     nonzero : number of elements with a bit set; None if the tensor was not decoded (unknown coding, limits)
     gaps : number of symbols in the gap stream, skips included; None if there is none
     negative_zeros : number of elements that are -0.0, which the codebook holds beside 0.0; None without codebook
-    saved_bytes : what a coding of the profile "small" saves against the cheapest one of "fast", about (they may share
-        tables and bitmaps with other tensors, which is not counted); None for other codings
+    saved_bytes : what a coding of the profile "small" saves against the cheapest one of "default", about (they may
+        share tables and bitmaps with other tensors, which is not counted); None for other codings
     pbits : width of the relative indices; None if there are none
     """
 
@@ -64,9 +64,10 @@ class TensorReport:
     @property
     def sparsity(self) -> float | None:
         """Part of the elements that have no bit set."""
-        if self.nonzero is None or self.numel == 0:
+        numel = self.numel
+        if self.nonzero is None or numel == 0:
             return None
-        return 1 - self.nonzero / self.numel
+        return 1 - self.nonzero / numel
 
     def to_json(self) -> dict[str, Any]:
         """An entry of `tensors` in what `Report.to_json` gives."""
@@ -146,14 +147,15 @@ def _report(reader: Reader, known: Mapping[str, Account], threads: int, savings:
         own = None
         if record.target is None:
             own = known.get(record.name)
-            if own is None and record.is_known:
-                left -= reader.decoded_bytes([record])
+            if own is None and record.is_known and record.info is not None:
+                left -= record.info.nbytes
                 if left >= 0:
                     own = account(record, reader.decode(record, threads), savings)
             spans += _payload_spans(record, None) if own is None else own.spans
         tensor = _tensor(reader, record, _sums(names, spans), own)
         for name, count in tensor.sections.items():
-            sections[name] += count
+            if count:
+                sections[name] += count
         tensors.append(tensor)
     size = reader.source.size
     dense = sum(tensor.dense_bytes for tensor in tensors)
@@ -173,9 +175,10 @@ def _sums(sections: list[str], spans: list[Span]) -> tuple[dict[str, int], dict[
     """The bytes and the bits of each section together, 0 for those that there are none of."""
     in_bytes = dict.fromkeys(sections, 0)
     in_bits = in_bytes.copy()
-    for span in spans:
-        in_bytes[span.section] += span.bytes
-        in_bits[span.section] += span.end - span.start
+    for section, start, end, _ in spans:
+        # As `Span.bytes`.
+        in_bytes[section] += -(-end // 8) - -(-start // 8)
+        in_bits[section] += end - start
     return in_bytes, in_bits
 
 

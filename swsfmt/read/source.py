@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import stat
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Protocol, TypeAlias
 
 import numpy as np
 
 from .. import arguments
-from ..errors import InputError, TruncatedError
+from ..errors import ChangedError, InputError, TruncatedError
 
 File: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO
 """A path, a URL (anything with ://), a file that is in memory, or a binary file that is open, from where it stands."""
@@ -62,15 +64,28 @@ def state_of(file: int | str) -> tuple[int, int]:
 
 
 def check_unchanged(file: int | str, state: tuple[int, int], name: str) -> None:
-    """Raise `InputError`, about the file of that name, where its state is another one now."""
+    """Raise `ChangedError`, about the file of that name, where its state is another one now."""
     if state_of(file) != state:
-        raise InputError("the file has changed since it was opened", file=name)
+        raise ChangedError("the file has changed since it was opened", file=name)
+
+
+@contextmanager
+def unchanged(file: int | str, state: tuple[int, int], name: str) -> Iterator[None]:
+    """A block that reads the file. Raises as `check_unchanged`, before it and after it.
+
+    What seems to be damaged in the block may have been written to.
+    """
+    check_unchanged(file, state, name)
+    try:
+        yield
+    finally:
+        check_unchanged(file, state, name)
 
 
 class PathSource:
     """A file on disk, open until `close`.
 
-    state : its size and time of change, where it has to be the file that it was. Raises `InputError` for another one.
+    state : its size and time of change, where it has to be the file that it was. Raises `ChangedError` for another one.
     """
 
     def __init__(self, path: str | bytes | os.PathLike[str], state: tuple[int, int] | None = None) -> None:
@@ -86,7 +101,7 @@ class PathSource:
         if state is not None:
             try:
                 check_unchanged(self._file.fileno(), state, self.name)
-            except InputError:
+            except ChangedError:
                 self._file.close()
                 raise
 

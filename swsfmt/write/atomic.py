@@ -44,7 +44,7 @@ def write_to(target: str | bytes | os.PathLike[str] | BinaryIO, pieces: Iterable
         return size
     for piece in counted():
         try:
-            _write_all(target, piece)
+            write_all(target, piece)
         except TypeError as error:
             raise InputError("this file is open for text; open it for bytes: open(path, 'wb')") from error
         except ValueError as error:
@@ -54,7 +54,7 @@ def write_to(target: str | bytes | os.PathLike[str] | BinaryIO, pieces: Iterable
     return size
 
 
-def _write_all(target: Any, piece: bytes | memoryview) -> None:
+def write_all(target: Any, piece: bytes | memoryview) -> None:
     """A file without a buffer may write less than it is given. Others may say nothing of how much they have written."""
     rest = memoryview(piece).cast("B")
     while rest:

@@ -5,24 +5,18 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from ..codings.base import Freedom, Proposal
+from ..codings.base import Proposal
 from ..errors import located
 from ..format.codebook import Codebook
 from ..format.resources import Resources
-from ..tensor import TensorInfo
 from . import examine
 from .codebook_groups import share
-from .examine import Survey, cheapest
+from .examine import Survey
 from .executors import Workers
 from .unit import Unit
 
 # What a part takes in the index beside its parameters, in bits, about: head, dtype, length and checksum.
 _PART_BITS = 64
-
-
-def propose(info: TensorInfo, survey: Survey, book: int, resources: Resources, freedom: Freedom) -> Proposal:
-    """The cheapest coding of those that were surveyed, with codebook number `book`."""
-    return cheapest([coding.propose(own, info, book, resources, freedom) for coding, own in survey])
 
 
 def choose(
@@ -82,19 +76,26 @@ class _Choice:
         if unit.parts:
             for part in unit.parts:
                 self.make(part)
-            bits = sum(part.choice.bits + _PART_BITS for part in unit.parts)
+            bits = sum(part.choice.bits + _PART_BITS + self._book_share(part) for part in unit.parts)
             split = unit.examination.split
             assert split is not None
             unit.choice = Proposal(split.coding, split.params, bits)
-            if bits > plain.bits:
+            if bits > unit.examination.whole_bits:
                 self.losers.append(unit)
             return
         unit.choice = plain
         if unit in self._owners:
             book = self._owners[unit]
             survey = next(self._surveys)
-            unit.choice = propose(unit.tensor.info, survey, book, self._resources, unit.freedom)
+            unit.choice = examine.propose(unit.tensor.info, survey, book, self._resources, unit.freedom)
             own_book = 8 * len(self.codebooks[book].to_bytes()) if self._sharers[book] == 1 else 0
             if unit.choice.bits + own_book > plain.bits:
                 self.losers.append(unit)
         unit.choice.coding.number_resources(unit.choice.params, self._resources)
+
+    def _book_share(self, unit: Unit) -> int:
+        """Of its codebook, in bits: those that share it pay for it together."""
+        if unit.parts or unit not in self._owners:
+            return 0
+        book = self._owners[unit]
+        return 8 * len(self.codebooks[book].to_bytes()) // self._sharers[book]

@@ -25,7 +25,7 @@ _NOWHERE: list[int] = []
 def own_codebook(elements: Elements, threads: int = 1) -> Codebook | None:
     """The codebook of the distinct non-zero elements, empty for zeros; None if it cannot hold them or cannot pay."""
     dtype = elements.info.dtype
-    if dtype.itemsize > 8 or elements.info.numel == 0:
+    if dtype.itemsize > 8 or len(elements.bits) == 0:
         return None
     values = kernels.distinct(elements.bits, MAX_VALUES + 1, threads)
     if values is None:

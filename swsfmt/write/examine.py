@@ -6,6 +6,7 @@ Between them `file` decides, from what all tensors together have shown.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Sequence
 from operator import attrgetter
 from typing import Any, NamedTuple, TypeAlias
@@ -13,11 +14,13 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 
 from ..codings.base import Coding, Freedom, Proposal, Split, SymbolMatrix
+from ..codings.composite import Structured, checksum
 from ..codings.matrix import matrix_shape
 from ..dtypes import count_negative_zeros
 from ..format.codebook import Codebook
 from ..format.records import MAX_DEPTH, Draft
-from ..tensor import Elements, Loadable
+from ..format.resources import Resources
+from ..tensor import Elements, Loadable, TensorInfo
 from .codebook_groups import own_bits, own_codebook, pays_alone
 
 # Where a codebook has no more values than this, no parts are smaller than its symbols: but for a sparse tensor of which
@@ -32,7 +35,9 @@ class Examination(NamedTuple):
     founds : whether a codebook of its own could make the tensor smaller.
     plain : the cheapest way to store it without a codebook; with its payload where it has no codebook and no split.
     negative_zeros : how many elements are -0.0; counted where there is a codebook.
-    split : how it is taken apart, where that is smaller than `plain`. Then it has no codebook.
+    split : how it is taken apart, where that is smaller, about, than `plain`, and than `alone`
+    crc : CRC-32 of the elements, where there is a split
+    alone : what it takes with a codebook of its own, in bits, where there are both a split and a codebook
     """
 
     own: Codebook | None
@@ -40,9 +45,27 @@ class Examination(NamedTuple):
     plain: Proposal
     negative_zeros: int = 0
     split: Split | None = None
+    crc: int = 0
+    alone: int | None = None
+
+    @property
+    def whole_bits(self) -> int:
+        """What it takes where it is not taken apart, in bits, about."""
+        return self.plain.bits if self.alone is None else min(self.plain.bits, self.alone)
+
+    @classmethod
+    def of_parts(cls, tensor: Structured) -> Examination:
+        """Of a tensor that comes in parts: no other way is smaller."""
+        split = Split(tensor.coding, tensor.params, 0)
+        return cls(None, False, Proposal(tensor.coding, tensor.params, sys.maxsize), split=split)
 
 
-def examine(tensor: Loadable, codings: Codings, depth: int = 0, *, threads: int = 1) -> Examination:
+_FREE = Freedom()
+
+
+def examine(
+    tensor: Loadable, codings: Codings, depth: int = 0, freedom: Freedom = _FREE, *, threads: int = 1
+) -> Examination:
     """How large is a tensor without a codebook, can a codebook hold its elements, and may it be taken apart?
 
     depth : 0 for a tensor, 1 for a part of one, and so on
@@ -51,11 +74,17 @@ def examine(tensor: Loadable, codings: Codings, depth: int = 0, *, threads: int 
     own = own_codebook(elements, threads)
     plain = cheapest([coding.propose_plain(elements, own) for coding in codings])
     split = None if depth == MAX_DEPTH else cheapest_split(elements, own, plain, codings)
-    if split is not None:
-        return Examination(None, False, plain, split=split)
+    if split is not None and own is None:
+        return Examination(None, False, plain, split=split, crc=checksum(elements))
     if own is not None:
         negative_zeros = count_negative_zeros(elements.bits, elements.info.dtype, own.values)
-        return Examination(own, pays_alone(own, plain.bits), plain, negative_zeros)
+        examination = Examination(own, pays_alone(own, plain.bits), plain, negative_zeros)
+        if split is None:
+            return examination
+        alone = alone_bits(elements, own, codings, freedom, threads)
+        if alone <= split.bits:
+            return examination
+        return examination._replace(split=split, crc=checksum(elements), alone=alone)
     if plain.payload is None:
         params, payload = plain.coding.encode(plain.params, elements, threads)
         plain = plain._replace(params=params, payload=payload)
@@ -90,6 +119,18 @@ def survey(
     matrix = SymbolMatrix(info, number, codebook, symbols.reshape(matrix_shape(info.shape)), counts)
     surveys = [(coding, coding.survey(matrix, freedom, threads)) for coding in codings]
     return [(coding, own) for coding, own in surveys if own is not None]
+
+
+def alone_bits(elements: Elements, own: Codebook, codings: Codings, freedom: Freedom, threads: int) -> int:
+    """What a tensor takes with a codebook of its own, in bits: in the cheapest coding, and the codebook."""
+    resources = Resources(codebooks=[own])
+    surveyed = survey(elements, 0, own, codings, freedom, threads=threads)
+    return propose(elements.info, surveyed, 0, resources, freedom).bits + 8 * len(own.to_bytes())
+
+
+def propose(info: TensorInfo, survey: Survey, book: int, resources: Resources, freedom: Freedom) -> Proposal:
+    """The cheapest coding of those that were surveyed, with codebook number `book`."""
+    return cheapest([coding.propose(own, info, book, resources, freedom) for coding, own in survey])
 
 
 def cheapest(proposals: Iterable[Proposal | None]) -> Proposal:

@@ -6,13 +6,15 @@ tensors are kept until the file is written, the others are read once more.
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from .. import arguments
 from ..codings import Coding, codings_of
 from ..codings.alias import ALIAS
+from ..codings.composite import Structured
 from ..errors import ChangedError, InputError, located, warn
 from ..format import index
 from ..format.checksum import crc32
@@ -20,9 +22,10 @@ from ..format.records import MAX_INLINE, Draft, Summary
 from ..limits import DEFAULT_LIMITS
 from ..tensor import Loadable, Tied
 from . import examine
+from .atomic import write_to
 from .choose import choose
 from .executors import Workers
-from .options import Options
+from .options import EncodingOptions, Options
 from .positive_zeros import PositiveZeros
 from .unit import Unit, examine_all
 
@@ -69,9 +72,10 @@ class EncodedFile:
         """Say it where a reader of this file must raise its limits."""
         needed = self.needed_limits()
         if needed:
-            settings = ", ".join(f"{name}={value}" for name, value in needed.items())
+            settings = [f"{name}={value}" for name, value in needed.items()]
             text = "the file is larger than readers accept at once by default; to load all of it they need"
-            warn(f"{text} limits=swsfmt.Limits({settings})")
+            options = " ".join(f"--limit {setting}" for setting in settings)
+            warn(f"{text} limits=swsfmt.Limits({', '.join(settings)}) (sws: {options})")
 
     def pieces(self) -> Iterator[bytes | memoryview]:
         """All of it, in order, once: each payload is forgotten when it has been handed out.
@@ -108,6 +112,24 @@ def encode(
     return b"".join(encoded.pieces())
 
 
+def write_file(
+    elements: Callable[[], Mapping[str, Loadable | Tied]],
+    filename: str | os.PathLike[str] | BinaryIO,
+    metadata: Mapping[str, str] | None,
+    options: EncodingOptions,
+    *,
+    threads: int | None,
+    executor: Executor | None,
+) -> None:
+    """`save_file` of all interfaces. elements : makes them of the tensors, when the other arguments have been seen."""
+    if not hasattr(filename, "write"):
+        arguments.path(filename)
+    fixed = Options.of("save_file", options)
+    encoded = encode_file(elements(), metadata, fixed, threads=threads, executor=executor)
+    encoded.warn()
+    write_to(filename, encoded.pieces())
+
+
 def encode_file(
     tensors: Mapping[str, Loadable | Tied],
     metadata: Mapping[str, str] | None = None,
@@ -127,7 +149,7 @@ def encode_file(
     metadata = _checked(metadata, tensors)
     options.check_names(tensors)
     if options.positive_zeros:
-        tensors = {name: t if isinstance(t, Tied) else PositiveZeros(t) for name, t in tensors.items()}
+        tensors = {name: t if isinstance(t, Tied | Structured) else PositiveZeros(t) for name, t in tensors.items()}
     own = {name: tensor for name, tensor in tensors.items() if not isinstance(tensor, Tied)}
     progress = _Progress(own, step)
     tied: dict[str, list[str]] = {}

@@ -9,19 +9,18 @@ from ..codings.base import Decoded
 from ..format.records import Record
 from ..format.resources import Resources
 from ..tensor import Elements
-from .choose import propose
-from .examine import examine, survey
+from .examine import examine, propose, survey
 from .file import DEFAULT_OPTIONS
 
 
 def saved_bytes(record: Record[Coding[Any]], decoded: Decoded) -> int:
-    """Bytes that a tensor would take more, about, in the cheapest coding of the profile "fast" with its codebook."""
+    """Bytes that a tensor would take more, about, in the cheapest coding of the profile "default" with its codebook."""
     assert record.info is not None
-    elements, fast = Elements(record.info, decoded.bits), codings_of("fast")
+    elements, quick = Elements(record.info, decoded.bits), codings_of("default")
     codebook = record.coding.codebook(record.params)
     if codebook is None:
-        bits = examine(elements, fast).plain.bits
+        bits = examine(elements, quick).plain.bits
     else:
         freedom, resources = DEFAULT_OPTIONS.freedom(len(record.info.shape)), Resources(codebooks=[codebook])
-        bits = propose(record.info, survey(elements, 0, codebook, fast, freedom), 0, resources, freedom).bits
+        bits = propose(record.info, survey(elements, 0, codebook, quick, freedom), 0, resources, freedom).bits
     return -(-bits // 8) - record.params_length - record.payload_length

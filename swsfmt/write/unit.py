@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..codings import Coding
-from ..codings.base import Freedom, Proposal
-from ..codings.composite import Composite, Part
+from ..codings.base import Freedom, Proposal, Split
+from ..codings.composite import Composite, Part, Structured
 from ..errors import located
 from ..format.records import Draft
-from ..tensor import Loadable
+from ..tensor import Loadable, TensorInfo
 from . import examine
 from .examine import Codings, Examination
 from .executors import Workers
@@ -55,7 +55,7 @@ class Unit:
             return
         assert isinstance(split.coding, Composite)
         for number, info in enumerate(split.coding.part_infos(split.params, self.tensor.info)):
-            part = Part(self.tensor, split.coding, split.params, number, info)
+            part = _part(self.tensor, split, number, info, self.examination.crc)
             freedom = options.freedom(len(info.shape))
             self.parts.append(Unit(self.name, part, self.codings, freedom, self.depth + 1))
 
@@ -71,13 +71,24 @@ class Unit:
         return Draft(self.name, coding, self.tensor.info, params)
 
 
+def _part(tensor: Loadable, split: Split, number: int, info: TensorInfo, crc: int) -> Loadable:
+    if isinstance(tensor, Structured):
+        return tensor.parts[number]
+    assert isinstance(split.coding, Composite)
+    return Part(tensor, split.coding, split.params, number, info, crc)
+
+
 def examine_all(units: Iterable[Unit], options: Options, workers: Workers) -> Iterator[Unit]:
     """Look at every unit, and then at the parts of those that are taken apart; gives each unit that has been done."""
     units = list(units)
-    results = workers.map(examine.examine, ((unit.tensor, unit.codings, unit.depth) for unit in units))
+    whole = [unit for unit in units if not isinstance(unit.tensor, Structured)]
+    results = workers.map(examine.examine, ((unit.tensor, unit.codings, unit.depth, unit.freedom) for unit in whole))
     for unit in units:
         with located(tensor=unit.name):
-            unit.examination = next(results)
+            if isinstance(unit.tensor, Structured):
+                unit.examination = Examination.of_parts(unit.tensor)
+            else:
+                unit.examination = next(results)
         unit.split(options)
         yield unit
     parts = [part for unit in units for part in unit.parts]

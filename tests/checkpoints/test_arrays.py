@@ -127,9 +127,23 @@ def test_arrays_stay_in_the_file(compressed: bool, tmp_path: Path) -> None:
     copy = pickle.loads(pickle.dumps(opened.tensors["fortran"]))
     assert np.array_equal(to_array(copy.load()), ARRAYS["fortran"])
     path.write_bytes(path.read_bytes() + b"x")
-    with pytest.raises(swsfmt.InputError, match="has changed") as error:
+    with pytest.raises(swsfmt.ChangedError, match="has changed") as error:
         opened.elements("big")
     assert error.value.file == str(path)
+
+
+def test_headers_are_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = npz(tmp_path / "m.npz", ARRAYS)
+    header, reads = arrays._header, 0
+
+    def read(file: Any) -> Any:
+        nonlocal reads
+        reads += 1
+        return header(file)
+
+    monkeypatch.setattr(arrays, "_header", read)
+    convert(path, tmp_path / "m.sws")
+    assert reads == len(ARRAYS)
 
 
 def test_other_processes_read_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -151,7 +165,7 @@ def test_other_processes_read_them(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         (np.zeros(2, "M8[s]"), "cannot be stored"),
         (np.zeros(2, [("a", "f4"), ("b", "O")]), "swsfmt never unpickles code"),
         (np.zeros(2, [("a", "f4")]), "cannot be stored"),
-        (np.ones(2, ml_dtypes.bfloat16), "cannot be stored"),
+        (np.ones(2, ml_dtypes.bfloat16), "cannot be stored; if it was bfloat16"),
     ],
 )
 def test_dtypes_that_are_refused(array: Any, text: str, tmp_path: Path) -> None:
@@ -250,7 +264,7 @@ def test_twice_the_same_name_and_other_compression(tmp_path: Path) -> None:
 def test_what_numpy_cannot_hold(tmp_path: Path) -> None:
     swsfmt.torch.save_file({"a": torch.ones(2), "h": torch.ones(2).bfloat16()}, tmp_path / "a.sws")
     message = fails("decode", tmp_path / "a.sws", "-o", tmp_path / "a.npz")
-    assert "tensor 'h': NumPy has no BF16; decode to another format: -o FILE.safetensors" in message
+    assert "tensor 'h': NumPy has no BF16; decode to a .safetensors file" in message
     assert "a .npy file holds one array, there are 2 tensors" in fails(
         "decode", tmp_path / "a.sws", "-o", tmp_path / "a.npy"
     )

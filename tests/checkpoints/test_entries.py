@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -62,13 +63,13 @@ def test_one_nesting_is_named(name: str, tmp_path: Path) -> None:
     """As Lightning, timm, DETR, MMCV and others write them, with what they put beside it."""
     beside = {"epoch": 3, "optimizer_states": [OPTIMIZER], "lr_schedulers": [{"last_epoch": 3}], "loss": 0.5}
     path = saved({**beside, name: STATE}, tmp_path / "a.pt")
-    assert f"in the entry {name!r}; choose with --key {name} (2 tensors)\n" in fails("encode", path)
+    assert f"in the entry {name!r}; choose with key={name!r} (2 tensors) (sws: --key {name})\n" in fails("encode", path)
 
 
 def test_deeper_ones_are_named_those_with_most_tensors_first(tmp_path: Path) -> None:
     content = {"epoch": 1, "gan": {"discriminator": {"w": torch.ones(1)}, "generator": STATE}, "optimizer": OPTIMIZER}
     path = saved(content, tmp_path / "a.pt")
-    text = "--key gan.generator (2 tensors) or --key gan.discriminator (1 tensor)"
+    text = "key='gan.generator' (2 tensors) or key='gan.discriminator' (1 tensor) (sws: --key gan.generator)"
     assert text in fails("encode", path)
     assert text in fails("encode", path, "--key", "gan")
     assert text in fails("encode", path, "--key", "nonsense")
@@ -95,13 +96,24 @@ def test_optimizer(tmp_path: Path) -> None:
 
 def test_entry_with_something_else(tmp_path: Path) -> None:
     path = saved({"model": {**STATE, "steps": 3}}, tmp_path / "a.pt")
-    assert "--key model (2 tensors)" in fails("encode", path)
+    assert "key='model' (2 tensors) (sws: --key model)" in fails("encode", path)
     assert "the entry 'steps' is an int, not a tensor" in fails("encode", path, "--key", "model")
+
+
+def test_extra_state(tmp_path: Path) -> None:
+    advice = "; a module's get_extra_state() gave it: save {name: t for "
+    for value, text in (
+        (None, "the entry 'fc._extra_state' is None, not a tensor"),
+        ({"scale": torch.ones(2)}, "the entry 'fc._extra_state' is a dict, not a tensor"),
+        (io.BytesIO(b"x"), "it holds a _io.BytesIO, and swsfmt never unpickles code"),
+    ):
+        assert text + advice in fails("encode", saved({**STATE, "fc._extra_state": value}, tmp_path / "a.pt"))
+    assert names(saved({**STATE, "fc._extra_state": torch.ones(2)}, tmp_path / "a.pt"))[-1] == "fc._extra_state"
 
 
 def test_key_with_blanks_is_quoted(tmp_path: Path) -> None:
     path = saved({"my model": STATE}, tmp_path / "a.pt")
-    assert "--key 'my model' (2 tensors)" in fails("encode", path)
+    assert "key='my model' (2 tensors) (sws: --key 'my model')" in fails("encode", path)
 
 
 def test_dicts_without_end_are_looked_into_once() -> None:

@@ -45,6 +45,18 @@ def put(folder: Path, *names: str) -> None:
             np.save(path, ONE["a"])
 
 
+@pytest.mark.parametrize("name", ["Weights.PT", "net.SafeTensors", "NET.NPZ", "net.SafeTensors.Index.JSON"])
+def test_case_of_suffixes(name: str, folder: Path) -> None:
+    """That of what is in a folder, and of what a file is called after."""
+    put(folder, name.lower())
+    (folder / name.lower()).rename(folder / name)
+    for other in ("Optimizer.PT", "RNG_state_0.pth", "X-00001-of-00002.SafeTensors"):
+        (folder / other).write_text("{}")
+    assert checkpoints.find(folder) == folder / name
+    assert checkpoints.encoded_name(folder / name) == str(folder / name.partition(".")[0]) + ".sws"
+    assert len(convert(folder, folder / "a.sws").negative_zeros) == 0
+
+
 @pytest.mark.parametrize(
     ("names", "chosen"),
     [

@@ -78,7 +78,7 @@ def test_safetensors_stay_on_disk(tensors: Tensors, tmp_path: Path) -> None:
     path = written("safetensors", tensors, tmp_path)
     opened = checkpoints.open(path)
     path.write_bytes(path.read_bytes() + b"x")
-    with pytest.raises(swsfmt.InputError, match="has changed") as error:
+    with pytest.raises(swsfmt.ChangedError, match="has changed") as error:
         opened.elements("bias")
     assert error.value.file == str(path)
 
@@ -175,7 +175,10 @@ def test_options_threads_and_executor(tensors: Tensors, tmp_path: Path) -> None:
 
 def test_what_readers_need(tensors: Tensors, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(swsfmt.write.file, "DEFAULT_LIMITS", swsfmt.Limits(max_decoded_bytes=100))
-    done = convert(written("safetensors", tensors, tmp_path), tmp_path / "a.sws")
+    with pytest.warns(swsfmt.SwsWarning, match="larger than readers accept") as warned:
+        done = convert(written("safetensors", tensors, tmp_path), tmp_path / "a.sws")
+    assert f"limits=swsfmt.Limits(max_decoded_bytes={done.dense_bytes})" in str(warned[0].message)
+    assert warned[0].filename == __file__
     assert done.needed_limits == {"max_decoded_bytes": done.dense_bytes}
 
 

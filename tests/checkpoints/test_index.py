@@ -71,7 +71,9 @@ def test_key_is_for_the_shards_of_pytorch(tmp_path: Path) -> None:
     assert "--key model" in fails("encode", index)
     assert same(loaded(index, "--key", "model")["a"], A)
     index = written(tmp_path, {"a": "1.st"}, {"1.st": {"a": A}})
-    assert "--key is for PyTorch checkpoints, this is a safetensors file" in fails("encode", index, "--key", "model")
+    assert "key= (sws: --key) is for PyTorch checkpoints, this is a safetensors file" in fails(
+        "encode", index, "--key", "model"
+    )
 
 
 @pytest.mark.parametrize("suffix", ["safetensors", "bin"])

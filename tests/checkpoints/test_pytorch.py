@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import os
+import pickle
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -14,8 +16,8 @@ from tensors import same, saved
 
 import swsfmt
 import swsfmt.torch
-from swsfmt import checkpoints
-from swsfmt.checkpoints import convert
+from swsfmt import ChangedError, checkpoints
+from swsfmt.checkpoints import convert, pytorch
 
 TERA = 10**13
 
@@ -115,3 +117,80 @@ def test_cut_and_damaged_archives_are_errors_of_ours(tmp_path: Path) -> None:
         except (swsfmt.SwsError, MemoryError):
             pass
         data[place] ^= 0x55
+
+
+def rewrite(path: Path, content: Any) -> None:
+    """In place, as `cp` does; a second later, as far as the clock of the file system is concerned."""
+    before = path.stat()
+    with path.open("r+b") as file:
+        file.truncate(0)
+        torch.save(content, file)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns + 10**9))
+
+
+@pytest.fixture
+def mapped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All files count as large."""
+    monkeypatch.setattr(pytorch, "_SMALL", 0)
+
+
+@pytest.mark.usefixtures("mapped")
+def test_mapped_file_that_is_written_to(tmp_path: Path) -> None:
+    path = saved({"a": torch.zeros(100_000), "tied": torch.ones(3)}, tmp_path / "m.pt")
+    opened = checkpoints.open(path)
+    copy = pickle.loads(pickle.dumps(opened.tensors["a"]))
+    (tmp_path / "m.sws").write_text("old")
+    rewrite(path, {"a": torch.ones(100_000), "tied": torch.ones(3)})
+    with pytest.raises(ChangedError, match="has changed since it was opened") as error:
+        opened.elements("a")
+    assert error.value.file == str(path)
+    with pytest.raises(ChangedError):
+        convert(opened, tmp_path / "m.sws")
+    with pytest.raises(ChangedError):
+        pickle.dumps(opened.tensors["a"])
+    assert (tmp_path / "m.sws").read_text() == "old"
+    assert not copy.load().bits.any()
+
+
+@pytest.mark.usefixtures("mapped")
+def test_mapped_file_that_is_cut_off(tmp_path: Path) -> None:
+    """To read what is not there any more would end the process."""
+    path = saved({"a": torch.zeros(1_000_000)}, tmp_path / "m.pt")
+    opened = checkpoints.open(path)
+    os.truncate(path, 100)
+    with pytest.raises(ChangedError):
+        opened.elements("a")
+
+
+@pytest.mark.usefixtures("mapped")
+def test_what_is_read_of_a_mapped_file_is_no_part_of_it(tmp_path: Path) -> None:
+    path = saved({"a": torch.zeros(1000)}, tmp_path / "m.pt")
+    elements = checkpoints.open(path).elements("a")
+    rewrite(path, {"a": torch.ones(1000)})
+    assert not elements.bits.any()
+
+
+def test_small_file_is_read_when_it_is_opened(tmp_path: Path) -> None:
+    path = saved({"a": torch.zeros(1_000_000)}, tmp_path / "m.pt")
+    opened = checkpoints.open(path)
+    os.truncate(path, 100)
+    assert not opened.elements("a").bits.any()
+
+
+@pytest.mark.parametrize("small", [0, 1 << 26])
+def test_file_that_is_written_to_while_it_is_opened(
+    small: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pytorch, "_SMALL", small)
+    path = saved({"a": torch.zeros(1000)}, tmp_path / "m.pt")
+    load = torch.load
+
+    def loads(*given: Any, **more: Any) -> Any:
+        loaded = load(*given, **more)
+        rewrite(path, {"a": torch.ones(1000)})
+        return loaded
+
+    monkeypatch.setattr(torch, "load", loads)
+    with pytest.raises(ChangedError) as error:
+        checkpoints.open(path)
+    assert error.value.file == str(path)

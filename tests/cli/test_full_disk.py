@@ -89,6 +89,8 @@ for args in commands:
             sys.stderr = None
         elif kind == "small":
             resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+        elif kind == "nearly-full":
+            resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
         main(args.split(), prog_name="sws")
     code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     results.append((args, code, *(open(f"../{name}", errors="replace").read() for name in ("stdout", "stderr"))))
@@ -110,9 +112,9 @@ def folder(tmp_path: Path) -> Path:
     return folder
 
 
-def outcomes(kind: str, commands: list[str], folder: Path) -> list[tuple[str, int, str, str]]:
+def outcomes(kind: str, commands: list[str], folder: Path, **environ: str) -> list[tuple[str, int, str, str]]:
     """Arguments, exit status, stdout and stderr of each."""
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", **environ}
     driver = [sys.executable, "-c", DRIVER, kind, json.dumps(commands)]
     subprocess.run(driver, cwd=folder, env=environment, check=True, timeout=500)
     results: list[Any] = json.loads((folder.parent / "results").read_text())
@@ -123,11 +125,21 @@ def test_every_command_is_here() -> None:
     assert set(TO_STDOUT) == set(TO_A_FILE) == set(main.commands)
 
 
-def test_full_stdout(folder: Path) -> None:
-    for args, code, _, stderr in outcomes("full", SHORT, folder):
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_full_stdout(unbuffered: str, folder: Path) -> None:
+    for args, code, _, stderr in outcomes("full", SHORT, folder, PYTHONUNBUFFERED=unbuffered):
         assert (args, code, stderr.count("\n")) == (args, 1, 1), stderr
         assert stderr.startswith("sws: error: "), args
         assert stderr.endswith("No space left on device\n"), args
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_stdout_takes_a_part(unbuffered: str, folder: Path) -> None:
+    """What comes out before the disk is full is not all of it, with a buffer and without one."""
+    commands = ["inspect m.sws", "inspect m.sws --json", "verify m.sws --json"]
+    for args, code, stdout, stderr in outcomes("nearly-full", commands, folder, PYTHONUNBUFFERED=unbuffered):
+        assert (args, code, stderr) == (args, 1, "sws: error: stdout: File too large\n")
+        assert len(stdout) == 100
 
 
 def test_nobody_reads_stdout(folder: Path) -> None:

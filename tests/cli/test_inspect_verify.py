@@ -321,7 +321,7 @@ def test_unknown_coding_is_listed_but_not_verified(dtype: int, tmp_path: Path) -
     """A file of a newer minor version: `inspect` shows the rest, `verify` and `decode` are honest about it."""
     path = tmp_path / "a.sws"
     known = craft.record("known", shape=(3,), payload=craft.floats(1, 2, 3))
-    path.write_bytes(craft.file_(known, craft.record("new", 9, (7,), dtype=dtype, payload=b"?" * 5)))
+    path.write_bytes(craft.file_(known, craft.record("new", 13, (7,), dtype=dtype, payload=b"?" * 5)))
     result = run("inspect", path)
     assert result.exit_code == 0
     assert row(result.stdout, "new")[-1] == "-"

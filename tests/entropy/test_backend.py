@@ -36,7 +36,7 @@ def test_loading_warns_too(density: float, monkeypatch: pytest.MonkeyPatch) -> N
     values = LARGE * (np.random.default_rng(0).random(len(LARGE)) < density)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        data = swsfmt.save({"a": np.tile(values, 2)})
+        data = swsfmt.save({"a": np.tile(values, 2)}, profile="fast")
     monkeypatch.setattr(backend, "warned", False)
     with pytest.warns(swsfmt.SwsWarning, match="the C kernels"):
         swsfmt.load(data)

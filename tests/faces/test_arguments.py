@@ -124,6 +124,44 @@ HANDLES: dict[str, Callable[[], Any]] = {
 }
 
 
+NO_INDEX = [
+    object(),
+    1.5,
+    np.float32(1),
+    np.ones(2),
+    np.zeros(0),
+    torch.ones(2),
+    torch.ones(2, dtype=torch.complex64),
+    [1.5],
+    [object()],
+    [[0], ["x"]],
+    np.array([object()]),
+    "a",
+    b"a",
+    bytearray(b"a"),
+    {0},
+    {0: 1},
+    1j,
+]
+NUMBERS = [0, np.int64(1), [0, 2], range(2), np.array([0]), torch.tensor([1])]
+AN_INDEX: list[Any] = [*NUMBERS, True, None, ..., slice(1), ()]
+
+
+@pytest.mark.parametrize("kind", HANDLES)
+def test_what_is_no_index_of_any_tensor(kind: str) -> None:
+    with HANDLES[kind]() as file:
+        part = file.get_slice("a")
+        for value in NO_INDEX:
+            for index in (value, (0, value), (value, 0), (..., value)):
+                with pytest.raises(InputError, match="is no index of a tensor") as error:
+                    part[index]
+                assert error.value.tensor == "a"
+        for index in AN_INDEX:
+            part[index]
+        with pytest.raises(IndexError):
+            part[3]
+
+
 @pytest.mark.parametrize("kind", HANDLES)
 def test_wrong_names_and_indices(kind: str) -> None:
     with HANDLES[kind]() as file:
@@ -157,7 +195,7 @@ def test_wrong_names_and_indices(kind: str) -> None:
 MUST_BE_REFUSED: list[tuple[Callable[[], Any], str]] = [
     (lambda: swsfmt.save(ARRAYS, ["x"]), r"metadata must be a mapping from strings to strings, not a list"),  # type: ignore[arg-type]
     (lambda: swsfmt.save(ARRAYS, []), r"metadata must be a mapping"),  # type: ignore[arg-type]
-    (lambda: swsfmt.save(ARRAYS, profile=None), r"profile is None, it must be 'fast' or 'small'"),  # type: ignore[arg-type]
+    (lambda: swsfmt.save(ARRAYS, profile=None), r"profile is None, it must be 'fast', 'default' or 'small'"),  # type: ignore[arg-type]
     (lambda: swsfmt.save(ARRAYS, threads="2"), r"threads is '2', it must be a whole number of 1 or more"),  # type: ignore[arg-type]
     (lambda: swsfmt.load(DATA, threads=0), r"threads is 0"),
     (lambda: swsfmt.load(DATA, limits=3), r"limits must be a swsfmt.Limits, not an int"),  # type: ignore[arg-type]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 import pytest
 import torch
@@ -95,6 +97,30 @@ def test_what_cannot_be_stored(name: str) -> None:
         swsfmt.save({"good": BASE, name: BAD[name]})
     assert caught.value.tensor == name
     assert len(str(caught.value).splitlines()) == 1
+
+
+def test_masked_arrays_are_refused() -> None:
+    """As plain arrays they would be without their mask."""
+    masked = np.ma.masked_array(np.arange(4.0), [0, 0, 1, 0])
+    with pytest.raises(InputError, match="would lose its mask; give filled") as caught:
+        swsfmt.save({"good": BASE, "w": masked})
+    assert caught.value.tensor == "w"
+    data = swsfmt.save({"w": masked.filled(0)})
+    with pytest.raises(InputError, match="masked array in `out`"):
+        swsfmt.load(data, out={"w": masked})
+
+
+@pytest.mark.parametrize("dtype", [ml_dtypes.bfloat16, ml_dtypes.float8_e4m3fn])
+def test_dtypes_that_files_of_numpy_lose(dtype: Any) -> None:
+    buffer = io.BytesIO()
+    np.save(buffer, np.ones(3, dtype))
+    lost = np.load(io.BytesIO(buffer.getvalue()))
+    with pytest.raises(InputError, match=r"dtype \|V. cannot be stored; .*\.view\(ml_dtypes.bfloat16\).*torch"):
+        swsfmt.save({"a": lost})
+    swsfmt.save({"a": lost.view(dtype)})
+    for other in (np.zeros(2, "V3"), np.zeros(2, [("a", "i1")])):
+        with pytest.raises(InputError, match=r"cannot be stored$"):
+            swsfmt.save({"a": other})
 
 
 @pytest.mark.skipif(np.dtype(np.longdouble).itemsize == 8, reason="long double is a double here")

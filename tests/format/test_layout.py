@@ -223,7 +223,7 @@ def test_records_of_a_parsed_file() -> None:
         no_entries("z", (2, 2)),
         record("big", shape=(70,), payload=floats(*range(70))),
         record("tied", ALIAS, params=b"\2"),
-        record("future", 9, (4, 4), dtype=200, params=b"abc", payload=b"x" * 300),
+        record("future", 13, (4, 4), dtype=200, params=b"abc", payload=b"x" * 300),
         codebooks=[codebook(halves(0.25, 1.0, -0.5))],
         metadata=[("k", "v")],
         version=(1, 3),
@@ -231,7 +231,7 @@ def test_records_of_a_parsed_file() -> None:
     with Reader.open(data) as reader:
         found = reader.layout
         sizes = {record.name: (record.coding.id, record.payload_length) for record in reader.records}
-        assert sizes == {"d": (DENSE, 2), "z": (4, 0), "big": (0, 280), "tied": (2, 0), "future": (9, 300)}
+        assert sizes == {"d": (DENSE, 2), "z": (4, 0), "big": (0, 280), "tied": (2, 0), "future": (13, 300)}
         assert reader.record("tied").name == "big"
         assert reader.record("big").offset == len(data) - 580
         assert reader.record("future").offset == len(data) - 300

@@ -14,12 +14,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 SIGNATURE = bytes.fromhex("89 53 57 53 0D 0A 1A 0A")
-RAW, NARROW, ALIAS, DENSE, SPARSE, ADAPTIVE, PLANES = range(7)
-ESCAPE = 8
-LOOKUP = 10
-KNOWN = (RAW, NARROW, ALIAS, DENSE, SPARSE, ADAPTIVE, PLANES, ESCAPE, LOOKUP)
+RAW, NARROW, ALIAS, DENSE, SPARSE, ADAPTIVE, PLANES, SCALED, ESCAPE, CLASSES, LOOKUP = range(11)
+KNOWN = range(11)
 # Codings whose parameters hold parts, which have the payloads.
-COMPOSITE = (PLANES, ESCAPE, LOOKUP)
+COMPOSITE = (PLANES, SCALED, ESCAPE, LOOKUP)
 BOOL, U8, I8, U16, I16, U32, I32, U64, I64, F16, BF16, F32, F64, C64, C128 = range(15)
 MAX_INLINE = 255
 # Codings whose record has no payload length (sparse without entries has none either).
@@ -291,6 +289,26 @@ def adaptive(
     """An adaptive record. arguments : stride and chunk lines."""
     params = varint(book) + bytes([layout]) + arguments
     return record(name, ADAPTIVE, shape, params=params, payload=payload, **other)  # type: ignore[arg-type]
+
+
+# Two classes of rows and one of columns, one lane: symbols 0 1 2 3 1, five zeros, 3 0 1 1 2 of `BOOK`.
+CLASSED = bytes.fromhex("020f021312301c2033090002eb")
+
+
+def classes(
+    name: str = "a",
+    shape: Sequence[int] = (3, 5),
+    *,
+    book: int = 0,
+    layout: int = 0,
+    numbers: int = 1,
+    arguments: bytes = b"",
+    payload: bytes = CLASSED,
+    **other: object,
+) -> Record:
+    """A record with classes. numbers : of classes and precision. arguments : rows of a chunk."""
+    params = varint(book) + bytes([layout, numbers]) + arguments
+    return record(name, CLASSES, shape, params=params, payload=payload, **other)  # type: ignore[arg-type]
 
 
 def no_entries(name: str = "a", shape: Sequence[int] = (3, 5), **other: object) -> Record:

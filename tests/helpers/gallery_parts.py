@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from craft import ALIAS, C64, C128, DENSE, F16, LOOKUP, PLANES, U8, U16, U32, file_, part, record, varint
+from gallery_files import Row
 
-from swsfmt import ChecksumError, IndexRuleError, PayloadError, SwsError, TruncatedError, UnknownCodingError
+from swsfmt import ChecksumError, IndexRuleError, PayloadError, TruncatedError, UnknownCodingError
 
-Row = tuple[str, bytes, type[SwsError], str]
 TWO = part(payload=b"ab")
 
 

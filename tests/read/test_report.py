@@ -154,10 +154,10 @@ def test_empty_file() -> None:
 
 
 def test_unknown_coding_is_listed_but_not_verified() -> None:
-    data = file_(record("new", 9, (2, 3), params=b"abc", payload=b"d" * 300), record("a", payload=floats(1)))
+    data = file_(record("new", 13, (2, 3), params=b"abc", payload=b"d" * 300), record("a", payload=floats(1)))
     report = swsfmt.inspect(data)
     assert sum(report.sections.values()) == len(data)
-    assert report.tensors[0].coding == "unknown (9)"
+    assert report.tensors[0].coding == "unknown (13)"
     assert report.tensors[0].nonzero is None
     assert report.tensors[0].sections["raw"] == 300
     with pytest.raises(UnknownCodingError):

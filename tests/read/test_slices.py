@@ -97,7 +97,7 @@ def test_only_the_chunks_needed_are_decoded(monkeypatch: pytest.MonkeyPatch) -> 
         decoded.append(count)
         return original(bits, position, count, code)
 
-    data = swsfmt.save(tensors(), scan="rows")
+    data = swsfmt.save(tensors(), scan="rows", profile="fast")
     monkeypatch.setattr(kernels, "decode_symbols", spy)
     with swsfmt.safe_open(data) as f:
         for name in ("dense", "sparse"):
@@ -115,7 +115,7 @@ def test_a_tensor_is_checked_once(monkeypatch: pytest.MonkeyPatch) -> None:
     for kernel in ("decode_dense", "decode_sparse"):
         original = getattr(kernels, kernel)
         monkeypatch.setattr(kernels, kernel, lambda *a, original=original: decoded.append(1) or original(*a))
-    with swsfmt.safe_open(swsfmt.save(tensors(), scan="rows")) as f:
+    with swsfmt.safe_open(swsfmt.save(tensors(), scan="rows", profile="fast")) as f:
         for name in ("dense", "sparse"):
             f.get_slice(name)[200:210]
         assert len(decoded) >= 2
@@ -165,7 +165,7 @@ def test_a_fault_elsewhere_is_found_before_the_first_rows(name: str) -> None:
     array = tensors()["dense" if name == "dense" else "holes"]
     if name == "adaptive":
         array = array[:70, :90]
-    options: Any = {"profile": "small"} if name == "adaptive" else {"scan": "rows"}
+    options: Any = {"profile": "small"} if name == "adaptive" else {"scan": "rows", "profile": "fast"}
     with Reader.open(swsfmt.save({name: array}, **options)) as reader:
         record = reader.record(name)
         assert record.coding.name == name

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import random
 import shutil
 import subprocess
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,22 +16,25 @@ import kaitaistruct
 import numpy as np
 import pytest
 import torch
-from craft import BOOK, file_, varint
+from craft import BOOK, PLANES, SPARSE, TABLE4, U8, U16, Record, codebook, file_, record, varint
 from craft import sparse as sparse_record
 
 import swsfmt.numpy
 import swsfmt.torch
 from swsfmt import SwsError
-from swsfmt.codings import dense, narrow
+from swsfmt.codings import dense, lookup, narrow, planes
 from swsfmt.codings.adaptive import params as adaptive
 from swsfmt.codings.base import Scan
+from swsfmt.codings.classes import params as classes
 from swsfmt.codings.sparse import params as sparse
 from swsfmt.codings.streams import Stream, StreamKind
 from swsfmt.entropy.bitmap import Form, Live
-from swsfmt.format.index import Layout, parse_header
+from swsfmt.format import records
+from swsfmt.format.index import parse_header
 from swsfmt.read.reader import Reader
 
 ROOT = Path(__file__).resolve().parents[2]
+INVALID = ROOT / "spec" / "vectors" / "invalid"
 VECTORS = sorted((ROOT / "spec" / "vectors" / "valid").glob("*.sws"))
 MODULES = ("kaitai-struct-compiler", "yaml")
 
@@ -102,25 +106,25 @@ def same_dense(found: Any, params: dense.Params) -> None:
 
 def same_sparse(found: Any, params: sparse.Params) -> None:
     assert found.num_entries.value == params.entries
-    body, coded = getattr(found, "body", None), params.coded
-    assert (body is None) == (coded is None)
-    if body is None or coded is None:
+    entries, coded = getattr(found, "entries", None), params.coded
+    assert (entries is None) == (coded is None)
+    if entries is None or coded is None:
         return
-    assert body.codebook.value == coded.number
-    assert body.scan_columns == (coded.scan == Scan.COLUMNS)
-    assert body.pbits == coded.pbits
-    assert body.line_ends == coded.line_ends
-    assert getattr(body, "line_width", 0) == coded.line_width
-    assert getattr(body, "chunk_code", 0) == coded.chunks.code
-    widths = [getattr(body, key, None) for key in ("gap_width", "value_width", "advance_width")]
+    assert entries.codebook.value == coded.number
+    assert entries.scan_columns == (coded.scan == Scan.COLUMNS)
+    assert entries.pbits == coded.pbits
+    assert entries.line_ends == coded.line_ends
+    assert getattr(entries, "line_width", 0) == coded.line_width
+    assert getattr(entries, "chunk_code", 0) == coded.chunks.code
+    widths = [getattr(entries, key, None) for key in ("gap_width", "value_width", "advance_width")]
     assert widths == list(coded.chunks.widths or (None, None, None))
     matrix = coded.matrix
-    row_argument, column_argument = getattr(body, "row_argument", None), getattr(body, "column_argument", None)
-    same_bitmap(body.row_bitmap, row_argument, coded.row_form, matrix.live_rows, matrix.rows)
-    same_bitmap(body.column_bitmap, column_argument, coded.column_form, matrix.live_columns, matrix.columns)
-    same_stream(body.gap_kind, getattr(body, "gap_table", None), getattr(body, "new_gap_table", None), coded.gaps)
-    value_table = getattr(body, "value_table", None)
-    same_stream(body.value_kind, value_table, getattr(body, "new_value_table", None), coded.values)
+    row_argument, column_argument = getattr(entries, "row_argument", None), getattr(entries, "column_argument", None)
+    same_bitmap(entries.row_bitmap, row_argument, coded.row_form, matrix.live_rows, matrix.rows)
+    same_bitmap(entries.column_bitmap, column_argument, coded.column_form, matrix.live_columns, matrix.columns)
+    gap_table, value_table = getattr(entries, "gap_table", None), getattr(entries, "value_table", None)
+    same_stream(entries.gap_kind, gap_table, getattr(entries, "new_gap_table", None), coded.gaps)
+    same_stream(entries.value_kind, value_table, getattr(entries, "new_value_table", None), coded.values)
 
 
 def same_adaptive(found: Any, params: adaptive.Params) -> None:
@@ -131,7 +135,66 @@ def same_adaptive(found: Any, params: adaptive.Params) -> None:
     assert (found.chunk_lines.value if found.has_chunks else 0) == params.chunk_lines
 
 
-def same_layout(tree: Any, layout: Layout) -> None:
+def same_classes(found: Any, params: classes.Params) -> None:
+    assert found.codebook.value == params.number
+    assert 1 << found.log2_lanes == params.lanes
+    numbers = found.row_classes_less_one + 1, found.column_classes_less_one + 1, 12 - found.precision
+    assert numbers == (params.row_classes, params.column_classes, params.bits)
+    assert (found.chunk_rows.value if found.has_chunks else 0) == params.chunk_rows
+
+
+def same_params(found: Any, record: records.Record[Any]) -> None:
+    """found : the body of the record"""
+    match record.params:
+        case narrow.Params():
+            assert found.params.storage == record.params.storage.id
+        case dense.Params():
+            same_dense(found.params, record.params)
+        case sparse.Params():
+            same_sparse(found.params, record.params)
+        case adaptive.Params():
+            same_adaptive(found.params, record.params)
+        case classes.Params():
+            same_classes(found.params, record.params)
+        case planes.Params():
+            assert found.params.num_parts.value == len(record.parts)
+        case lookup.Params():
+            assert found.params.num_values.value == record.params.count
+        case other:
+            assert other is None
+            if record.target is not None or record.coding.is_known:
+                assert record.coding.name == ("raw" if record.target is None else "alias")
+                assert not hasattr(found, "params")
+            else:
+                assert found.params.len_data.value == len(found.params.data)
+
+
+def same_body(found: Any, payload: Any, record: records.Record[Any], file: Any) -> None:
+    """A record, or a part of one. payload : its place behind the index, or those of its parts"""
+    assert found.coding_id == record.coding.id
+    assert found.is_known == record.coding.is_known
+    if record.info is not None:
+        assert found.dtype_id == record.info.dtype.id
+        assert found.numel == record.info.numel
+    same_params(found, record)
+    assert found.has_parts == record.coding.is_composite
+    assert getattr(found, "crc", None) == record.crc
+    inline = getattr(found, "inline_payload", None)
+    assert (inline.data if inline else b"") == (record.inline or b"")
+    if found.has_parts:
+        assert found.len_payload == 0
+        for part, own, other in zip(found.parts, payload.parts, record.parts, strict=True):
+            same_body(part.body, own, other, file)
+        return
+    assert found.len_payload == record.payload_length
+    if record.crc is not None:
+        assert payload.place.ofs == record.offset
+    elif inline:
+        assert file.ofs_index + inline.ofs == record.offset
+    assert payload.place.len_data == (0 if record.crc is None else record.payload_length)
+
+
+def same_layout(tree: Any, layout: records.Layout[Any]) -> None:
     assert (tree.major, tree.minor) == layout.version
     pairs = [(pair.key.text, pair.value.text) for pair in tree.index.metadata]
     assert pairs == list(layout.metadata.items())
@@ -141,40 +204,21 @@ def same_layout(tree: Any, layout: Layout) -> None:
         assert found.values == book.stored.tolist()
     assert len(tree.index.records) == len(layout.records)
     assert len(tree.payloads) == len(layout.records)
-    for found, payload, record in zip(tree.index.records, tree.payloads, layout.records, strict=True):
-        same_name(found.name, record.name)
-        assert found.coding_id == record.coding.id
-        assert found.len_payload == record.payload_length
-        assert getattr(found, "crc", None) == record.crc
-        inline = getattr(found, "inline", None)
-        assert (inline.data if inline else b"") == (record.inline or b"")
-        if record.crc is not None:
-            assert payload.ofs == record.offset
-        elif inline:
-            assert tree.ofs_index + inline.ofs == record.offset
-        assert payload.len_data == (0 if record.crc is None else record.payload_length)
-        if record.info is not None:
-            assert found.dtype_id == record.info.dtype.id
-            assert tuple(dimension.value for dimension in found.dimensions) == record.info.shape
-        match record.params:
-            case narrow.Params():
-                assert found.params.storage == record.params.storage.id
-            case dense.Params():
-                same_dense(found.params, record.params)
-            case sparse.Params():
-                same_sparse(found.params, record.params)
-            case adaptive.Params():
-                same_adaptive(found.params, record.params)
-            case other:
-                assert other is None
-                if record.target is not None:
-                    assert found.params.target.value == record.target
-                elif record.coding.is_known:
-                    assert record.coding.name == "raw"
-                    assert not hasattr(found, "params")
-                else:
-                    assert record.coding.id > 5
-                    assert found.params.len_data.value == len(found.params.data)
+    for found, payload, own in zip(tree.index.records, tree.payloads, layout.records, strict=True):
+        same_name(found.name, own.name)
+        target = getattr(found, "target", None)
+        assert (target.value if target else None) == own.target
+        if own.info is not None:
+            assert tuple(dimension.value for dimension in found.dimensions) == own.info.shape
+        same_body(found.body, payload, own, tree)
+
+
+def leaves(payload: Any, record: records.Record[Any]) -> Iterator[tuple[Any, records.Record[Any]]]:
+    """A record without parts, or all such parts of it, each with its payload behind the index."""
+    if not record.parts:
+        yield payload.place, record
+    for part, own in zip(record.parts, getattr(payload, "parts", ()), strict=True):
+        yield from leaves(own, part)
 
 
 def check(parse: Parse, data: bytes) -> Any:
@@ -183,8 +227,10 @@ def check(parse: Parse, data: bytes) -> Any:
     with Reader.open(data) as reader:
         same_layout(tree, reader.layout)
         for record, payload in zip(reader.records, tree.payloads, strict=True):
-            if record.crc is not None:
-                assert payload.data == reader.payload(record)
+            for place, leaf in leaves(payload, record):
+                if leaf.crc is not None:
+                    assert place.data == reader.payload(leaf)
+                    assert zlib.crc32(place.data) == leaf.crc
     return tree
 
 
@@ -208,8 +254,51 @@ def test_long_chains(parse: Parse) -> None:
         name = {"prefix": i, "suffix": varint(1)}
         records.append(sparse_record(shape=shape, rows=4, columns=4, arguments=arguments, **name))
     data = file_(*records, codebooks=[BOOK])
-    body = check(parse, data).index.records[-1].params.body
-    assert (body.row_bitmap.num_live, body.column_bitmap.num_live) == (2, 4)
+    entries = check(parse, data).index.records[-1].body.params.entries
+    assert (entries.row_bitmap.num_live, entries.column_bitmap.num_live) == (2, 4)
+
+
+def test_written_parts(parse: Parse) -> None:
+    weight = np.random.default_rng(3).normal(size=(40, 50)).astype(np.float32)
+    tree = check(parse, swsfmt.numpy.save({"weight": weight, "other": weight[::-1]}, profile="small"))
+    assert [found.body.coding_id for found in tree.index.records] == [PLANES, PLANES]
+
+
+def sparse_part(**fields: Any) -> bytes:
+    """A part of 3 x 6 elements."""
+    # Without name, rank and shape.
+    return bytes([SPARSE]) + sparse_record("", (3, 6), **fields).index[5:]
+
+
+def two_planes(name: str, first: bytes, second: bytes) -> Record:
+    return record(name, PLANES, (3, 6), dtype=U16, params=first + second)
+
+
+def test_resources_of_parts(parse: Parse) -> None:
+    """Tables and bitmaps of parts are numbered with those of records, in order; each is found from everywhere."""
+    data = file_(
+        sparse_record("a", (3, 6), dtype=U8, rows=1, gap=1, packed="110" + TABLE4),
+        two_planes("b", sparse_part(rows=1, packed="101"), sparse_part(rows=4, gap=1, arguments=b"\1", packed=TABLE4)),
+        two_planes("c", sparse_part(rows=4, gap=2, arguments=b"\0\0"), sparse_part(rows=4, gap=2, arguments=b"\1\2")),
+        two_planes("d", sparse_part(), sparse_part(rows=5, arguments=b"\4", packed="11")),
+        sparse_record("e", (3, 6), dtype=U8, rows=4, gap=2, arguments=b"\1\5"),
+        codebooks=[codebook(bytes([1, 2, 3]), 3, U8, U8)],
+    )
+    records = check(parse, data).index.records
+    ends = [found.body.after for found in records]
+    assert [end.num_tables for end in ends] == [1, 2, 2, 2, 2]
+    assert [end.num_bitmaps for end in ends] == [1, 3, 5, 6, 7]
+
+
+@pytest.mark.parametrize("path", sorted(INVALID.glob("part-*.sws")), ids=lambda path: path.stem)
+def test_invalid_parts(parse: Parse, path: Path) -> None:
+    """All rules of the index on parts are checked; payloads and what codings are known are another matter."""
+    error = json.loads((INVALID / "manifest.json").read_text())[path.name]["error"]
+    if error in ("ChecksumError", "PayloadError", "UnknownCodingError"):
+        parse(path.read_bytes())
+        return
+    with pytest.raises(ERRORS):
+        parse(path.read_bytes())
 
 
 def test_long_bitmaps_and_tables(parse: Parse) -> None:
@@ -220,8 +309,8 @@ def test_long_bitmaps_and_tables(parse: Parse) -> None:
     values = np.minimum(rng.geometric(0.002, 200_000), 4095).astype(np.float32)
     data = swsfmt.numpy.save({"runs": weight, "symbols": values})
     tree = check(parse, data)
-    assert len(tree.index.records[0].params.body.row_bitmap.runs.list) > 1000
-    assert len(tree.index.records[1].params.new_table.tokens) > 1000
+    assert len(tree.index.records[0].body.params.entries.row_bitmap.runs.list) > 1000
+    assert len(tree.index.records[1].body.params.new_table.tokens) > 1000
 
 
 def test_every_truncation_fails(parse: Parse) -> None:
@@ -245,7 +334,13 @@ def test_trailing_byte_fails(parse: Parse) -> None:
         parse(data + b"\0")
 
 
-@pytest.mark.parametrize("name", ["bitmaps", "sparse-forms", "dense-forms", "names", "aliases", "unknown-coding"])
+DAMAGED = [
+    *("bitmaps", "sparse-forms", "dense-forms", "names", "aliases", "unknown-coding"),
+    *("planes-forms", "lookup-forms", "classes-forms", "unknown-part"),
+]
+
+
+@pytest.mark.parametrize("name", DAMAGED)
 def test_damaged_index(parse: Parse, name: str) -> None:
     """What the package accepts of damaged indexes, the description reads alike; the rest may fail, not crash."""
     data = (ROOT / "spec" / "vectors" / "valid" / f"{name}.sws").read_bytes()

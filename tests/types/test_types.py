@@ -24,7 +24,7 @@ from sws.recipe import load_recipe
 from sws.run import decoded_model, run_recipe
 from sws.shrink import Distillation, Pruning, Quantization, Settings, compress_network, prune_network, quantize_network
 from sws.train import evaluate, retrain_soft_weight_sharing, train_standard
-from swsfmt.write.options import EncodingOptions
+from swsfmt.options import EncodingOptions
 
 api = pytest.importorskip("mypy.api", reason="mypy is not installed")
 

@@ -125,7 +125,7 @@ class SparseCoding(Coding[Params]):
         if params.coded is None:
             return params, b""
         symbols, counts = params.coded.codebook.symbols_of(tensor.load().bits, threads)
-        if int(counts[1:].sum()) != params.entries:
+        if symbols.size - int(counts[0]) != params.entries:
             raise ChangedError
         return encode(params, symbols.reshape(matrix_shape(tensor.info.shape)), threads)
 

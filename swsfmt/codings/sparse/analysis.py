@@ -21,6 +21,7 @@ import numpy.typing as npt
 from ...entropy import backend, kernels
 from ...entropy.bitmap import Live
 from ...entropy.kernels import Window
+from ...entropy.protocol import Raw
 from ...limits import DEFAULT_LIMITS
 from ...parallel import MOST_THREADS, in_order
 from ..base import Freedom, Scan
@@ -32,21 +33,17 @@ from .compact_matrix import CompactMatrix, Indices, Ranks, ranks_of
 _BLOCK = 1 << 20
 _LINES = 1 << 15
 _COLUMNS = 1 << 12
+# To go through the members of an enum takes longer.
+_SCANS = tuple(Scan)
 
 
-@dataclass(frozen=True, eq=False)
+# Not frozen: it is made many times for each tensor, and that takes three times as long.
+@dataclass(eq=False, slots=True)
 class Gaps:
-    """The gaps that occur, ascending, and how often. Several geometries may have the same ones."""
+    """The gaps that occur, ascending, and how often, int64. Several geometries may have the same ones."""
 
-    lengths: Indices
-    counts: Indices
-
-    def is_wider_than_needed(self, pbits: int) -> bool:
-        """Whether one bit less has no skips either, so that its symbols are the same.
-
-        Only a file that has a table of this very alphabet could gain by it.
-        """
-        return int(self.lengths[-1]) < (1 << pbits - 1) - 1
+    lengths: Raw
+    counts: Raw
 
     def symbol_counts(self, pbits: int) -> Indices:
         """How often each gap symbol of `pbits` bits occurs."""
@@ -78,7 +75,7 @@ def analyse(
 
     counts : how often each symbol occurs, zero first; int64 of shape (count of the codebook + 1,).
     """
-    total = int(counts[1:].sum())
+    total = symbols.size - int(counts[0])
     if total == 0:
         return Analysis(0, counts[1:], [])
     # Where there are chunks there are no line ends. Without chunks it is done before threads have started.
@@ -86,10 +83,10 @@ def analyse(
     threads = min(threads, MOST_THREADS) if chunked else 1
     if 1 in symbols.shape:
         return Analysis(total, counts[1:], list(_of_vector(symbols, total, chunked, freedom, threads)))
-    as_it_is = {scan: _Lines(symbols, scan, None, threads) for scan in Scan}
-    live_rows, live_columns = (_dead(as_it_is[scan].live, freedom.compact) for scan in Scan)
+    as_it_is = [_lines(symbols, scan, None, threads) for scan in _SCANS]
+    live_rows, live_columns = (_dead(lines.live, freedom.compact) for lines in as_it_is)
     without_dead = {
-        scan: as_it_is[scan] if live is None else _Lines(symbols, scan, ranks_of(live), threads)
+        scan: as_it_is[scan] if live is None else _lines(symbols, scan, live, threads)
         for scan, live in ((Scan.ROWS, live_columns), (Scan.COLUMNS, live_rows))
         if freedom.scan in (None, scan)
     }
@@ -100,10 +97,10 @@ def analyse(
             of_lines, of_places = (rows, columns) if scan == Scan.ROWS else (columns, rows)
             lines = (as_it_is if of_places is None else without_dead)[scan]
             heads = _Heads.LAST_ENTRY if of_lines is None else _Heads.LAST_ENTRY_OF_LIVING
-            geometries.append(Geometry(matrix, scan, 0, lines.gaps(heads)))
+            geometries.append(Geometry(matrix, scan, 0, lines.gaps[heads]))
             if not chunked:
                 width = max(1, lines.most.bit_length())
-                geometries.append(Geometry(matrix, scan, width, lines.gaps(_Heads.LINE_START)))
+                geometries.append(Geometry(matrix, scan, width, lines.gaps[_Heads.LINE_START]))
     return Analysis(total, counts[1:], geometries)
 
 
@@ -113,13 +110,13 @@ def _of_vector(
     """The geometries of a matrix of one row or one column. It is the same line, along which it is read in any case."""
     rows, columns = symbols.shape
     along = Scan.ROWS if rows == 1 else Scan.COLUMNS
-    line = _Lines(symbols.reshape(1, -1), Scan.ROWS, None, threads).gaps(_Heads.LAST_ENTRY)
+    line = _lines(symbols.reshape(1, -1), Scan.ROWS, None, threads).gaps[_Heads.LAST_ENTRY]
     # Where no place is dead, or each is a line of its own, no gap is left.
     none = Gaps(np.zeros(1, np.int64), np.array([entries]))
     live = _dead(symbols.reshape(-1) != 0, freedom.compact)
     for places in [None] if live is None else [None, live]:
         matrix = CompactMatrix(rows, columns, *((None, places) if along == Scan.ROWS else (places, None)))
-        for scan in Scan if freedom.scan is None else [freedom.scan]:
+        for scan in _SCANS if freedom.scan is None else [freedom.scan]:
             yield Geometry(matrix, scan, 0, line if places is None else none)
             if not chunked and scan == along:
                 yield Geometry(matrix, scan, entries.bit_length(), line if places is None else none)
@@ -129,7 +126,8 @@ def _of_vector(
 
 def _dead(live: Live, compact: bool) -> Live | None:
     """None where all live, or where the others stay. No reader would take a longer bitmap."""
-    return None if live.all() or not compact or len(live) > DEFAULT_LIMITS.max_bitmap_bits else live
+    is_whole = np.count_nonzero(live) == len(live)
+    return None if is_whole or not compact or len(live) > DEFAULT_LIMITS.max_bitmap_bits else live
 
 
 class _Heads(IntEnum):
@@ -140,24 +138,40 @@ class _Heads(IntEnum):
     LAST_ENTRY_OF_LIVING = 2
 
 
-class _Lines:
-    """The gaps of a matrix that is read by `scan`, counted.
+class _Lines(NamedTuple):
+    """A matrix that is read by `scan`.
 
-    ranks : of the places that live, None to count them all
     live : whether each line has an entry
     most : the most entries of a line
+    gaps : all that occur, for each of `_Heads`
     """
+
+    live: Live
+    most: int
+    gaps: list[Gaps]
+
+
+def _lines(symbols: npt.NDArray[np.uint16], scan: Scan, places: Live | None, threads: int) -> _Lines:
+    """places : those that live; None to count them all."""
+    if symbols.size > kernels.COUNTABLE:
+        return _Count(symbols, scan, None if places is None else ranks_of(places), threads).lines()
+    live = np.zeros(symbols.shape[scan], np.bool_)
+    most, *gaps = kernels.matrix_gaps(symbols, scan == Scan.COLUMNS, places, live)
+    return _Lines(live, most, [Gaps(*of_heads) for of_heads in gaps])
+
+
+class _Count:
+    """The gaps of a large matrix, counted part by part. ranks : of the places that live, None to count them all."""
 
     def __init__(self, symbols: npt.NDArray[np.uint16], scan: Scan, ranks: Ranks | None, threads: int) -> None:
         self._length = symbols.shape[1 - scan] if ranks is None else int(ranks[-1]) + 1
-        self.live = np.zeros(symbols.shape[scan], np.bool_)
+        self._live = np.zeros(symbols.shape[scan], np.bool_)
         # Gaps of one line go from entry to entry of one line, or from one to the next: all together, no more than this.
         self._within = np.zeros(min(symbols.size, kernels.COUNTABLE), np.int64)
         self._long: list[Indices] = []
         self._heads = np.zeros((len(_Heads), len(self._within)), np.int64)
         self._long_heads = np.zeros((len(_Heads), symbols.size // kernels.COUNTABLE), np.int64)
         self._state = np.zeros(8, np.int64)
-        self._gaps: dict[_Heads, Gaps] = {}
 
         def count(window: Window) -> kernels.LineGaps:
             return kernels.line_gaps(symbols, window, scan == Scan.COLUMNS, ranks)
@@ -175,10 +189,6 @@ class _Lines:
             if window.bottom == symbols.shape[0]:
                 self._close(window.left, lines)
 
-    @property
-    def most(self) -> int:
-        return int(self._state[4])
-
     def _continued(self, lines: Indices, below: Indices) -> Indices:
         """The lines of one window and of the one below it as one."""
         has, more = lines[2] > 0, below[2] > 0
@@ -191,14 +201,11 @@ class _Lines:
 
     def _close(self, start: int, lines: Indices) -> None:
         """Add the gaps before the first entries of whole lines, the first of which has the number `start`."""
-        live = self.live[start : start + lines.shape[1]]
+        live = self._live[start : start + lines.shape[1]]
         backend.kernels.head_gaps(lines, start, self._length, self._state, live, self._heads, self._long_heads)
 
-    def gaps(self, heads: _Heads) -> Gaps:
-        """All gaps that occur."""
-        if heads not in self._gaps:
-            self._gaps[heads] = self._together(heads)
-        return self._gaps[heads]
+    def lines(self) -> _Lines:
+        return _Lines(self._live, int(self._state[4]), [self._together(heads) for heads in _Heads])
 
     def _together(self, heads: _Heads) -> Gaps:
         sums = self._within + self._heads[heads]

@@ -22,8 +22,7 @@ _MOST_OFFSETS = 1 << 21
 
 def ranks_of(live: Live) -> Ranks:
     """How many live lines come before each live one. No writer has a bitmap that is too long for four bytes."""
-    ranks = live.astype(np.int32)
-    np.cumsum(ranks, out=ranks)
+    ranks: Ranks = live.cumsum(dtype=np.int32)
     ranks -= 1
     return ranks
 

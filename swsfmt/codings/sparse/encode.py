@@ -62,4 +62,6 @@ def encode(params: Params, symbols: Symbols, threads: int = 1) -> tuple[Params, 
     del gap_bits
     writer.bits.extend(value_bits)
     del value_bits
-    return replace(params, coded=replace(p, chunks=chunks)), writer.to_bytes()
+    if chunks is not p.chunks:
+        params = replace(params, coded=replace(p, chunks=chunks))
+    return params, writer.to_bytes()

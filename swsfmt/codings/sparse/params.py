@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -77,7 +77,7 @@ def parse(cursor: Cursor, tensor: TensorInfo, resources: Resources) -> Params:
     pbits = layout >> 12
     if not 1 <= pbits <= MAX_PBITS:
         raise cursor.error(f"pbits {pbits} is not within 1 to {MAX_PBITS}")
-    gap_kind, value_kind = (parse_stream_kind(cursor, layout >> shift & 3) for shift in (2, 4))
+    gap_kind, value_kind = parse_stream_kind(cursor, layout >> 2 & 3), parse_stream_kind(cursor, layout >> 4 & 3)
     line_ends = bool(layout >> 1 & 1)
     chunk_start = cursor.offset
     chunk_code = cursor.u8("chunk code") if entries >= CHUNKABLE_ENTRIES else 0
@@ -100,15 +100,16 @@ def parse(cursor: Cursor, tensor: TensorInfo, resources: Resources) -> Params:
             check_width(cursor, width, "chunk column width")
         elif width:
             raise cursor.error("a fixed-width value stream has no column in the chunk table")
-    for section, start, end in (
-        (Section.CHUNK_TABLES, chunk_start, tables_start),
-        (Section.CODE_TABLES, tables_start, row_start),
-        (Section.ROW_BITMAPS, row_start, column_start),
-        (Section.COLUMN_BITMAPS, column_start, line_start),
-        (Section.ROW_ENDS, line_start, widths_start),
-        (Section.CHUNK_TABLES, widths_start, cursor.offset),
-    ):
-        resources.span(section, 8 * start, 8 * end)
+    if resources.spans is not None:
+        for section, start, end in (
+            (Section.CHUNK_TABLES, chunk_start, tables_start),
+            (Section.CODE_TABLES, tables_start, row_start),
+            (Section.ROW_BITMAPS, row_start, column_start),
+            (Section.COLUMN_BITMAPS, column_start, line_start),
+            (Section.ROW_ENDS, line_start, widths_start),
+            (Section.CHUNK_TABLES, widths_start, cursor.offset),
+        ):
+            resources.span(section, 8 * start, 8 * end)
 
     rows, columns = matrix_shape(tensor.shape)
     with cursor.packed() as reader:
@@ -137,7 +138,7 @@ def _parse_form(cursor: Cursor, kind: int) -> Form:
     form = _FORMS.get(kind)
     if form is None:
         raise cursor.error(f"bitmap kind {kind} is reserved")
-    return replace(form, argument=cursor.varint("bitmap argument")) if kind in _WITH_ARGUMENT else form
+    return Form(form.kind, cursor.varint("bitmap argument")) if kind in _WITH_ARGUMENT else form
 
 
 def _read_bitmap(reader: BitReader, length: int, form: Form, resources: Resources) -> Live | None:
@@ -146,7 +147,7 @@ def _read_bitmap(reader: BitReader, length: int, form: Form, resources: Resource
         return None
     resources.limits.check("max_bitmap_bits", resources.bitmap_bits + length, "the length of all bitmaps")
     live = bitmap.read_bitmap(reader, length, form, resources.bitmaps)
-    if not live.any():
+    if np.count_nonzero(live) == 0:
         raise reader.fail("a bitmap has no live bit")
     resources.add_bitmap(live)
     return live

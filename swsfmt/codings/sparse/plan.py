@@ -5,24 +5,25 @@ All forms are ranked by the entropy of their gaps; the exact size, code tables i
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from ...entropy import backend
-from ...entropy.bitmap import Form, Kind, Live, cheapest_form
+from ...entropy.bitmap import Form, Kind, cheapest_form
 from ...entropy.bits import varint_bytes
+from ...entropy.code_table import WINDOWS
+from ...entropy.protocol import Form as GapForm
 from ...format.codebook import Codebook
 from ...format.resources import Resources
 from ..base import MAX_PBITS, Freedom, Scan
 from ..chunks import NO_CHUNKS, chunks_for
-from ..streams import Stream, cheapest_stream
-from .analysis import Analysis, Gaps, Geometry
+from ..streams import cheapest_stream
+from .analysis import Analysis, Geometry
 from .compact_matrix import CompactMatrix
 from .params import CHUNKABLE_ENTRIES, Coded, Params
 
+_ALL_LIVE = Form(Kind.ALL_LIVE)
 _FINALISTS = 24
 # What a used symbol takes in a code table, about.
 _TABLE_BITS = 4
@@ -30,10 +31,10 @@ _TABLE_BITS = 4
 _CHUNK_BITS = 45
 # A large tensor is read by columns where that saves more than 1/64 of the gaps: by rows it decodes faster.
 _COLUMNS_SHIFT = 6
-# And one with fewer skips is taken where that costs less than 1/64 of a bit for each: they take time.
-_SKIPS_SHIFT = 6
+_NO_SHIFT = 63
 _LOG_BITS = 12
 _LOG_TABLE = np.rint(np.log2(1 + np.arange(256) / 256) * (1 << _LOG_BITS)).astype(np.int64)
+_LOG_TABLE.setflags(write=False)
 
 
 def plan(
@@ -47,28 +48,34 @@ def plan(
     if entries == 0:
         return Params(0), 8
     huffman = freedom.huffman and resources.has_room(table_symbols=2 << MAX_PBITS)
-    values, value_bits = cheapest_stream(analysis.value_counts, resources, huffman)
+    values, value_bits = cheapest_stream(analysis.value_counts, entries, resources, huffman)
     chunks = chunks_for(entries)
     layouts = _layouts(analysis, resources)
     widths = range(1, MAX_PBITS + 1) if freedom.pbits is None else range(freedom.pbits, freedom.pbits + 1)
-
-    streams: dict[tuple[Gaps, int], tuple[Stream, int, int]] = {}
-    best: tuple[int, int, _Layout, int, Stream] | None = None
-    for layout, pbits in _finalists(layouts, widths, freedom.huffman, bool(chunks.code)):
-        gaps = layout.geometry.gaps
-        if (gaps, pbits) not in streams:
-            if freedom.pbits is None and gaps.is_wider_than_needed(pbits):
-                continue
-            counts = gaps.symbol_counts(pbits)
-            streams[gaps, pbits] = (*cheapest_stream(counts, resources, huffman, smooth=True), int(counts[-1]))
-        stream, gap_bits, skips = streams[gaps, pbits]
-        size = layout.side_bits + gap_bits
-        rank = size + (size >> _COLUMNS_SHIFT) if layout.is_slow(chunks.code) else size
-        rank += skips >> _SKIPS_SHIFT if chunks.code else 0
-        if best is None or rank < best[0]:
-            best = (rank, size, layout, pbits, stream)
-    assert best is not None
-    _, size, layout, pbits, stream = best
+    forms: list[GapForm] = [
+        (
+            layout.geometry.gaps.lengths,
+            layout.geometry.gaps.counts,
+            layout.side_bits,
+            _COLUMNS_SHIFT if chunks.code and layout.geometry.scan == Scan.COLUMNS else _NO_SHIFT,
+        )
+        for layout in layouts
+    ]
+    which, pbits = backend.kernels.cheapest_gaps(
+        forms,
+        (widths[0], widths[-1]),
+        _LOG_TABLE,
+        _TABLE_BITS,
+        _FINALISTS,
+        freedom.huffman,
+        huffman,
+        WINDOWS,
+        resources.recent_tables()[1],
+    )
+    layout = layouts[which]
+    gaps = layout.geometry.gaps.symbol_counts(pbits)
+    stream, gap_bits = cheapest_stream(gaps, int(np.add.reduce(gaps)), resources, huffman, smooth=True)
+    size = layout.side_bits + gap_bits
     geometry = layout.geometry
     chunks = NO_CHUNKS if geometry.line_width else chunks
     coded = Coded(
@@ -96,22 +103,14 @@ class _Layout(NamedTuple):
     column_form: Form
     side_bits: int
 
-    def is_slow(self, chunk_code: int) -> bool:
-        """Whether it must save something to be chosen."""
-        return chunk_code > 0 and self.geometry.scan == Scan.COLUMNS
-
 
 def _layouts(analysis: Analysis, resources: Resources) -> list[_Layout]:
     """Of all geometries that the resources have room for."""
-    forms: dict[CompactMatrix, tuple[Form, Form, int] | None] = {}
+    forms = _BitmapForms(resources)
     out = []
     for geometry in analysis.geometries:
         matrix = geometry.matrix
-        if matrix not in forms:
-            bitmap_bits = sum(len(live) for live in (matrix.live_rows, matrix.live_columns) if live is not None)
-            has_room = resources.has_room(bitmap_bits=bitmap_bits)
-            forms[matrix] = _bitmap_forms(matrix, resources.bitmaps) if has_room else None
-        form = forms[matrix]
+        form = forms.of(matrix)
         if form is None:
             continue
         row_form, column_form, side_bits = form
@@ -121,35 +120,35 @@ def _layouts(analysis: Analysis, resources: Resources) -> list[_Layout]:
     return out
 
 
-def _finalists(layouts: list[_Layout], widths: range, huffman: bool, chunked: bool) -> Iterator[tuple[_Layout, int]]:
-    """Those layouts and index widths that are best by the entropy of their gaps.
+class _BitmapForms:
+    """The cheapest forms of the bitmaps of one matrix, one of rows and one of columns, with and without each."""
 
-    In integers, to be equal on every machine.
-    """
-    sizes = np.empty((len(layouts), MAX_PBITS), np.int64)
-    of_gaps: dict[Gaps, npt.NDArray[np.int64]] = {}
-    for layout, row in zip(layouts, sizes, strict=True):
-        gaps = layout.geometry.gaps
-        if gaps not in of_gaps:
-            of_gaps[gaps] = np.empty(MAX_PBITS, np.int64)
-            backend.kernels.gap_estimates(gaps.lengths, gaps.counts, _LOG_TABLE, _TABLE_BITS, huffman, of_gaps[gaps])
-        np.add(of_gaps[gaps], layout.side_bits << _LOG_BITS, out=row)
-        if layout.is_slow(chunked):
-            row += row >> _COLUMNS_SHIFT
-    order = np.argsort(sizes[:, widths.start - 1 : widths.stop - 1], axis=None, kind="stable")
-    for at in order[:_FINALISTS].tolist():
-        which, width = divmod(at, len(widths))
-        yield layouts[which], widths[width]
+    def __init__(self, resources: Resources) -> None:
+        self._resources = resources
+        self._first, self._recent = resources.recent_bitmaps()
+        self._of_rows: tuple[Form, int] | None = None
+        self._of_matrix: dict[CompactMatrix, tuple[Form, Form, int] | None] = {}
 
+    def of(self, matrix: CompactMatrix) -> tuple[Form, Form, int] | None:
+        """The forms of both, and their bits; None where the resources have no room for them."""
+        if matrix not in self._of_matrix:
+            bits = (0 if matrix.live_rows is None else matrix.rows) + (
+                0 if matrix.live_columns is None else matrix.columns
+            )
+            has_room = self._resources.has_room(bitmap_bits=bits)
+            self._of_matrix[matrix] = self._cheapest(matrix) if has_room else None
+        return self._of_matrix[matrix]
 
-def _bitmap_forms(matrix: CompactMatrix, bitmaps: list[Live]) -> tuple[Form, Form, int]:
-    """The cheapest forms of the two bitmaps, and their bits."""
-    row_form = column_form = Form(Kind.ALL_LIVE)
-    row_bits = column_bits = 0
-    if matrix.live_rows is not None:
-        row_form, row_bits = cheapest_form(matrix.live_rows, bitmaps)
-        # The columns may refer to the row bitmap of their own record.
-        bitmaps = [*bitmaps, matrix.live_rows]
-    if matrix.live_columns is not None:
-        column_form, column_bits = cheapest_form(matrix.live_columns, bitmaps)
-    return row_form, column_form, row_bits + column_bits
+    def _cheapest(self, matrix: CompactMatrix) -> tuple[Form, Form, int]:
+        row_form = column_form = _ALL_LIVE
+        row_bits = column_bits = 0
+        earlier = self._recent
+        if matrix.live_rows is not None:
+            if self._of_rows is None:
+                self._of_rows = cheapest_form(matrix.live_rows, earlier, self._first)
+            row_form, row_bits = self._of_rows
+            # The columns may refer to the row bitmap of their own record.
+            earlier = [*earlier, matrix.live_rows.tobytes()]
+        if matrix.live_columns is not None:
+            column_form, column_bits = cheapest_form(matrix.live_columns, earlier, self._first)
+        return row_form, column_form, row_bits + column_bits

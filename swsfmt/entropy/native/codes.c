@@ -128,18 +128,40 @@ static void smoothed(const int64_t *counts, size_t n, size_t window, int64_t *sm
     smooth[n - 1] = counts[n - 1] * 256;
 }
 
+/* What any table takes at least that has all the symbols that occur: a bit for each, and for the others that are passed
+ * over, unless they take a bit each. in counts: `n`. */
+static int64_t least_table_bits(const int64_t *counts, size_t n)
+{
+    int64_t bits = 1 + 4;
+    size_t following = 0;
+    for (size_t s = 0; s < n; s++) {
+        if (counts[s] == 0)
+            continue;
+        size_t hole = s - following;
+        bits += 1 + ((size_t)hole_bits(hole) < hole ? hole_bits(hole) : (int64_t)hole);
+        following = s + 1;
+    }
+    return bits;
+}
+
 /* in counts: `n`, of which two at least are not zero. in windows: `tries` of them. out best: n lengths.
- * Returns the size in bits, or -1 where there is no memory. */
-static int64_t cheapest_code(const int64_t *counts, size_t n, const uint8_t *windows, size_t tries, uint8_t *best)
+ * Returns the size in bits, or -1 where there is no memory; some number of `most` or more where it is not less. */
+static int64_t cheapest_code(const int64_t *counts, size_t n, const uint8_t *windows, size_t tries, int64_t most,
+                             uint8_t *best)
 {
     Work *w = make_work(n);
     if (w == NULL || !optimal_lengths(w, n, used_of(counts, n, w->used))) {
         free(w);
         return -1;
     }
-    int64_t least = table_bits(w->lengths, n) + stream_bits(counts, w->lengths, n);
+    int64_t shortest = stream_bits(counts, w->lengths, n), least = table_bits(w->lengths, n) + shortest;
     memcpy(best, w->lengths, n);
-    for (size_t i = 0; i < tries; i++) {
+    /* No code has a shorter stream. */
+    int64_t sure = shortest + least_table_bits(counts, n);
+    for (size_t i = 0; i < tries && sure < (least < most ? least : most); i++) {
+        /* Where no window reaches the next symbol the counts stay as they are. */
+        if ((n - 1) * windows[i] < 64)
+            continue;
         smoothed(counts, n, windows[i], w->smooth, w->sums);
         size_t used = used_of(w->smooth, n, w->used);
         if (used < 2)
@@ -183,7 +205,7 @@ PyObject *py_cheapest_code(PyObject *self, PyObject *args)
         if (used > 1) {
             single = -1;
             Py_BEGIN_ALLOW_THREADS
-            size = cheapest_code(counts, n, b[WINDOWS].buf, (size_t)b[WINDOWS].len, lengths);
+            size = cheapest_code(counts, n, b[WINDOWS].buf, (size_t)b[WINDOWS].len, INT64_MAX, lengths);
             Py_END_ALLOW_THREADS
         }
         result = size < 0 ? PyErr_NoMemory()
@@ -205,6 +227,40 @@ static int64_t size_with(const int64_t *counts, const uint8_t *lengths, size_t n
     return bits;
 }
 
+int64_t cheapest_stream(const int64_t *counts, size_t n, int64_t entropy, const Choice *choice, int64_t most)
+{
+    size_t used = 0;
+    int64_t total = 0, width = bit_length(n - 1);
+    for (size_t s = 0; s < n; s++) {
+        used += counts[s] > 0;
+        total += counts[s];
+    }
+    int64_t least = total * width < most ? total * width : most;
+    if (!choice->huffman)
+        return least;
+    for (size_t i = 0; i < choice->tables; i++) {
+        const Earlier *table = choice->of_tables + i;
+        if (table->alphabet != n || table->reference >= least)
+            continue;
+        int64_t size = size_with(counts, table->lengths, n, table->single);
+        least = size >= 0 && size + table->reference < least ? size + table->reference : least;
+    }
+    int64_t size = 1 + width;
+    if (used > 1) {
+        uint8_t lengths[PATTERNS];
+        if (entropy + least_table_bits(counts, n) >= least)
+            return least;
+        size = cheapest_code(counts, n, choice->windows, choice->tries, least, lengths);
+    }
+    return size < least ? size : least;
+}
+
+int is_table_of(PyObject *table, size_t n)
+{
+    PyObject *lengths = PyTuple_Check(table) ? PyTuple_GetItem(table, 0) : NULL;
+    return lengths == NULL || !PyBytes_Check(lengths) || PyBytes_Size(lengths) == (Py_ssize_t)n;
+}
+
 /* cheapest_table(counts, [(lengths, the one symbol or -1, bits of a reference)]) -> (which, size) or None */
 PyObject *py_cheapest_table(PyObject *self, PyObject *args)
 {
@@ -220,6 +276,8 @@ PyObject *py_cheapest_table(PyObject *self, PyObject *args)
     for (Py_ssize_t i = 0; sound && i < PyList_Size(tables); i++) {
         Py_buffer lengths;
         int single, bits;
+        if (!is_table_of(PyList_GetItem(tables, i), n))
+            continue;
         if (!PyArg_ParseTuple(PyList_GetItem(tables, i), "y*ii", &lengths, &single, &bits)) {
             release(&counts, 1);
             return NULL;

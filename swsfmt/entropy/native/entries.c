@@ -1,5 +1,5 @@
 /* The entries of a matrix of symbols, and the gaps between them. */
-#include "kernels.h"
+#include "entries.h"
 
 /* Entries are looked for in so many symbols at a time. */
 enum { SEGMENT = 2048 };
@@ -69,22 +69,6 @@ static int64_t line_entries(const Strip *s, int fresh, int64_t *gaps, uint16_t *
     }
     return last;
 }
-
-/* Rows top to top + height - 1 and columns left to left + width - 1 of a matrix: its lines are the rows, or the
- * columns. numbers: of the places of a whole line, or NULL. */
-typedef struct {
-    const uint16_t *symbols;
-    size_t columns, top, height, left, width;
-    int lines_are_columns;
-    const int32_t *numbers;
-} Window;
-
-/* The gaps within lines, counted: counts has `countable`. Gaps of that and more, of which there are few, are listed:
- * others has `room`. Of each line: its first and last place that is an entry, or -1, and how many there are. */
-typedef struct {
-    int64_t *counts, *others, *firsts, *lasts, *entries;
-    size_t countable, listed, room;
-} LineGaps;
 
 static inline int add_gap(LineGaps *g, uint64_t gap)
 {
@@ -165,8 +149,7 @@ static int line_gaps_of_short(const Window *w, LineGaps *g)
     return 1;
 }
 
-/* Always read row by row, as memory has it. Returns 0 as `add_to_line` does. */
-static int line_gaps(const Window *w, LineGaps *g)
+int line_gaps(const Window *w, LineGaps *g)
 {
     uint32_t where[SEGMENT + 1];
     if (w->width == w->columns && w->columns <= SEGMENT / 2)

@@ -1,5 +1,5 @@
 /* Gaps to symbols, with skips where they are long (spec 5.5). */
-#include "kernels.h"
+#include "codes.h"
 
 /* How many symbols the gaps make with their skips, or more than `most`; `skip` is the largest symbol.
  * in gaps: `n`, none negative. */
@@ -45,9 +45,7 @@ static void gap_chunks(const uint16_t *symbols, size_t entries, uint16_t skip, c
     }
 }
 
-/* How often each symbol of `pbits` bits occurs. Returns how many symbols there are, with the skips.
- * in gaps, counts: `n`, the gaps not negative. out of_symbols: 2**pbits. */
-static int64_t gap_counts(const int64_t *gaps, const int64_t *counts, size_t n, int pbits, int64_t *of_symbols)
+int64_t gap_counts(const int64_t *gaps, const int64_t *counts, size_t n, int pbits, int64_t *of_symbols)
 {
     uint64_t skip = ((uint64_t)1 << pbits) - 1;
     int64_t total = 0, skips = 0;
@@ -63,18 +61,6 @@ static int64_t gap_counts(const int64_t *gaps, const int64_t *counts, size_t n, 
     }
     of_symbols[skip] = skips;
     return total + skips;
-}
-
-/* log2 of n >= 1 in fractions of `1 << log_bits`, from its leading 9 bits. in logarithms: of 1 + i / 256. */
-static inline int64_t log2_of(int64_t n, const int64_t *logarithms, int log_bits)
-{
-    uint64_t mantissa = (uint64_t)n;
-    int64_t exponent = 8;
-    for (; mantissa >= 512; mantissa >>= 1)
-        exponent++;
-    for (; mantissa < 256; mantissa <<= 1)
-        exponent--;
-    return exponent * ((int64_t)1 << log_bits) + logarithms[mantissa - 256];
 }
 
 /* gap_counts(gaps, counts, pbits) -> bytes of int64: how often each symbol occurs */
@@ -102,56 +88,6 @@ PyObject *py_gap_counts(PyObject *self, PyObject *args)
     }
     release(b, BUFFERS);
     return result;
-}
-
-/* gap_estimates(gaps, counts, logarithms, symbol_bits, huffman, estimates): bits of the streams of 1, 2, 3 ... bits a symbol */
-PyObject *py_gap_estimates(PyObject *self, PyObject *args)
-{
-    (void)self;
-    enum { GAPS, COUNTS, LOGARITHMS, ESTIMATES, BUFFERS, LOG_BITS = 12 };
-    Py_buffer b[BUFFERS];
-    int symbol_bits, huffman;
-    if (!PyArg_ParseTuple(args, "y*y*y*ipw*", &b[GAPS], &b[COUNTS], &b[LOGARITHMS], &symbol_bits, &huffman,
-                          &b[ESTIMATES]))
-        return NULL;
-    const int64_t *gaps = b[GAPS].buf, *counts = b[COUNTS].buf, *logarithms = b[LOGARITHMS].buf;
-    size_t n = count_of(&b[GAPS], sizeof(int64_t)), widths = count_of(&b[ESTIMATES], sizeof(int64_t));
-    int sound = widths <= MAX_LENGTH && symbol_bits >= 0 && holds(&b[GAPS], sizeof(int64_t)) &&
-                holds(&b[ESTIMATES], sizeof(int64_t)) && holds_exactly(&b[COUNTS], sizeof(int64_t), n) &&
-                holds_exactly(&b[LOGARITHMS], sizeof(int64_t), 256);
-    for (size_t i = 0; sound && i < n; i++)
-        sound = gaps[i] >= 0 && counts[i] > 0;
-    if (sound && n > 0) {
-        int64_t *estimates = b[ESTIMATES].buf, most = 0, total = 0, bits = 0;
-        Py_BEGIN_ALLOW_THREADS
-        for (size_t i = 0; i < n; i++)
-            most = gaps[i] > most ? gaps[i] : most;
-        for (int pbits = 1; pbits <= (int)widths; pbits++) {
-            /* Where one bit less has no skips, the symbols are the same. */
-            if (pbits == 1 || most >= ((int64_t)1 << (pbits - 1)) - 1) {
-                int64_t of_symbols[PATTERNS];
-                total = gap_counts(gaps, counts, n, pbits, of_symbols);
-                int64_t most_often = 0;
-                for (size_t s = 0; s < (size_t)1 << pbits; s++)
-                    most_often = of_symbols[s] > most_often ? of_symbols[s] : most_often;
-                /* No codeword has less than a bit, if there are two; the others start with another bit than it. */
-                int has_bit = most_often < total && most_often > total - most_often;
-                int64_t of_total = log2_of(has_bit ? total - most_often : total, logarithms, LOG_BITS);
-                bits = has_bit ? total << LOG_BITS : 0;
-                for (size_t s = 0; s < (size_t)1 << pbits; s++)
-                    if (has_bit && of_symbols[s] == most_often)
-                        bits += (int64_t)symbol_bits << LOG_BITS;
-                    else if (of_symbols[s])
-                        bits += of_symbols[s] * (of_total - log2_of(of_symbols[s], logarithms, LOG_BITS)) +
-                                ((int64_t)symbol_bits << LOG_BITS);
-            }
-            int64_t fixed = total * pbits * ((int64_t)1 << LOG_BITS);
-            estimates[pbits - 1] = fixed < bits || !huffman ? fixed : bits;
-        }
-        Py_END_ALLOW_THREADS
-    }
-    release(b, BUFFERS);
-    return sound ? Py_NewRef(Py_None) : refuse("gap_estimates");
 }
 
 /* gap_symbols(gaps, pbits) -> bytes of uint16 */

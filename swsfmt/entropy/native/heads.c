@@ -1,21 +1,9 @@
 /* The gaps before the first entries of lines (spec 5.5). */
-#include "kernels.h"
-
-/* Ways to count the gap before the first entry of a line: from the start of the line; from the last entry before; and
- * that where lines without entries are left out. */
-enum { FRESH, ALL, LIVING, WAYS };
-
-/* The state from one part of a matrix to the next: the position after the last entry, ALL and LIVING, how many lines
- * have entries, and the most entries of a line; how many long gaps are listed, each way. */
-typedef struct {
-    int64_t cursor[WAYS], rank, most, listed[WAYS];
-} State;
+#include "entries.h"
 
 enum { STATE = sizeof(State) / sizeof(int64_t) };
 
-/* in lines: firsts, lasts, entries of `n` lines, the first of which has the number `start`. length: places of a line.
- * out live: n. counts: `countable` each way; others: `room` each way. Returns 0 where a place makes no sense. */
-static int head_gaps(const int64_t *lines, size_t n, int64_t start, int64_t length, State *s, uint8_t *live,
+int head_gaps(const int64_t *lines, size_t n, int64_t start, int64_t length, State *s, uint8_t *live,
                      int64_t *counts, size_t countable, int64_t *others, size_t room)
 {
     const int64_t *firsts = lines, *lasts = lines + n, *entries = lines + 2 * n;

@@ -30,6 +30,12 @@ PyObject *py_fill_marks(PyObject *self, PyObject *args);
 PyObject *py_spread(PyObject *self, PyObject *args);
 PyObject *py_gather(PyObject *self, PyObject *args);
 
+/* scaled.c */
+PyObject *py_dequantize(PyObject *self, PyObject *args);
+
+/* grid.c */
+PyObject *py_grid_steps(PyObject *self, PyObject *args);
+
 /* encode.c */
 PyObject *py_encode_symbols(PyObject *self, PyObject *args);
 PyObject *py_chunk_bits(PyObject *self, PyObject *args);
@@ -41,11 +47,16 @@ PyObject *py_line_gaps(PyObject *self, PyObject *args);
 /* heads.c */
 PyObject *py_head_gaps(PyObject *self, PyObject *args);
 
+/* matrix_gaps.c */
+PyObject *py_matrix_gaps(PyObject *self, PyObject *args);
+
 /* gaps.c */
 PyObject *py_gap_symbols(PyObject *self, PyObject *args);
 PyObject *py_gap_chunks(PyObject *self, PyObject *args);
 PyObject *py_gap_counts(PyObject *self, PyObject *args);
-PyObject *py_gap_estimates(PyObject *self, PyObject *args);
+
+/* cheapest_gaps.c */
+PyObject *py_cheapest_gaps(PyObject *self, PyObject *args);
 
 /* elements.c */
 PyObject *py_distinct(PyObject *self, PyObject *args);
@@ -54,6 +65,7 @@ PyObject *py_keep(PyObject *self, PyObject *args);
 
 /* lengths.c */
 PyObject *py_code_lengths(PyObject *self, PyObject *args);
+PyObject *py_codewords(PyObject *self, PyObject *args);
 
 /* codes.c */
 PyObject *py_cheapest_code(PyObject *self, PyObject *args);
@@ -61,7 +73,7 @@ PyObject *py_cheapest_table(PyObject *self, PyObject *args);
 
 /* runs.c */
 PyObject *py_cheapest_runs(PyObject *self, PyObject *args);
-PyObject *py_masks(PyObject *self, PyObject *args);
+PyObject *py_cheapest_mask(PyObject *self, PyObject *args);
 
 /* record_head.c */
 PyObject *py_record_head(PyObject *self, PyObject *args);
@@ -73,5 +85,18 @@ PyObject *py_read_table(PyObject *self, PyObject *args);
 /* adaptive.c */
 PyObject *py_adaptive_encode(PyObject *self, PyObject *args);
 PyObject *py_adaptive_decode(PyObject *self, PyObject *args);
+
+/* rans_decode.c */
+PyObject *py_rans_decode(PyObject *self, PyObject *args);
+
+/* rans_encode.c */
+PyObject *py_rans_encode(PyObject *self, PyObject *args);
+
+/* classes.c */
+PyObject *py_class_counts(PyObject *self, PyObject *args);
+PyObject *py_class_costs(PyObject *self, PyObject *args);
+
+/* frequencies.c */
+PyObject *py_read_frequencies(PyObject *self, PyObject *args);
 
 #endif

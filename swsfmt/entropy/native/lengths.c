@@ -63,3 +63,51 @@ PyObject *py_code_lengths(PyObject *self, PyObject *args)
     release(&counts, 1);
     return result;
 }
+
+/* A number of MAX_LENGTH bits with its bits in reverse order. */
+static inline uint16_t flipped(uint32_t number)
+{
+    uint32_t out = 0;
+    for (int bit = 0; bit < MAX_LENGTH; bit++)
+        out |= (number >> bit & 1) << (MAX_LENGTH - 1 - bit);
+    return (uint16_t)out;
+}
+
+/* Codewords by (length, symbol), as RFC 1951 has them. Returns 0 where there is no room for so many.
+ * in lengths: `n`. out codewords: n; 0 where there is no length. */
+static int codewords(const uint8_t *lengths, size_t n, uint16_t *codewords)
+{
+    /* In units of the smallest share of the code space: where the codewords of each length start. */
+    uint32_t counts[MAX_LENGTH + 1] = {0}, starts[MAX_LENGTH + 1], next = 0;
+    for (size_t s = 0; s < n; s++) {
+        if (lengths[s] > MAX_LENGTH)
+            return 0;
+        counts[lengths[s]]++;
+    }
+    for (int length = 1; length <= MAX_LENGTH; length++) {
+        starts[length] = next;
+        next += counts[length] << (MAX_LENGTH - length);
+    }
+    if (next > PATTERNS)
+        return 0;
+    for (size_t s = 0; s < n; s++) {
+        codewords[s] = lengths[s] ? flipped(starts[lengths[s]]) : 0;
+        if (lengths[s])
+            starts[lengths[s]] += (uint32_t)1 << (MAX_LENGTH - lengths[s]);
+    }
+    return 1;
+}
+
+/* codewords(lengths) -> bytes of uint16, to be written from the lowest bit on */
+PyObject *py_codewords(PyObject *self, PyObject *args)
+{
+    (void)self;
+    Py_buffer lengths;
+    if (!PyArg_ParseTuple(args, "y*", &lengths))
+        return NULL;
+    uint16_t out[PATTERNS];
+    size_t n = (size_t)lengths.len;
+    int sound = n <= PATTERNS && codewords(lengths.buf, n, out);
+    release(&lengths, 1);
+    return sound ? Py_BuildValue("y#", (const char *)out, (Py_ssize_t)(n * sizeof *out)) : refuse("codewords");
+}

@@ -177,43 +177,77 @@ static int64_t under(const uint8_t *live, size_t n, const uint8_t *mask, size_t 
     return (int64_t)count;
 }
 
-/* masks(live, [mask]) -> [(which, live bits of the mask, size of the runs under it)] */
-PyObject *py_masks(PyObject *self, PyObject *args)
+/* Bytes of a varint. */
+static uint64_t varint_bytes(uint64_t n)
+{
+    uint64_t bytes = 1;
+    for (; n >= 128; n >>= 7)
+        bytes++;
+    return bytes;
+}
+
+/* A bitmap by its number: as it is, or which of its live bits stay live, as bits or in runs (spec 6.5). */
+typedef struct {
+    uint64_t size;
+    int kind;
+    unsigned long long number;
+} Reference;
+
+enum { NOTHING, COPY = 4, MASKED_RAW, MASKED_RUNS };
+
+/* Of equal ones the lowest kind, and of these the first. */
+static void better(Reference *best, uint64_t size, int kind, unsigned long long number)
+{
+    if (best->kind == NOTHING || size < best->size || (size == best->size && kind < best->kind))
+        *best = (Reference){size, kind, number};
+}
+
+/* cheapest_mask(live, [mask], first) -> (kind, number, size in bits) or None */
+PyObject *py_cheapest_mask(PyObject *self, PyObject *args)
 {
     (void)self;
     Py_buffer live, mask;
-    PyObject *masks, *found = NULL;
-    if (!PyArg_ParseTuple(args, "y*O", &live, &masks))
+    PyObject *masks;
+    unsigned long long first;
+    if (!PyArg_ParseTuple(args, "y*OK", &live, &masks, &first))
         return NULL;
-    size_t n = (size_t)live.len;
+    size_t n = (size_t)live.len, inside = 0;
+    Reference best = {0, NOTHING, 0};
     uint64_t *words = malloc((n / 64 + 2) * sizeof *words + n);
+    uint8_t *inner = words == NULL ? NULL : (uint8_t *)(words + n / 64 + 2);
+    const uint8_t *bits = live.buf;
+    for (size_t i = 0; i < n; i++)
+        inside += bits[i] != 0;
     int failed = !PyList_Check(masks) || n == 0;
     if (failed)
-        refuse("masks");
+        refuse("cheapest_mask");
     else if (words == NULL)
         PyErr_NoMemory();
-    else
-        found = PyList_New(0);
-    for (Py_ssize_t i = 0; found != NULL && !failed && i < PyList_Size(masks); i++) {
+    for (Py_ssize_t i = 0; words != NULL && !failed && i < PyList_Size(masks); i++) {
         if (!PyArg_Parse(PyList_GetItem(masks, i), "y*", &mask)) {
             failed = 1;
             break;
         }
-        uint8_t *inner = (uint8_t *)(words + n / 64 + 2);
         size_t length = (size_t)mask.len;
-        int64_t count = length > 0 && n % length == 0 ? under(live.buf, n, mask.buf, length, inner) : -1;
+        int64_t count = length > 0 && n % length == 0 ? under(bits, n, mask.buf, length, inner) : -1;
         release(&mask, 1);
         if (count <= 0)
             continue;
+        unsigned long long number = first + (unsigned long long)i;
+        uint64_t argument = 8 * varint_bytes(number);
+        if ((size_t)count == inside) {
+            better(&best, argument, COPY, number);
+            continue;
+        }
         Edges edges = edges_of(inner, (size_t)count, words);
-        uint64_t size = runs_bits(&edges, 0, UINT64_MAX);
-        PyObject *row = Py_BuildValue("nLK", i, (long long)count, (unsigned long long)size);
-        failed = row == NULL || PyList_Append(found, row) < 0;
-        Py_XDECREF(row);
+        better(&best, argument + (uint64_t)count, MASKED_RAW, number);
+        better(&best, argument + runs_bits(&edges, 0, UINT64_MAX), MASKED_RUNS, number);
     }
-    if (failed)
-        Py_CLEAR(found);
+    failed = failed || words == NULL;
     free(words);
     release(&live, 1);
-    return found;
+    if (failed)
+        return NULL;
+    return best.kind == NOTHING ? Py_NewRef(Py_None)
+                                : Py_BuildValue("iKK", best.kind, best.number, (unsigned long long)best.size);
 }

@@ -35,6 +35,8 @@ def cheapest_code(counts: Indices, windows: bytes) -> tuple[npt.NDArray[np.uint8
 def cheapest_table(counts: Indices, tables: list[Table]) -> tuple[int, int] | None:
     sizes = []
     for which, (of_symbols, single, reference) in enumerate(tables):
+        if len(of_symbols) != len(counts):
+            continue
         lengths = np.frombuffer(of_symbols, np.uint8)
         missing = lengths == 0
         if single >= 0:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from ..protocol import Indices, Symbols
+from ..protocol import GapCounts, Indices, Raw, Symbols
 
 # Elements whose gaps are looked at in one go; an index takes 8 bytes.
 _BLOCK = 1 << 18
-_LOG_BITS = 12
 
 
 def line_entries(
@@ -101,38 +100,35 @@ def head_gaps(
     state[4] = max(state[4], entries.max())
 
 
-def gap_counts(gaps: Indices, counts: Indices, pbits: int) -> Indices:
+def matrix_gaps(
+    symbols: Symbols,
+    columns: int,
+    lines_are_columns: bool,
+    places: npt.NDArray[np.bool_],
+    live: npt.NDArray[np.bool_],
+) -> tuple[int, GapCounts, GapCounts, GapCounts]:
+    size = symbols.size
+    rows = size // columns
+    within, none = np.zeros(size, np.int64), np.zeros(0, np.int64)
+    heads, state = np.zeros((3, size), np.int64), np.zeros(8, np.int64)
+    lines = np.full((3, len(live)), -1, np.int64)
+    lines[2] = 0
+    numbers = np.cumsum(places, dtype=np.int32) - 1
+    line_gaps(symbols, columns, (0, rows, 0, columns), lines_are_columns, numbers, within, none, lines)
+    length = int(places.sum()) if len(places) else rows if lines_are_columns else columns
+    head_gaps(lines, 0, length, state, live, heads, none.reshape(3, 0))
+    fresh, every, living = ((np.flatnonzero(sums), sums[sums > 0]) for sums in within + heads)
+    return int(state[4]), fresh, every, living
+
+
+def gap_counts(gaps: Raw, counts: Raw, pbits: int) -> Indices:
     skip = (1 << pbits) - 1
-    skips, rest = np.divmod(gaps, skip)
+    skips, rest = np.divmod(np.frombuffer(gaps, np.int64), skip)
+    numbers = np.frombuffer(counts, np.int64)
     out = np.zeros(1 << pbits, np.int64)
-    np.add.at(out, rest, counts)
-    out[skip] = int((skips * counts).sum())
+    np.add.at(out, rest, numbers)
+    out[skip] = int((skips * numbers).sum())
     return out
-
-
-def gap_estimates(
-    gaps: Indices, counts: Indices, logarithms: Indices, symbol_bits: int, huffman: bool, estimates: Indices
-) -> None:
-    for pbits in range(1, len(estimates) + 1):
-        used = gap_counts(gaps, counts, pbits)
-        used = used[used > 0]
-        total, most = int(used.sum()), int(used.max())
-        entropy, rest = symbol_bits * len(used) << _LOG_BITS, used
-        if total - most < most < total:
-            # No codeword has less than a bit, if there are two; the others start with another bit than it.
-            entropy += total << _LOG_BITS
-            rest = used[used != most]
-        of_total = _log2(rest.sum(keepdims=True), logarithms)
-        entropy += int((rest * (of_total - _log2(rest, logarithms))).sum())
-        fixed = total * pbits << _LOG_BITS
-        estimates[pbits - 1] = min(fixed, entropy) if huffman else fixed
-
-
-def _log2(n: Indices, logarithms: Indices) -> Indices:
-    """log2 of n >= 1 in 4096ths, from the leading 9 bits of n."""
-    mantissa, exponent = np.frexp(n.astype(np.float64))
-    fraction: Indices = logarithms[(mantissa * 512).astype(np.int64) - 256]
-    return (exponent.astype(np.int64) - 1 << _LOG_BITS) + fraction
 
 
 def gap_symbols(gaps: Indices, pbits: int) -> Symbols:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import numpy.typing as npt
 
-from ..protocol import Indices
+from ..protocol import MAX_LENGTH, Indices
 
 
 def code_lengths(counts: Indices, limit: int) -> npt.NDArray[np.uint8]:
@@ -28,3 +30,24 @@ def code_lengths(counts: Indices, limit: int) -> npt.NDArray[np.uint8]:
         depth[taken - in_packages] -= 1
         taken = 2 * in_packages
     return np.cumsum(depth[:-1]).astype(np.uint8)
+
+
+def codewords(lengths: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint16]:
+    order = np.argsort(lengths, kind="stable")
+    order = order[lengths[order] > 0]
+    sizes = lengths[order].astype(np.int64)
+    # In units of 2**-12 the canonical code is the running sum of the sizes of the code space before it.
+    space = np.int64(1) << (MAX_LENGTH - sizes)
+    out = np.zeros(len(lengths), np.uint16)
+    out[order] = _flipped()[np.cumsum(space) - space]
+    return out
+
+
+@cache
+def _flipped() -> npt.NDArray[np.uint16]:
+    """Each number of `MAX_LENGTH` bits with its bits in reverse order."""
+    numbers = np.arange(1 << MAX_LENGTH, dtype=np.uint16)
+    out = np.zeros_like(numbers)
+    for bit in range(MAX_LENGTH):
+        out |= ((numbers >> np.uint16(bit)) & np.uint16(1)) << np.uint16(MAX_LENGTH - 1 - bit)
+    return out

@@ -5,12 +5,17 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from ..bits import varint_bytes
+from ..protocol import Raw
+
 _Live = npt.NDArray[np.bool_]
 
 # Strides worth a try: kernel and image widths are small.
 _STRIDES = range(2, 65)
 # Bits whose runs are measured in one go: a run takes 20 bytes.
 _BLOCK = 1 << 18
+# Kinds of bitmaps (spec 6.5).
+_COPY, _MASKED_RAW, _MASKED_RUNS = 4, 5, 6
 
 
 def cheapest_runs(live: _Live, most: int) -> tuple[int, int] | None:
@@ -24,16 +29,26 @@ def cheapest_runs(live: _Live, most: int) -> tuple[int, int] | None:
     return (stride, size) if size < most else None
 
 
-def masks(live: _Live, masks: list[_Live]) -> list[tuple[int, int, int]]:
-    found = []
-    for which, mask in enumerate(masks):
+def cheapest_mask(live: _Live, masks: list[Raw], first: int) -> tuple[int, int, int] | None:
+    inside = int(np.count_nonzero(live))
+    ways = []
+    for number, raw in enumerate(masks, first):
+        mask = np.frombuffer(raw, np.bool_)
         if len(live) % len(mask):
             continue
         mask = np.repeat(mask, len(live) // len(mask))
-        if mask.any() and not (live & ~mask).any():
-            inner = live[mask]
-            found.append((which, len(inner), _runs_bits(inner)))
-    return found
+        if not mask.any() or (live & ~mask).any():
+            continue
+        inner, argument = live[mask], 8 * varint_bytes(number)
+        if len(inner) == inside:
+            ways.append((argument, _COPY, number))
+        else:
+            ways.append((argument + len(inner), _MASKED_RAW, number))
+            ways.append((argument + _runs_bits(inner), _MASKED_RUNS, number))
+    if not ways:
+        return None
+    size, kind, number = min(ways)
+    return kind, number, size
 
 
 def _runs_bits(bits: _Live) -> int:

@@ -1,0 +1,82 @@
+"""Coding 9: every element is a symbol of a codebook, rows and columns have classes, each pair of classes has static
+frequencies (spec 5.10).
+
+params      index bytes <-> parameters
+payload     payload <-> symbols and elements
+clustering  the classes of rows and columns
+plan        the form of a tensor
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ...dtypes import Bits
+from ...format.codebook import Codebook
+from ...format.cursor import Cursor
+from ...format.resources import Resources
+from ...tensor import Loadable, TensorInfo
+from ..base import Coding, Decoded, Freedom, Payload, Proposal, SymbolMatrix
+from ..matrix import matrix_shape
+from ..registry import register
+from . import payload as payloads
+from .params import Params, parse, write
+
+
+class ClassesCoding(Coding[Params]):
+    """As small as the adaptive coding for most dense tensors, and as quick as Huffman codes."""
+
+    id = 9
+    name = "classes"
+    profiles = frozenset({"default", "small"})
+
+    def parse(self, cursor: Cursor, tensor: TensorInfo, resources: Resources) -> Params:
+        return parse(cursor, tensor, resources)
+
+    def decode(
+        self, params: Params, tensor: TensorInfo, payload: Payload, threads: int = 1, out: Bits | None = None
+    ) -> Decoded:
+        return payloads.decode(params, tensor, payload, threads, out)
+
+    def check(self, params: Params, tensor: TensorInfo, payload: Payload, threads: int = 1) -> None:
+        payloads.check(params, tensor, payload, threads)
+
+    def decode_rows(self, params: Params, tensor: TensorInfo, payload: Payload, first: int, last: int) -> Bits:
+        return payloads.decode_rows(params, tensor, payload, first, last)
+
+    def codebook(self, params: Params) -> Codebook:
+        return params.codebook
+
+    def with_codebook(self, params: Params, codebook: Codebook) -> Params:
+        return replace(params, codebook=codebook)
+
+    def survey(self, matrix: SymbolMatrix, freedom: Freedom, threads: int = 1) -> tuple[Params, bytes, int] | None:
+        """The form, its payload and its size in bits: to know the size is to have made it."""
+        if not freedom.huffman:
+            return None
+        # Imported here: a reader has no need of it.
+        from .plan import plan
+
+        return plan(matrix, threads)
+
+    def propose(
+        self,
+        survey: tuple[Params, bytes, int],
+        tensor: TensorInfo,
+        number: int,
+        resources: Resources,
+        freedom: Freedom,
+    ) -> Proposal:
+        params, payload, bits = survey
+        return Proposal(self, params, bits, payload)
+
+    def encode(self, params: Params, tensor: Loadable, threads: int = 1) -> tuple[Params, bytes]:
+        symbols, _ = params.codebook.symbols_of(tensor.load().bits, threads)
+        return params, payloads.encode(params, symbols.reshape(matrix_shape(tensor.info.shape)), threads)
+
+    def write(self, params: Params, resources: Resources) -> bytes:
+        return write(params)
+
+
+CLASSES = ClassesCoding()
+register(CLASSES)

@@ -1,0 +1,85 @@
+/* Chunks of interleaved rANS to the elements of a matrix. */
+#include "kernels.h"
+
+#include "rans_chunk.h"
+
+/* Whether each table has the sum 2^bits. */
+static int are_frequencies(const uint16_t *frequencies, int bits, size_t pairs, size_t alphabet)
+{
+    for (size_t i = 0; i < pairs; i++) {
+        size_t sum = 0;
+        for (size_t s = 0; s < alphabet; s++)
+            sum += frequencies[i * alphabet + s];
+        if (sum != (size_t)1 << bits)
+            return 0;
+    }
+    return 1;
+}
+
+/* Chunks `first` to last - 1, of `chunk` rows each. in starts: the bytes where they start; last + 1 of them.
+ * out out: the elements of the whole matrix, of which those of these chunks are written.
+ * Returns FINE, NO_MEMORY, or the bad chunk. */
+static Py_ssize_t decode_chunks(const RansTables *t, DecodeBlock *decode, const Classes *c, const uint8_t *data,
+                                const int64_t *starts, size_t chunk, size_t first, size_t last, size_t lanes,
+                                const uint8_t *elements, int bytes, uint8_t *out)
+{
+    for (size_t i = first; i < last; i++) {
+        Classes own = *c;
+        uint32_t *order;
+        own.rows += i * chunk;
+        own.row_count = c->row_count - i * chunk < chunk ? c->row_count - i * chunk : chunk;
+        if (!rows_by_class(&own, &order))
+            return NO_MEMORY;
+        int fine = decode_rans_chunk(t, decode, &own, order, lanes, data + starts[i], (size_t)(starts[i + 1] - starts[i]),
+                                     elements, bytes, out + i * chunk * c->column_count * (size_t)bytes);
+        free(order);
+        if (!fine)
+            return (Py_ssize_t)i;
+    }
+    return FINE;
+}
+
+/* rans_decode(data, starts, chunk, first, last, rows, columns, row_classes, column_classes, frequencies, bits, lanes,
+ *             elements, itemsize, vectors, out) -> -1, or the bad chunk */
+PyObject *py_rans_decode(PyObject *self, PyObject *args)
+{
+    (void)self;
+    enum { DATA, STARTS, ROWS, COLUMNS, FREQUENCIES, ELEMENTS, OUT, BUFFERS };
+    Py_buffer b[BUFFERS];
+    Py_ssize_t chunk, first, last, row_classes, column_classes, lanes;
+    int bits, bytes, vectors;
+    if (!PyArg_ParseTuple(args, "y*y*nnny*y*nny*iny*ipw*", &b[DATA], &b[STARTS], &chunk, &first, &last, &b[ROWS],
+                          &b[COLUMNS], &row_classes, &column_classes, &b[FREQUENCIES], &bits, &lanes, &b[ELEMENTS],
+                          &bytes, &vectors, &b[OUT]))
+        return NULL;
+    PyObject *result = NULL;
+    const int64_t *s = b[STARTS].buf;
+    Classes c = {b[ROWS].buf, b[COLUMNS].buf, (size_t)b[ROWS].len, (size_t)b[COLUMNS].len, (size_t)row_classes,
+                 (size_t)column_classes};
+    size_t alphabet = bytes > 0 ? (size_t)b[ELEMENTS].len / (size_t)bytes : 0;
+    int sound = (bytes == 1 || bytes == 2 || bytes == 4 || bytes == 8) && alphabet >= 1 &&
+                alphabet <= MAX_RANS_ALPHABET && bits >= MIN_RANS_BITS && bits <= MAX_RANS_BITS && is_lanes(lanes) &&
+                chunk > 0 && first >= 0 && first <= last && are_classes(&c) && c.row_count <= UINT32_MAX &&
+                (size_t)(b[OUT].len / bytes) / c.column_count >= c.row_count && holds(&b[STARTS], sizeof *s) &&
+                count_of(&b[STARTS], sizeof *s) > (size_t)last &&
+                (last == 0 || (c.row_count > 0 && (size_t)(last - 1) <= (c.row_count - 1) / (size_t)chunk)) &&
+                holds_exactly(&b[FREQUENCIES], 2, c.row_classes * c.column_classes * alphabet) &&
+                are_frequencies(b[FREQUENCIES].buf, bits, c.row_classes * c.column_classes, alphabet);
+    for (Py_ssize_t i = first; sound && i <= last; i++)
+        sound = s[i] >= 0 && s[i] <= b[DATA].len && (i == first || s[i] >= s[i - 1]);
+    if (sound) {
+        Py_ssize_t bad = NO_MEMORY;
+        Py_BEGIN_ALLOW_THREADS
+        RansTables *t = make_rans_tables(b[FREQUENCIES].buf, bits, &c, alphabet, b[ELEMENTS].buf, bytes);
+        if (t != NULL)
+            bad = decode_chunks(t, decoder_of((size_t)lanes, vectors), &c, b[DATA].buf, s, (size_t)chunk, (size_t)first,
+                                (size_t)last, (size_t)lanes, b[ELEMENTS].buf, bytes, b[OUT].buf);
+        free_tables(t);
+        Py_END_ALLOW_THREADS
+        result = bad == NO_MEMORY ? PyErr_NoMemory() : PyLong_FromSsize_t(bad);
+    } else {
+        refuse("rans_decode");
+    }
+    release(b, BUFFERS);
+    return result;
+}

@@ -1,0 +1,216 @@
+"""Rows of the gallery of hostile files: sparse tensors, bitmaps."""
+
+from __future__ import annotations
+
+from craft import (
+    BF16,
+    BOOK,
+    C128,
+    ONLY0_OF3,
+    ONLY0_OF4,
+    SPARSE,
+    TABLE4,
+    bits,
+    dense,
+    field,
+    fields,
+    file_,
+    gamma,
+    index,
+    no_entries,
+    record,
+    sparse,
+    wrap,
+)
+from gallery_files import Row, bitmaps, books, chunked_sparse, gap_bits, line_ends
+
+from swsfmt import IndexRuleError, PayloadError
+
+# ---- 5.5 sparse ------------------------------------------------------------------------------------------------------
+
+SPARSE_ROWS: list[Row] = [
+    ("without elements", file_(no_entries(shape=(3, 0))), IndexRuleError, "without elements"),
+    ("entries above the elements", books(sparse(n=16)), IndexRuleError, "16 entries"),
+    ("entries of 2^62", books(sparse(n=1 << 62)), IndexRuleError, "entries in a tensor of 15"),
+    ("16-byte elements", file_(no_entries(dtype=C128)), IndexRuleError, "C128"),
+    ("no entries but a payload length", wrap(index([no_entries()]) + b"\0"), IndexRuleError, "are left"),
+    ("codebook number", books(sparse(book=1)), IndexRuleError, "codebook 1"),
+    ("codebook of another dtype", books(sparse(dtype=BF16)), IndexRuleError, "holds F32"),
+    ("pbits 0", books(sparse(pbits=0)), IndexRuleError, "pbits 0"),
+    ("pbits 13", books(sparse(pbits=13)), IndexRuleError, "pbits 13"),
+    ("gap kind 3", books(sparse(gap=3)), IndexRuleError, "stream kind 3"),
+    ("value kind 3", books(sparse(value=3)), IndexRuleError, "stream kind 3"),
+    ("row bitmap kind 7", books(sparse(rows=7)), IndexRuleError, "bitmap kind 7"),
+    ("column bitmap kind 7", books(sparse(columns=7)), IndexRuleError, "bitmap kind 7"),
+    ("gap table number", books(sparse(gap=2, arguments=b"\0")), IndexRuleError, "table 0 does not exist"),
+    ("value table number", books(sparse(value=2, arguments=b"\5")), IndexRuleError, "table 5 does not exist"),
+    (
+        "value table is the gap table",
+        books(sparse(gap=1, value=2, arguments=b"\0", packed=TABLE4)),
+        IndexRuleError,
+        "alphabet of 4, 3",
+    ),
+    (
+        "gap table of the values",
+        books(sparse(value=1, packed=ONLY0_OF3), sparse("b", gap=2, arguments=b"\0")),
+        IndexRuleError,
+        "alphabet",
+    ),
+    ("new gap table of skips", books(sparse(gap=1, packed="1" + field(3, 2))), IndexRuleError, "skip"),
+    (
+        "earlier gap table of skips",
+        books(dense(kind=1, packed="1" + field(3, 2), stream=""), sparse("b", gap=2, arguments=b"\0")),
+        IndexRuleError,
+        "skip",
+    ),
+    (
+        "chunks with line ends",
+        books(sparse(shape=(5000,), n=5000, ends=1, chunk=b"\3")),
+        IndexRuleError,
+        "chunk code 3",
+    ),
+    ("chunk code 16", books(sparse(shape=(5000,), n=5000, chunk=b"\x10")), IndexRuleError, "chunk code 16"),
+    (
+        "chunk code with one chunk",
+        books(sparse(shape=(4096,), n=4096, chunk=b"\3", widths=b"\1\0\1")),
+        IndexRuleError,
+        "more than one chunk",
+    ),
+    ("chunk gap width 0", chunked_sparse((0, 4096, 0, 904), (0, 1, 13)), IndexRuleError, "width 0"),
+    (
+        "chunk gap width 33",
+        books(
+            sparse(shape=(5000,), n=5000, gap=1, value=1, chunk=b"\3", widths=b"\x21\1\1", packed=ONLY0_OF4 + ONLY0_OF3)
+        ),
+        IndexRuleError,
+        "width 33",
+    ),
+    ("chunk value width 0 with Huffman", chunked_sparse((0, 4096, 0, 904), (1, 0, 13)), IndexRuleError, "width 0"),
+    (
+        "chunk value width with fixed",
+        books(sparse(shape=(5000,), n=5000, chunk=b"\3", widths=b"\1\1\1")),
+        IndexRuleError,
+        "no column",
+    ),
+    ("chunk advance width 0", chunked_sparse((0, 0, 0, 0), (1, 1, 0)), IndexRuleError, "width 0"),
+    ("chunk table, gap bits", chunked_sparse((1, 0, 4096, 0, 0, 904)), PayloadError, "gap bits of chunk 0"),
+    ("chunk table, value bits", chunked_sparse((0, 0, 4096, 0, 1, 904)), PayloadError, "value bits of chunk 1"),
+    ("chunk table, advance", chunked_sparse((0, 0, 4096, 0, 0, 905)), PayloadError, "advance of chunk 1"),
+    ("chunk table, running advance", chunked_sparse((0, 0, 4096, 0, 0, 5000)), PayloadError, "advance of chunk 1"),
+    (
+        "chunk table past the end",
+        books(
+            sparse(
+                shape=(5000,),
+                n=5000,
+                gap=1,
+                value=1,
+                chunk=b"\3",
+                widths=b"\1\1\x20",
+                packed=ONLY0_OF4 + ONLY0_OF3,
+                stream="",
+            )
+        ),
+        PayloadError,
+        "chunk table takes 68 bits",
+    ),
+    ("line width 0", books(sparse(ends=1, widths=b"\0")), IndexRuleError, "line width 0"),
+    ("line width 33", books(sparse(ends=1, widths=b"\x21")), IndexRuleError, "line width 33"),
+    ("line counts above n", line_ends((2, 1, 2)), PayloadError, "sum up to 5, not 4"),
+    ("line counts below n", line_ends((2, 0, 1)), PayloadError, "sum up to 3, not 4"),
+    (
+        "line counts past the end",
+        books(sparse(ends=1, widths=b"\x20", stream=fields([4, 0], 32))),
+        PayloadError,
+        "line counts",
+    ),
+    ("line past its end", line_ends(gaps=(1, 3, 1, 0, 2)), PayloadError, "line of 5"),
+    ("skip past the end of a line", line_ends((1, 0, 3), (3, 3, 0, 0, 0, 0)), PayloadError, "line of 5"),
+    ("line longer than a line", line_ends((0, 0, 4), (3, 1, 0, 0, 0)), PayloadError, "line of 5"),
+    ("entry past the matrix", gap_bits([2, 3, 3, 3, 3, 0], n=2), PayloadError, "position"),
+    ("skips past the matrix", gap_bits([3, 3, 3, 3, 3, 0]), PayloadError, "position 15 of 15"),
+    ("gap past the matrix", gap_bits([3, 3, 3, 3, 3, 2]), PayloadError, "position 17"),
+    (
+        "value outside of the codebook",
+        books(sparse(stream=fields([1, 2, 3, 2, 2], 2) + fields([0, 3, 2, 0], 2))),
+        PayloadError,
+        "outside of the alphabet",
+    ),
+    ("gap stream too short", books(sparse(stream=fields([1, 2, 3, 2], 2))), PayloadError, "gap stream ends"),
+    ("skips alone", books(sparse(stream=fields([3, 3, 3, 3], 2))), PayloadError, "gap stream ends"),
+    (
+        "value stream too short",
+        books(sparse(stream=fields([1, 2, 3, 2, 2], 2) + fields([0, 0, 2], 2))),
+        PayloadError,
+        "ends before",
+    ),
+    ("no payload", books(sparse(payload=b"")), PayloadError, "gap stream ends"),
+    (
+        "a byte too long",
+        books(sparse(payload=bits(fields([1, 2, 3, 2, 2], 2) + fields([0, 0, 2, 0], 2)) + b"\0")),
+        PayloadError,
+        "before its last byte",
+    ),
+    (
+        "padding bit",
+        books(sparse(stream=fields([1, 2, 3, 2, 2], 2) + fields([0, 0, 2, 0], 2) + "000001")),
+        PayloadError,
+        "padding",
+    ),
+    (
+        "padding bit of the parameters",
+        books(sparse(rows=1, packed="101 00001", n=1, stream="00 00")),
+        IndexRuleError,
+        "padding",
+    ),
+    (
+        "parameters past the index",
+        wrap(index([record(coding=SPARSE, shape=(3, 5), params=b"\4\0\x40")], [BOOK])[:-1]),
+        IndexRuleError,
+        "layout takes 2",
+    ),
+]
+
+# ---- 6.5 bitmaps -----------------------------------------------------------------------------------------------------
+
+BITMAP_ROWS: list[Row] = [
+    ("raw, all dead", bitmaps(1, None, "0" * 8), IndexRuleError, "no live bit"),
+    (
+        "raw, past the index",
+        books(sparse(shape=(1 << 20, 1), n=1, rows=1)),
+        IndexRuleError,
+        "bitmap takes 1048576 bits",
+    ),
+    ("runs, all dead", bitmaps(2, None, "0" + gamma(8)), IndexRuleError, "no live bit"),
+    ("runs past the end", bitmaps(2, None, "1" + gamma(4) + gamma(5)), IndexRuleError, "run of 5"),
+    ("first run past the end", bitmaps(2, None, "1" + gamma(1 << 32)), IndexRuleError, "past the end of 8"),
+    ("runs, gamma of 33 zeros", bitmaps(2, None, "1" + "0" * 33 + "1" + "0" * 33), IndexRuleError, "gamma"),
+    ("stride 0", bitmaps(3, 0, "1" + gamma(8)), IndexRuleError, "stride 0"),
+    ("stride L", bitmaps(3, 8, "1" + gamma(8)), IndexRuleError, "stride 8"),
+    ("stride of 2^62", bitmaps(3, 1 << 62, "1" + gamma(8)), IndexRuleError, "stride"),
+    ("stride of a single row", bitmaps(3, 1, "1" + gamma(1), rows=1), IndexRuleError, "stride 1"),
+    ("stride, all dead", bitmaps(3, 2, "0" + gamma(8)), IndexRuleError, "no live bit"),
+    ("copy of itself", bitmaps(4, 1, ""), IndexRuleError, "refers to bitmap 1"),
+    ("copy of bitmap 2^62", bitmaps(4, 1 << 62, ""), IndexRuleError, "refers to bitmap"),
+    ("copy that does not divide", bitmaps(4, 0, "", rows=6), IndexRuleError, "cannot be stretched"),
+    ("copy that is longer", bitmaps(4, 0, "", rows=2), IndexRuleError, "cannot be stretched"),
+    ("mask that does not divide", bitmaps(5, 0, "1111", rows=7), IndexRuleError, "cannot be stretched"),
+    ("masked raw of itself", bitmaps(5, 1, "1111"), IndexRuleError, "refers to bitmap 1"),
+    ("masked raw, all dead", bitmaps(5, 0, "0000"), IndexRuleError, "no live bit"),
+    ("masked raw, past the index", wrap(bitmaps(5, 0, "", rows=800)[11:-8]), IndexRuleError, "are left"),
+    ("masked runs of itself", bitmaps(6, 1, "1" + gamma(4)), IndexRuleError, "refers to bitmap 1"),
+    ("masked runs, all dead", bitmaps(6, 0, "0" + gamma(4)), IndexRuleError, "no live bit"),
+    ("masked runs past the mask", bitmaps(6, 0, "1" + gamma(5)), IndexRuleError, "run of 5"),
+    (
+        "more entries than live positions",
+        books(sparse(n=6, rows=1, packed="010", stream="00" * 12)),
+        IndexRuleError,
+        "6 entries in 5 live positions",
+    ),
+    (
+        "entry past the live positions",
+        books(sparse(n=1, rows=1, packed="010", stream=fields([3, 2], 2) + "00")),
+        PayloadError,
+        "position 5 of 5",
+    ),
+]
