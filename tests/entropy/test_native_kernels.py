@@ -138,6 +138,24 @@ ROWS = np.array([[0, 8, 0], [8, 16, 4]])
         ("distinct", (b"", 3, 1)),
         ("distinct", (b"", 1, 4097)),
         ("symbols", (b"\0", 1, np.zeros(1, np.uint64), bytearray(2), bytearray(0))),
+        ("keep", (bytes(4), 4, b"", 0, bytearray(8))),
+        ("keep", (bytes(4), 3, b"", 0, bytearray(4))),
+        ("keep", (bytes(4), 4, np.zeros(4097, np.uint64), 0, bytearray(4))),
+        ("count_marks", (bytes(6), 4, 0)),
+        ("count_marks", (bytes(6), 3, 0)),
+        ("fill_marks", (bytearray(6), 4, 0, bytes(4))),
+        ("fill_marks", (bytearray(8), 4, 0, bytes(3))),
+        ("fill_marks", (bytearray(9), 3, 0, bytes(3))),
+        ("spread", (bytes(2), bytes(4), 4, bytearray(4))),
+        ("spread", (bytes(2), bytes(3), 4, bytearray(8))),
+        ("spread", (bytes(2), bytes(3), 3, bytearray(6))),
+        ("gather", (bytes(2), bytes(4), 4, bytearray(4))),
+        ("gather", (bytes(2), bytes(8), 4, bytearray(3))),
+        ("gather", (bytes(2), bytes(6), 3, bytearray(3))),
+        (
+            "decode_sparse",
+            (bytes(2), CODE, CODE, bytes(3), 1, ROWS, 4, 4, 0, 1, 1, 4, b"", b"", False, True, bytearray(4)),
+        ),
         ("symbols", (b"\0", 1, np.zeros(1, np.uint64), bytearray(0), bytearray(8))),
     ],
 )
@@ -155,6 +173,7 @@ def test_native_kernels_check_codes(code: object) -> None:
 
 # Of each kernel an array that it reads or writes, and one of another dtype in its place.
 TWO_SYMBOLS, TWO_NUMBERS = np.zeros(2, np.uint16), np.zeros(2, np.int64)
+TWO_ELEMENTS = np.zeros(2, np.uint32)
 FITTING: list[tuple[str, tuple[object, ...]]] = [
     ("line_entries", (TWO_SYMBOLS, TWO_NUMBERS, b"", False)),
     ("line_gaps", (TWO_SYMBOLS, 2, (0, 1, 0, 2), False, b"", *BUFFERS[:2], np.full(3, -1))),
@@ -166,6 +185,11 @@ FITTING: list[tuple[str, tuple[object, ...]]] = [
     ("encode_symbols", (TWO_SYMBOLS, symbols_of(0, 1), np.ones(2, np.uint8))),
     ("chunk_bits", (TWO_SYMBOLS, np.ones(2, np.uint8), 1)),
     ("symbols", (b"\0\0", 1, np.zeros(2, np.uint64), TWO_SYMBOLS.copy(), TWO_NUMBERS.copy())),
+    ("keep", (TWO_ELEMENTS, 4, np.zeros(2, np.uint64), 7, TWO_ELEMENTS.copy())),
+    ("count_marks", (TWO_ELEMENTS, 4, 7)),
+    ("fill_marks", (TWO_ELEMENTS.copy(), 4, 7, TWO_ELEMENTS)),
+    ("spread", (b"\0\1", TWO_ELEMENTS, 4, TWO_ELEMENTS.copy())),
+    ("gather", (b"\0\1", TWO_ELEMENTS, 4, TWO_ELEMENTS.copy())),
     ("code_lengths", (TWO_NUMBERS + 1, 12)),
 ]
 
