@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import swsfmt
-from swsfmt.entropy import adaptive_model, backend, huffman, kernels, protocol, twin
+from swsfmt.entropy import adaptive_model, backend, huffman, kernels, protocol, rans, twin
 from swsfmt.entropy.prefix_code import PrefixCode, field_width
 from swsfmt.errors import PayloadError
 from swsfmt.format.codebook import MAX_VALUES
@@ -373,6 +373,11 @@ def constants() -> dict[str, int]:
         "BUCKETS": len(twin.adaptive._BUCKET_STARTS),
         "UNSEEN": twin.adaptive._UNSEEN,
         "MAX_STRETCH": twin.adaptive._MAX_STRETCH,
+        "MAX_RANS_LANES": rans.MAX_LANES,
+        "MAX_RANS_ALPHABET": rans.MAX_ALPHABET,
+        "MAX_LINE_CLASSES": rans.MAX_CLASSES,
+        "MIN_RANS_BITS": rans.MIN_BITS,
+        "MAX_RANS_BITS": rans.MAX_BITS,
     }
 
 
