@@ -104,10 +104,10 @@ PyObject *py_rans_encode(PyObject *self, PyObject *args)
         uint32_t states[MAX_RANS_LANES], *order = NULL;
         size_t count = 0;
         int right = 0, has_order;
-        Step *steps;
-        uint16_t *words;
+        Step *steps = NULL;
+        uint16_t *words = NULL;
         Py_BEGIN_ALLOW_THREADS
-        steps = malloc(pairs * alphabet * sizeof *steps);
+        steps = calloc(pairs * alphabet, sizeof *steps);
         words = malloc((n + 1) * sizeof *words);
         has_order = rows_by_class(&c, &order);
         if (steps != NULL && words != NULL && has_order) {
