@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 from bitarray import bitarray
 
-from .protocol import Code, Elements, Head, Indices, Labels, Live, Symbols, Table
+from .protocol import Classes, Code, Elements, Head, Indices, Labels, Live, Symbols, Table
 
 MAX_LENGTH: int
 MAX_DISTINCT: int
@@ -147,10 +147,7 @@ def rans_decode(
     chunk: int,
     first: int,
     last: int,
-    rows: Labels,
-    columns: Labels,
-    row_classes: int,
-    column_classes: int,
+    classes: Classes,
     frequencies: Symbols,
     bits: int,
     lanes: int,
@@ -162,10 +159,7 @@ def rans_decode(
 ) -> int: ...
 def rans_encode(
     symbols: Symbols,
-    rows: Labels,
-    columns: Labels,
-    row_classes: int,
-    column_classes: int,
+    classes: Classes,
     frequencies: Symbols,
     bits: int,
     lanes: int,
@@ -173,10 +167,7 @@ def rans_encode(
 ) -> bytes | None: ...
 def class_counts(
     symbols: Symbols,
-    rows: Labels,
-    columns: Labels,
-    row_classes: int,
-    column_classes: int,
+    classes: Classes,
     alphabet: int,
     counts: Indices,
     /,

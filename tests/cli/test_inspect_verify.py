@@ -153,7 +153,7 @@ def test_eighty_columns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
 
     name = "model.layers.0.self_attn.q_proj.weight"
     weight = np.random.default_rng(0).integers(0, 9, (2000, 1100)).astype(np.float32)
-    swsfmt.save_file({name: weight}, tmp_path / "a.sws")
+    swsfmt.save_file({name: weight}, tmp_path / "a.sws", profile="fast")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(Console, "is_terminal", property(lambda _: True))
     output = run("inspect", "a.sws", env={"COLUMNS": "80", "TERM": "dumb"}).stdout
@@ -321,14 +321,14 @@ def test_unknown_coding_is_listed_but_not_verified(dtype: int, tmp_path: Path) -
     """A file of a newer minor version: `inspect` shows the rest, `verify` and `decode` are honest about it."""
     path = tmp_path / "a.sws"
     known = craft.record("known", shape=(3,), payload=craft.floats(1, 2, 3))
-    path.write_bytes(craft.file_(known, craft.record("new", 9, (7,), dtype=dtype, payload=b"?" * 5)))
+    path.write_bytes(craft.file_(known, craft.record("new", 13, (7,), dtype=dtype, payload=b"?" * 5)))
     result = run("inspect", path)
     assert result.exit_code == 0
     assert row(result.stdout, "new")[-1] == "-"
     assert row(result.stdout, "known")[:3] == ["3", "F32", "raw"]
     for command in ("verify", "decode"):
         message = fails(command, path)
-        assert "coding 9" in message
+        assert "coding 13" in message
         assert "'new'" in message
 
 
