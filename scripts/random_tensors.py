@@ -209,6 +209,7 @@ class Maker:
             "zeros",
             "ramp",
             "lines",
+            "classes",
         ]
         kind = self.pick(kinds)
         if kind in ("any", "normal") or (kind == "ramp" and width > 8):
@@ -223,6 +224,10 @@ class Maker:
         palette = self.palette(dtype)
         weights = self.pick([np.ones(len(palette)), 1 / np.arange(1, len(palette) + 1), 0.5 ** np.arange(len(palette))])
         ids = np.searchsorted(np.cumsum(weights / weights.sum())[:-1], self.rng.random(count))
+        if kind == "classes" and len(shape) >= 2:
+            # The spread of rows and columns differs.
+            scale = self.rng.random(shape[0])[:, None] * self.rng.random(count // shape[0])
+            ids = (ids.reshape(scale.shape) * scale).astype(np.int64)
         out = palette[ids].reshape(shape)
         zero = np.zeros((), out.dtype)
         if kind == "zeros":

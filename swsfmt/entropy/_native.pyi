@@ -5,6 +5,7 @@ import numpy.typing as npt
 from bitarray import bitarray
 
 from .protocol import (
+    Classes,
     Code,
     Elements,
     Form,
@@ -206,10 +207,7 @@ def rans_decode(
     chunk: int,
     first: int,
     last: int,
-    rows: Labels,
-    columns: Labels,
-    row_classes: int,
-    column_classes: int,
+    classes: Classes,
     frequencies: Symbols,
     bits: int,
     lanes: int,
@@ -221,10 +219,7 @@ def rans_decode(
 ) -> int: ...
 def rans_encode(
     symbols: Symbols,
-    rows: Labels,
-    columns: Labels,
-    row_classes: int,
-    column_classes: int,
+    classes: Classes,
     frequencies: Symbols,
     bits: int,
     lanes: int,
@@ -232,10 +227,7 @@ def rans_encode(
 ) -> bytes | None: ...
 def class_counts(
     symbols: Symbols,
-    rows: Labels,
-    columns: Labels,
-    row_classes: int,
-    column_classes: int,
+    classes: Classes,
     alphabet: int,
     counts: Indices,
     /,

@@ -21,6 +21,8 @@ Live = npt.NDArray[np.bool_]
 Raw = bytes | bytearray | npt.NDArray[Any]
 # The class of each row or column, and other small numbers.
 Labels = npt.NDArray[np.uint8]
+# The class of each row, that of each column, and how many of both there are: `rans.Classes`.
+Classes = tuple[Labels, Labels, int, int]
 # Lengths of an earlier code, its one symbol or -1, and the bits of a reference to it.
 Table = tuple[bytes, int, int]
 # Gaps that occur and how often, int64.
@@ -477,10 +479,7 @@ class Kernels(Protocol):
         chunk: int,
         first: int,
         last: int,
-        rows: Labels,
-        columns: Labels,
-        row_classes: int,
-        column_classes: int,
+        classes: Classes,
         frequencies: Symbols,
         bits: int,
         lanes: int,
@@ -499,31 +498,12 @@ class Kernels(Protocol):
         ...
 
     def rans_encode(
-        self,
-        symbols: Symbols,
-        rows: Labels,
-        columns: Labels,
-        row_classes: int,
-        column_classes: int,
-        frequencies: Symbols,
-        bits: int,
-        lanes: int,
-        /,
+        self, symbols: Symbols, classes: Classes, frequencies: Symbols, bits: int, lanes: int, /
     ) -> bytes | None:
         """The code of one chunk, see `rans.encode`; None where a symbol has no frequency."""
         ...
 
-    def class_counts(
-        self,
-        symbols: Symbols,
-        rows: Labels,
-        columns: Labels,
-        row_classes: int,
-        column_classes: int,
-        alphabet: int,
-        counts: Indices,
-        /,
-    ) -> None:
+    def class_counts(self, symbols: Symbols, classes: Classes, alphabet: int, counts: Indices, /) -> None:
         """See `rans.counts`: they are added to `counts`."""
         ...
 

@@ -67,7 +67,7 @@ def decode(
             chunk,
             first,
             last,
-            *classes,
+            classes,
             tables,
             bits,
             lanes,
@@ -94,8 +94,8 @@ def encode(
     data, kernels, tables = np.ascontiguousarray(symbols), backend.kernels, np.ascontiguousarray(frequencies, np.uint16)
 
     def part(first: int) -> bytes:
-        rows = classes.rows[first : first + chunk]
-        code = kernels.rans_encode(data[first : first + chunk], rows, *classes[1:], tables, bits, lanes)
+        own = classes._replace(rows=classes.rows[first : first + chunk])
+        code = kernels.rans_encode(data[first : first + chunk], own, tables, bits, lanes)
         if code is None:
             raise ChangedError
         return code
@@ -113,9 +113,9 @@ def counts(symbols: Symbols, classes: Classes, alphabet: int, threads: int = 1) 
 
     def part(first: int, last: int) -> Indices:
         own = np.zeros(shape, np.int64)
-        rows = classes.rows[first:last]
         if last > first:
-            kernels.class_counts(data[first:last], rows, classes.columns, *shape, own.reshape(-1))
+            part_of = classes._replace(rows=classes.rows[first:last])
+            kernels.class_counts(data[first:last], part_of, alphabet, own.reshape(-1))
         return own
 
     first, *others = in_parts(part, len(data), threads, -(-_PART // data.shape[1]))

@@ -383,5 +383,5 @@ def test_profile_small(tmp_path: Path) -> None:
     shown = run("inspect", small).stdout
     assert "adaptive" in shown
     saved_bytes = swsfmt.inspect(small).tensors[0].saved_bytes
-    assert f"\nprofile small: about {saved_bytes:,} bytes less than the profile fast would take\n" in shown
+    assert f"\nprofile small: about {saved_bytes:,} bytes less than the profile default would take\n" in shown
     assert "would take" not in run("inspect", fast).stdout

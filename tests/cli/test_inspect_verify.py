@@ -153,7 +153,7 @@ def test_eighty_columns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
 
     name = "model.layers.0.self_attn.q_proj.weight"
     weight = np.random.default_rng(0).integers(0, 9, (2000, 1100)).astype(np.float32)
-    swsfmt.save_file({name: weight}, tmp_path / "a.sws")
+    swsfmt.save_file({name: weight}, tmp_path / "a.sws", profile="fast")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(Console, "is_terminal", property(lambda _: True))
     output = run("inspect", "a.sws", env={"COLUMNS": "80", "TERM": "dumb"}).stdout
@@ -328,7 +328,7 @@ def test_unknown_coding_is_listed_but_not_verified(dtype: int, tmp_path: Path) -
     assert row(result.stdout, "known")[:3] == ["3", "F32", "raw"]
     for command in ("verify", "decode"):
         message = fails(command, path)
-        assert "coding 9" in message
+        assert "coding 13" in message
         assert "'new'" in message
 
 

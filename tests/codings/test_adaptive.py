@@ -157,7 +157,7 @@ def test_wrong_options(wrong: dict[str, Any]) -> None:
 
 def test_inspect_says_what_was_saved() -> None:
     state = {"a": columns_of_an_image(), "b": np.ones(3, np.float32)}
-    fast, small = (swsfmt.inspect(swsfmt.save(state, profile=profile)) for profile in ("fast", "small"))
+    fast, small = (swsfmt.inspect(swsfmt.save(state, profile=profile)) for profile in ("default", "small"))
     assert [tensor.saved_bytes for tensor in fast.tensors] == [None, None]
     assert small.tensors[0].coding == "adaptive"
     saved = small.tensors[0].saved_bytes

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from symbols import symbols_of
 
-from swsfmt.entropy import adaptive_model, backend, huffman, kernels, twin
+from swsfmt.entropy import adaptive_model, backend, huffman, kernels, rans, twin
 from swsfmt.format.codebook import MAX_VALUES
 
 pytestmark = pytest.mark.usefixtures("each_kernel")
@@ -83,6 +83,11 @@ def constants() -> dict[str, int]:
         "BUCKETS": len(twin.adaptive._BUCKET_STARTS),
         "UNSEEN": twin.adaptive._UNSEEN,
         "MAX_STRETCH": twin.adaptive._MAX_STRETCH,
+        "MAX_RANS_LANES": rans.MAX_LANES,
+        "MAX_RANS_ALPHABET": rans.MAX_ALPHABET,
+        "MAX_LINE_CLASSES": rans.MAX_CLASSES,
+        "MIN_RANS_BITS": rans.MIN_BITS,
+        "MAX_RANS_BITS": rans.MAX_BITS,
     }
 
 

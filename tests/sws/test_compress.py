@@ -31,7 +31,7 @@ def prior() -> MixturePrior:
 def test_the_parts_are_the_file(model: nn.Module, prior: MixturePrior, huffman: bool, skip: bool) -> None:
     prior.quantize_model(model, skip_last_matrix=skip)
     report = compression_report(model, prior, "mnist", huffman, 5, 8, skip, "ml")
-    file = swsfmt.torch.save(model.state_dict(), huffman=huffman, pbits_fc=5, pbits_conv=8)
+    file = swsfmt.torch.save(model.state_dict(), huffman=huffman, pbits_fc=5, pbits_conv=8, profile="fast")
     assert report["compressed_bits"] == 8 * len(file)
     assert report["orig_bits"] == 32 * 642_460
     assert report["CR"] == report["orig_bits"] / report["compressed_bits"]
@@ -63,7 +63,7 @@ def test_nothing_is_assigned_twice(model: nn.Module, prior: MixturePrior) -> Non
     with torch.no_grad():
         prior.log_variances[1:] += 4
     report = compression_report(model, prior, assign_mode="map")
-    assert report["compressed_bits"] == 8 * len(swsfmt.torch.save(model.state_dict()))
+    assert report["compressed_bits"] == 8 * len(swsfmt.torch.save(model.state_dict(), profile="fast"))
 
 
 def test_the_estimate_is_of_the_weights_alone(model: nn.Module, prior: MixturePrior) -> None:

@@ -67,7 +67,14 @@ def arrays() -> Arrays:
 @pytest.fixture(scope="module")
 def expected(arrays: Arrays) -> bytes:
     data = swsfmt.save(arrays, threads=1)
-    assert {tensor.coding for tensor in swsfmt.verify(data).tensors} == {"raw", "narrow", "alias", "dense", "sparse"}
+    assert {tensor.coding for tensor in swsfmt.verify(data).tensors} == {
+        "raw",
+        "narrow",
+        "alias",
+        "dense",
+        "sparse",
+        "classes",
+    }
     return data
 
 

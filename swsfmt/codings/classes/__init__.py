@@ -22,6 +22,9 @@ from ..registry import register
 from . import payload as payloads
 from .params import Params, parse, write
 
+# What it must save, about: of other codings the tensors behind may share code tables and bitmaps.
+_SHARED_BITS = 8 * 48
+
 
 class ClassesCoding(Coding[Params]):
     """As small as the adaptive coding for most dense tensors, and as quick as Huffman codes."""
@@ -68,7 +71,7 @@ class ClassesCoding(Coding[Params]):
         freedom: Freedom,
     ) -> Proposal:
         params, payload, bits = survey
-        return Proposal(self, params, bits, payload)
+        return Proposal(self, params, bits + _SHARED_BITS, payload)
 
     def encode(self, params: Params, tensor: Loadable, threads: int = 1) -> tuple[Params, bytes]:
         symbols, _ = params.codebook.symbols_of(tensor.load().bits, threads)

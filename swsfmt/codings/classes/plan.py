@@ -7,8 +7,10 @@ import numpy.typing as npt
 
 from ...entropy import rans
 from ...entropy.bits import varint_bytes
-from ...entropy.frequencies import levels_of
-from ...entropy.rans import MAX_ALPHABET, MAX_BITS, Classes
+from ...entropy.frequencies import frequencies_of, levels_of
+from ...entropy.logarithms import UNIT, log2
+from ...entropy.protocol import Indices, Labels
+from ...entropy.rans import MAX_ALPHABET, MAX_BITS
 from ..base import SymbolMatrix
 from .clustering import find_classes
 from .params import Model, Params, write
@@ -18,13 +20,14 @@ from .payload import encode
 _LEAST = 1 << 12
 # Counts of elements have 32 bits.
 _LONGEST_ROW = 1 << 31
-# A lane takes three bytes of each chunk, and there are vectors for 32 of them: one for so many elements.
-_ELEMENTS_OF_LANE = 1 << 11
+# A lane takes three bytes of each chunk, and there are vectors for 32 of them: one for so many bytes of a chunk.
+_BYTES_OF_LANE = 1 << 10
 _MOST_LANES = 32
-# Of more symbols many are rare, and a table of 2**11 slots has too few for them.
-_SMALL_ALPHABET = 128
-# A chunk has about so many elements, of tensors that have two of them.
-_CHUNK = 1 << 17
+# A chunk has about so many bytes, but not more elements than that.
+_CHUNK_BYTES, _CHUNK = 1 << 16, 1 << 20
+# With many classes of columns tables of half the slots stay in the cache; what they may cost: 1 / 2**9.
+_FEW_CLASSES = 2
+_SHIFT = 9
 
 
 def plan(matrix: SymbolMatrix, threads: int = 1) -> tuple[Params, bytes, int] | None:
@@ -33,32 +36,34 @@ def plan(matrix: SymbolMatrix, threads: int = 1) -> tuple[Params, bytes, int] | 
     if matrix.codebook.count >= MAX_ALPHABET or symbols.size < _LEAST or symbols.shape[1] >= _LONGEST_ROW:
         return None
     classes = find_classes(symbols, _magnitudes(matrix), threads)
-    levels = levels_of(rans.counts(symbols, classes, matrix.codebook.count + 1, threads))
-    lanes = 1 << max(0, min(symbols.size // _ELEMENTS_OF_LANE, _MOST_LANES).bit_length() - 1)
+    counts = rans.counts(symbols, classes, matrix.codebook.count + 1, threads)
+    levels = levels_of(counts)
+    bits, size = MAX_BITS, _size(counts, levels, MAX_BITS)
+    if classes.column_classes > _FEW_CLASSES:
+        other = _size(counts, levels, MAX_BITS - 1)
+        if other - size <= size >> _SHIFT:
+            bits, size = MAX_BITS - 1, other
+    chunks = max(1, min(max(size // _CHUNK_BYTES, symbols.size // _CHUNK), len(symbols)))
+    lanes = min(size // chunks // _BYTES_OF_LANE, _MOST_LANES)
     params = Params(
         matrix.number,
         matrix.codebook,
-        lanes,
+        1 << max(0, lanes.bit_length() - 1),
         classes.row_classes,
         classes.column_classes,
-        _bits(classes, matrix.codebook.count + 1),
-        _chunk_rows(symbols.shape),
+        bits,
+        -(-len(symbols) // chunks) if chunks > 1 else 0,
         Model(classes, levels),
     )
     payload = encode(params, symbols, threads)
     return params, payload, 8 * (len(write(params)) + varint_bytes(len(payload)) + len(payload))
 
 
-def _chunk_rows(shape: tuple[int, ...]) -> int:
-    """Rows of a chunk; 0 for a single chunk."""
-    rows, columns = shape
-    chunks = min(rows * columns // _CHUNK, rows)
-    return -(-rows // chunks) if chunks > 1 else 0
-
-
-def _bits(classes: Classes, alphabet: int) -> int:
-    """Of frequencies: with many classes of columns and few symbols smaller tables, which stay in the cache."""
-    return MAX_BITS - (classes.column_classes > 2 and alphabet <= _SMALL_ALPHABET)
+def _size(counts: Indices, levels: Labels, bits: int) -> int:
+    """Of all symbols with the frequencies of these levels, in bytes, about."""
+    frequencies = frequencies_of(levels, bits).astype(np.int64)
+    costs = counts * (bits * UNIT - log2(np.maximum(frequencies, 1)))
+    return int(costs.sum()) // (8 * UNIT)
 
 
 def _magnitudes(matrix: SymbolMatrix) -> npt.NDArray[np.int64]:

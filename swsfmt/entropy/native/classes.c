@@ -27,14 +27,14 @@ static void count_rows(const uint16_t *symbols, const Classes *c, size_t first, 
     }
 }
 
-/* class_counts(symbols, rows, columns, row_classes, column_classes, alphabet, counts) -> None */
+/* class_counts(symbols, classes, alphabet, counts) -> None */
 PyObject *py_class_counts(PyObject *self, PyObject *args)
 {
     (void)self;
     enum { SYMBOLS, ROWS, COLUMNS, COUNTS, BUFFERS };
     Py_buffer b[BUFFERS];
     Py_ssize_t row_classes, column_classes, alphabet;
-    if (!PyArg_ParseTuple(args, "y*y*y*nnnw*", &b[SYMBOLS], &b[ROWS], &b[COLUMNS], &row_classes, &column_classes,
+    if (!PyArg_ParseTuple(args, "y*(y*y*nn)nw*", &b[SYMBOLS], &b[ROWS], &b[COLUMNS], &row_classes, &column_classes,
                           &alphabet, &b[COUNTS]))
         return NULL;
     PyObject *result = NULL;

@@ -13,8 +13,10 @@
 /* Two entries, each as one double: those of the slots of lanes i and j. */
 WITH_AVX2 static inline __m128d two_entries(const RansTables *t, const uint16_t *slots, uint64_t places)
 {
-    const double *entries = (const double *)(const void *)t->entries;
-    return _mm_loadh_pd(_mm_load_sd(entries + slots[(uint32_t)places]), entries + slots[places >> 32]);
+    double one, other;
+    memcpy(&one, &t->entries[slots[(uint32_t)places]], sizeof one);
+    memcpy(&other, &t->entries[slots[places >> 32]], sizeof other);
+    return _mm_loadh_pd(_mm_set_sd(one), &other);
 }
 
 /* What is slow here is the way from one state of a lane to its next one, and how much of that of other lanes the processor

@@ -39,8 +39,8 @@ static Py_ssize_t decode_chunks(const RansTables *t, DecodeBlock *decode, const 
     return FINE;
 }
 
-/* rans_decode(data, starts, chunk, first, last, rows, columns, row_classes, column_classes, frequencies, bits, lanes,
- *             elements, itemsize, vectors, out) -> -1, or the bad chunk */
+/* rans_decode(data, starts, chunk, first, last, classes, frequencies, bits, lanes, elements,
+ *             itemsize, vectors, out) -> -1, or the bad chunk */
 PyObject *py_rans_decode(PyObject *self, PyObject *args)
 {
     (void)self;
@@ -48,7 +48,7 @@ PyObject *py_rans_decode(PyObject *self, PyObject *args)
     Py_buffer b[BUFFERS];
     Py_ssize_t chunk, first, last, row_classes, column_classes, lanes;
     int bits, bytes, vectors;
-    if (!PyArg_ParseTuple(args, "y*y*nnny*y*nny*iny*ipw*", &b[DATA], &b[STARTS], &chunk, &first, &last, &b[ROWS],
+    if (!PyArg_ParseTuple(args, "y*y*nnn(y*y*nn)y*iny*ipw*", &b[DATA], &b[STARTS], &chunk, &first, &last, &b[ROWS],
                           &b[COLUMNS], &row_classes, &column_classes, &b[FREQUENCIES], &bits, &lanes, &b[ELEMENTS],
                           &bytes, &vectors, &b[OUT]))
         return NULL;

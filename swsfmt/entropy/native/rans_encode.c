@@ -74,7 +74,7 @@ static size_t encode(const uint16_t *symbols, const Classes *c, const uint32_t *
     return missing ? n + 1 : (size_t)(end - word);
 }
 
-/* rans_encode(symbols, rows, columns, row_classes, column_classes, frequencies, bits, lanes) -> bytes, or None where a
+/* rans_encode(symbols, classes, frequencies, bits, lanes) -> bytes, or None where a
  * symbol has no frequency */
 PyObject *py_rans_encode(PyObject *self, PyObject *args)
 {
@@ -83,7 +83,7 @@ PyObject *py_rans_encode(PyObject *self, PyObject *args)
     Py_buffer b[BUFFERS];
     Py_ssize_t row_classes, column_classes, lanes;
     int bits;
-    if (!PyArg_ParseTuple(args, "y*y*y*nny*in", &b[SYMBOLS], &b[ROWS], &b[COLUMNS], &row_classes, &column_classes,
+    if (!PyArg_ParseTuple(args, "y*(y*y*nn)y*in", &b[SYMBOLS], &b[ROWS], &b[COLUMNS], &row_classes, &column_classes,
                           &b[FREQUENCIES], &bits, &lanes))
         return NULL;
     PyObject *result = NULL;
@@ -104,10 +104,10 @@ PyObject *py_rans_encode(PyObject *self, PyObject *args)
         uint32_t states[MAX_RANS_LANES], *order = NULL;
         size_t count = 0;
         int right = 0, has_order;
-        Step *steps;
-        uint16_t *words;
+        Step *steps = NULL;
+        uint16_t *words = NULL;
         Py_BEGIN_ALLOW_THREADS
-        steps = malloc(pairs * alphabet * sizeof *steps);
+        steps = calloc(pairs * alphabet, sizeof *steps);
         words = malloc((n + 1) * sizeof *words);
         has_order = rows_by_class(&c, &order);
         if (steps != NULL && words != NULL && has_order) {

@@ -5,21 +5,14 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from ..protocol import Indices, Labels, Symbols
+from ..protocol import Classes, Indices, Labels, Symbols
 
 # Elements that are looked at in one go.
 _BLOCK = 1 << 16
 
 
-def class_counts(
-    symbols: Symbols,
-    rows: Labels,
-    columns: Labels,
-    row_classes: int,
-    column_classes: int,
-    alphabet: int,
-    counts: Indices,
-) -> None:
+def class_counts(symbols: Symbols, classes: Classes, alphabet: int, counts: Indices) -> None:
+    rows, columns, _, column_classes = classes
     matrix = symbols.reshape(len(rows), len(columns))
     many = max(1, _BLOCK // len(columns))
     for first in range(0, len(rows), many):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from ..protocol import Elements, Indices, Labels, Symbols
+from ..protocol import Classes, Elements, Indices, Labels, Symbols
 
 _LOW = 1 << 16
 
@@ -16,10 +16,7 @@ def rans_decode(
     chunk: int,
     first: int,
     last: int,
-    rows: Labels,
-    columns: Labels,
-    row_classes: int,
-    column_classes: int,
+    classes: Classes,
     frequencies: Symbols,
     bits: int,
     lanes: int,
@@ -28,6 +25,7 @@ def rans_decode(
     vectors: bool,
     out: Elements,
 ) -> int:
+    rows, columns, row_classes, column_classes = classes
     tables = frequencies.reshape(row_classes * column_classes, -1).astype(np.int64)
     symbol_of_slot = [np.repeat(np.arange(len(table)), table).tolist() for table in tables]
     frequency, start = tables.tolist(), (np.cumsum(tables, axis=1) - tables).tolist()
@@ -64,14 +62,12 @@ def rans_decode(
 
 def rans_encode(
     symbols: Symbols,
-    rows: Labels,
-    columns: Labels,
-    row_classes: int,
-    column_classes: int,
+    classes: Classes,
     frequencies: Symbols,
     bits: int,
     lanes: int,
 ) -> bytes | None:
+    rows, columns, row_classes, column_classes = classes
     tables = frequencies.reshape(row_classes * column_classes, -1).astype(np.int64)
     frequency, start = tables.tolist(), (np.cumsum(tables, axis=1) - tables).tolist()
     states, words = [_LOW] * lanes, []
