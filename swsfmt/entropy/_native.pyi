@@ -4,7 +4,8 @@ import numpy as np
 import numpy.typing as npt
 from bitarray import bitarray
 
-from .protocol import Code, Elements, Head, Indices, Live, Plane, Reals, ScaledFactor, Symbols, Table
+from .protocol import Code, Elements, Head, Indices, Live, Plane, Symbols, Table
+from .scaled_protocol import Reals, ScaledFactor
 
 MAX_LENGTH: int
 MAX_DISTINCT: int

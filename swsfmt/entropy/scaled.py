@@ -12,7 +12,7 @@ import numpy as np
 from ..dtypes import Bits, DType
 from . import backend, reals
 from .kernels import in_parts
-from .protocol import Reals
+from .scaled_protocol import Reals
 
 # Elements of a part that is worth a thread.
 _PART = 1 << 16
