@@ -302,3 +302,13 @@ def test_refused_in_words(arguments: dict[str, Any], message: str | None) -> Non
         return
     with pytest.raises(InputError, match=message):
         swsfmt.Scaled(**given_)
+
+
+def test_parts_count_against_the_limit() -> None:
+    """Levels of four bytes and a scale for each element are more than the tensor itself."""
+    levels, scale = np.zeros((64, 64), np.int32), np.ones((64, 64), np.float32)
+    data = swsfmt.save({"a": swsfmt.Scaled(levels, scale, dtype="float16")})
+    size = 64 * 64
+    assert swsfmt.load(data, limits=swsfmt.Limits(max_decoded_bytes=8 * size))["a"].shape == (64, 64)
+    with pytest.raises(swsfmt.LimitError, match="parts of this tensor"):
+        swsfmt.load(data, limits=swsfmt.Limits(max_decoded_bytes=8 * size - 1))
