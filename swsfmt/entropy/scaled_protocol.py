@@ -58,3 +58,23 @@ class ScaledKernels(Protocol):
         Returns how many blocks have one, before the first that has none. 0 stands for any.
         """
         ...
+
+    def grid_levels(
+        self,
+        elements: Elements,
+        kind: int,
+        columns: int,
+        row_block: int,
+        column_block: int,
+        steps: npt.NDArray[np.float32],
+        offsets: npt.NDArray[np.float32],
+        first: int,
+        out: npt.NDArray[np.int32],
+        /,
+    ) -> None:
+        """The multiple of its step that each element less its offset is nearest to; 0 for one that is none.
+
+        columns, row_block, column_block : of a matrix with these elements, number `first` at first, and of its blocks
+        offsets : empty where there are none
+        """
+        ...

@@ -164,5 +164,9 @@ def test_both_kernels(name: str, seed: int, block: int, bits: int, affine: bool,
                 done = backend.kernels.grid_steps(
                     own, BY_NAME[name].id, block, block, affine and name == "F32", 32767, steps[0], steps[1]
                 )
-                results.append((done, steps[:, :done].tobytes()))
+                levels = np.zeros(own.size, np.int32)
+                backend.kernels.grid_levels(
+                    own, BY_NAME[name].id, block, 2, 3, np.ones(3 * block, np.float32), steps[1][:0], 0, levels
+                )
+                results.append((done, steps[:, :done].tobytes(), levels.tobytes()))
         assert results[0] == results[-1]

@@ -158,9 +158,10 @@ def test_both_kernels_and_every_part(
     for name in {backend.BITARRAY, backend.active()}:
         with backend.use(name):
             out = np.empty(count, dtype.bits)
-            scaled.dequantize(bits, BY_NAME[levels], shape, factors, dtype, each, out)
+            product = scaled.Product(shape, factors, dtype, each)
+            product.into(out, bits, BY_NAME[levels])
             part = np.empty(last - first, dtype.bits)
-            scaled.dequantize(bits[first:last], BY_NAME[levels], shape, factors, dtype, each, part, first=first)
+            product.into(part, bits[first:last], BY_NAME[levels], first)
         assert np.array_equal(part, out[first:last])
         results.append(out)
     assert np.array_equal(results[0], results[-1])
@@ -228,6 +229,9 @@ def test_threads_and_out() -> None:
         out.fill(7)
         assert swsfmt.load(data, out={"a": out}, threads=threads)["a"] is out
         assert out.tobytes() == value.dequantize().tobytes()
+    odd = np.frombuffer(bytearray(out.nbytes + 1), np.float32, offset=1, count=out.size).reshape(out.shape)
+    swsfmt.load(data, out={"a": odd})
+    assert odd.tobytes() == out.tobytes()
 
 
 def test_torch() -> None:

@@ -13,13 +13,13 @@ import numpy as np
 import numpy.typing as npt
 
 from ...dtypes import BY_NAME, F32, Bits, DType
-from ...entropy import grid, reals, scaled
-from ...entropy.scaled import Factor, Operation
+from ...entropy import grid, reals
+from ...entropy.scaled import Factor, Operation, Product
 from ...errors import ChangedError
 from ...tensor import Elements, TensorInfo
 from .params import Form, Params, Shift, factor_shape
 
-Levels = npt.NDArray[np.int64]
+Levels = npt.NDArray[np.int32]
 
 # Digits of the mantissa; a level has at most as many.
 _DIGITS = {"F32": 24, "F16": 11, "BF16": 8}
@@ -78,37 +78,30 @@ class Grid:
             assert factor is not None
             return Elements(info, factor.view(F32.bits))
         bits = np.empty(info.numel, self.levels.bits)
+        factors = [
+            Factor(operation, values.view(F32.bits), F32, self.layout.blocks)
+            for operation, values in ((Operation.MULTIPLY, self.steps), (Operation.ADD, self.offsets))
+            if values is not None
+        ]
+        product = Product(info.shape, factors, elements.info.dtype, each=False)
         for start, levels in self.each_levels(elements):
-            own = bits[start : start + len(levels)]
-            own[:] = _stored(levels, elements.bits[start : start + len(levels)], elements.info.dtype, self.levels)
-            made = np.empty(len(own), elements.info.dtype.bits)
-            factors = [
-                Factor(operation, values.view(F32.bits), F32, self.layout.blocks)
-                for operation, values in ((Operation.MULTIPLY, self.steps), (Operation.ADD, self.offsets))
-                if values is not None
-            ]
-            scaled.dequantize(own, self.levels, info.shape, factors, elements.info.dtype, False, made, first=start)
-            if not np.array_equal(made, elements.bits[start : start + len(own)]):
+            given = elements.bits[start : start + len(levels)]
+            own, made = bits[start : start + len(levels)], np.empty(len(levels), elements.info.dtype.bits)
+            own[:] = _stored(levels, given, elements.info.dtype, self.levels)
+            product.into(made, own, self.levels, start)
+            if not np.array_equal(made, given):
                 raise ChangedError
         return Elements(info, bits)
 
     def each_levels(self, elements: Elements) -> Iterator[tuple[int, Levels]]:
         """Of a part of the elements after the other: its first one, and the levels."""
+        layout, rows = self.layout, elements.info.numel // self.layout.columns
+        columns, blocks = layout.columns, (1, layout.block)
+        if layout.is_transposed:
+            columns, blocks = rows, (layout.columns, 1)
         for start in range(0, len(elements.bits), _BLOCK):
             bits = elements.bits[start : start + _BLOCK]
-            places = self._places(np.arange(start, start + len(bits)), elements.info.shape)
-            numbers = reals.of_bits(bits, elements.info.dtype)
-            steps = self.steps[places].astype(np.float64)
-            if self.offsets is not None:
-                numbers = numbers - self.offsets[places]
-            with np.errstate(all="ignore"):
-                yield start, np.where(steps > 0, np.rint(numbers / steps), 0).astype(np.int64)
-
-    def _places(self, places: npt.NDArray[np.int64], shape: tuple[int, ...]) -> npt.NDArray[np.int64]:
-        layout = self.layout
-        if layout.is_transposed:
-            return places % shape[-1]
-        return places // layout.columns * -(-layout.columns // layout.block) + places % layout.columns // layout.block
+            yield start, grid.levels_of(bits, elements.info.dtype, columns, blocks, self.steps, self.offsets, start)
 
 
 def _stored(levels: Levels, bits: Bits, dtype: DType, kind: DType) -> Bits:
