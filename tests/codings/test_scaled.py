@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import numpy as np
@@ -193,6 +194,13 @@ def test_round_trip(profile: str) -> None:
             assert swsfmt.save({name: parts}, profile=profile) == swsfmt.save({name: value}, profile=profile)
     report = swsfmt.verify(data)
     assert [tensor.coding for tensor in report.tensors] == ["scaled", "alias", "sparse"]
+    first, tied, _ = report.tensors
+    assert [(part["name"], part["dtype"], part["shape"]) for part in first.parts] == [
+        ("levels", "I8", [40, 64]),
+        ("scale", "F32", [40, 1]),
+    ]
+    assert tied.parts == []
+    json.dumps(report.to_json())
     assert sum(tensor.file_bytes for tensor in report.tensors) < 40 * 64 * 3 // 4 + 160
 
 

@@ -65,6 +65,9 @@ class ScaledCoding(Composite[Params]):
         found = grid.search(elements)
         return None if found is None else Split(self, *found)
 
+    def part_names(self, params: Params) -> list[str]:
+        return ["levels", *params.form.names]
+
     def part_infos(self, params: Params, tensor: TensorInfo) -> Sequence[TensorInfo]:
         return params.infos
 

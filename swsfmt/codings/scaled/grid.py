@@ -17,6 +17,7 @@ from ...entropy import grid, reals
 from ...entropy.scaled import Factor, Operation, Product
 from ...errors import ChangedError
 from ...tensor import Elements, TensorInfo
+from . import tables
 from .params import Form, Params, Shift, factor_shape
 
 Levels = npt.NDArray[np.int32]
@@ -136,24 +137,20 @@ def search(elements: Elements, threads: int = 1) -> tuple[Params, int] | None:
     if info.dtype == F32:
         tries += [(layout, True) for layout in layouts if layout.is_group]
     for layout, affine in tries:
-        if _steps(_sample(elements, layout), info.dtype, layout, affine) is None:
+        if _steps(*_sample(elements, layout), info.dtype, layout, affine) is None:
             continue
-        rows = _rows(elements, layout)
-        found = _steps(rows, info.dtype, layout, affine, threads)
+        found = _steps(_rows(elements, layout), layout.columns, info.dtype, layout, affine, threads)
         if found is not None:
             return _measured(elements, layout, found[0], found[1] if affine else None)
-    return None
+    table = tables.search(elements)
+    return None if table is None else _measured_table(elements, table)
 
 
 def _steps(
-    rows: Bits, dtype: DType, layout: Layout, affine: bool, threads: int = 1
+    rows: Bits, columns: int, dtype: DType, layout: Layout, affine: bool, threads: int = 1
 ) -> tuple[grid.Steps, grid.Steps] | None:
     most = min(_MOST, (1 << _DIGITS[dtype.name]) - 1)
-    columns = min(layout.columns, len(rows)) if not layout.is_group else layout.columns
-    block = min(layout.block, columns)
-    if layout.is_group and len(rows) % columns:
-        columns = block
-    return grid.steps_of(rows, dtype, columns, block, affine, most, threads)
+    return grid.steps_of(rows, dtype, columns, min(layout.block, columns), affine, most, threads)
 
 
 def _rows(elements: Elements, layout: Layout) -> Bits:
@@ -163,20 +160,27 @@ def _rows(elements: Elements, layout: Layout) -> Bits:
     return transposed
 
 
-def _sample(elements: Elements, layout: Layout) -> Bits:
-    """A few rows, or a few groups of them, or elements from all over one that has one step."""
+def _sample(elements: Elements, layout: Layout) -> tuple[Bits, int]:
+    """A few rows, or a few groups of them, or elements from all over one that has one step; and the length of a row."""
     if layout.block == elements.info.numel:
-        return elements.bits[:: max(1, elements.info.numel // _SAMPLE)][:_SAMPLE]
+        some = elements.bits[:: max(1, elements.info.numel // _SAMPLE)][:_SAMPLE]
+        return some, len(some)
     bits = (
         elements.bits.reshape(layout.columns, -1).T
         if layout.is_transposed
         else elements.bits.reshape(-1, layout.columns)
     )
-    rows = bits[:: max(1, len(bits) // _ROWS)][:_ROWS]
+    rows, columns = bits[:: max(1, len(bits) // _ROWS)][:_ROWS], layout.columns
     if layout.is_group:
-        groups = min(_FEW_GROUPS, layout.columns // layout.block)
-        rows = rows[:, : groups * layout.block]
-    return np.ascontiguousarray(rows).reshape(-1)
+        rows, columns = rows[:, : min(_FEW_GROUPS, columns // layout.block) * layout.block], layout.block
+    return np.ascontiguousarray(rows).reshape(-1), columns
+
+
+def _measured_table(elements: Elements, table: tables.Table) -> tuple[Params, int]:
+    info = elements.info
+    counts = np.unique(table.part(elements, 0).bits, return_counts=True)[1]
+    size = _entropy_bits(counts) + 32 * len(table.scales) + _PART_BITS
+    return Params(table.form, [table.blocks(info)], infos=table.infos(info), grid=table), size
 
 
 def _measured(elements: Elements, layout: Layout, steps: grid.Steps, offsets: grid.Steps | None) -> tuple[Params, int]:
