@@ -97,11 +97,14 @@ class Scaled(Tensor):
         return swsfmt.Scaled(**self.arguments, dtype=_NAMES[self.dtype])
 
     def to_torch(self) -> Any:
-        own = {
-            name: torch.from_numpy(value) if isinstance(value, np.ndarray) else value
-            for name, value in self.arguments.items()
-        }
+        own = {name: _of_torch(value) for name, value in self.arguments.items()}
         return swsfmt.torch.Scaled(**own, dtype=TORCH[self.dtype])
+
+
+def _of_torch(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return tuple(map(_of_torch, value))
+    return torch.from_numpy(value) if isinstance(value, np.ndarray) else value
 
 
 @dataclass
