@@ -16,11 +16,10 @@ from .protocol import (
     Live,
     Plane,
     Raw,
-    Reals,
-    ScaledFactor,
     Symbols,
     Table,
 )
+from .scaled_protocol import Reals, ScaledFactor
 
 MAX_LENGTH: int
 MAX_DISTINCT: int
@@ -120,6 +119,18 @@ def grid_steps(
     offsets: npt.NDArray[np.float32],
     /,
 ) -> int: ...
+def grid_levels(
+    elements: Elements,
+    kind: int,
+    columns: int,
+    row_block: int,
+    column_block: int,
+    steps: npt.NDArray[np.float32],
+    offsets: npt.NDArray[np.float32],
+    first: int,
+    out: npt.NDArray[np.int32],
+    /,
+) -> None: ...
 def encode_symbols(symbols: Symbols, codewords: Symbols, lengths: npt.NDArray[np.uint8], /) -> tuple[bytes, int]: ...
 def chunk_bits(symbols: Symbols, lengths: npt.NDArray[np.uint8], chunk: int, /) -> bytes: ...
 def line_entries(

@@ -11,6 +11,7 @@ from .kernels import in_parts
 
 # Elements of a part that is worth a thread.
 _PART = 1 << 16
+_NONE = np.zeros(0, np.float32)
 
 Steps = npt.NDArray[np.float32]
 
@@ -37,3 +38,23 @@ def steps_of(
 
     parts = in_parts(part, rows, threads, max(1, _PART // columns))
     return (steps, offsets) if all(parts) else None
+
+
+def levels_of(
+    elements: Bits,
+    dtype: DType,
+    columns: int,
+    blocks: tuple[int, int],
+    steps: Steps,
+    offsets: Steps | None,
+    first: int,
+) -> npt.NDArray[np.int32]:
+    """The multiple of its step that each element less its offset is nearest to.
+
+    columns : of a matrix that the elements are of, from number `first` on. blocks : rows and columns of each block
+    """
+    data = np.require(elements, requirements=["C", "A"])
+    out = np.empty(len(data), np.int32)
+    own = _NONE if offsets is None else offsets
+    backend.kernels.grid_levels(data, dtype.id, columns, *blocks, steps, own, first, out)
+    return out

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import swsfmt
 import swsfmt.torch
-from swsfmt.codings.scaled import grid
+from swsfmt.codings.scaled import grid, tables
 from swsfmt.dtypes import BY_NAME
 from swsfmt.entropy import backend
 from swsfmt.entropy.grid import steps_of
@@ -164,5 +164,28 @@ def test_both_kernels(name: str, seed: int, block: int, bits: int, affine: bool,
                 done = backend.kernels.grid_steps(
                     own, BY_NAME[name].id, block, block, affine and name == "F32", 32767, steps[0], steps[1]
                 )
-                results.append((done, steps[:, :done].tobytes()))
+                levels = np.zeros(own.size, np.int32)
+                backend.kernels.grid_levels(
+                    own, BY_NAME[name].id, block, 2, 3, np.ones(3 * block, np.float32), steps[1][:0], 0, levels
+                )
+                results.append((done, steps[:, :done].tobytes(), levels.tobytes()))
         assert results[0] == results[-1]
+
+
+@pytest.mark.parametrize("table", range(len(tables.TABLES)))
+@pytest.mark.parametrize("group", [64, 256])
+def test_tables(table: int, group: int) -> None:
+    """As bitsandbytes: one of sixteen floats, times the largest magnitude of a group."""
+    entries, blocks = tables.TABLES[table], weights((64 * 512 // group, group))
+    scale = np.abs(blocks).max(1, keepdims=True)
+    numbers = np.abs((blocks / scale)[..., None] - entries).argmin(2)
+    array = (entries[numbers] * scale).astype(np.float32).reshape(64, 512)
+    found = search(array)
+    assert found.group == group
+    assert np.array_equal(found.scales, scale.ravel())
+    data = swsfmt.save({"a": array}, profile="small")
+    assert swsfmt.load(data)["a"].tobytes() == array.tobytes()
+    with swsfmt.safe_open(data) as file:
+        parts = file.get_parts("a")
+    assert parts is not None
+    assert np.array_equal(parts.levels.ravel(), entries[numbers].ravel())

@@ -13,13 +13,14 @@ import numpy as np
 import numpy.typing as npt
 
 from ...dtypes import BY_NAME, F32, Bits, DType
-from ...entropy import grid, reals, scaled
-from ...entropy.scaled import Factor, Operation
+from ...entropy import grid, reals
+from ...entropy.scaled import Factor, Operation, Product
 from ...errors import ChangedError
 from ...tensor import Elements, TensorInfo
+from . import tables
 from .params import Form, Params, Shift, factor_shape
 
-Levels = npt.NDArray[np.int64]
+Levels = npt.NDArray[np.int32]
 
 # Digits of the mantissa; a level has at most as many.
 _DIGITS = {"F32": 24, "F16": 11, "BF16": 8}
@@ -35,6 +36,8 @@ _BLOCK = 1 << 18
 _PART_BITS, _LEVEL_BITS = 256, 4
 # Where so many steps of 8 are numbers of float16, the others may be small multiples of such numbers.
 _OF_EIGHT, _TIMES = 7, 8
+# Dtypes that scales have where it is exact for all of them.
+_HALVES = (BY_NAME["F16"], BY_NAME["BF16"])
 
 
 class Layout(NamedTuple):
@@ -67,8 +70,9 @@ class Grid:
 
     def infos(self, tensor: TensorInfo) -> list[TensorInfo]:
         """Of the parts."""
-        factors = [TensorInfo(F32, factor_shape(tensor.shape, self.layout.blocks))] * (1 + (self.offsets is not None))
-        return [TensorInfo(self.levels, tensor.shape), *factors]
+        shape = factor_shape(tensor.shape, self.layout.blocks)
+        factors = [factor for factor in (self.steps, self.offsets) if factor is not None]
+        return [TensorInfo(self.levels, tensor.shape), *(TensorInfo(_narrowest(factor), shape) for factor in factors)]
 
     def part(self, elements: Elements, number: int) -> Elements:
         """Levels or factors. Raises `ChangedError` where the elements are not what they were."""
@@ -76,39 +80,32 @@ class Grid:
         if number:
             factor = self.steps if number == 1 else self.offsets
             assert factor is not None
-            return Elements(info, factor.view(F32.bits))
+            return Elements(info, reals.to_bits(reals.widened(factor), info.dtype))
         bits = np.empty(info.numel, self.levels.bits)
+        factors = [
+            Factor(operation, values.view(F32.bits), F32, self.layout.blocks)
+            for operation, values in ((Operation.MULTIPLY, self.steps), (Operation.ADD, self.offsets))
+            if values is not None
+        ]
+        product = Product(info.shape, factors, elements.info.dtype, each=False)
         for start, levels in self.each_levels(elements):
-            own = bits[start : start + len(levels)]
-            own[:] = _stored(levels, elements.bits[start : start + len(levels)], elements.info.dtype, self.levels)
-            made = np.empty(len(own), elements.info.dtype.bits)
-            factors = [
-                Factor(operation, values.view(F32.bits), F32, self.layout.blocks)
-                for operation, values in ((Operation.MULTIPLY, self.steps), (Operation.ADD, self.offsets))
-                if values is not None
-            ]
-            scaled.dequantize(own, self.levels, info.shape, factors, elements.info.dtype, False, made, first=start)
-            if not np.array_equal(made, elements.bits[start : start + len(own)]):
+            given = elements.bits[start : start + len(levels)]
+            own, made = bits[start : start + len(levels)], np.empty(len(levels), elements.info.dtype.bits)
+            own[:] = _stored(levels, given, elements.info.dtype, self.levels)
+            product.into(made, own, self.levels, start)
+            if not np.array_equal(made, given):
                 raise ChangedError
         return Elements(info, bits)
 
     def each_levels(self, elements: Elements) -> Iterator[tuple[int, Levels]]:
         """Of a part of the elements after the other: its first one, and the levels."""
+        layout, rows = self.layout, elements.info.numel // self.layout.columns
+        columns, blocks = layout.columns, (1, layout.block)
+        if layout.is_transposed:
+            columns, blocks = rows, (layout.columns, 1)
         for start in range(0, len(elements.bits), _BLOCK):
             bits = elements.bits[start : start + _BLOCK]
-            places = self._places(np.arange(start, start + len(bits)), elements.info.shape)
-            numbers = reals.of_bits(bits, elements.info.dtype)
-            steps = self.steps[places].astype(np.float64)
-            if self.offsets is not None:
-                numbers = numbers - self.offsets[places]
-            with np.errstate(all="ignore"):
-                yield start, np.where(steps > 0, np.rint(numbers / steps), 0).astype(np.int64)
-
-    def _places(self, places: npt.NDArray[np.int64], shape: tuple[int, ...]) -> npt.NDArray[np.int64]:
-        layout = self.layout
-        if layout.is_transposed:
-            return places % shape[-1]
-        return places // layout.columns * -(-layout.columns // layout.block) + places % layout.columns // layout.block
+            yield start, grid.levels_of(bits, elements.info.dtype, columns, blocks, self.steps, self.offsets, start)
 
 
 def _stored(levels: Levels, bits: Bits, dtype: DType, kind: DType) -> Bits:
@@ -143,24 +140,20 @@ def search(elements: Elements, threads: int = 1) -> tuple[Params, int] | None:
     if info.dtype == F32:
         tries += [(layout, True) for layout in layouts if layout.is_group]
     for layout, affine in tries:
-        if _steps(_sample(elements, layout), info.dtype, layout, affine) is None:
+        if _steps(*_sample(elements, layout), info.dtype, layout, affine) is None:
             continue
-        rows = _rows(elements, layout)
-        found = _steps(rows, info.dtype, layout, affine, threads)
+        found = _steps(_rows(elements, layout), layout.columns, info.dtype, layout, affine, threads)
         if found is not None:
             return _measured(elements, layout, found[0], found[1] if affine else None)
-    return None
+    table = tables.search(elements)
+    return None if table is None else _measured_table(elements, table)
 
 
 def _steps(
-    rows: Bits, dtype: DType, layout: Layout, affine: bool, threads: int = 1
+    rows: Bits, columns: int, dtype: DType, layout: Layout, affine: bool, threads: int = 1
 ) -> tuple[grid.Steps, grid.Steps] | None:
     most = min(_MOST, (1 << _DIGITS[dtype.name]) - 1)
-    columns = min(layout.columns, len(rows)) if not layout.is_group else layout.columns
-    block = min(layout.block, columns)
-    if layout.is_group and len(rows) % columns:
-        columns = block
-    return grid.steps_of(rows, dtype, columns, block, affine, most, threads)
+    return grid.steps_of(rows, dtype, columns, min(layout.block, columns), affine, most, threads)
 
 
 def _rows(elements: Elements, layout: Layout) -> Bits:
@@ -170,20 +163,27 @@ def _rows(elements: Elements, layout: Layout) -> Bits:
     return transposed
 
 
-def _sample(elements: Elements, layout: Layout) -> Bits:
-    """A few rows, or a few groups of them, or elements from all over one that has one step."""
+def _sample(elements: Elements, layout: Layout) -> tuple[Bits, int]:
+    """A few rows, or a few groups of them, or elements from all over one that has one step; and the length of a row."""
     if layout.block == elements.info.numel:
-        return elements.bits[:: max(1, elements.info.numel // _SAMPLE)][:_SAMPLE]
+        some = elements.bits[:: max(1, elements.info.numel // _SAMPLE)][:_SAMPLE]
+        return some, len(some)
     bits = (
         elements.bits.reshape(layout.columns, -1).T
         if layout.is_transposed
         else elements.bits.reshape(-1, layout.columns)
     )
-    rows = bits[:: max(1, len(bits) // _ROWS)][:_ROWS]
+    rows, columns = bits[:: max(1, len(bits) // _ROWS)][:_ROWS], layout.columns
     if layout.is_group:
-        groups = min(_FEW_GROUPS, layout.columns // layout.block)
-        rows = rows[:, : groups * layout.block]
-    return np.ascontiguousarray(rows).reshape(-1)
+        rows, columns = rows[:, : min(_FEW_GROUPS, columns // layout.block) * layout.block], layout.block
+    return np.ascontiguousarray(rows).reshape(-1), columns
+
+
+def _measured_table(elements: Elements, table: tables.Table) -> tuple[Params, int]:
+    info = elements.info
+    counts = np.unique(table.part(elements, 0).bits, return_counts=True)[1]
+    size = _entropy_bits(counts) + 32 * len(table.scales) + _PART_BITS
+    return Params(table.form, [table.blocks(info)], infos=table.infos(info), grid=table), size
 
 
 def _measured(elements: Elements, layout: Layout, steps: grid.Steps, offsets: grid.Steps | None) -> tuple[Params, int]:
@@ -197,7 +197,7 @@ def _measured(elements: Elements, layout: Layout, steps: grid.Steps, offsets: gr
     size = _entropy_bits(counts) + _LEVEL_BITS * int(np.count_nonzero(counts))
     for factor in (steps, offsets):
         if factor is not None:
-            size += len(factor) * (16 if _is_half(factor).all() else 32) + _PART_BITS
+            size += 8 * len(factor) * _narrowest(factor).itemsize + _PART_BITS
     return Params(own.form, [layout.blocks] * (1 + (offsets is not None)), infos=own.infos(info), grid=own), size
 
 
@@ -232,9 +232,18 @@ def _entropy_bits(counts: npt.NDArray[np.int64]) -> int:
 
 
 def _is_half(steps: grid.Steps) -> npt.NDArray[np.bool_]:
-    with np.errstate(all="ignore"):
-        is_half: npt.NDArray[np.bool_] = steps.astype(np.float16).astype(np.float32) == steps
-    return is_half
+    return _is_of(steps, _HALVES[0])
+
+
+def _is_of(steps: grid.Steps, dtype: DType) -> npt.NDArray[np.bool_]:
+    """Which of them are numbers of a dtype."""
+    wide = reals.widened(steps)
+    is_of: npt.NDArray[np.bool_] = reals.rounded(wide, dtype) == wide
+    return is_of
+
+
+def _narrowest(steps: grid.Steps) -> DType:
+    return next((dtype for dtype in _HALVES if _is_of(steps, dtype).all()), F32)
 
 
 def _of_half(steps: grid.Steps) -> grid.Steps:

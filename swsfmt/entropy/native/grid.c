@@ -319,7 +319,8 @@ static size_t search(const Search *s)
             size_t n = s->columns - column < s->block ? s->columns - column : s->block;
             Block b = {s->elements + (row * s->columns + column) * size, n, s->kind, digits, s->affine, 0};
             if (s->affine) {
-                b.base = least_of(&b);
+                /* Of -0.0 and 0.0 it is 0.0. */
+                b.base = least_of(&b) + 0.0;
                 if (!(fabs(b.base) < INFINITY))
                     return done;
             } else if (size == 2) {
@@ -378,6 +379,75 @@ PyObject *py_grid_steps(PyObject *self, PyObject *args)
     }
     PyMem_Free(s.seen);
     PyMem_Free(s.magnitudes);
+    release(b, BUFFERS);
+    return result;
+}
+
+typedef struct {
+    Block block;
+    size_t columns, first, row_block, column_block, of_row;
+    const float *steps, *offsets;
+    int32_t *out;
+} Levels;
+
+static void levels(const Levels *l)
+{
+    size_t row = l->first / l->columns, column = l->first % l->columns;
+    for (size_t i = 0; i < l->block.count; row++, column = 0) {
+        size_t at = row / l->row_block * l->of_row;
+        for (; i < l->block.count && column < l->columns; column++, i++) {
+            size_t number = at + column / l->column_block;
+            double x = value_at(&l->block, i), step = l->steps[number];
+            double k = step > 0 ? rint((l->offsets ? x - (double)l->offsets[number] : x) / step) : 0;
+            l->out[i] = k > -2147483648.0 && k < 2147483647.0 ? (int32_t)k : 0;
+        }
+    }
+}
+
+/* grid_levels(elements, kind, columns, row_block, column_block, steps, offsets, first, out) */
+PyObject *py_grid_levels(PyObject *self, PyObject *args)
+{
+    (void)self;
+    enum { ELEMENTS, STEPS, OFFSETS, OUT, BUFFERS };
+    Py_buffer b[BUFFERS];
+    Py_ssize_t columns, row_block, column_block, first;
+    Levels l = {0};
+    if (!PyArg_ParseTuple(args, "y*innny*y*nw*", &b[ELEMENTS], &l.block.kind, &columns, &row_block, &column_block,
+                          &b[STEPS], &b[OFFSETS], &first, &b[OUT]))
+        return NULL;
+    int kind = l.block.kind, sound = (kind == F32 || kind == F16 || kind == BF16) && columns > 0 && row_block > 0 &&
+                                     column_block > 0 && first >= 0 && first < PY_SSIZE_T_MAX / 4 &&
+                                     holds(&b[OUT], sizeof(int32_t)) && holds(&b[STEPS], 4);
+    l.block.count = sound ? count_of(&b[OUT], sizeof(int32_t)) : 0;
+    sound = sound && holds_exactly(&b[ELEMENTS], kind == F32 ? 4 : 2, l.block.count);
+    if (sound && l.block.count > 0) {
+        l.columns = (size_t)columns;
+        l.first = (size_t)first;
+        l.row_block = (size_t)row_block;
+        l.column_block = (size_t)column_block;
+        l.of_row = (l.columns - 1) / l.column_block + 1;
+        size_t rows = (l.first + l.block.count - 1) / l.columns / l.row_block + 1;
+        sound = count_of(&b[STEPS], 4) / l.of_row >= rows &&
+                (b[OFFSETS].len == 0 || holds_exactly(&b[OFFSETS], 4, count_of(&b[STEPS], 4)));
+    }
+    PyObject *result = NULL;
+    if (!sound) {
+        refuse("grid_levels");
+    } else {
+        l.block.elements = b[ELEMENTS].buf;
+        l.steps = b[STEPS].buf;
+        l.offsets = b[OFFSETS].len ? b[OFFSETS].buf : NULL;
+        l.out = b[OUT].buf;
+        void (*volatile run)(const Levels *) = levels;
+        fenv_t before;
+        Py_BEGIN_ALLOW_THREADS
+        fegetenv(&before);
+        fesetenv(FE_DFL_ENV);
+        run(&l);
+        fesetenv(&before);
+        Py_END_ALLOW_THREADS
+        result = Py_NewRef(Py_None);
+    }
     release(b, BUFFERS);
     return result;
 }

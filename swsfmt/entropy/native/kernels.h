@@ -35,6 +35,7 @@ PyObject *py_dequantize(PyObject *self, PyObject *args);
 
 /* grid.c */
 PyObject *py_grid_steps(PyObject *self, PyObject *args);
+PyObject *py_grid_levels(PyObject *self, PyObject *args);
 
 /* encode.c */
 PyObject *py_encode_symbols(PyObject *self, PyObject *args);

@@ -17,6 +17,7 @@ static PyMethodDef methods[] = {
     {"spread", py_spread, METH_VARARGS, NULL},
     {"gather", py_gather, METH_VARARGS, NULL},
     {"dequantize", py_dequantize, METH_VARARGS, NULL},
+    {"grid_levels", py_grid_levels, METH_VARARGS, NULL},
     {"grid_steps", py_grid_steps, METH_VARARGS, NULL},
     {"encode_symbols", py_encode_symbols, METH_VARARGS, NULL},
     {"chunk_bits", py_chunk_bits, METH_VARARGS, NULL},

@@ -11,7 +11,7 @@ from .elements import distinct, keep, symbols
 from .entries import gap_chunks, gap_counts, gap_symbols, head_gaps, line_entries, line_gaps, matrix_gaps
 from .escape import count_marks, fill_marks, gather, spread
 from .frequencies import read_frequencies
-from .grid import grid_steps
+from .grid import grid_levels, grid_steps
 from .lengths import code_lengths, codewords
 from .packed import read_runs, read_table
 from .planes import join_planes, plane
@@ -48,6 +48,7 @@ __all__ = [
     "gap_counts",
     "gap_symbols",
     "gather",
+    "grid_levels",
     "grid_steps",
     "head_gaps",
     "join_planes",

@@ -67,11 +67,32 @@ def grid_steps(
     return done
 
 
+def grid_levels(
+    elements: Elements,
+    kind: int,
+    columns: int,
+    row_block: int,
+    column_block: int,
+    steps: npt.NDArray[np.float32],
+    offsets: npt.NDArray[np.float32],
+    first: int,
+    out: npt.NDArray[np.int32],
+) -> None:
+    row, column = np.divmod(np.arange(first, first + len(out)), columns)
+    numbers = row // row_block * -(-columns // column_block) + column // column_block
+    values, own = reals.of_bits(elements, BY_ID[kind]), reals.widened(steps)[numbers]
+    if len(offsets):
+        values = values - reals.widened(offsets)[numbers]
+    with np.errstate(all="ignore"):
+        levels = np.where(own > 0, np.rint(values / own), 0)
+        out[:] = np.where((levels > -(2.0**31)) & (levels < 2.0**31 - 1), levels, 0)
+
+
 def _find(own: npt.NDArray[np.float64], kind: str, affine: bool, most: int) -> tuple[float, float] | None:
     """Step and offset; a step of 0 for a block that needs none."""
     digits = _DIGITS[kind]
     if affine:
-        base = float(own.min())
+        base = float(own.min()) + 0.0
         if not abs(base) < math.inf:
             return None
         values = own - base
