@@ -8,6 +8,11 @@ import numpy as np
 import numpy.typing as npt
 from bitarray import bitarray
 
+from .classes_protocol import Classes as Classes
+from .classes_protocol import ClassesKernels
+from .classes_protocol import Labels as Labels
+from .parts_protocol import PartsKernels
+from .parts_protocol import Plane as Plane
 from .scaled_protocol import ScaledKernels
 
 # Bits of the longest codeword of a Huffman code, and what a complete code adds up to in units of the smallest share.
@@ -17,14 +22,9 @@ KRAFT_ONE = 1 << MAX_LENGTH
 Symbols = npt.NDArray[np.uint16]
 Elements = npt.NDArray[np.unsignedinteger[Any]]
 Indices = npt.NDArray[np.int64]
-Plane = npt.NDArray[np.uint8]
 Live = npt.NDArray[np.bool_]
 # Plain memory in which an array lies, for `np.frombuffer`.
 Raw = bytes | bytearray | npt.NDArray[Any]
-# The class of each row or column, and other small numbers.
-Labels = npt.NDArray[np.uint8]
-# The class of each row, that of each column, and how many of both there are: `rans.Classes`.
-Classes = tuple[Labels, Labels, int, int]
 # Lengths of an earlier code, its one symbol or -1, and the bits of a reference to it.
 Table = tuple[bytes, int, int]
 # Gaps that occur and how often, int64.
@@ -39,7 +39,7 @@ Code = tuple[Symbols, npt.NDArray[np.uint8], int]
 Head = tuple[int, bytes | int, int, int, int, tuple[int, ...], int]
 
 
-class Kernels(ScaledKernels, Protocol):
+class Kernels(ScaledKernels, PartsKernels, ClassesKernels, Protocol):
     """One signature for each kernel. All arrays are contiguous and have the dtype of the machine's byte order.
 
     Sizes that do not fit each other raise `ValueError` in C, which trusts nothing but that a code is a complete prefix
@@ -147,42 +147,6 @@ class Kernels(ScaledKernels, Protocol):
             line_length]; both empty where it lies at p
         Returns the position after all gaps; None, with nothing written, where they leave the matrix or are not those of
         so many elements.
-        """
-        ...
-
-    def plane(self, elements: Elements, itemsize: int, number: int, rotated: bool, out: Plane, /) -> None:
-        """One byte of each element, number 0 being the most significant one; of 2, 4 or 8 bytes.
-
-        rotated : after a rotation to the left by one bit
-        """
-        ...
-
-    def join_planes(self, planes: tuple[Plane, ...], itemsize: int, rotated: bool, out: Elements, /) -> None:
-        """The inverse of `plane`, of all planes."""
-        ...
-
-    def count_marks(self, elements: Elements, itemsize: int, mark: int, /) -> int:
-        """How many elements are the mark."""
-        ...
-
-    def fill_marks(self, out: Elements, itemsize: int, mark: int, values: Elements, /) -> int:
-        """Each element of `out` that is the mark becomes the next of the values.
-
-        Returns how many marks there were; those for which no value was left stay.
-        """
-        ...
-
-    def spread(self, mask: Plane, values: Elements, itemsize: int, out: Elements, /) -> int:
-        """The next of the values where the mask is not 0, and 0 elsewhere.
-
-        Returns how many places of the mask are not 0; those for which no value was left get 0.
-        """
-        ...
-
-    def gather(self, mask: Plane, elements: Elements, itemsize: int, out: Elements, /) -> int:
-        """The elements where the mask is not 0, as many as `out` has room for; the rest of `out` may hold anything.
-
-        Returns how many places of the mask are not 0. Others may write to the elements at the same time.
         """
         ...
 
@@ -342,13 +306,6 @@ class Kernels(ScaledKernels, Protocol):
         """
         ...
 
-    def keep(self, elements: Elements, itemsize: int, values: Elements, mark: int, out: Elements, /) -> int:
-        """Those elements that are among the `values` (at most 4096, uint64) as they are, `mark` for all others.
-
-        Returns how many others there are. Others may write to the elements at the same time.
-        """
-        ...
-
     def code_lengths(self, counts: Indices, limit: int, /) -> Raw:
         """Optimal code lengths of at most `limit` bits (uint8) of 2 to 2**limit ascending counts, none of them 0."""
         ...
@@ -426,54 +383,5 @@ class Kernels(ScaledKernels, Protocol):
         """See `adaptive.decode_elements`: chunks first_chunk to last_chunk - 1.
 
         Returns -1, or a chunk whose bytes are not what `adaptive_encode` makes of its symbols.
-        """
-        ...
-
-    def rans_decode(
-        self,
-        data: bytes | memoryview,
-        starts: Indices,
-        chunk: int,
-        first: int,
-        last: int,
-        classes: Classes,
-        frequencies: Symbols,
-        bits: int,
-        lanes: int,
-        elements: Elements,
-        itemsize: int,
-        vectors: bool,
-        out: Elements,
-        /,
-    ) -> int:
-        """See `rans.decode`: chunks first to last - 1 into `out`, which is of all of them.
-
-        elements : of 1, 2, 4 or 8 bytes
-        vectors : whether it may use instructions that only some processors have; the result is the same
-        Returns -1, or a chunk whose bytes are not what `rans_encode` makes of its symbols.
-        """
-        ...
-
-    def rans_encode(
-        self, symbols: Symbols, classes: Classes, frequencies: Symbols, bits: int, lanes: int, /
-    ) -> bytes | None:
-        """The code of one chunk, see `rans.encode`; None where a symbol has no frequency."""
-        ...
-
-    def class_counts(self, symbols: Symbols, classes: Classes, alphabet: int, counts: Indices, /) -> None:
-        """See `rans.counts`: they are added to `counts`."""
-        ...
-
-    def class_costs(self, symbols: Symbols, columns: Labels, costs: npt.NDArray[np.int32], out: Indices, /) -> None:
-        """See `rans.row_costs`: they are added to `out`, shape (rows, 8)."""
-        ...
-
-    def read_frequencies(
-        self, bits: bitarray, start: int, stop: int, row_classes: int, column_classes: int, width: int, out: Symbols, /
-    ) -> int | None:
-        """The tables of frequencies of all pairs of classes, from bit `start` on (spec 6.8).
-
-        width : a table has the sum 2**width. out : flat, of all tables.
-        Returns the bit after them; None where bits `start` to stop - 1 do not hold them.
         """
         ...

@@ -1,0 +1,58 @@
+"""What the kernels of byte planes and of values that stand apart are: a part of `protocol.Kernels`."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+Elements = npt.NDArray[np.unsignedinteger[Any]]
+Plane = npt.NDArray[np.uint8]
+
+
+class PartsKernels(Protocol):
+    """See `protocol.Kernels` for what holds for all of them."""
+
+    def plane(self, elements: Elements, itemsize: int, number: int, rotated: bool, out: Plane, /) -> None:
+        """One byte of each element, number 0 being the most significant one; of 2, 4 or 8 bytes.
+
+        rotated : after a rotation to the left by one bit
+        """
+        ...
+
+    def join_planes(self, planes: tuple[Plane, ...], itemsize: int, rotated: bool, out: Elements, /) -> None:
+        """The inverse of `plane`, of all planes."""
+        ...
+
+    def count_marks(self, elements: Elements, itemsize: int, mark: int, /) -> int:
+        """How many elements are the mark."""
+        ...
+
+    def fill_marks(self, out: Elements, itemsize: int, mark: int, values: Elements, /) -> int:
+        """Each element of `out` that is the mark becomes the next of the values.
+
+        Returns how many marks there were; those for which no value was left stay.
+        """
+        ...
+
+    def spread(self, mask: Plane, values: Elements, itemsize: int, out: Elements, /) -> int:
+        """The next of the values where the mask is not 0, and 0 elsewhere.
+
+        Returns how many places of the mask are not 0; those for which no value was left get 0.
+        """
+        ...
+
+    def gather(self, mask: Plane, elements: Elements, itemsize: int, out: Elements, /) -> int:
+        """The elements where the mask is not 0, as many as `out` has room for; the rest of `out` may hold anything.
+
+        Returns how many places of the mask are not 0. Others may write to the elements at the same time.
+        """
+        ...
+
+    def keep(self, elements: Elements, itemsize: int, values: Elements, mark: int, out: Elements, /) -> int:
+        """Those elements that are among the `values` (at most 4096, uint64) as they are, `mark` for all others.
+
+        Returns how many others there are. Others may write to the elements at the same time.
+        """
+        ...
