@@ -1074,15 +1074,15 @@ class Index:
         check(not each or dtype in ("F16", "BF16"), "5.8", f"each operation in {dtype} is rounded anyway")
         operations = "-" * (shift == 1) + "*" * (1 + (form & 1)) + "+" * (shift == 2)
         scaled = Scaled(dtype, record.shape, operations, each)
-        for operation in " " + operations:
-            shape, usual = record.shape, "I8" if operation in " -" else "F32"
-            if operation != " ":
-                blocks = [self.cursor.varint("5.8") for _ in shape]
-                pairs = list(zip(shape, blocks, strict=True))
-                check(all(block < length for length, block in pairs), "5.8", "a block as long as its dimension")
-                scaled.blocks.append([block or length for length, block in pairs])
-                shape = tuple(-(-length // block) if block else 1 for length, block in pairs)
-            part = self.read_part(record, shape, usual)
+        shapes = [record.shape]
+        for _ in operations:
+            blocks = [self.cursor.varint("5.8") for _ in record.shape]
+            pairs = list(zip(record.shape, blocks, strict=True))
+            check(all(block < length for length, block in pairs), "5.8", "a block as long as its dimension")
+            scaled.blocks.append([block or length for length, block in pairs])
+            shapes.append(tuple(-(-length // block) if block else 1 for length, block in pairs))
+        for operation, shape in zip(" " + operations, shapes, strict=True):
+            part = self.read_part(record, shape, "I8" if operation in " -" else "F32")
             own = DTYPES[part.dtype][0] if part.dtype < len(DTYPES) else ""
             check(own in NUMBERS or own == dtype == "F64" or own == "", "5.8", f"a part of {own}")
             scaled.dtypes.append(own)
@@ -1093,14 +1093,12 @@ class Index:
         """Section 5.9."""
         size = SIZES[dtype]
         check(dtype != "BOOL" and size <= 8, "5.9", f"values of {dtype} that stand apart")
-        count = self.cursor.varint("5.9")
+        count, has_mark = divmod(self.cursor.varint("5.9"), 2)
         check(1 <= count <= numel, "5.9", "the number of values")
-        main = self.read_part(record, record.shape, "BOOL")
-        of_main = known_dtype(main.dtype, "5.9")
-        check(of_main in ("BOOL", dtype), "5.9", f"a main part of {of_main}")
-        mark = None if of_main == "BOOL" else self.cursor.take(size, "5.9")
-        values = self.read_part(record, (count,), dtype)
-        check(known_dtype(values.dtype, "5.9") == dtype, "5.9", "values of another dtype")
+        mark = self.cursor.take(size, "5.9") if has_mark else None
+        for shape, usual in ((record.shape, dtype if has_mark else "BOOL"), ((count,), dtype)):
+            part = self.read_part(record, shape, usual)
+            check(known_dtype(part.dtype, "5.9") == usual, "5.9", "a part of another dtype")
         record.join = partial(join_escape, size=size, count=count, mark=mark)
 
     def read_lookup(self, record: Record, dtype: str) -> int:

@@ -153,17 +153,17 @@ ONES = codebook(b"\1", 1, BOOL, BOOL)
 # Of shape (3, 7), with four entries, and gaps of two bits.
 _MASK = part(SPARSE, params=varint(4) + b"\1" + (2 << 12).to_bytes(2, "little"), payload=b"\xa6")
 _PLANES = part(PLANES, params=b"".join(part(payload=bytes([16 * k + n for n in range(4)])) for k in range(1, 5)))
-_MAIN = part(DENSE, params=b"\0\0", payload=bytes([0b11001001]), dtype=F32)
+_MAIN = part(DENSE, params=b"\0\0", payload=bytes([0b11001001]))
 RECORDS["escape"] = [
-    record("mask", ESCAPE, (3, 7), dtype=F32, params=varint(4) + _MASK + _PLANES),
-    record("raw", ESCAPE, (6,), dtype=F16, params=varint(2) + part(payload=b"\0\1\0\0\1\0") + part(payload=b"abcd")),
-    record("main", ESCAPE, (4,), dtype=F32, params=varint(1) + _MAIN + floats(0.25) + part(payload=b"efgh")),
+    record("mask", ESCAPE, (3, 7), dtype=F32, params=varint(8) + _MASK + _PLANES),
+    record("raw", ESCAPE, (6,), dtype=F16, params=varint(4) + part(payload=b"\0\1\0\0\1\0") + part(payload=b"abcd")),
+    record("main", ESCAPE, (4,), dtype=F32, params=varint(3) + floats(0.25) + _MAIN + part(payload=b"efgh")),
     record(
         "behind",
         ESCAPE,
         (300,),
         dtype=U16,
-        params=varint(200) + part(payload=b"\1\1\0" * 100) + part(payload=b"ij" * 200),
+        params=varint(400) + part(payload=b"\1\1\0" * 100) + part(payload=b"ij" * 200),
         payload=b"\1\1\0" * 100 + b"ij" * 200,
     ),
 ]

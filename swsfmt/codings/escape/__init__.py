@@ -64,14 +64,13 @@ class EscapeCoding(Composite[Params]):
             raise cursor.error("a tensor without elements must be raw")
         if dtype.itemsize > 8 or dtype == BOOL:
             raise cursor.error(f"elements of {dtype.name} do not stand apart")
-        count = cursor.varint("number of values")
+        count, has_mark = divmod(cursor.varint("number of values"), 2)
         if not 1 <= count <= tensor.numel:
             raise cursor.error(f"{count} values of {tensor.numel} elements")
-        main = parse_part(cursor, tensor.shape, BOOL, resources)
-        mark = None
-        if main.info is None or main.info.dtype != BOOL:
-            check_dtype(main, dtype, cursor)
-            mark = int.from_bytes(cursor.take(dtype.itemsize, "mark"), "little")
+        mark = int.from_bytes(cursor.take(dtype.itemsize, "mark"), "little") if has_mark else None
+        usual = dtype if has_mark else BOOL
+        main = parse_part(cursor, tensor.shape, usual, resources)
+        check_dtype(main, usual, cursor)
         values = parse_part(cursor, (count,), dtype, resources)
         check_dtype(values, dtype, cursor)
         return Params(count, mark, parts=[main, values])
@@ -157,10 +156,11 @@ class EscapeCoding(Composite[Params]):
 
     def write(self, params: Params, resources: Resources) -> bytes:
         main, values = params.parts
-        out = varint(params.count) + build_part(main, BOOL, resources)
         dtype: DType = info_of(values).dtype
+        out = varint(2 * params.count + (params.mark is not None))
         if params.mark is not None:
             out += params.mark.to_bytes(dtype.itemsize, "little")
+        out += build_part(main, BOOL if params.mark is None else dtype, resources)
         return out + build_part(values, dtype, resources)
 
 

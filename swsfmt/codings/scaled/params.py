@@ -101,13 +101,10 @@ def parse(cursor: Cursor, tensor: TensorInfo, resources: Resources) -> Params:
     if tensor.dtype.name not in PARENTS:
         raise cursor.error(f"{tensor.dtype.name} has no scales")
     form = _parse_form(cursor, tensor)
-    parts, blocks = [], []
-    for number, dtype in enumerate(usual_dtypes(form.operations)):
-        shape = tensor.shape
-        if number:
-            blocks.append(tuple(_parse_block(cursor, length) for length in tensor.shape))
-            shape = factor_shape(shape, blocks[-1])
-        parts.append(_parse_part(cursor, shape, dtype, tensor, resources))
+    blocks = [tuple(_parse_block(cursor, length) for length in tensor.shape) for _ in form.operations]
+    shapes = [tensor.shape, *(factor_shape(tensor.shape, own) for own in blocks)]
+    usual = usual_dtypes(form.operations)
+    parts = [_parse_part(cursor, shape, dtype, tensor, resources) for shape, dtype in zip(shapes, usual, strict=True)]
     return Params(form, blocks, parts)
 
 
@@ -142,9 +139,9 @@ def write(params: Params, resources: Resources) -> bytes:
     """The inverse of `parse`."""
     form, shape = params.form, params.parts[0].info.shape
     out = bytearray([(form.scales - 1) * _TWO_SCALES | form.shift << _SHIFT | form.each * _EACH])
-    for number, dtype in enumerate(usual_dtypes(form.operations)):
-        if number:
-            for block, length in zip(params.blocks[number - 1], shape, strict=True):
-                out += varint(0 if block == length else block)
-        out += build_part(params.parts[number], dtype, resources)
+    for blocks in params.blocks:
+        for block, length in zip(blocks, shape, strict=True):
+            out += varint(0 if block == length else block)
+    for part, dtype in zip(params.parts, usual_dtypes(form.operations), strict=True):
+        out += build_part(part, dtype, resources)
     return bytes(out)
