@@ -95,6 +95,10 @@ class ScaledBase(Generic[T]):
         new._blocks = list(structured.params.blocks)
         return new
 
+    def __repr__(self) -> str:
+        factors = ", ".join(f"{name} for each {blocks}" for name, blocks in self.blocks.items())
+        return f"Scaled({self._dtype.name} {self._shape}: {factors}; rounded {self.rounding})"
+
     @property
     def shape(self) -> tuple[int, ...]:
         """Of the tensor."""

@@ -48,7 +48,7 @@ class EncodingOptions(TypedDict, total=False):
     contexts : of the adaptive coding: light is faster; auto takes it for tensors of 4 million elements and more
     compact : whether dead rows and columns may leave the matrix
     positive_zeros : store 0.0 for each -0.0. `weights * mask` makes half of all zeros negative, and a file up to three
-        times as large
+        times as large. Levels and scales that are given apart stay as they are
     """
 
     pbits: Annotated[int | None, Default(None, "Width of relative column indices.  [default: the cheapest]")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from typing import Any
 
 import numpy as np
@@ -324,3 +325,13 @@ def test_parts_count_against_the_limit() -> None:
     assert swsfmt.load(data, limits=swsfmt.Limits(max_decoded_bytes=8 * size))["a"].shape == (64, 64)
     with pytest.raises(swsfmt.LimitError, match="parts of this tensor"):
         swsfmt.load(data, limits=swsfmt.Limits(max_decoded_bytes=8 * size - 1))
+
+
+def test_pickled() -> None:
+    value = random_scaled((30, 40))
+    again = pickle.loads(pickle.dumps(value))
+    assert swsfmt.save({"a": again}) == swsfmt.save({"a": value})
+
+
+def test_shows_what_it_is() -> None:
+    assert repr(random_scaled((4, 6), dtype="float16")) == "Scaled(F16 (4, 6): scale for each (1, 6); rounded once)"

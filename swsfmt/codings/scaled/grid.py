@@ -32,6 +32,8 @@ _GROUPS = (256, 128, 64, 32, 16, 8)
 _ROWS, _FEW_GROUPS, _SAMPLE = 4, 2, 1 << 10
 # Elements whose levels are made at a time.
 _BLOCK = 1 << 18
+# Cuts that all of a tensor is tried with, after a few of its blocks had steps.
+_TRIES = 2
 # What parts take beside their elements, in bits, about, and a level in a code table.
 _PART_BITS, _LEVEL_BITS = 256, 4
 # Where so many steps of 8 are numbers of float16, the others may be small multiples of such numbers.
@@ -139,12 +141,16 @@ def search(elements: Elements, threads: int = 1) -> tuple[Params, int] | None:
     tries = [(layout, False) for layout in layouts]
     if info.dtype == F32:
         tries += [(layout, True) for layout in layouts if layout.is_group]
+    failures = 0
     for layout, affine in tries:
         if _steps(*_sample(elements, layout), info.dtype, layout, affine) is None:
             continue
         found = _steps(_rows(elements, layout), layout.columns, info.dtype, layout, affine, threads)
         if found is not None:
             return _measured(elements, layout, found[0], found[1] if affine else None)
+        failures += 1
+        if failures == _TRIES:
+            break
     table = tables.search(elements)
     return None if table is None else _measured_table(elements, table)
 
@@ -186,7 +192,9 @@ def _measured_table(elements: Elements, table: tables.Table) -> tuple[Params, in
     return Params(table.form, [table.blocks(info)], infos=table.infos(info), grid=table), size
 
 
-def _measured(elements: Elements, layout: Layout, steps: grid.Steps, offsets: grid.Steps | None) -> tuple[Params, int]:
+def _measured(
+    elements: Elements, layout: Layout, steps: grid.Steps, offsets: grid.Steps | None
+) -> tuple[Params, int] | None:
     info = elements.info
     steps = _filled(_of_half(steps))
     own = Grid(layout, steps, offsets, F32)
@@ -194,6 +202,10 @@ def _measured(elements: Elements, layout: Layout, steps: grid.Steps, offsets: gr
     has_sign = bool((elements.bits == info.dtype.bits.type(zero or 0)).any())
     counts, least, greatest = _counts(own, elements)
     own = Grid(layout, steps, offsets, _dtype_of(least, greatest, has_sign))
+    try:
+        own.part(elements, 0)
+    except ChangedError:
+        return None
     size = _entropy_bits(counts) + _LEVEL_BITS * int(np.count_nonzero(counts))
     for factor in (steps, offsets):
         if factor is not None:
