@@ -11,11 +11,11 @@
 #define WITH_AVX2 __attribute__((target("avx2,popcnt")))
 
 /* Two entries, each as one double: those of the slots of lanes i and j. */
-WITH_AVX2 static inline __m128d two_entries(const RansTables *t, const uint16_t *slots, uint64_t places)
+WITH_AVX2 static inline __m128d two_entries(const Entry *entries, const uint16_t *slots, uint64_t places)
 {
     double one, other;
-    memcpy(&one, &t->entries[slots[(uint32_t)places]], sizeof one);
-    memcpy(&other, &t->entries[slots[places >> 32]], sizeof other);
+    memcpy(&one, &entries[slots[(uint32_t)places]], sizeof one);
+    memcpy(&other, &entries[slots[places >> 32]], sizeof other);
     return _mm_loadh_pd(_mm_set_sd(one), &other);
 }
 
@@ -28,6 +28,8 @@ decode_vectors(const RansTables *t, const uint16_t *slots, uint32_t *states, con
     const __m256i slot_mask = _mm256_set1_epi32((1 << t->bits) - 1), start_mask = _mm256_set1_epi32(0xffff);
     const __m256i word_bits = _mm256_set1_epi32(16), zero = _mm256_setzero_si256();
     const __m128i bits = _mm_cvtsi32_si128(t->bits);
+    /* Not read again after each store. */
+    const Entry *const entries = t->entries;
     __m256i state[MAX_RANS_LANES / 8];
     size_t k = 0;
     UNROLL for (size_t v = 0; v < lanes / 8; v++)
@@ -41,8 +43,8 @@ decode_vectors(const RansTables *t, const uint16_t *slots, uint32_t *states, con
             __m128i low = _mm256_castsi256_si128(place), high4 = _mm256_extracti128_si256(place, 1);
             uint64_t p01 = (uint64_t)_mm_cvtsi128_si64(low), p23 = (uint64_t)_mm_extract_epi64(low, 1);
             uint64_t p45 = (uint64_t)_mm_cvtsi128_si64(high4), p67 = (uint64_t)_mm_extract_epi64(high4, 1);
-            __m256d left = _mm256_set_m128d(two_entries(t, slots, p45), two_entries(t, slots, p01));
-            __m256d right = _mm256_set_m128d(two_entries(t, slots, p67), two_entries(t, slots, p23));
+            __m256d left = _mm256_set_m128d(two_entries(entries, slots, p45), two_entries(entries, slots, p01));
+            __m256d right = _mm256_set_m128d(two_entries(entries, slots, p67), two_entries(entries, slots, p23));
             __m256 elements = _mm256_shuffle_ps(_mm256_castpd_ps(left), _mm256_castpd_ps(right), 0xdd);
             __m256 shares = _mm256_shuffle_ps(_mm256_castpd_ps(left), _mm256_castpd_ps(right), 0x88);
             _mm256_storeu_ps((float *)(void *)(out + k + 8 * v), elements);
@@ -69,7 +71,7 @@ decode_vectors(const RansTables *t, const uint16_t *slots, uint32_t *states, con
                                                         const uint8_t *word, const uint8_t *end, uint32_t *out)        \
     {                                                                                                                  \
         (void)lanes;                                                                                                   \
-        return decode_vectors(t, slots, states, LANES, pairs, n, word, end, out);                                             \
+        return decode_vectors(t, slots, states, LANES, pairs, n, word, end, out);                                      \
     }
 
 AVX2_LANES(8)

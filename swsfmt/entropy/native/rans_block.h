@@ -42,29 +42,32 @@ static inline uint32_t load16(const uint8_t *p)
 }
 
 /* The state after the symbol in the slot of a state, before it is renormalised. */
-static inline uint32_t step(const RansTables *t, const uint16_t *slots, uint32_t state, uint32_t pair, uint32_t *out)
+static inline uint32_t step(const Entry *entries, int bits, const uint16_t *slots, uint32_t state, uint32_t pair,
+                            uint32_t *out)
 {
-    uint32_t slot = state & ((1u << t->bits) - 1);
-    Entry entry = t->entries[slots[pair + slot]];
+    uint32_t slot = state & ((1u << bits) - 1);
+    Entry entry = entries[slots[pair + slot]];
     *out = entry.element;
-    return (entry.share >> 16) * (state >> t->bits) + slot - (entry.share & 0xffff);
+    return (entry.share >> 16) * (state >> bits) + slot - (entry.share & 0xffff);
 }
 
 static inline const uint8_t *decode_portable(const RansTables *t, const uint16_t *slots, uint32_t *states, size_t lanes,
                                              const uint32_t *pairs, size_t n, const uint8_t *word, const uint8_t *end,
                                              uint32_t *out)
 {
+    const Entry *const entries = t->entries;
+    const int bits = t->bits;
     size_t k = 0;
     /* Words to spare: no branch asks whether a lane needs one, since nobody could foretell it. */
     for (; n - k >= lanes && (size_t)(end - word) > 2 * lanes; k += lanes)
         for (size_t lane = 0; lane < lanes; lane++) {
-            uint32_t state = step(t, slots, states[lane], pairs[k + lane], &out[k + lane]);
+            uint32_t state = step(entries, bits, slots, states[lane], pairs[k + lane], &out[k + lane]);
             uint32_t is_low = state < RANS_LOW;
             states[lane] = state << (16 * is_low) | (load16(word) & (0u - is_low));
             word += 2 * is_low;
         }
     for (size_t lane = 0; k < n; k++) {
-        uint32_t state = step(t, slots, states[lane], pairs[k], &out[k]);
+        uint32_t state = step(entries, bits, slots, states[lane], pairs[k], &out[k]);
         if (state < RANS_LOW) {
             if (end - word < 2)
                 return NULL;

@@ -55,7 +55,7 @@ decode_vectors(const RansTables *t, const uint16_t *slots, uint32_t *states, con
                                               const uint8_t *end, uint32_t *out)                                       \
     {                                                                                                                  \
         (void)lanes;                                                                                                   \
-        return decode_vectors(t, slots, states, LANES, pairs, n, word, end, out);                                             \
+        return decode_vectors(t, slots, states, LANES, pairs, n, word, end, out);                                      \
     }
 
 NEON_LANES(8)
