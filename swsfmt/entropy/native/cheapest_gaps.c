@@ -4,6 +4,9 @@
 /* The difference of two logarithms is too large by this at most: log2(1 + 1 / 256), and what rounding adds. */
 enum { LOG_BITS = 12, LOG_ERROR = 25 };
 
+/* From so many entries on, which have chunks, fewer skips are worth 1/64 of a bit each: they take time. */
+enum { LARGE = 1 << 15, SKIPS_SHIFT = 6 };
+
 /* gaps, counts: `n` of them, gaps that occur and how often; the longest is `most`. bits: of all but the gaps.
  * shift: its size counts for size >> shift more than it is. same: the first form that has the same gaps. */
 typedef struct {
@@ -47,32 +50,32 @@ static inline int is_wider_than_needed(const Form *form, int pbits)
 
 static void estimate(const Form *form, const int64_t *logarithms, int symbol_bits, int huffman, Estimates *e)
 {
-    int64_t total = 0, entropy = 0, used = 0, bits = 0;
+    int64_t total = 0, entropy = 0, used = 0, whole = 0;
     for (int pbits = 1; pbits <= MAX_LENGTH; pbits++) {
         if (pbits == 1 || !is_wider_than_needed(form, pbits)) {
             int64_t of_symbols[PATTERNS];
             total = gap_counts(form->gaps, form->counts, form->n, pbits, of_symbols);
             int64_t of_total = log2_of(total, logarithms);
-            int64_t most_often = 0;
+            int64_t most = 0;
             entropy = 0, used = 0;
             for (size_t s = 0; s < (size_t)1 << pbits; s++)
                 if (of_symbols[s]) {
                     entropy += of_symbols[s] * (of_total - log2_of(of_symbols[s], logarithms));
-                    most_often = of_symbols[s] > most_often ? of_symbols[s] : most_often;
+                    most = of_symbols[s] > most ? of_symbols[s] : most;
                     used++;
                 }
-            bits = entropy;
-            int64_t others = total - most_often;
-            if (most_often > others && others > 0) {
-                /* No codeword has less than a bit, if there are two; the others start with another bit than it. */
-                bits = total << LOG_BITS;
+            whole = entropy;
+            /* No codeword has less than a bit, if there are two; the others start with another bit than it. */
+            if (most < total && most > total - most) {
+                int64_t of_rest = log2_of(total - most, logarithms);
+                whole = total * ((int64_t)1 << LOG_BITS);
                 for (size_t s = 0; s < (size_t)1 << pbits; s++)
-                    if (of_symbols[s] && of_symbols[s] != most_often)
-                        bits += of_symbols[s] * (log2_of(others, logarithms) - log2_of(of_symbols[s], logarithms));
+                    if (of_symbols[s] && of_symbols[s] != most)
+                        whole += of_symbols[s] * (of_rest - log2_of(of_symbols[s], logarithms));
             }
         }
         int64_t fixed = total * pbits * ((int64_t)1 << LOG_BITS);
-        int64_t coded = bits + used * symbol_bits * ((int64_t)1 << LOG_BITS);
+        int64_t coded = whole + used * symbol_bits * ((int64_t)1 << LOG_BITS);
         e->about[pbits - 1] = fixed < coded || !huffman ? fixed : coded;
         e->least[pbits - 1] = entropy > total * LOG_ERROR ? (entropy - total * LOG_ERROR) >> LOG_BITS : 0;
     }
@@ -125,8 +128,12 @@ static int choose(const Form *forms, const Estimates *estimates, const Candidate
         if (size < 0)
             return NO_MEMORY;
         size += form->bits;
-        if (size + (size >> form->shift) < least) {
-            least = size + (size >> form->shift);
+        int64_t skips = of_symbols[((size_t)1 << pbits) - 1], entries = 0;
+        for (size_t k = 0; k < form->n; k++)
+            entries += form->counts[k];
+        size += (size >> form->shift) + (entries < LARGE ? 0 : skips >> SKIPS_SHIFT);
+        if (size < least) {
+            least = size;
             best = (int)i;
         }
     }

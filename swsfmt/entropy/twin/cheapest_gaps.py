@@ -9,6 +9,8 @@ from .codes import cheapest_code, cheapest_table
 from .entries import gap_counts
 
 _LOG_BITS = 12
+# From so many entries on, which have chunks, fewer skips are worth 1/64 of a bit each: they take time.
+_LARGE, _SKIPS_SHIFT = 1 << 15, 6
 
 
 def cheapest_gaps(
@@ -44,6 +46,8 @@ def cheapest_gaps(
             sizes[id(gaps), pbits] = _stream_bits(gap_counts(gaps, counts, pbits), tabled, windows, tables)
         size = bits + sizes[id(gaps), pbits]
         size += size >> shift
+        if int(np.frombuffer(counts, np.int64).sum()) >= _LARGE:
+            size += int(gap_counts(gaps, counts, pbits)[-1]) >> _SKIPS_SHIFT
         if best is None or size < best[0]:
             best = size, which, pbits
     assert best is not None
@@ -57,15 +61,15 @@ def gap_estimates(gaps: Raw, counts: Raw, logarithms: Indices, symbol_bits: int,
         used = gap_counts(gaps, counts, pbits)
         used = used[used > 0]
         total, most = int(used.sum()), int(used.max())
-        bits, rest = symbol_bits * len(used) << _LOG_BITS, used
+        entropy, rest = symbol_bits * len(used) << _LOG_BITS, used
         if total - most < most < total:
             # No codeword has less than a bit, if there are two; the others start with another bit than it.
-            bits += total << _LOG_BITS
+            entropy += total << _LOG_BITS
             rest = used[used != most]
-        of_total = _log2(rest.sum(keepdims=True), logarithms)
-        bits += int((rest * (of_total - _log2(rest, logarithms))).sum())
+        of_rest = _log2(rest.sum(keepdims=True), logarithms)
+        entropy += int((rest * (of_rest - _log2(rest, logarithms))).sum())
         fixed = total * pbits << _LOG_BITS
-        estimates[pbits - 1] = min(fixed, bits) if huffman else fixed
+        estimates[pbits - 1] = min(fixed, entropy) if huffman else fixed
     return estimates
 
 
