@@ -13,6 +13,7 @@ from ..errors import InputError
 from ..format.index import SIGNATURE
 from ..format.not_sws import HEAD
 from ..limits import DEFAULT_LIMITS, Limits
+from ..read.source import check_unchanged, state_of
 from . import folder
 
 FileLike: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview | mmap.mmap | BinaryIO
@@ -93,3 +94,38 @@ class CheckpointFile:
         """The file from its start, to be closed. Raises `OSError`."""
         content = self.content
         return io.BytesIO(content) if isinstance(content, bytes) else open(content, "rb")
+
+
+@dataclass(frozen=True)
+class Origin:
+    """A file that is opened again for each tensor, by any process that sees it under its path.
+
+    content : its path, or all bytes
+    state : size and time of change when it was opened, of a file that has a path
+    """
+
+    content: str | bytes
+    state: tuple[int, int] | None
+
+    @classmethod
+    def of(cls, source: CheckpointFile) -> Origin:
+        content = source.content
+        if isinstance(content, bytes):
+            return cls(content, None)
+        # A relative path means something else to a process in another folder.
+        path = os.path.abspath(content)
+        return cls(path, state_of(path))
+
+    def opened(self) -> BinaryIO:
+        """Raises `InputError` where the file has changed, `OSError`."""
+        if isinstance(self.content, bytes):
+            return io.BytesIO(self.content)
+        assert self.state is not None
+        check_unchanged(self.content, self.state, self.content)
+        return open(self.content, "rb")
+
+    def read(self, offset: int, size: int) -> bytes:
+        """So many bytes. Raises `InputError` where the file has changed, `OSError`."""
+        with self.opened() as file:
+            file.seek(offset)
+            return file.read(size)
