@@ -91,8 +91,10 @@ def open_checkpoint(
 ) -> Checkpoint:
     """Open a checkpoint: of PyTorch, safetensors, .npz, .npy, GGUF, or the index of shards; its content tells which.
 
-    Tensors of safetensors, GGUF and NumPy's files stay on disk until they are asked for, so that a checkpoint may be larger
-    than the memory. Of PyTorch checkpoints only tensors are loaded: code in them never runs.
+    Tensors of all but PyTorch stay on disk until they are asked for, so that a checkpoint may be larger than memory. Of
+    PyTorch checkpoints only tensors are loaded: code in them never runs. A quantised tensor of GGUF is the float32 one
+    that it dequantises to, stored by `convert` as levels and scales; metadata that is no string becomes JSON. Types
+    without levels need package `gguf`.
     file : a path, a file in memory, or an open binary file such as `sys.stdin.buffer`; the path of a folder stands for
         the checkpoint in it, ``model.safetensors`` or its index, ``pytorch_model.bin`` or its index, and the like
     key : the entry of a PyTorch checkpoint that holds the tensors, e.g. "state_dict", or a way down: "state.model"

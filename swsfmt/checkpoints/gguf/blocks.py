@@ -96,9 +96,14 @@ def _bits(start: int, stop: int) -> Take:
     return lambda blocks: _fields(blocks[:, start:stop], 1, range(8)) & 1
 
 
-def _below(levels: Take, zero: int) -> Take:
+def _signed(integers: Array, zero: int) -> Array:
     """Integers less `zero`, as int8."""
-    return lambda blocks: levels(blocks).view(I8) - np.int8(zero)
+    signed: Array = integers.view(I8) - np.int8(zero)
+    return signed
+
+
+def _below(levels: Take, zero: int) -> Take:
+    return lambda blocks: _signed(levels(blocks), zero)
 
 
 def _of(values: Sequence[int], symbols: Take) -> Take:
@@ -127,20 +132,16 @@ def _k_minima(blocks: Bytes) -> Bytes:
     return np.concatenate([packed[:, 4:8] & 63, packed[:, 8:] >> 4 | packed[:, 4:8] >> 2 & 48], axis=1)
 
 
-def _q3_levels(blocks: Bytes) -> Array:
-    return (_pairs(32, 96)(blocks) | _bits(0, 32)(blocks) << 2).view(I8) - np.int8(4)
-
-
 def _q3_scales(blocks: Bytes) -> Array:
     low = _fields(blocks[:, 96:104], 1, (0, 4)) & 15
     high = _fields(blocks[:, 104:108], 1, (0, 2, 4, 6)) & 3
-    return (low | high << 4).view(I8) - np.int8(32)
+    return _signed(low | high << 4, 32)
 
 
 def _iq4_scales(blocks: Bytes) -> Array:
     low = np.stack([blocks[:, 4:8] & 15, blocks[:, 4:8] >> 4], axis=2).reshape(len(blocks), -1)
     high = np.ascontiguousarray(blocks[:, 2:4]).view("<u2") >> np.arange(0, 16, 2, dtype="<u2") & 3
-    return (low | high.astype(U8) << 4).view(I8) - np.int8(32)
+    return _signed(low | high.astype(U8) << 4, 32)
 
 
 def _trits(blocks: Bytes) -> Array:
@@ -148,7 +149,7 @@ def _trits(blocks: Bytes) -> Array:
     powers = np.array([1, 3, 9, 27, 81], U8)
     groups = [(blocks[:, :32], 5), (blocks[:, 32:48], 5), (blocks[:, 48:52], 4)]
     moved = [(part[:, None, :] * powers[:count, None]).reshape(len(blocks), -1) for part, count in groups]
-    return (np.concatenate(moved, axis=1).astype(np.uint16) * 3 >> 8).astype(I8) - np.int8(1)
+    return _signed((np.concatenate(moved, axis=1).astype(np.uint16) * 3 >> 8).astype(U8), 1)
 
 
 def _half_powers(blocks: Bytes) -> Array:
@@ -173,9 +174,7 @@ _K_SCALES = (Numbers(32, U8, _k_scales), Numbers(256, F16, _half(0)))
 BLOCK_TYPES = {
     2: BlockType("Q4_0", 32, 18, _below(_nibbles(2, 18), 8), [Numbers(32, F16, _half(0))]),
     3: BlockType("Q4_1", 32, 20, _nibbles(4, 20), [Numbers(32, F16, _half(0))], [Numbers(32, F16, _half(2))]),
-    6: BlockType(
-        "Q5_0", 32, 22, _below(_joined(_nibbles(6, 22), _fifth_bits(2), 4), 16), [Numbers(32, F16, _half(0))]
-    ),
+    6: BlockType("Q5_0", 32, 22, _below(_joined(_nibbles(6, 22), _fifth_bits(2), 4), 16), [Numbers(32, F16, _half(0))]),
     7: BlockType(
         "Q5_1",
         32,
@@ -193,7 +192,13 @@ BLOCK_TYPES = {
         [Numbers(16, U8, lambda blocks: blocks[:, :16] & 15), Numbers(256, F16, _half(80))],
         [Numbers(16, U8, lambda blocks: blocks[:, :16] >> 4), Numbers(256, F16, _opposite(82))],
     ),
-    11: BlockType("Q3_K", 256, 110, _q3_levels, [Numbers(16, I8, _q3_scales), Numbers(256, F16, _half(108))]),
+    11: BlockType(
+        "Q3_K",
+        256,
+        110,
+        _below(_joined(_pairs(32, 96), _bits(0, 32), 2), 4),
+        [Numbers(16, I8, _q3_scales), Numbers(256, F16, _half(108))],
+    ),
     12: BlockType("Q4_K", 256, 144, _nibbles(16, 144, 4), _K_SCALES, _K_MINIMUM),
     13: BlockType("Q5_K", 256, 176, _joined(_nibbles(48, 176, 4), _bits(16, 48), 4), _K_SCALES, _K_MINIMUM),
     14: BlockType(

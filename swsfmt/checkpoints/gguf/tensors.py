@@ -59,9 +59,7 @@ def _scaled(place: _Place, own: BlockType, info: TensorInfo) -> ScaledTensor:
     return _tensor(info, form, [levels, *factors], blocks)
 
 
-def _tensor(
-    info: TensorInfo, form: Form, parts: Sequence[Loadable], blocks: Sequence[tuple[int, ...]]
-) -> ScaledTensor:
+def _tensor(info: TensorInfo, form: Form, parts: Sequence[Loadable], blocks: Sequence[tuple[int, ...]]) -> ScaledTensor:
     return ScaledTensor(info, SCALED, Params(form, blocks, infos=[part.info for part in parts]), parts)
 
 
