@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 from rich.box import SIMPLE
 from rich.console import Console
@@ -112,7 +113,14 @@ def _name(tensor: TensorReport) -> str:
 
 
 def _details(tensor: TensorReport) -> list[str]:
-    return [_shape(tensor), tensor.dtype or "unknown", tensor.coding]
+    return [_shape(tensor), tensor.dtype or "unknown", tensor.coding + _parts(tensor.parts)]
+
+
+def _parts(parts: list[dict[str, Any]]) -> str:
+    """Codings of parts: "scaled (dense, planes (raw, dense))". Equal ones that follow each other are told once."""
+    told = [part["coding"] + _parts(part["parts"]) for part in parts]
+    different = [own for i, own in enumerate(told) if i == 0 or own != told[i - 1]]
+    return f" ({', '.join(different)})" if parts else ""
 
 
 def _sizes(tensor: TensorReport) -> list[str]:

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from swsfmt import dtypes
-from swsfmt.codings import dense, narrow, planes
+from swsfmt.codings import dense, lookup, narrow, planes
 from swsfmt.codings.adaptive import ADAPTIVE
 from swsfmt.codings.adaptive import params as adaptive
 from swsfmt.codings.adaptive.chunks import encode as encode_adaptive
@@ -483,6 +483,27 @@ def _F32(value: float) -> bytes:  # noqa: N802
     return np.float32(value).tobytes()
 
 
+def lookup_forms(b: Builder) -> None:
+    """Tables of 1, 2, 300 and 65,536 values; of 2, 4 and 8 bytes; indices raw, and as planes: parts of parts."""
+    values = np.array([0, 0x80000000, 0xFFFFFFFF], np.uint32)
+    _lookup(b, "three", values, np.arange(12, dtype=np.uint16).reshape(3, 4) % 3, "F32")
+    _lookup(b, "one", np.array([0x3FF0000000000000], np.uint64), np.zeros(2, np.uint16), "F64")
+    _lookup(b, "most", np.array([0, 2**64 - 1], np.uint64), np.array([1, 0, 1], np.uint16), "I64")
+    _lookup(b, "long", np.arange(300, dtype=np.uint16) * 218 + 7, np.arange(600, dtype=np.uint16) % 300, "BF16")
+    _lookup(b, "all", np.arange(65536, dtype=np.uint16), (np.arange(65536) * 40503 % 65536).astype(np.uint16), "F16")
+
+
+def _lookup(b: Builder, name: str, values: Any, indices: np.ndarray[Any, Any], dtype: str) -> None:
+    differences = np.diff(values, prepend=values.dtype.type(0))
+    table = _leaf(RAW, f"U{8 * values.itemsize}", values.shape, None, differences.tobytes())
+    numbers = _leaf(RAW, "U16", indices.shape, None, indices.tobytes())
+    if len(values) > 2:
+        parts = [_leaf(RAW, "U8", indices.shape, None, own) for own in _planes(indices)]
+        numbers = Draft("", PLANES, TensorInfo(dtypes.BY_NAME["U16"], indices.shape), planes.Params(parts))
+    params = lookup.Params(len(values), None, [table, numbers])
+    b.drafts.append(Draft(name, lookup.LOOKUP, TensorInfo(dtypes.BY_NAME[dtype], indices.shape), params))
+
+
 def unknown_part() -> bytes:
     """A plane of an unknown coding: its tensor fails alone, the payloads behind it are where they should be."""
     index = b"\x00\x00" + varint(2) + b"\x00\x02a" + bytes([6 | 1 << 4 | 0x80, 3]) + varint(300)
@@ -606,6 +627,7 @@ VECTORS: list[Callable[[Builder], None]] = [
     planes_forms,
     scaled_forms,
     scaled_numbers,
+    lookup_forms,
 ]
 
 

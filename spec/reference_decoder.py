@@ -22,8 +22,9 @@ from math import prod
 
 SIGNATURE = bytes.fromhex("89 53 57 53 0D 0A 1A 0A")
 RAW, NARROW, ALIAS, DENSE, SPARSE, ADAPTIVE, PLANES, SCALED = range(8)
-KNOWN = {RAW, NARROW, ALIAS, DENSE, SPARSE, ADAPTIVE, PLANES, SCALED}
-COMPOSITE = {PLANES, SCALED}
+LOOKUP = 10
+KNOWN = {LOOKUP, RAW, NARROW, ALIAS, DENSE, SPARSE, ADAPTIVE, PLANES, SCALED}
+COMPOSITE = {PLANES, SCALED, LOOKUP}
 
 # registry.md: names and element sizes, by dtype id.
 DTYPES = (
@@ -383,6 +384,19 @@ class Scaled:
             else:
                 values = [self.round(a + b) for a, b in pairs]
         return b"".join(packed(value, self.dtype) for value in values)
+
+
+def look_up(parts: Sequence[bytes], size: int) -> bytes:
+    """Section 5.11."""
+    differences = [int.from_bytes(parts[0][k : k + size], "little") for k in range(0, len(parts[0]), size)]
+    values = list(accumulate(differences))
+    check(all(a < b for a, b in pairwise(values)), "5.11", "the values do not ascend")
+    check(values[-1] < 1 << 8 * size, "5.11", "a value is too large")
+    out = bytearray()
+    for (index,) in struct.iter_unpack("<H", parts[1]):
+        check(index < len(values), "5.11", "an index outside of the table")
+        out += values[index].to_bytes(size, "little")
+    return bytes(out)
 
 
 @dataclass
@@ -899,6 +913,8 @@ class Index:
             return self.read_planes(record, dtype)
         if record.coding == SCALED:
             return self.read_scaled(record, dtype)
+        if record.coding == LOOKUP:
+            return self.read_lookup(record, dtype)
         if record.coding == RAW:
             record.decode = partial(decode_raw, dtype=dtype)
             return numel * SIZES[dtype]
@@ -954,6 +970,18 @@ class Index:
             check(own in NUMBERS or own == dtype == "F64" or own == "", "5.8", f"a part of {own}")
             scaled.dtypes.append(own)
         record.join = scaled.join
+        return 0
+
+    def read_lookup(self, record: Record, dtype: str) -> int:
+        """Section 5.11."""
+        size = SIZES[dtype]
+        check(size in (2, 4, 8), "5.11", f"a table of {dtype}")
+        count = self.cursor.varint("5.11")
+        check(1 <= count <= min(2**16, prod(record.shape)), "5.11", "too many values, or none")
+        for shape, usual in (((count,), f"U{8 * size}"), (record.shape, "U16")):
+            part = self.read_part(record, shape, usual)
+            check(part.dtype < len(DTYPES) and DTYPES[part.dtype][0] == usual, "5.11", "a part of another dtype")
+        record.join = partial(look_up, size=size)
         return 0
 
     def read_codebook_number(self, dtype: str, section: str) -> Codebook:

@@ -233,8 +233,9 @@ class Scaled(ScaledBase[Array]):
         name = dtype if isinstance(dtype, str) else None
         if name not in _NAMES:
             try:
-                name = np.dtype(dtype).name
-            except TypeError as error:
+                # None would be float64.
+                name = np.dtype("" if dtype is None else dtype).name
+            except Exception as error:
                 raise InputError(f"dtype is {arguments.brief(dtype)}, it must be one of NumPy") from error
         if name not in _NAMES:
             raise InputError(f"dtype {name} cannot be stored")

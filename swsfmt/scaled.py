@@ -57,7 +57,7 @@ class ScaledBase(Generic[T]):
 
         Raises `InputError` for what cannot be stored, and says what can.
         """
-        if rounding not in ("once", "each"):
+        if not isinstance(rounding, str) or rounding not in ("once", "each"):
             raise InputError(f"rounding is {arguments.brief(rounding)}, it must be 'once' or 'each'")
         self.levels, self.zero, self.offset, self.rounding = levels, zero, offset, rounding
         self.scales = tuple(scales) if isinstance(scales, tuple | list) else (scales,)  # type: ignore[assignment]

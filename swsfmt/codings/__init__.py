@@ -9,7 +9,7 @@ unknown   what stands for codings of later versions
 To add one, write it here and name it below.
 """
 
-from . import adaptive, alias, dense, narrow, planes, raw, scaled, sparse  # noqa: F401  (importing them registers them)
+from . import adaptive, alias, dense, lookup, narrow, planes, raw, scaled, sparse  # noqa: F401  (importing them registers them)
 from .base import Coding
 from .registry import coding_of, codings_of, register, unregister
 

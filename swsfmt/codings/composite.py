@@ -34,6 +34,10 @@ class Composite(Coding[P]):
     @abstractmethod
     def parts(self, params: P) -> Sequence[Any]: ...
 
+    def part_names(self, params: P) -> list[str]:
+        """What the parts are called in a report."""
+        return [str(number) for number in range(len(self.parts(params)))]
+
     @abstractmethod
     def part_infos(self, params: P, tensor: TensorInfo) -> Sequence[TensorInfo]:
         """Dtypes and shapes of the parts of a tensor that is to be written."""

@@ -84,14 +84,7 @@ class PlanesCoding(Composite[Params]):
         info = elements.info
         if not has_planes(info.dtype) or info.numel < _LEAST:
             return None
-        sample = _sample(elements.bits)
-        size, saves = 0.0, False
-        for number in range(info.dtype.itemsize):
-            plane = byte_planes.plane(sample, number, is_rotated(info.dtype))
-            coded = _entropy(plane) * info.numel + _PLANE_BITS
-            saves |= coded < 8 * info.numel
-            size += min(coded, 8 * info.numel)
-        return Split(self, Params(), int(size)) if saves else None
+        return Split(self, Params(), planes_bits(elements))
 
     def part_infos(self, params: Params, tensor: TensorInfo) -> Sequence[TensorInfo]:
         return [TensorInfo(U8, tensor.shape)] * tensor.dtype.itemsize
@@ -107,7 +100,16 @@ class PlanesCoding(Composite[Params]):
         return b"".join(build_part(part, U8, resources) for part in params.parts)
 
 
-def _sample(bits: Bits) -> Bits:
+def planes_bits(elements: Elements) -> int:
+    """What the planes of such a tensor take together, in bits, about."""
+    info, part, size = elements.info, sample(elements.bits), 0
+    for number in range(info.dtype.itemsize):
+        plane = byte_planes.plane(part, number, is_rotated(info.dtype))
+        size += min(int(_entropy(plane) * info.numel) + _PLANE_BITS, 8 * info.numel)
+    return size
+
+
+def sample(bits: Bits) -> Bits:
     """Blocks from all over the elements, which are what all of them are like."""
     if len(bits) <= _SAMPLE:
         return bits

@@ -4,7 +4,8 @@ import numpy as np
 import numpy.typing as npt
 from bitarray import bitarray
 
-from .protocol import Code, Elements, Head, Indices, Live, Plane, Reals, ScaledFactor, Symbols, Table
+from .protocol import Code, Elements, Head, Indices, Live, Plane, Symbols, Table
+from .scaled_protocol import Reals, ScaledFactor
 
 MAX_LENGTH: int
 MAX_DISTINCT: int
@@ -81,6 +82,29 @@ def dequantize(
     kind: int,
     each: bool,
     out: Elements,
+    /,
+) -> None: ...
+def grid_steps(
+    elements: Elements,
+    kind: int,
+    columns: int,
+    block: int,
+    affine: bool,
+    most: int,
+    steps: npt.NDArray[np.float32],
+    offsets: npt.NDArray[np.float32],
+    /,
+) -> int: ...
+def grid_levels(
+    elements: Elements,
+    kind: int,
+    columns: int,
+    row_block: int,
+    column_block: int,
+    steps: npt.NDArray[np.float32],
+    offsets: npt.NDArray[np.float32],
+    first: int,
+    out: npt.NDArray[np.int32],
     /,
 ) -> None: ...
 def encode_symbols(symbols: Symbols, codewords: Symbols, lengths: npt.NDArray[np.uint8], /) -> tuple[bytes, int]: ...

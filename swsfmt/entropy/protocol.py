@@ -8,6 +8,8 @@ import numpy as np
 import numpy.typing as npt
 from bitarray import bitarray
 
+from .scaled_protocol import ScaledKernels
+
 # Bits of the longest codeword of a Huffman code, and what a complete code adds up to in units of the smallest share.
 MAX_LENGTH = 12
 KRAFT_ONE = 1 << MAX_LENGTH
@@ -24,14 +26,11 @@ Code = tuple[Symbols, npt.NDArray[np.uint8], int]
 # Of a record: length of the name's prefix, its suffix (or how many records before it was), head, coding, dtype or -1,
 # shape, and the byte after all that.
 Head = tuple[int, bytes | int, int, int, int, tuple[int, ...], int]
-Reals = npt.NDArray[np.float32] | npt.NDArray[np.float64]
-# A number of `swsfmt.entropy.scaled.Operation`, the values, and the length of a block in each dimension.
-ScaledFactor = tuple[int, Reals, Indices]
 # Plain memory in which an array lies, for `np.frombuffer`.
 Raw = bytes | bytearray | npt.NDArray[Any]
 
 
-class Kernels(Protocol):
+class Kernels(ScaledKernels, Protocol):
     """One signature for each kernel. All arrays are contiguous and have the dtype of the machine's byte order.
 
     Sizes that do not fit each other raise `ValueError` in C, which trusts nothing but that a code is a complete prefix
@@ -149,28 +148,6 @@ class Kernels(Protocol):
 
     def join_planes(self, planes: tuple[Plane, ...], itemsize: int, rotated: bool, out: Elements, /) -> None:
         """The inverse of `plane`, of all planes."""
-        ...
-
-    def dequantize(
-        self,
-        levels: Elements,
-        dtype: int,
-        table: Reals,
-        shape: Indices,
-        first: int,
-        factors: tuple[ScaledFactor, ...],
-        kind: int,
-        each: bool,
-        out: Elements,
-        /,
-    ) -> None:
-        """Levels of elements `first` to first + len(out) - 1 of a tensor of that shape, with all factors in order.
-
-        dtype, kind : ids of the dtypes of the levels and of `out`: F16, BF16, F32 or F64. For F64 all numbers are
-            float64, else float32
-        table : what each byte is, for a dtype of levels that is a float of one byte
-        each : whether each operation is rounded to `kind`
-        """
         ...
 
     def encode_symbols(

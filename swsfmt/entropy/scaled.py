@@ -9,10 +9,10 @@ from enum import IntEnum
 
 import numpy as np
 
-from ..dtypes import Bits, DType
+from ..dtypes import F32, Bits, DType
 from . import backend, reals
 from .kernels import in_parts
-from .protocol import Reals
+from .scaled_protocol import Reals
 
 # Elements of a part that is worth a thread.
 _PART = 1 << 16
@@ -41,58 +41,57 @@ class Factor:
     blocks: tuple[int, ...]
 
 
-def dequantize(
-    levels: Bits,
-    levels_dtype: DType,
-    shape: tuple[int, ...],
-    factors: Sequence[Factor],
-    dtype: DType,
-    each: bool,
-    out: Bits,
-    *,
-    first: int = 0,
-    threads: int = 1,
-) -> None:
-    """Elements of `dtype` into `out`: each level with its factors, in their order.
+class Product:
+    """What makes elements of levels: the factors, made ready once for all parts of a tensor.
 
-    levels : of elements first to first + len(levels) - 1
     shape : of the whole tensor, which has elements
+    dtype : of its elements
     each : whether each operation is rounded to `dtype`, not the last one alone
     """
-    wide = dtype.name == "F64"
-    merged_shape, merged = _merged(shape, [factor.blocks for factor in factors])
-    own = []
-    for factor, blocks in zip(factors, merged, strict=True):
-        numbers = reals.of_bits(factor.bits, factor.dtype)
-        if not wide:
-            numbers = reals.widened(reals.to_single(numbers))
-        if each:
-            numbers = reals.rounded(numbers, dtype)
-        values = numbers if wide else reals.to_single(numbers)
-        own.append((int(factor.operation), values, np.array(blocks, np.int64)))
-    table: Reals = _NO_TABLE
-    if levels_dtype.itemsize == 1 and levels_dtype.kind == "other":
-        table = reals.table(levels_dtype) if wide else reals.to_single(reals.table(levels_dtype))
-    lengths = np.array(merged_shape, np.int64)
-    data = np.require(levels, requirements=["C", "A"])
-    aligned = out if out.flags.aligned else np.empty_like(out)
 
-    def part(start: int, stop: int) -> None:
-        backend.kernels.dequantize(
-            data[start:stop],
-            levels_dtype.id,
-            table,
-            lengths,
-            first + start,
-            tuple(own),
-            dtype.id,
-            each,
-            out[start:stop],
+    def __init__(self, shape: tuple[int, ...], factors: Sequence[Factor], dtype: DType, each: bool) -> None:
+        self._dtype, self._each, self._is_wide = dtype, each, dtype.name == "F64"
+        lengths, merged = _merged(shape, [factor.blocks for factor in factors])
+        self._shape = np.array(lengths, np.int64)
+        self._factors = tuple(
+            (int(factor.operation), self._numbers(factor), np.array(blocks, np.int64))
+            for factor, blocks in zip(factors, merged, strict=True)
         )
 
-    in_parts(part, len(data), threads, _PART)
-    if aligned is not out:
-        out[:] = aligned
+    def _numbers(self, factor: Factor) -> Reals:
+        if factor.dtype == F32 and not self._is_wide and not self._each:
+            return np.require(factor.bits, requirements=["C", "A"]).view(np.float32)
+        numbers = reals.of_bits(factor.bits, factor.dtype)
+        if self._is_wide:
+            return numbers
+        single = reals.to_single(numbers)
+        return reals.to_single(reals.rounded(reals.widened(single), self._dtype)) if self._each else single
+
+    def into(self, out: Bits, levels: Bits, dtype: DType, first: int = 0, threads: int = 1) -> None:
+        """Elements first to first + len(out) - 1, of so many levels of that dtype."""
+        table: Reals = _NO_TABLE
+        if dtype.itemsize == 1 and dtype.kind == "other":
+            table = reals.table(dtype) if self._is_wide else reals.to_single(reals.table(dtype))
+        data = np.require(levels, requirements=["C", "A"])
+        own = out if out.flags.aligned else np.empty_like(out)
+        kind, each = self._dtype.id, self._each
+
+        def part(start: int, stop: int) -> None:
+            backend.kernels.dequantize(
+                data[start:stop],
+                dtype.id,
+                table,
+                self._shape,
+                first + start,
+                self._factors,
+                kind,
+                each,
+                own[start:stop],
+            )
+
+        in_parts(part, len(data), threads, _PART)
+        if own is not out:
+            out[:] = own
 
 
 def _merged(shape: tuple[int, ...], blocks: Sequence[tuple[int, ...]]) -> tuple[list[int], list[list[int]]]:

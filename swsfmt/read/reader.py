@@ -168,9 +168,6 @@ class Reader:
         coding = record.coding
         if not isinstance(coding, Composite) or not coding.is_structured:
             return None
-        with located(file=self.source.name, tensor=record.name):
-            size = sum(info_of(part).nbytes for part in record.parts)
-            self.limits.check("max_decoded_bytes", size, "the decoded size of the parts of this tensor")
         parts = [self.decode(dataclasses.replace(part, name=record.name), threads) for part in record.parts]
         own = [Elements(info_of(part), decoded.bits) for part, decoded in zip(record.parts, parts, strict=True)]
         return coding.structured(record.params, info, own)
@@ -259,7 +256,15 @@ class Reader:
             raise self._unknown(record)
         with located(file=self.source.name, tensor=record.name):
             self.limits.check("max_decoded_bytes", record.info.nbytes, "the decoded size of this tensor")
+            self._check_parts(record)
         return record.info
+
+    def _check_parts(self, record: Record) -> None:
+        """Raise `LimitError` where the parts of a record are larger than a tensor may be: they are held too."""
+        size = sum(part.info.nbytes for part in record.parts if part.info is not None)
+        self.limits.check("max_decoded_bytes", size, "the decoded size of the parts of this tensor")
+        for part in record.parts:
+            self._check_parts(part)
 
     def _unknown(self, record: Record) -> UnknownCodingError:
         unknown = next((part for part in record.parts if not part.is_known), record)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
 from ..codings.base import Decoded, Description
+from ..codings.composite import Composite
 from ..dtypes import count_negative_zeros
 from ..format.sections import Section, Span
 from ..parallel import team_of, thread_count
@@ -34,6 +35,8 @@ class TensorReport:
     saved_bytes : what a coding of the profile "small" saves against the cheapest one of "fast", about (they may share
         tables and bitmaps with other tensors, which is not counted); None for other codings
     pbits : width of the relative indices; None if there are none
+    parts : of a coding whose records hold others, each with its `name`, `dtype`, `shape`, `coding`, `payload_bytes` and
+        `parts`
     """
 
     name: str
@@ -51,6 +54,7 @@ class TensorReport:
     scan: str | None = None
     saved_bytes: int | None = None
     negative_zeros: int | None = None
+    parts: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def numel(self) -> int:
@@ -72,6 +76,7 @@ class TensorReport:
         """An entry of `tensors` in what `Report.to_json` gives."""
         # Not `asdict`: its deep copies take longer than all else that is done for a small tensor.
         own = {"shape": list(self.shape), "sections": dict(self.sections), "section_bits": dict(self.section_bits)}
+        own["parts"] = [dict(part) for part in self.parts]
         return {**vars(self), **own, "ratio": self.ratio, "sparsity": self.sparsity}
 
 
@@ -236,4 +241,22 @@ def _tensor(
         scan=description.scan,
         saved_bytes=account.saved_bytes if account else None,
         negative_zeros=account.negative_zeros if account else None,
+        parts=_parts(record),
     )
+
+
+def _parts(record: Record) -> list[dict[str, Any]]:
+    """What `TensorReport.parts` says of the parts of a record."""
+    if not isinstance(record.coding, Composite) or not record.is_known:
+        return []
+    return [
+        {
+            "name": name,
+            "dtype": part.info.dtype.name if part.info is not None else None,
+            "shape": list(part.info.shape) if part.info is not None else [],
+            "coding": part.coding.name,
+            "payload_bytes": part.payload_length,
+            "parts": _parts(part),
+        }
+        for name, part in zip(record.coding.part_names(record.params), record.parts, strict=True)
+    ]

@@ -8,14 +8,13 @@ from collections.abc import Collection, Container, Mapping
 import numpy as np
 
 from ..entropy import kernels
+from ..entropy.code_table import cheapest_code
 from ..format.codebook import MAX_VALUES, Codebook
 from ..tensor import Elements
 
 # What one more unused symbol costs in a code table, in bits, about.
 _UNUSED_BITS = 2
 _HEADER_BITS = 24
-# What a symbol takes in a code table, in bits, about.
-_TABLE_BITS = 4
 # Of the groups that have a value, so many of the first and so many of the last are looked at: a value that is in more
 # of them, such as 1, says little, and the time for a file has to stay in proportion to its tensors.
 _FIRST_AND_LAST = 32
@@ -46,13 +45,9 @@ def pays_alone(own: Codebook, plain_bits: int) -> bool:
 
 
 def own_bits(elements: Elements, own: Codebook) -> int:
-    """What a tensor takes with a codebook of its own, in bits, about: values, code table, entropy of order 0."""
+    """What a tensor takes with a codebook of its own, in bits, about: values, code table and Huffman codes."""
     counts = own.symbols_of(elements.bits)[1]
-    counts = counts[counts > 0]
-    # Logarithms in 1/256, so that no machine comes to another sum.
-    logarithms = np.rint(256 * np.log2(np.append(counts, len(elements.bits)))).astype(np.int64)
-    entropy = (len(elements.bits) * int(logarithms[-1]) - int(counts @ logarithms[:-1])) // 256
-    return 8 * own.stored.nbytes + _TABLE_BITS * own.count + entropy
+    return 8 * own.stored.nbytes + cheapest_code(counts)[1]
 
 
 class _Group:

@@ -20,8 +20,8 @@ from ..format.records import MAX_DEPTH, Draft
 from ..tensor import Elements, Loadable
 from .codebook_groups import own_bits, own_codebook, pays_alone
 
-# Where a codebook has fewer values than elements by this factor, no parts are smaller than its symbols.
-_FEW = 16
+# Where a codebook has no more values than this, no parts are smaller than its symbols.
+_FEW = 256
 
 Codings: TypeAlias = Sequence[Coding[Any]]
 
@@ -69,7 +69,7 @@ def examine(tensor: Loadable, codings: Codings, depth: int = 0, *, threads: int 
 
 def cheapest_split(elements: Elements, own: Codebook | None, plain: Proposal, codings: Codings) -> Split | None:
     """The smallest one, where it is smaller than the tensor is without a codebook, and with one of its own."""
-    if own is not None and own.count * _FEW <= elements.info.numel:
+    if own is not None and own.count <= _FEW:
         return None
     splits = [split for coding in codings if (split := coding.propose_split(elements)) is not None]
     split = min(splits, key=_bits, default=None)

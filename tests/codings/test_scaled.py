@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import numpy as np
@@ -158,9 +159,10 @@ def test_both_kernels_and_every_part(
     for name in {backend.BITARRAY, backend.active()}:
         with backend.use(name):
             out = np.empty(count, dtype.bits)
-            scaled.dequantize(bits, BY_NAME[levels], shape, factors, dtype, each, out)
+            product = scaled.Product(shape, factors, dtype, each)
+            product.into(out, bits, BY_NAME[levels])
             part = np.empty(last - first, dtype.bits)
-            scaled.dequantize(bits[first:last], BY_NAME[levels], shape, factors, dtype, each, part, first=first)
+            product.into(part, bits[first:last], BY_NAME[levels], first)
         assert np.array_equal(part, out[first:last])
         results.append(out)
     assert np.array_equal(results[0], results[-1])
@@ -192,6 +194,13 @@ def test_round_trip(profile: str) -> None:
             assert swsfmt.save({name: parts}, profile=profile) == swsfmt.save({name: value}, profile=profile)
     report = swsfmt.verify(data)
     assert [tensor.coding for tensor in report.tensors] == ["scaled", "alias", "sparse"]
+    first, tied, _ = report.tensors
+    assert [(part["name"], part["dtype"], part["shape"]) for part in first.parts] == [
+        ("levels", "I8", [40, 64]),
+        ("scale", "F32", [40, 1]),
+    ]
+    assert tied.parts == []
+    json.dumps(report.to_json())
     assert sum(tensor.file_bytes for tensor in report.tensors) < 40 * 64 * 3 // 4 + 160
 
 
@@ -228,6 +237,9 @@ def test_threads_and_out() -> None:
         out.fill(7)
         assert swsfmt.load(data, out={"a": out}, threads=threads)["a"] is out
         assert out.tobytes() == value.dequantize().tobytes()
+    odd = np.frombuffer(bytearray(out.nbytes + 1), np.float32, offset=1, count=out.size).reshape(out.shape)
+    swsfmt.load(data, out={"a": odd})
+    assert odd.tobytes() == out.tobytes()
 
 
 def test_torch() -> None:
@@ -302,3 +314,13 @@ def test_refused_in_words(arguments: dict[str, Any], message: str | None) -> Non
         return
     with pytest.raises(InputError, match=message):
         swsfmt.Scaled(**given_)
+
+
+def test_parts_count_against_the_limit() -> None:
+    """Levels of four bytes and a scale for each element are more than the tensor itself."""
+    levels, scale = np.zeros((64, 64), np.int32), np.ones((64, 64), np.float32)
+    data = swsfmt.save({"a": swsfmt.Scaled(levels, scale, dtype="float16")})
+    size = 64 * 64
+    assert swsfmt.load(data, limits=swsfmt.Limits(max_decoded_bytes=8 * size))["a"].shape == (64, 64)
+    with pytest.raises(swsfmt.LimitError, match="parts of this tensor"):
+        swsfmt.load(data, limits=swsfmt.Limits(max_decoded_bytes=8 * size - 1))

@@ -65,6 +65,8 @@ CALLS: list[tuple[Callable[..., Any], dict[str, Any]]] = [
     (checkpoints.check_output, {"out": "a.pt"}),
     (checkpoints.parse_size, {"size": "5GB"}),
     (swsfmt.Limits, {}),
+    (swsfmt.Scaled, {"levels": np.zeros((4, 6), np.int8), "scales": np.float32(1)}),
+    (swsfmt.torch.Scaled, {"levels": torch.zeros((4, 6), dtype=torch.int8), "scales": torch.ones(4, 1)}),
 ]
 
 
@@ -128,7 +130,7 @@ HANDLES: dict[str, Callable[[], Any]] = {
 def test_wrong_names_and_indices(kind: str) -> None:
     with HANDLES[kind]() as file:
         for value in WRONG:
-            for method in (file.get_tensor, file.get_slice):
+            for method in (file.get_tensor, file.get_slice, file.get_parts):
                 with pytest.raises((InputError, TensorNotFoundError)):
                     method(value)
         part = file.get_slice("a")

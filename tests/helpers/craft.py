@@ -15,9 +15,10 @@ from dataclasses import dataclass
 
 SIGNATURE = bytes.fromhex("89 53 57 53 0D 0A 1A 0A")
 RAW, NARROW, ALIAS, DENSE, SPARSE, ADAPTIVE, PLANES, SCALED = range(8)
-KNOWN = (RAW, NARROW, ALIAS, DENSE, SPARSE, ADAPTIVE, PLANES, SCALED)
+LOOKUP = 10
+KNOWN = (LOOKUP, RAW, NARROW, ALIAS, DENSE, SPARSE, ADAPTIVE, PLANES, SCALED)
 # Codings whose parameters hold parts, which have the payloads.
-COMPOSITE = (PLANES, SCALED)
+COMPOSITE = (PLANES, SCALED, LOOKUP)
 BOOL, U8, I8, U16, I16, U32, I32, U64, I64, F16, BF16, F32, F64, C64, C128 = range(15)
 MAX_INLINE = 255
 # Codings whose record has no payload length (sparse without entries has none either).

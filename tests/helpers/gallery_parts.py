@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from craft import ALIAS, C64, DENSE, F16, PLANES, U8, U16, file_, part, record, varint
+from craft import ALIAS, C64, C128, DENSE, F16, LOOKUP, PLANES, U8, U16, U32, file_, part, record, varint
 
-from swsfmt import ChecksumError, IndexRuleError, SwsError, TruncatedError, UnknownCodingError
+from swsfmt import ChecksumError, IndexRuleError, PayloadError, SwsError, TruncatedError, UnknownCodingError
 
 Row = tuple[str, bytes, type[SwsError], str]
 TWO = part(payload=b"ab")
@@ -18,7 +18,15 @@ def planes(*parts: bytes, shape: tuple[int, ...] = (2,), dtype: int = U16, paylo
     )
 
 
+def lookup(count: int, *parts: bytes, shape: tuple[int, ...] = (2,), dtype: int = U16) -> bytes:
+    """A file of one tensor with a table of so many values."""
+    return file_(record("a", LOOKUP, shape, dtype=dtype, params=varint(count) + b"".join(parts)))
+
+
 LONG = part(payload=b"p" * 256)
+
+ONE = part(payload=b"\7\0")
+FIRST = part(payload=b"\0\0\0\0")
 
 PART_ROWS: list[Row] = [
     ("no part", planes(), IndexRuleError, "reserved bits"),
@@ -59,4 +67,15 @@ PART_ROWS: list[Row] = [
         IndexRuleError,
         "index",
     ),
+    ("lookup without values", lookup(0, part(), part(payload=b"\0\0\0\0")), IndexRuleError, "0 values"),
+    ("lookup of more values than elements", lookup(3, part(payload=bytes(6)), FIRST), IndexRuleError, "3 values"),
+    ("lookup of 65537 values", lookup(65537, shape=(1 << 17,)), IndexRuleError, "65537 values"),
+    ("lookup of U8", lookup(1, part(payload=b"\1"), FIRST, dtype=U8), IndexRuleError, "U8 has no table"),
+    ("lookup of C128", lookup(1, part(payload=bytes(16)), FIRST, dtype=C128), IndexRuleError, "C128 has no table"),
+    ("lookup without elements", lookup(1, shape=(0,)), IndexRuleError, "raw"),
+    ("differences of another dtype", lookup(1, part(dtype=U32, payload=bytes(4)), FIRST), IndexRuleError, "U16"),
+    ("indices of another dtype", lookup(1, ONE, part(dtype=U8, payload=b"\0\0")), IndexRuleError, "U16"),
+    ("an index outside of the table", lookup(1, ONE, part(payload=b"\1\0\0\0")), PayloadError, "number 1"),
+    ("a value twice", lookup(2, part(payload=b"\1\0\0\0"), FIRST), PayloadError, "ascend"),
+    ("a value beyond its dtype", lookup(2, part(payload=b"\xff\xff\1\0"), FIRST), PayloadError, "ascend"),
 ]

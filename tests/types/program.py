@@ -7,6 +7,7 @@ from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any, assert_type
 
+import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
@@ -75,6 +76,29 @@ def arrays(tensors: Mapping[str, Array], path: Path, executor: Executor) -> None
     with swsfmt.safe_open(path, framework="pt", device=torch.device("cpu")) as handle_of_torch:
         assert_type(handle_of_torch.get_tensor("a"), Tensor)
     assert_type(swsfmt.safe_open(data).get_tensor("a"), Array)
+
+
+def scaled(levels: Array, scale: Array, path: Path, tensor: Tensor) -> None:
+    value = swsfmt.Scaled(levels, scale, None, None, dtype="bfloat16", rounding="each", blocks=(1, 32))
+    value = swsfmt.Scaled(levels, (scale, scale), zero=levels, offset=None, dtype=np.float32, rounding="once")
+    assert_type(value.dequantize(), Array)
+    assert_type(value.levels, Array)
+    assert_type(value.scales, tuple[Array, ...])
+    assert_type(value.blocks, dict[str, tuple[int, ...]])
+    assert_type(value.shape, tuple[int, ...])
+    assert_type(swsfmt.save({"a": value, "b": levels}), bytes)
+    swsfmt.save_file({"a": value}, path)
+    own = swsfmt.torch.Scaled(
+        tensor, [tensor, 0.5], None, tensor, dtype=torch.bfloat16, rounding="each", blocks=(1, 32)
+    )  # fmt: skip
+    assert_type(own.dequantize(), Tensor)
+    assert_type(own.dtype, torch.dtype)
+    assert_type(swsfmt.torch.save({"a": own, "b": tensor}), bytes)
+    with swsfmt.safe_open(path) as file:
+        parts = file.get_parts("a")
+        if parts is not None:
+            assert_type(parts.levels, Array)
+            assert_type(parts.zero, Array | None)
 
 
 def reports(path: Path) -> None:

@@ -14,8 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...dtypes import Bits
-from ...entropy import scaled
-from ...entropy.scaled import Factor
+from ...entropy.scaled import Factor, Product
 from ...format.cursor import Cursor
 from ...format.resources import Resources
 from ...tensor import Elements, TensorInfo
@@ -66,6 +65,9 @@ class ScaledCoding(Composite[Params]):
         found = grid.search(elements)
         return None if found is None else Split(self, *found)
 
+    def part_names(self, params: Params) -> list[str]:
+        return ["levels", *params.form.names]
+
     def part_infos(self, params: Params, tensor: TensorInfo) -> Sequence[TensorInfo]:
         return params.infos
 
@@ -107,17 +109,8 @@ def dequantize(
         Factor(operation, factor.bits, factor.info.dtype, blocks)
         for operation, factor, blocks in zip(params.form.operations, factors, params.blocks, strict=True)
     ]
-    scaled.dequantize(
-        levels.bits,
-        levels.info.dtype,
-        tensor.shape,
-        own,
-        tensor.dtype,
-        params.form.each,
-        out,
-        first=first,
-        threads=threads,
-    )
+    product = Product(tensor.shape, own, tensor.dtype, params.form.each)
+    product.into(out, levels.bits, levels.info.dtype, first, threads)
 
 
 class _Window(NamedTuple):

@@ -27,6 +27,10 @@ PyObject *py_join_planes(PyObject *self, PyObject *args);
 /* scaled.c */
 PyObject *py_dequantize(PyObject *self, PyObject *args);
 
+/* grid.c */
+PyObject *py_grid_steps(PyObject *self, PyObject *args);
+PyObject *py_grid_levels(PyObject *self, PyObject *args);
+
 /* encode.c */
 PyObject *py_encode_symbols(PyObject *self, PyObject *args);
 PyObject *py_chunk_bits(PyObject *self, PyObject *args);

@@ -12,6 +12,8 @@ static PyMethodDef methods[] = {
     {"plane", py_plane, METH_VARARGS, NULL},
     {"join_planes", py_join_planes, METH_VARARGS, NULL},
     {"dequantize", py_dequantize, METH_VARARGS, NULL},
+    {"grid_levels", py_grid_levels, METH_VARARGS, NULL},
+    {"grid_steps", py_grid_steps, METH_VARARGS, NULL},
     {"encode_symbols", py_encode_symbols, METH_VARARGS, NULL},
     {"chunk_bits", py_chunk_bits, METH_VARARGS, NULL},
     {"line_entries", py_line_entries, METH_VARARGS, NULL},

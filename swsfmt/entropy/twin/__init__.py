@@ -7,6 +7,7 @@ from .adaptive import adaptive_decode, adaptive_encode
 from .codes import cheapest_code, cheapest_table
 from .elements import distinct, symbols
 from .entries import gap_chunks, gap_counts, gap_estimates, gap_symbols, head_gaps, line_entries, line_gaps
+from .grid import grid_levels, grid_steps
 from .lengths import code_lengths
 from .packed import read_runs, read_table
 from .planes import join_planes, plane
@@ -35,6 +36,8 @@ __all__ = [
     "gap_counts",
     "gap_estimates",
     "gap_symbols",
+    "grid_levels",
+    "grid_steps",
     "head_gaps",
     "join_planes",
     "line_entries",

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from ...dtypes import BY_ID
 from .. import reals
-from ..protocol import Elements, Indices, Reals, ScaledFactor
+from ..scaled_protocol import Elements, Indices, Reals, ScaledFactor
 
 # Elements that are computed at a time.
 _BLOCK = 1 << 16
