@@ -20,7 +20,7 @@ setup(
             depends=sorted(path.as_posix() for path in NATIVE.glob("*.h")),
             define_macros=[*macros, ("Py_LIMITED_API", "0x030b0000")] if stable else macros,
             # Floats come out the same everywhere: no compiler makes one operation of two.
-            extra_compile_args=["-O3", "-ffp-contract=off"],
+            extra_compile_args=["-O3", "-ffp-contract=off", "-fno-trapping-math"],
             py_limited_api=stable,
             # Where there is no compiler, or a machine that it refuses, the package works without it, slower.
             optional=True,

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+import swsfmt
 from swsfmt.dtypes import BY_NAME, DType
 from swsfmt.numpy import _MAX_RANK, _ML_DTYPES, _NUMPY
 from swsfmt.write.options import SETTINGS
@@ -24,6 +25,7 @@ try:
 except ImportError:
     torch, TORCH = None, {}
 else:
+    import swsfmt.torch
     from swsfmt.torch_tensors import _DTYPES as TORCH
 
 Bits = np.ndarray[Any, Any]
@@ -34,6 +36,7 @@ FACES = {"numpy": list(NUMPY), "torch": list(TORCH)} if torch else {"numpy": lis
 
 # Most common dtypes come more often.
 _FLOATS = ("F32", "F32", "F32", "F16", "BF16", "F64")
+_NAMES = {"F16": "float16", "F32": "float32", "F64": "float64"}
 # -0.0, infinities, quiet and signalling NaNs, the smallest and the largest numbers, and what is near them in any width.
 _SPECIAL = [0, 1, 0x7F, 0x80, 0xFF, 0x7C00, 0x7E00, 0x8000, 0xFC01, 0x7F80, 0x7FC0, 0x7F800000, 0x7F800001]
 _SPECIAL += [0x7FC00123, 0x80000000, 0xFF800000, 0xFFFFFFFF, 0x007FFFFF, 0x3F800000, 1 << 63, 0x7FF << 52, 0xFFF8 << 48]
@@ -74,6 +77,31 @@ class Tensor:
         size = self.bits.itemsize
         plain = {1: "u1", 2: "<i2", 4: "<i4", 8: "<i8", 16: "<c16"}[size]
         return torch.from_numpy(self.bits.view(plain)).view(TORCH[self.dtype])
+
+
+@dataclass
+class Scaled(Tensor):
+    """Levels and factors, of NumPy, as `swsfmt.Scaled` takes them; `bits` are what they come to."""
+
+    arguments: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, dtype: str, arguments: dict[str, Any]) -> Scaled:
+        elements = swsfmt.Scaled(**arguments, dtype=_NAMES[dtype]).structured().load()
+        return cls(dtype, elements.bits.reshape(elements.info.shape), False, arguments)
+
+    def positive(self) -> Tensor:
+        return self
+
+    def to_numpy(self) -> Any:
+        return swsfmt.Scaled(**self.arguments, dtype=_NAMES[self.dtype])
+
+    def to_torch(self) -> Any:
+        own = {
+            name: torch.from_numpy(value) if isinstance(value, np.ndarray) else value
+            for name, value in self.arguments.items()
+        }
+        return swsfmt.torch.Scaled(**own, dtype=TORCH[self.dtype])
 
 
 @dataclass
@@ -156,6 +184,8 @@ class Maker:
     def again(self, tensor: Tensor) -> Tensor:
         """The same tensor, tied; an equal one; or one that looks at part of the same memory."""
         kind = self.pick(["tied", "equal", "part", "transposed"])
+        if isinstance(tensor, Scaled):
+            return tensor
         if kind == "equal" or tensor.big_endian:
             return Tensor(tensor.dtype, tensor.bits.copy())
         if kind == "part" and tensor.bits.ndim:
@@ -168,8 +198,33 @@ class Maker:
         if self.chance(0.5):
             dtype = self.pick([name for name in _FLOATS if name in known])
         shape = self.shape(most if self.chance(0.1) else min(most, 3000))
+        if self.chance(0.15):
+            own = self.scaled(shape)
+            # Multiplied out, to be found again.
+            return Tensor(own.dtype, own.bits) if own.dtype in known and self.chance(0.5) else own
         bits = self.content(BY_NAME[dtype], shape)
         return self.layout(Tensor(dtype, bits))
+
+    def scaled(self, shape: tuple[int, ...]) -> Scaled:
+        """Levels of a few bits, and one or two factors in blocks of all kinds."""
+        levels = (
+            self.rng.normal(0, self.pick([0.5, 3, 40]), shape).round().astype(self.pick(["<i1", "<i2", "<i4", "<f4"]))
+        )
+        blocks = [self.pick([length, 1, min(length, 3), min(length, 32)]) for length in shape]
+        own = tuple(-(-length // block) if block else 0 for length, block in zip(shape, blocks, strict=True))
+
+        def factor() -> Bits:
+            return self.rng.normal(0, 0.01, own).astype(self.pick(["<f4", "<f2"]))
+
+        arguments = {
+            "levels": levels,
+            "scales": (factor(), factor()) if self.chance(0.2) else factor(),
+            "blocks": blocks,
+        }
+        if self.chance(0.4):
+            arguments[self.pick(["zero", "offset"])] = factor()
+        arguments["rounding"] = self.pick(["once", "each"])
+        return Scaled.of(self.pick(["F32", "F32", "F16", "F64"]), arguments)
 
     def shape(self, most: int) -> tuple[int, ...]:
         """With at most so many elements: 0-d, empty, vectors, matrices, one row or column, many dimensions."""

@@ -41,6 +41,7 @@ from random_tensors import Case, Tensor, make, torch  # noqa: E402
 
 import swsfmt  # noqa: E402
 from swsfmt.entropy import backend  # noqa: E402
+from swsfmt.scaled import ScaledBase  # noqa: E402
 
 if torch:
     import swsfmt.torch
@@ -152,6 +153,7 @@ def check_elements(name: str, value: Any, case: Case, tensor: Tensor, index: Any
 
 def _other_memory(value: Any) -> Any:
     """Of the same dtype and shape, in the machine's order."""
+    value = value.dequantize() if isinstance(value, ScaledBase) else value
     if isinstance(value, np.ndarray):
         return np.full(value.shape, 1, value.dtype.newbyteorder("<"))
     return torch.ones(value.shape, dtype=torch.uint8).to(value.dtype) if value.element_size() > 1 else value.clone()
