@@ -95,6 +95,14 @@ def test_floats_are_those_of_the_package(name: str, rows: int, count: int, tmp_p
     assert same(rows_of_it, expected[rows // 2 :])
 
 
+@pytest.mark.parametrize(("name", "count"), [("Q4_1", 50), ("Q4_K", 7), ("IQ1_S", 20)])
+def test_tensors_that_are_read_piece_by_piece(name: str, count: int) -> None:
+    blocks = random_blocks(name, 300, count)
+    found = to_array(checkpoints.open(gguf_file({"w": stored(blocks, name)})).elements("w"))
+    assert blocks.nbytes > 1 << 18
+    assert same(found, dequantized(blocks, name))
+
+
 @pytest.mark.parametrize("name", ["Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0"])
 def test_what_the_package_quantizes(name: str, tmp_path: Path) -> None:
     weight = np.random.default_rng(0).normal(size=(3, 16, 64)).astype(np.float32)
@@ -160,12 +168,14 @@ def test_plain_types(tmp_path: Path) -> None:
     tensors["scalar"] = Stored(0, (), np.float32(1.5).tobytes())
     tensors["empty"] = Stored(0, (4, 0), b"")
     tensors["no blocks"] = Stored(2, (0, 4), b"")
+    tensors["no floats"] = Stored(kind_of("IQ1_S").value, (256, 0), b"")
     found = through(gguf_file(tensors, version=2), tmp_path)
     for number, array in arrays.items():
         assert same(found[str(number)], array)
     assert found["scalar"].tolist() == 1.5
     assert found["empty"].shape == (0, 4)
     assert (found["no blocks"].dtype, found["no blocks"].shape) == (np.float32, (4, 0))
+    assert (found["no floats"].dtype, found["no floats"].shape) == (np.float32, (0, 256))
     assert list(found) == list(tensors)
 
 

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from ...codings.scaled import SCALED, ScaledTensor
 from ...codings.scaled.params import Form, Params, Shift, factor_shape
-from ...dtypes import BY_NAME, Bits
+from ...dtypes import BY_NAME
 from ...errors import InputError
 from ...tensor import Elements, Loadable, TensorInfo, check_shape
 from ..file import Origin
 from . import others
-from .blocks import BLOCK_TYPES, F16, F32, I8, U8, BlockType, Numbers
+from .blocks import BLOCK_TYPES, F16, F32, I8, U8, BlockType, Numbers, Take
 from .header import Entry
 
 # Numbers of types that are no blocks.
 _PLAIN = {0: "F32", 1: "F16", 24: "I8", 25: "I16", 26: "I32", 27: "I64", 28: "F64", 30: "BF16"}
+# Bytes that are read at a time: what is made of them is larger, and stays in the cache of a processor.
+_AT_ONCE = 1 << 18
 _DTYPES = {F16: "F16", F32: "F32", I8: "I8", U8: "U8"}
 
 
@@ -38,8 +41,9 @@ def opened(origin: Origin, entry: Entry) -> tuple[Loadable, int]:
     place = _Place(origin, entry.offset, entry.type, info.numel // elements, size)
     if own is None:
         others.check(entry.type, name)
-        return _Dequantized(place, info), place.size
-    return _scaled(place, own, info) if info.numel else Elements(info, np.zeros(0, info.dtype.bits)), place.size
+    if not info.numel:
+        return Elements(info, np.zeros(0, info.dtype.bits)), 0
+    return _Dequantized(place, info) if own is None else _scaled(place, own, info), place.size
 
 
 def _scaled(place: _Place, own: BlockType, info: TensorInfo) -> ScaledTensor:
@@ -101,9 +105,20 @@ class _Place:
     def size(self) -> int:
         return self.count * self.block
 
-    def load(self) -> Bits:
-        """One in each row. Raises `InputError` where the file has changed, `OSError`."""
-        return np.frombuffer(self.origin.read(self.offset, self.size), U8).reshape(self.count, self.block)
+    def numbers(self, take: Take, info: TensorInfo) -> Elements:
+        """What `take` gives of all blocks. Raises `InputError` where the file has changed, `OSError`."""
+        out = np.empty(info.numel, info.dtype.bits)
+        width = info.numel // self.count
+        step = max(1, _AT_ONCE // self.block)
+        with self.origin.opened() as file:
+            file.seek(self.offset)
+            for start in range(0, self.count, step):
+                stop = min(start + step, self.count)
+                data = file.read((stop - start) * self.block)
+                blocks = np.frombuffer(data, U8).reshape(-1, self.block)
+                numbers = np.ascontiguousarray(take(blocks)).reshape(-1)
+                out[start * width : stop * width] = numbers.view(info.dtype.bits)
+        return Elements(info, out)
 
 
 @dataclass(frozen=True)
@@ -122,8 +137,7 @@ class _Part:
         """Raises `InputError` where the file has changed, `OSError`."""
         own = BLOCK_TYPES[self.place.type]
         take = own.levels if self.what == "levels" else getattr(own, self.what)[self.number].take
-        numbers = np.ascontiguousarray(take(self.place.load()))
-        return Elements(self.info, numbers.reshape(-1).view(self.info.dtype.bits))
+        return self.place.numbers(take, self.info)
 
 
 @dataclass(frozen=True)
@@ -135,5 +149,4 @@ class _Dequantized:
 
     def load(self) -> Elements:
         """Raises `InputError` where the file has changed, `OSError`."""
-        floats = others.dequantize(self.place.load(), self.place.type)
-        return Elements(self.info, floats.reshape(-1).view(self.info.dtype.bits))
+        return self.place.numbers(partial(others.dequantize, number=self.place.type), self.info)
