@@ -97,11 +97,14 @@ class Scaled(Tensor):
         return swsfmt.Scaled(**self.arguments, dtype=_NAMES[self.dtype])
 
     def to_torch(self) -> Any:
-        own = {
-            name: torch.from_numpy(value) if isinstance(value, np.ndarray) else value
-            for name, value in self.arguments.items()
-        }
+        own = {name: _of_torch(value) for name, value in self.arguments.items()}
         return swsfmt.torch.Scaled(**own, dtype=TORCH[self.dtype])
+
+
+def _of_torch(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return tuple(map(_of_torch, value))
+    return torch.from_numpy(value) if isinstance(value, np.ndarray) else value
 
 
 @dataclass
@@ -207,14 +210,14 @@ class Maker:
 
     def scaled(self, shape: tuple[int, ...]) -> Scaled:
         """Levels of a few bits, and one or two factors in blocks of all kinds."""
-        levels = (
-            self.rng.normal(0, self.pick([0.5, 3, 40]), shape).round().astype(self.pick(["<i1", "<i2", "<i4", "<f4"]))
-        )
+        # NumPy makes scalars of arrays without dimensions.
+        rounded = np.rint(self.rng.normal(0, self.pick([0.5, 3, 40]), shape))
+        levels = np.asarray(rounded).astype(self.pick(["<i1", "<i2", "<i4", "<f4"]))
         blocks = [self.pick([length, 1, min(length, 3), min(length, 32)]) for length in shape]
         own = tuple(-(-length // block) if block else 0 for length, block in zip(shape, blocks, strict=True))
 
         def factor() -> Bits:
-            return self.rng.normal(0, 0.01, own).astype(self.pick(["<f4", "<f2"]))
+            return np.asarray(self.rng.normal(0, 0.01, own)).astype(self.pick(["<f4", "<f2"]))
 
         arguments = {
             "levels": levels,

@@ -90,6 +90,11 @@ def test_library(tmp_path: Path) -> None:
     assert 2.5 < (tmp_path / "model.sws").stat().st_size / report.file_bytes < 3.5
 
 
+def test_levels_and_scales(tmp_path: Path) -> None:
+    text = block("import numpy as np\nimport swsfmt\n").text
+    assert run(["-c", text], tmp_path).stdout == "float16 int8\n"
+
+
 def test_library_gives_the_same_bytes_every_time(tmp_path: Path) -> None:
     text = "import torch\ntorch.manual_seed(0)\n" + block("import torch\nfrom swsfmt.torch import load_model").text
     files = []

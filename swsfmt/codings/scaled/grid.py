@@ -36,6 +36,8 @@ _BLOCK = 1 << 18
 _PART_BITS, _LEVEL_BITS = 256, 4
 # Where so many steps of 8 are numbers of float16, the others may be small multiples of such numbers.
 _OF_EIGHT, _TIMES = 7, 8
+# Dtypes that scales have where it is exact for all of them.
+_HALVES = (BY_NAME["F16"], BY_NAME["BF16"])
 
 
 class Layout(NamedTuple):
@@ -68,8 +70,9 @@ class Grid:
 
     def infos(self, tensor: TensorInfo) -> list[TensorInfo]:
         """Of the parts."""
-        factors = [TensorInfo(F32, factor_shape(tensor.shape, self.layout.blocks))] * (1 + (self.offsets is not None))
-        return [TensorInfo(self.levels, tensor.shape), *factors]
+        shape = factor_shape(tensor.shape, self.layout.blocks)
+        factors = [factor for factor in (self.steps, self.offsets) if factor is not None]
+        return [TensorInfo(self.levels, tensor.shape), *(TensorInfo(_narrowest(factor), shape) for factor in factors)]
 
     def part(self, elements: Elements, number: int) -> Elements:
         """Levels or factors. Raises `ChangedError` where the elements are not what they were."""
@@ -77,7 +80,7 @@ class Grid:
         if number:
             factor = self.steps if number == 1 else self.offsets
             assert factor is not None
-            return Elements(info, factor.view(F32.bits))
+            return Elements(info, reals.to_bits(reals.widened(factor), info.dtype))
         bits = np.empty(info.numel, self.levels.bits)
         factors = [
             Factor(operation, values.view(F32.bits), F32, self.layout.blocks)
@@ -194,7 +197,7 @@ def _measured(elements: Elements, layout: Layout, steps: grid.Steps, offsets: gr
     size = _entropy_bits(counts) + _LEVEL_BITS * int(np.count_nonzero(counts))
     for factor in (steps, offsets):
         if factor is not None:
-            size += len(factor) * (16 if _is_half(factor).all() else 32) + _PART_BITS
+            size += 8 * len(factor) * _narrowest(factor).itemsize + _PART_BITS
     return Params(own.form, [layout.blocks] * (1 + (offsets is not None)), infos=own.infos(info), grid=own), size
 
 
@@ -229,9 +232,18 @@ def _entropy_bits(counts: npt.NDArray[np.int64]) -> int:
 
 
 def _is_half(steps: grid.Steps) -> npt.NDArray[np.bool_]:
-    with np.errstate(all="ignore"):
-        is_half: npt.NDArray[np.bool_] = steps.astype(np.float16).astype(np.float32) == steps
-    return is_half
+    return _is_of(steps, _HALVES[0])
+
+
+def _is_of(steps: grid.Steps, dtype: DType) -> npt.NDArray[np.bool_]:
+    """Which of them are numbers of a dtype."""
+    wide = reals.widened(steps)
+    is_of: npt.NDArray[np.bool_] = reals.rounded(wide, dtype) == wide
+    return is_of
+
+
+def _narrowest(steps: grid.Steps) -> DType:
+    return next((dtype for dtype in _HALVES if _is_of(steps, dtype).all()), F32)
 
 
 def _of_half(steps: grid.Steps) -> grid.Steps:
