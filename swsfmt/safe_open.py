@@ -74,7 +74,7 @@ class Handle(Generic[T]):
         parts = self._reader.read_parts(name, self._threads)
         if parts is None or self._scaled is None:
             return None
-        return self._scaled._of(parts, [self._convert(part) for part in parts.parts])
+        return self._scaled._of(parts, [self._convert(part.load()) for part in parts.parts])
 
     def get_slice(self, name: str) -> Slice[T]:
         """The tensor's shape and dtype, and parts of it by indexing."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import os
 import warnings
 import zipfile
 import zlib
@@ -20,10 +18,9 @@ from ..errors import InputError, SwsError, located
 from ..format.not_sws import is_npy, is_npz
 from ..numpy import from_array, to_array
 from ..read.reader import Reader
-from ..read.source import unchanged
 from ..tensor import Elements, Loadable, TensorInfo, Tied, check_shape
 from .checkpoint import Checkpoint
-from .file import CheckpointFile
+from .file import CheckpointFile, Origin
 
 _SUFFIX = ".npy"
 ONE_ARRAY = "arr_0"
@@ -50,7 +47,7 @@ class Npz:
     def read(self, source: CheckpointFile, key: str | None) -> Checkpoint:
         """Raises `InputError`, `LimitError` for more than the limit and the size of the file, `OSError`."""
         tensors: dict[str, Loadable | Tied] = {}
-        origin = _Origin.of(source)
+        origin = Origin.of(source)
         with _complaints(), origin.opened() as file, zipfile.ZipFile(file) as archive:
             members = archive.infolist()
             source.limits.check("max_tensors", len(members), "the number of arrays")
@@ -93,7 +90,7 @@ class Npy:
 
     def read(self, source: CheckpointFile, key: str | None) -> Checkpoint:
         """Raises `InputError`, `OSError`."""
-        origin = _Origin.of(source)
+        origin = Origin.of(source)
         with _complaints(), origin.opened() as file:
             header = Header.read(file, source.size)
         return Checkpoint({ONE_ARRAY: StoredArray(origin, Place(0, source.size, source.size), header)})
@@ -105,36 +102,6 @@ class Npy:
             raise InputError(f"a .npy file holds one array, there are {len(names):,} tensors; decode to a .npz file")
         _check(reader, names[0])
         _write(file, reader, names[0], threads)
-
-
-@dataclass(frozen=True)
-class _Origin:
-    """A file that is opened again for each array.
-
-    content : its path, or all bytes
-    state : size and time of change when it was opened, of a file that has a path
-    """
-
-    content: str | bytes
-    state: tuple[int, int] | None
-
-    @classmethod
-    def of(cls, source: CheckpointFile) -> _Origin:
-        content = source.content
-        if isinstance(content, bytes):
-            return cls(content, None)
-        # A relative path means something else to a process in another folder.
-        return cls(os.path.abspath(content), source.state)
-
-    @contextmanager
-    def opened(self) -> Iterator[BinaryIO]:
-        """Raises `ChangedError` where the file has changed, or does meanwhile, `OSError`."""
-        if isinstance(self.content, bytes):
-            yield io.BytesIO(self.content)
-            return
-        assert self.state is not None
-        with open(self.content, "rb") as file, unchanged(file.fileno(), self.state, self.content):
-            yield file
 
 
 @dataclass(frozen=True)
@@ -208,7 +175,7 @@ class Header:
 class StoredArray:
     """An array that stays in its file until it is asked for, by any process that sees the file under its path."""
 
-    origin: _Origin
+    origin: Origin
     place: Place
     header: Header
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import io
 import mmap
 import os
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import BinaryIO, TypeAlias
 
@@ -99,3 +100,39 @@ class CheckpointFile:
         """The file from its start, to be closed. Raises `OSError`."""
         content = self.content
         return io.BytesIO(content) if isinstance(content, bytes) else open(content, "rb")
+
+
+@dataclass(frozen=True)
+class Origin:
+    """A file that is opened again for each tensor, by any process that sees it under its path.
+
+    content : its path, or all bytes
+    state : size and time of change when it was opened, of a file that has a path
+    """
+
+    content: str | bytes
+    state: tuple[int, int] | None
+
+    @classmethod
+    def of(cls, source: CheckpointFile) -> Origin:
+        content = source.content
+        if isinstance(content, bytes):
+            return cls(content, None)
+        # A relative path means something else to a process in another folder.
+        return cls(os.path.abspath(content), source.state)
+
+    @contextmanager
+    def opened(self) -> Iterator[BinaryIO]:
+        """Raises `ChangedError` where the file has changed, or does meanwhile, `OSError`."""
+        if isinstance(self.content, bytes):
+            yield io.BytesIO(self.content)
+            return
+        assert self.state is not None
+        with open(self.content, "rb") as file, unchanged(file.fileno(), self.state, self.content):
+            yield file
+
+    def read(self, offset: int, size: int) -> bytes:
+        """So many bytes. Raises `ChangedError` where the file has changed, `OSError`."""
+        with self.opened() as file:
+            file.seek(offset)
+            return file.read(size)

@@ -13,6 +13,7 @@ from .arrays import Npy, Npz
 from .checkpoint import Checkpoint
 from .file import CheckpointFile, FileLike
 from .formats import CheckpointFormat, FileFormat, check_key, recognise
+from .gguf import Gguf
 from .pytorch import PyTorch
 from .safetensors import Safetensors
 from .sharded import ShardedIndex
@@ -26,7 +27,7 @@ FILE_FORMATS: tuple[FileFormat, ...] = (
     Npz(),
     Npy(),
 )
-FORMATS: tuple[CheckpointFormat, ...] = (*FILE_FORMATS, ShardedIndex(FILE_FORMATS))
+FORMATS: tuple[CheckpointFormat, ...] = (*FILE_FORMATS, Gguf(), ShardedIndex(FILE_FORMATS))
 
 
 def format_of(source: CheckpointFile) -> CheckpointFormat:
@@ -88,10 +89,12 @@ def open_checkpoint(
     strip_prefix: str | Iterable[str] | None = None,
     limits: Limits = DEFAULT_LIMITS,
 ) -> Checkpoint:
-    """Open a checkpoint: of PyTorch, safetensors, .npz, .npy, or the index of shards; its content tells which it is.
+    """Open a checkpoint: of PyTorch, safetensors, .npz, .npy, GGUF, or the index of shards; its content tells which.
 
-    Tensors of safetensors and NumPy's files stay on disk until they are asked for, so that a checkpoint may be larger
-    than the memory. Of PyTorch checkpoints only tensors are loaded: code in them never runs.
+    Tensors of all but PyTorch stay on disk until they are asked for, so that a checkpoint may be larger than memory. Of
+    PyTorch checkpoints only tensors are loaded: code in them never runs. A quantised tensor of GGUF is the float32 one
+    that it dequantises to, stored by `convert` as levels and scales; metadata that is no string becomes JSON. Types
+    without levels need package `gguf`.
     file : a path, a file in memory, or an open binary file such as `sys.stdin.buffer`; the path of a folder stands for
         the checkpoint in it, ``model.safetensors`` or its index, ``pytorch_model.bin`` or its index, and the like
     key : the entry of a PyTorch checkpoint that holds the tensors, e.g. "state_dict", or a way down: "state.model"

@@ -75,12 +75,12 @@ class Composite(Coding[P]):
 
 @dataclass(frozen=True, eq=False)
 class Structured:
-    """A tensor that comes in parts, and is stored so. It is `Loadable`."""
+    """A tensor that comes in parts, and is stored so; a part may come in parts too. It is `Loadable`."""
 
     info: TensorInfo
     coding: Composite[Any]
     params: Any
-    parts: Sequence[Elements]
+    parts: Sequence[Loadable]
 
     def load(self) -> Elements:
         """The elements that its parts stand for."""

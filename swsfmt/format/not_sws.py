@@ -25,7 +25,6 @@ _OTHERS = (
     (0, b"\x28\xb5\x2f\xfd", "a zstd file; unpack it first"),
     (0, b"BZh", "a bzip2 file; unpack it first"),
     (0, b"\xfd7zXZ\0", "an xz file; unpack it first"),
-    (0, b"GGUF", "a GGUF file; convert it to safetensors first"),
     (0, b"\x89HDF\r\n\x1a\n", "an HDF5 file, as Keras writes; save the arrays with numpy.savez"),
     (
         257,
@@ -78,6 +77,10 @@ def is_pickle(head: bytes) -> bool:
     return head.startswith(b"\x80") and head[1:2] in (b"\2", b"\3", b"\4", b"\5") and not is_safetensors(head)
 
 
+def is_gguf(head: bytes) -> bool:
+    return head.startswith(b"GGUF")
+
+
 def is_json_object(head: bytes) -> bool:
     """Behind a byte order mark or blanks, if they are there."""
     text = head
@@ -104,6 +107,7 @@ def not_sws(data: bytes, signature: bytes) -> NotSwsError:
         (is_zip, "a zip file, perhaps a PyTorch checkpoint"),
         (is_npz, "a file of NumPy arrays"),
         (is_npy, "a file of a NumPy array"),
+        (is_gguf, "a GGUF file"),
         (is_pickle, "a Python pickle, perhaps an old PyTorch checkpoint"),
     ):
         if is_such(data):

@@ -94,7 +94,7 @@ def test_names_that_are_not_there(tmp_path: Path) -> None:
         (b"", "the file is empty"),
         (
             b"hello",
-            "neither a PyTorch checkpoint nor a safetensors file nor a .npz file nor a .npy file nor a sharded index",
+            "neither a PyTorch checkpoint nor .* nor a .npy file nor a GGUF file nor a sharded index",
         ),
         (b"version https://git-lfs.github.com/spec/v1\n", "git lfs pull"),
         (b"PK\x03\x04", "damaged, or not a PyTorch checkpoint"),

@@ -16,6 +16,7 @@ import pytest
 import safetensors.numpy
 import torch
 from command import fails, run
+from gguf_files import Stored, gguf_file
 
 import swsfmt
 from swsfmt import checkpoints
@@ -29,6 +30,7 @@ PREDICATES = [
     not_sws.is_npz,
     not_sws.is_npy,
     not_sws.is_pickle,
+    not_sws.is_gguf,
     not_sws.is_json_object,
     not_sws.is_git_lfs_pointer,
 ]
@@ -120,6 +122,7 @@ KINDS = {
     "a safetensors file": [with_header(HEADER), with_header(b" " + HEADER)],
     "a .npz file": [npz(False), npz(True), b"PK\x05\x06" + bytes(18)],
     "a .npy file": [npy()],
+    "a GGUF file": [gguf_file({"w": Stored(0, (8,), bytes(32))})],
     "a sharded index": [b'{"weight_map": {}}', b" \n{", codecs.BOM_UTF8 + b"{", codecs.BOM_UTF16_LE + b"{\0"],
 }
 
@@ -150,7 +153,6 @@ def tar() -> bytes:
     [
         (tar(), "tar archive"),
         (b"\x1f\x8b\x08" + bytes(60), "gzip file; unpack it first"),
-        (b"GGUF" + bytes(60), "GGUF"),
         (b"\x89HDF\r\n\x1a\n" + bytes(60), "HDF5"),
         (b"\x80", "neither"),
         (b"\x80\0\0\0", "neither"),

@@ -90,7 +90,8 @@ class ScaledTensor(Structured):
 
     def load(self) -> Elements:
         bits = np.empty(self.info.numel, self.info.dtype.bits)
-        dequantize(self.params, self.info, self.parts[0], self.parts[1:], bits)
+        levels, *factors = (part.load() for part in self.parts)
+        dequantize(self.params, self.info, levels, factors, bits)
         return Elements(self.info, bits)
 
 
