@@ -250,8 +250,9 @@ def build(metadata: Mapping[str, str], codebooks: Sequence[Codebook], drafts: Se
         index += head_of(draft.coding.id, draft.info.dtype.id, draft.info.shape, dtype_id)
         dtype_id = draft.info.dtype.id
         index += build_body(draft, resources)
-    if len(drafts) > DEFAULT_LIMITS.max_tensors:
-        raise InputError(f"{len(drafts)} tensors, the format allows {DEFAULT_LIMITS.max_tensors}")
+    records = sum(draft.records() for draft in drafts)
+    if records > DEFAULT_LIMITS.max_tensors:
+        raise InputError(f"{records} tensors and parts of them, the format allows {DEFAULT_LIMITS.max_tensors}")
     if len(index) > DEFAULT_LIMITS.max_index_bytes:
         raise InputError(f"the index would have {len(index)} bytes, the format allows {DEFAULT_LIMITS.max_index_bytes}")
     head = SIGNATURE + bytes([MAJOR, MINOR]) + varint(len(index)) + bytes(index)

@@ -137,6 +137,12 @@ class Draft(Generic[C]):
         """In bytes; without those of its parts."""
         return self.payload.length if isinstance(self.payload, Summary) else len(self.payload)
 
+    def records(self) -> int:
+        """How many there are of it and of its parts."""
+        if not self.coding.is_composite:
+            return 1
+        return 1 + sum(part.records() for part in self.coding.parts(self.params))
+
     def leaves(self) -> Iterator[Draft[C]]:
         """Itself, or the parts of its parts that have no parts, in order."""
         if not self.coding.is_composite:

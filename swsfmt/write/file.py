@@ -43,6 +43,7 @@ class EncodedFile:
 
     prefix : all but the payloads
     negative_zeros : how many elements are -0.0, by the name of the tensor; for tensors of few values
+    records : of the index, parts included
     size : of the whole file, in bytes
     """
 
@@ -54,8 +55,10 @@ class EncodedFile:
         negative_zeros: dict[str, int],
     ) -> None:
         self.prefix = prefix
+        self.records = sum(draft.records() for draft in drafts)
         self.negative_zeros = negative_zeros
-        self._drafts = deque(draft for draft in drafts if draft.payload_length > MAX_INLINE)
+        leaves = (leaf for draft in drafts for leaf in draft.leaves())
+        self._drafts = deque(leaf for leaf in leaves if leaf.payload_length > MAX_INLINE)
         self._tensors = tensors
         self.size = len(prefix) + sum(draft.payload_length for draft in self._drafts)
 
@@ -65,7 +68,7 @@ class EncodedFile:
         What is not here is kept within the defaults by every writer (spec section 8).
         """
         own = [tensor for tensor in self._tensors.values() if not isinstance(tensor, Tied)]
-        needed = {"max_tensors": len(self._tensors), "max_decoded_bytes": sum(tensor.info.nbytes for tensor in own)}
+        needed = {"max_tensors": self.records, "max_decoded_bytes": sum(tensor.info.nbytes for tensor in own)}
         return {name: value for name, value in needed.items() if value > getattr(DEFAULT_LIMITS, name)}
 
     def warn(self) -> None:
@@ -169,8 +172,7 @@ def encode_file(
         drafts = _write(tensors, units, workers, progress)
     counts = {name: sum(leaf.examination.negative_zeros for leaf in unit.leaves()) for name, unit in units.items()}
     negative_zeros = {name: count for name, count in counts.items() if count}
-    leaves = [leaf for draft in drafts for leaf in draft.leaves()]
-    return EncodedFile(index.build(metadata, codebooks, drafts), leaves, tensors, negative_zeros)
+    return EncodedFile(index.build(metadata, codebooks, drafts), drafts, tensors, negative_zeros)
 
 
 class _Progress:

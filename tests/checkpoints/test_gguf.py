@@ -90,7 +90,8 @@ def test_floats_are_those_of_the_package(name: str, rows: int, count: int, tmp_p
     assert same(to_array(checkpoints.open(data).elements("w")), expected)
     assert same(through(data, tmp_path)["w"], expected)
     with swsfmt.safe_open(tmp_path / "out.sws") as file:
-        assert (file.get_parts("w") is not None) == (name not in OTHERS)
+        # Of the others levels may be found.
+        assert file.get_parts("w") is not None or name in OTHERS
         rows_of_it = file.get_slice("w")[rows // 2 :]
     assert same(rows_of_it, expected[rows // 2 :])
 

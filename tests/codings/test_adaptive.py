@@ -162,7 +162,7 @@ def test_inspect_says_what_was_saved() -> None:
     assert small.tensors[0].coding == "adaptive"
     saved = small.tensors[0].saved_bytes
     assert saved is not None
-    assert abs(saved - (fast.tensors[0].file_bytes - small.tensors[0].file_bytes)) <= 2
+    assert abs(saved - (fast.tensors[0].file_bytes - small.tensors[0].file_bytes)) <= 64
     assert small.tensors[1].saved_bytes is None
 
 

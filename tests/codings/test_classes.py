@@ -41,7 +41,7 @@ def params_of(data: bytes) -> Any:
 def test_smaller_than_the_profile_fast_by_default() -> None:
     arrays = {"a": grid(), "small": grid((9, 9)), "floats": np.random.default_rng(0).normal(size=(80, 80))}
     fast, default = swsfmt.save(arrays, profile="fast"), swsfmt.save(arrays)
-    assert (codings(fast), codings(default)) == ([3, 3, 0], [9, 3, 0])
+    assert (codings(fast), codings(default)) == ([3, 3, 0], [9, 3, 6])
     assert len(default) < 0.97 * len(fast)
     assert default == swsfmt.save(arrays, profile="default") == swsfmt.save(arrays, profile={"a": "default"})
     for name, array in swsfmt.load(default).items():
@@ -154,7 +154,7 @@ def test_wide_alphabets_are_left_to_others() -> None:
     assert codings(swsfmt.save({"a": array})) == [9]
     array[:4] = np.resize(np.arange(1, 1101), (4, 400))
     data = swsfmt.save({"a": array})
-    assert codings(data) == [3]
+    assert 9 not in codings(data)
     assert swsfmt.load(data)["a"].tobytes() == array.tobytes()
 
 

@@ -15,7 +15,7 @@ def test_memory_is_that_of_the_elements(dtype: type, unit: float) -> None:
     array = (np.arange(1 << 20) % 6000 - 100).astype(np.float64)
     array = np.ldexp(1 + array % 128 / 128, (array // 128).astype(int)) if unit != 1 else array
     tensor = (array * unit).astype(dtype)
-    data = swsfmt.save({"a": tensor})
+    data = swsfmt.save({"a": tensor}, profile="fast")
     assert swsfmt.inspect(data).tensors[0].coding == "narrow"
     assert np.array_equal(swsfmt.load(data)["a"], tensor)
     assert peak_memory(lambda: swsfmt.load(data, threads=1)) < tensor.nbytes + 3_000_000

@@ -290,7 +290,7 @@ def test_small_takes_random_floats_apart(name: str) -> None:
     bits = np.random.default_rng(3).normal(size=(100, 120)).astype(f"f{dtype.itemsize}").reshape(-1).view(dtype.bits)
     bits[: len(special(dtype))] = special(dtype)
     tensors = {"w": Elements(TensorInfo(dtype, (100, 120)), bits)}
-    small, fast = encoded(tensors), encoded(tensors, Options())
+    small, fast = encoded(tensors), encoded(tensors, Options(profile="fast"))
     assert codings(small) == {"w": "planes"}
     assert "planes" not in codings(fast).values()
     assert len(small) < len(fast)

@@ -310,7 +310,7 @@ def test_one_switch() -> None:
 
 
 def test_both_have_all_kernels() -> None:
-    names = {name for name in vars(protocol.Kernels) if not name.startswith("_")}
+    names = {name for kind in protocol.Kernels.__mro__ for name in vars(kind) if not name.startswith("_")}
     assert names == set(twin.__all__)
     assert all(hasattr(backend.load(backend.active()), name) for name in names)
 

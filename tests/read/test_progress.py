@@ -19,7 +19,7 @@ from swsfmt.read.tensors import load_all
 def data() -> bytes:
     weight = np.arange(600).reshape(20, 30) % 7
     arrays = {"a": weight, "b": np.linspace(0, 1, 500), "tied": weight, **{f"n{i}": np.full(50, i) for i in range(20)}}
-    return swsfmt.save(arrays)
+    return swsfmt.save(arrays, profile="fast")
 
 
 def test_it_is_given_the_record_and_what_was_decoded(data: bytes) -> None:
