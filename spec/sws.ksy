@@ -88,6 +88,8 @@ enums:
     4: sparse
     5: adaptive
     6: planes
+    7: scaled
+    8: escape
     9: classes
     10: lookup
   stream_kind:
@@ -102,6 +104,10 @@ enums:
     4: copy
     5: masked_raw
     6: masked_runs
+  shift:
+    0: none
+    1: zero
+    2: offset
   step:
     0: up
     1: unused
@@ -327,17 +333,22 @@ types:
         if: rank_low == 7
         valid:
           expr: _.value >= 7
-      - id: dimensions
-        type: 'dimension(_index > 0 ? dimensions[_index - 1].product : 1)'
+      - id: lengths
+        type: varint
         repeat: expr
         repeat-expr: rank
+      - id: dimensions
+        type: 'dimension(lengths[_index].value, _index > 0 ? dimensions[_index - 1].product : 1)'
+        repeat: expr
+        repeat-expr: rank
+        doc: Take no bytes.
       - id: target
         type: varint
         if: coding_id == 2
         valid:
           expr: _.value < number and _parent.records[_.value].coding_id != 2
       - id: body
-        type: body(_parent, before, coding_id, dtype_id, numel, rows, 0)
+        type: body(_parent, before, coding_id, dtype_id, dimensions, 0)
         doc: Takes no bytes for an alias.
     instances:
       name:
@@ -356,10 +367,6 @@ types:
         enum: dtype
       rank:
         value: 'rank_low == 7 ? rank_high.value : rank_low'
-      numel:
-        value: 'rank == 0 ? 1 : dimensions.last.product'
-      rows:
-        value: 'rank == 0 ? 1 : dimensions.first.value'
 
   part:
     doc: A record without a name, which another one holds.
@@ -399,9 +406,12 @@ types:
         type: u1
         if: has_dtype
         valid:
-          expr: _ != rule.dtype_id
+          expr: >-
+            _ != rule.dtype_id and
+            (_ >= 1 and _ <= 6 or _ >= 9 and _ <= 11 or _ == 12 and rule.has_f64 or _ >= 16 and _ != 21)
+        doc: Of numbers, as far as is known.
       - id: body
-        type: body(index, before, coding_id, dtype_id, rule.numel, rule.rows, depth)
+        type: body(index, before, coding_id, dtype_id, rule.dimensions, depth)
     instances:
       coding_id:
         value: 'coding_low == 15 ? coding_high.value : coding_low'
@@ -416,12 +426,12 @@ types:
         doc: The usual one.
       - id: no_other
         type: bool
-        doc: Whether no other dtype is allowed.
-      - id: numel
-        type: u8
-      - id: rows
-        type: u8
-        doc: The first dimension, 1 where there is none.
+        doc: Whether no other dtype is allowed. Else it is one that `scaled` has numbers for.
+      - id: has_f64
+        type: bool
+        doc: Whether F64 is among them.
+      - id: dimensions
+        type: dimension[]
 
   body:
     doc: Parameters, parts and payload of a record or of a part.
@@ -434,11 +444,8 @@ types:
         type: u8
       - id: dtype_id
         type: u1
-      - id: numel
-        type: u8
-      - id: rows
-        type: u8
-        doc: The first dimension, 1 where there is none.
+      - id: dimensions
+        type: dimension[]
       - id: depth
         type: s4
         doc: How many bodies it lies in.
@@ -458,6 +465,8 @@ types:
             4: sparse_params
             5: adaptive_params
             6: planes_params
+            7: scaled_params
+            8: escape_params
             9: classes_params
             10: lookup_params
             _: unknown_params
@@ -482,21 +491,28 @@ types:
         doc: Takes no bytes.
     instances:
       is_known:
-        value: coding_id <= 6 or coding_id == 9 or coding_id == 10
+        value: coding_id <= 10
       coding:
         value: coding_id
         enum: coding
       dtype:
         value: dtype_id
         enum: dtype
+      numel:
+        value: 'dimensions.size == 0 ? 1 : dimensions.last.product'
+      rows:
+        value: 'dimensions.size == 0 ? 1 : dimensions.first.value'
+        doc: The first dimension, 1 where there is none.
       columns:
         value: numel / rows
         doc: Defined for tensors with elements.
       has_parts:
-        value: coding_id == 6 or coding_id == 10
+        value: coding_id == 6 or coding_id == 7 or coding_id == 8 or coding_id == 10
       part_rules:
         value: >-
-          coding_id == 6 ? params.as<planes_params>.part_rules : params.as<lookup_params>.part_rules
+          coding_id == 6 ? params.as<planes_params>.part_rules :
+          coding_id == 7 ? params.as<scaled_params>.part_rules :
+          coding_id == 8 ? params.as<escape_params>.part_rules : params.as<lookup_params>.part_rules
         doc: Defined where there are parts.
       has_entries:
         value: coding_id == 4 and params.as<sparse_params>.num_entries.value > 0
@@ -537,17 +553,16 @@ types:
         value: before.as<resources>.num_bitmaps
 
   dimension:
+    doc: No bytes.
     params:
+      - id: value
+        type: u8
       - id: product_before
         type: u8
-    seq:
-      - id: number
-        type: varint
+        doc: Of the dimensions before it.
     instances:
-      value:
-        value: number.value
       product:
-        value: product_before * number.value
+        value: product_before * value
 
   narrow_params:
     seq:
@@ -814,9 +829,98 @@ types:
           expr: _parent.numel > 0 and _parent.dtype_id >= 3 and _parent.dtype_id <= 12
         doc: One for each byte of U16 to I64 and of F16 to F64.
       - id: part_rules
-        type: part_rule(1, true, _parent.numel, _parent.rows)
+        type: part_rule(1, true, false, _parent.dimensions)
         repeat: expr
         repeat-expr: num_parts.value
+
+  scaled_params:
+    seq:
+      - id: has_two_scales
+        type: b1
+        valid:
+          expr: _parent.numel > 0 and _parent.dtype_id >= 9 and _parent.dtype_id <= 12
+        doc: Of F16, BF16, F32 or F64.
+      - id: shift
+        type: b2
+        enum: shift
+        valid:
+          in-enum: true
+      - id: is_each_rounded
+        type: b1
+        valid:
+          expr: (not _) or _parent.dtype_id <= 10
+      - id: reserved
+        type: b4
+        valid: 0
+      - id: factors
+        type: factor(_parent.dimensions)
+        repeat: expr
+        repeat-expr: num_factors
+      - id: part_rules
+        type: >-
+          part_rule(_index == 0 or (_index == 1 and shift == shift::zero) ? 2 : 11, false, _parent.dtype_id == 12,
+          _index == 0 ? _parent.dimensions : factors[_index - 1].dimensions)
+        repeat: expr
+        repeat-expr: 1 + num_factors
+        doc: Take no bytes. Levels, and the factors in the order of the operations.
+    instances:
+      num_factors:
+        value: '1 + (has_two_scales ? 1 : 0) + (shift == shift::none ? 0 : 1)'
+
+  factor:
+    doc: The blocks of one factor.
+    params:
+      - id: whole
+        type: dimension[]
+        doc: Of the tensor.
+    seq:
+      - id: blocks
+        type: varint
+        repeat: expr
+        repeat-expr: whole.size
+        valid:
+          expr: _.value < whole[_index].value
+        doc: 0 is the whole dimension.
+      - id: dimensions
+        type: >-
+          dimension(blocks[_index].value == 0 ? 1 : (whole[_index].value - 1) / blocks[_index].value + 1,
+          _index > 0 ? dimensions[_index - 1].product : 1)
+        repeat: expr
+        repeat-expr: whole.size
+        doc: Take no bytes. How many blocks each dimension has.
+
+  escape_params:
+    seq:
+      - id: count
+        type: varint
+        valid:
+          expr: _.value >= 2 and _.value / 2 <= _parent.numel
+      - id: size
+        type: evaluated(_parent.element_size.value)
+        valid:
+          expr: _.value <= 8 and _parent.dtype_id != 0
+        doc: Takes no bytes.
+      - id: mark
+        size: size.value
+        if: has_mark
+        doc: The `bits` of an element.
+      - id: values
+        type: dimension(num_values, 1)
+        repeat: expr
+        repeat-expr: 1
+        doc: Takes no bytes. The shape of the values.
+      - id: part_rules
+        type: >-
+          part_rule(_index == 0 and (not has_mark) ? 0 : _parent.dtype_id, true, false,
+          _index == 0 ? _parent.dimensions : values)
+        repeat: expr
+        repeat-expr: 2
+        doc: Take no bytes. The main part and the values.
+    instances:
+      has_mark:
+        value: count.value % 2 == 1
+      num_values:
+        value: count.value / 2
 
   lookup_params:
     seq:
@@ -829,11 +933,15 @@ types:
         valid:
           expr: _.value == 2 or _.value == 4 or _.value == 8
         doc: Takes no bytes.
+      - id: differences
+        type: dimension(num_values.value, 1)
+        repeat: expr
+        repeat-expr: 1
+        doc: Takes no bytes. The shape of the differences.
       - id: part_rules
         type: >-
-          part_rule(_index == 1 or size.value == 2 ? 3 : size.value == 4 ? 5 : 7, true,
-          _index == 0 ? num_values.value : _parent.numel,
-          _index == 0 ? num_values.value : _parent.rows)
+          part_rule(_index == 1 or size.value == 2 ? 3 : size.value == 4 ? 5 : 7, true, false,
+          _index == 0 ? differences : _parent.dimensions)
         repeat: expr
         repeat-expr: 2
         doc: Take no bytes. Differences, unsigned and as wide as the elements, and indices.

@@ -22,10 +22,11 @@ from craft import sparse as sparse_record
 import swsfmt.numpy
 import swsfmt.torch
 from swsfmt import SwsError
-from swsfmt.codings import dense, lookup, narrow, planes
+from swsfmt.codings import dense, escape, lookup, narrow, planes
 from swsfmt.codings.adaptive import params as adaptive
 from swsfmt.codings.base import Scan
 from swsfmt.codings.classes import params as classes
+from swsfmt.codings.scaled import params as scaled
 from swsfmt.codings.sparse import params as sparse
 from swsfmt.codings.streams import Stream, StreamKind
 from swsfmt.entropy.bitmap import Form, Live
@@ -143,6 +144,23 @@ def same_classes(found: Any, params: classes.Params) -> None:
     assert (found.chunk_rows.value if found.has_chunks else 0) == params.chunk_rows
 
 
+def same_scaled(found: Any, params: scaled.Params, shape: tuple[int, ...]) -> None:
+    form = scaled.Form(1 + found.has_two_scales, scaled.Shift(found.shift.value), found.is_each_rounded)
+    assert form == params.form
+    for factor, blocks, part in zip(found.factors, params.blocks, params.parts[1:], strict=True):
+        lengths = [block.value or length for block, length in zip(factor.blocks, shape, strict=True)]
+        assert tuple(lengths) == blocks
+        if part.info is not None:
+            assert tuple(dimension.value for dimension in factor.dimensions) == part.info.shape
+
+
+def same_escape(found: Any, params: escape.Params) -> None:
+    assert found.num_values == params.count
+    assert found.has_mark == (params.mark is not None)
+    if params.mark is not None:
+        assert int.from_bytes(found.mark, "little") == params.mark
+
+
 def same_params(found: Any, record: records.Record[Any]) -> None:
     """found : the body of the record"""
     match record.params:
@@ -160,6 +178,11 @@ def same_params(found: Any, record: records.Record[Any]) -> None:
             assert found.params.num_parts.value == len(record.parts)
         case lookup.Params():
             assert found.params.num_values.value == record.params.count
+        case scaled.Params():
+            assert record.info is not None
+            same_scaled(found.params, record.params, record.info.shape)
+        case escape.Params():
+            same_escape(found.params, record.params)
         case other:
             assert other is None
             if record.target is not None or record.coding.is_known:
@@ -175,6 +198,7 @@ def same_body(found: Any, payload: Any, record: records.Record[Any], file: Any) 
     assert found.is_known == record.coding.is_known
     if record.info is not None:
         assert found.dtype_id == record.info.dtype.id
+        assert tuple(dimension.value for dimension in found.dimensions) == record.info.shape
         assert found.numel == record.info.numel
     same_params(found, record)
     assert found.has_parts == record.coding.is_composite
@@ -290,7 +314,10 @@ def test_resources_of_parts(parse: Parse) -> None:
     assert [end.num_bitmaps for end in ends] == [1, 3, 5, 6, 7]
 
 
-@pytest.mark.parametrize("path", sorted(INVALID.glob("part-*.sws")), ids=lambda path: path.stem)
+INVALID_PARTS = sorted(path for kind in ("part", "scaled", "escape") for path in INVALID.glob(f"{kind}-*.sws"))
+
+
+@pytest.mark.parametrize("path", INVALID_PARTS, ids=lambda path: path.stem)
 def test_invalid_parts(parse: Parse, path: Path) -> None:
     """All rules of the index on parts are checked; payloads and what codings are known are another matter."""
     error = json.loads((INVALID / "manifest.json").read_text())[path.name]["error"]
@@ -307,7 +334,7 @@ def test_long_bitmaps_and_tables(parse: Parse) -> None:
     weight = np.zeros((60_000, 4), np.float32)
     weight[np.repeat(rng.random(3_000) < 0.5, 20)] = 1.5
     values = np.minimum(rng.geometric(0.002, 200_000), 4095).astype(np.float32)
-    data = swsfmt.numpy.save({"runs": weight, "symbols": values})
+    data = swsfmt.numpy.save({"runs": weight, "symbols": values}, profile="fast")
     tree = check(parse, data)
     assert len(tree.index.records[0].body.params.entries.row_bitmap.runs.list) > 1000
     assert len(tree.index.records[1].body.params.new_table.tokens) > 1000
@@ -337,6 +364,7 @@ def test_trailing_byte_fails(parse: Parse) -> None:
 DAMAGED = [
     *("bitmaps", "sparse-forms", "dense-forms", "names", "aliases", "unknown-coding"),
     *("planes-forms", "lookup-forms", "classes-forms", "unknown-part"),
+    *("scaled-forms", "scaled-numbers", "escape-forms"),
 ]
 
 
