@@ -31,6 +31,8 @@ from swsfmt.write.file import encode, encode_file
 
 Arrays = dict[str, np.ndarray[Any, Any]]
 
+FAST = Options(profile="fast")
+
 
 def make_arrays() -> Arrays:
     """Every coding, shared and own codebooks, streams with chunk tables, dead rows, ties, a lone large tensor."""
@@ -253,19 +255,21 @@ def test_tensors_are_read_when_needed_and_let_go(arrays: Arrays) -> None:
         name: Counted(name, elements_of(arrays[name]), reads) for name in ("raw", "dense", "tall", "narrow")
     }
     tensors["tied"] = Tied("tall")
-    encoded = encode_file(tensors, options=Options(profile="fast"), threads=1)
+    encoded = encode_file(tensors, options=FAST, threads=1)
     assert reads == ["raw", "dense", "tall", "narrow", "dense", "tall", "dense", "tall"]
     reads.clear()
     data = b"".join(encoded.pieces())
     assert reads == ["raw", "narrow"]
     assert len(data) == encoded.size
     eager = {name: t.elements if isinstance(t, Counted) else t for name, t in tensors.items()}
-    assert data == encode(eager, options=Options(profile="fast"))
+    assert data == encode(eager, options=FAST)
 
 
 def test_pieces_are_made_one_by_one(arrays: Arrays) -> None:
     reads: list[str] = []
-    encoded = encode_file({n: Counted(n, elements_of(arrays[n]), reads) for n in ("raw", "narrow")}, threads=1)
+    encoded = encode_file(
+        {n: Counted(n, elements_of(arrays[n]), reads) for n in ("raw", "narrow")}, options=FAST, threads=1
+    )
     reads.clear()
     pieces = encoded.pieces()
     assert next(pieces) == encoded.prefix
@@ -277,7 +281,7 @@ def test_pieces_are_made_one_by_one(arrays: Arrays) -> None:
 def test_progress_goes_up_to_the_end(arrays: Arrays) -> None:
     told: list[tuple[int, int]] = []
     tensors = {name: elements_of(array) for name, array in arrays.items() if array.dtype == np.float32}
-    encode_file(tensors, threads=1, step=lambda done, total: told.append((done, total)))
+    encode_file(tensors, options=FAST, threads=1, step=lambda done, total: told.append((done, total)))
     assert len(told) == 3 * len(tensors)
     assert [done for done, _ in told] == sorted(done for done, _ in told)
     assert told[-1][0] == told[-1][1] == told[0][1]
