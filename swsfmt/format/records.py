@@ -141,7 +141,8 @@ class Draft(Generic[C]):
         """How many there are of it and of its parts."""
         if not self.coding.is_composite:
             return 1
-        return 1 + sum(part.records() for part in self.coding.parts(self.params))
+        parts: Sequence[Draft[C]] = self.coding.parts(self.params)
+        return 1 + sum(part.records() for part in parts)
 
     def leaves(self) -> Iterator[Draft[C]]:
         """Itself, or the parts of its parts that have no parts, in order."""
