@@ -142,7 +142,11 @@ WRONG: dict[str, tuple[str, str, str]] = {
     ),
     "values of zero": ("invalid/escape-a-value-of-zero-beside-a-mask", "check(bytes(size) not in values", "check(True"),
     "values left over": ("invalid/escape-too-few-ones", "marks == count", "marks <= count"),
-    "main parts of any dtype": ("invalid/escape-main-part-of-another-dtype", 'of_main in ("BOOL", dtype)', "of_main"),
+    "parts of any dtype": (
+        "invalid/escape-main-part-of-another-dtype",
+        'known_dtype(part.dtype, "5.9") == usual',
+        'known_dtype(part.dtype, "5.9") != ""',
+    ),
     "no values": ("invalid/escape-no-values", "1 <= count <= numel", "0 <= count <= numel"),
     "parts 5 deep": ("invalid/escape-parts-5-deep", "record.depth < MAX_DEPTH", "record.depth <= MAX_DEPTH"),
     "parts 3 deep": ("valid/escape-forms", "record.depth < MAX_DEPTH", "record.depth < MAX_DEPTH - 1"),
