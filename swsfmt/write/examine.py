@@ -27,6 +27,8 @@ from .codebook_groups import own_bits, own_codebook, pays_alone
 # most values occur once.
 _FEW = 256
 
+# Fewer elements cannot save what parts take more, or only a few bytes.
+_LEAST = 256
 # Parts may take less than was thought, by about 1 / 2**5: their estimates know of no contexts and classes.
 _SURPRISE = 5
 
@@ -96,6 +98,8 @@ def examine(
 
 def cheapest_split(elements: Elements, own: Codebook | None, plain: Proposal, codings: Codings) -> Split | None:
     """The smallest one, where it is smaller than the tensor is without a codebook, and with one of its own."""
+    if elements.info.numel < _LEAST:
+        return None
     if own is not None and own.count <= _FEW:
         entries = int(np.count_nonzero(elements.bits))
         if 2 * entries > elements.info.numel or 2 * own.count < entries:

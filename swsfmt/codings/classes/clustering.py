@@ -20,6 +20,8 @@ from ..base import Symbols
 _SAMPLE = 1 << 18
 # Of a sample, rows and columns.
 _LEAST_LINES = 384
+# A matrix of fewer rows or columns has one class of each.
+_FEW_LINES = 8
 # Turns for rows and for columns.
 _TURNS = 2
 # What a symbol takes in a table of frequencies, in bits, about.
@@ -34,6 +36,10 @@ _MOST_BITS = 18
 
 def find_classes(symbols: Symbols, magnitudes: Indices, threads: int = 1) -> Classes:
     """Classes of a matrix of symbols, shape (rows, columns). magnitudes : of each symbol of the alphabet."""
+    rows, columns = symbols.shape
+    if min(rows, columns) < _FEW_LINES:
+        # Classes across lines of few elements would have to be told one by one.
+        return Classes(np.zeros(rows, np.uint8), np.zeros(columns, np.uint8), 1, 1)
     alphabet = len(magnitudes)
     sample = _sample(symbols)
     scale = max(1, symbols.size // sample.size)
