@@ -190,7 +190,7 @@ def test_a_wrong_kernel_is_found(name: str) -> None:
 def compare_all() -> None:
     for kind in RECORDS:
         compare(kind)
-    written(large())
+    written(large(), profile="fast")
     thin = weights((30, 40), 0.3)
     written({"w": thin}, profile="small")
     rare = np.random.default_rng(1).normal(size=(30, 40)).astype(np.float32)
