@@ -178,8 +178,13 @@ def limits(kind: str) -> Limits:
 NOT_OF_FILES = {"record_head", "code_lengths"}
 
 
+KERNEL_NAMES = sorted(
+    {name for kind in protocol.Kernels.__mro__ for name in vars(kind) if not name.startswith("_")} - set(NOT_OF_FILES)
+)
+
+
 @pytest.mark.skipif(backend.active() == backend.BITARRAY, reason="the extension is not built")
-@pytest.mark.parametrize("name", [n for n in vars(protocol.Kernels) if not n.startswith("_") and n not in NOT_OF_FILES])
+@pytest.mark.parametrize("name", KERNEL_NAMES)
 def test_a_wrong_kernel_is_found(name: str) -> None:
     """Of each kernel the results are compared: it is enough that one of them is wrong."""
     twin = backend.load(backend.BITARRAY)
@@ -197,8 +202,18 @@ def compare_all() -> None:
     written({"mask": rare * (thin != 0), "main": np.where(rare < 1, np.float32(3), rare)}, profile="small")
     many, rows = np.arange(2400).reshape(60, 40) ** 2 % 97 % 60, np.arange(60)[:, None] % 7 > 2
     written({"w": many, "v": many[::-1], "x": many * rows, "y": (many + 1) * rows})
+    floats = np.random.default_rng(2).normal(size=(64, 80)).astype(np.float32)
+    floats *= np.exp(np.arange(64) % 8 / 4).astype(np.float32)[:, None]
+    scales = (np.abs(floats).max(1, keepdims=True) / 100).astype(np.float32)
+    read_and_written({"planes": floats, "scaled": np.round(floats / scales) * scales, "classes": np.round(floats * 4)})
     with patch.object(adaptive_together, "MOST", 0):
         written({"w": thin[:10]}, profile="small")
+
+
+def read_and_written(tensors: dict[str, np.ndarray]) -> None:
+    """With all codings of the profile default."""
+    written(tensors)
+    assert answers(swsfmt.save(tensors))
 
 
 def wrong(kernel: Callable[..., Any]) -> Callable[..., Any]:
@@ -224,7 +239,8 @@ def wrong(kernel: Callable[..., Any]) -> Callable[..., Any]:
         if any(isinstance(one, bytes | list | np.ndarray) for one in parts) or not written:
             return changed(result)
         for array in written:
-            array.reshape(-1)[:] = array.reshape(-1)[::-1] ^ array.dtype.type(1)
+            whole = array.reshape(-1).view(f"u{array.itemsize}")
+            whole[:] = whole[::-1] ^ whole.dtype.type(1)
         return result
 
     return run

@@ -69,7 +69,7 @@ static inline int rows_by_class(const Classes *c, uint32_t **order)
     *order = NULL;
     if (c->row_classes == 1)
         return 1;
-    uint32_t *next = *order = malloc(c->row_count * sizeof **order + 1);
+    uint32_t *next = *order = calloc(c->row_count + 1, sizeof **order);
     if (next == NULL)
         return 0;
     for (size_t class = 0; class < c->row_classes; class++)
