@@ -16,6 +16,7 @@ from ..format.resources import Resources
 from ..tensor import Elements, TensorInfo
 from .base import Decoded, Payload, Split
 from .composite import Composite, Draft, check_dtype, decode_part, decode_part_rows, parse_part, part_payloads
+from .estimates import entropy_bits
 from .registry import register
 
 U8 = BY_NAME["U8"]
@@ -112,7 +113,7 @@ def planes_bits(elements: Elements) -> int:
     info, part, size = elements.info, sample(elements.bits), 0
     for number in range(info.dtype.itemsize):
         plane = byte_planes.plane(part, number, is_rotated(info.dtype))
-        coded = int(_entropy(plane) * info.numel)
+        coded = entropy_bits(np.bincount(plane, minlength=256)) * info.numel // len(part)
         if len(info.shape) > 1 and number == 0:
             coded -= coded >> _CLASSES
         size += min(coded + _PLANE_BITS, 8 * info.numel)
@@ -127,15 +128,6 @@ def sample(bits: Bits) -> Bits:
     starts = np.arange(_SAMPLE // _BLOCK) * step
     taken: Bits = bits[(starts[:, None] + np.arange(_BLOCK)).ravel()]
     return taken
-
-
-def _entropy(plane: Bits) -> float:
-    """Of order 0, in bits a symbol."""
-    counts = np.bincount(plane, minlength=256)
-    counts = counts[counts > 0]
-    # Logarithms in 1/256, so that no machine comes to another sum.
-    logarithms = np.rint(256 * np.log2(np.append(counts, len(plane)))).astype(np.int64)
-    return (len(plane) * int(logarithms[-1]) - int(counts @ logarithms[:-1])) / (256 * len(plane))
 
 
 PLANES = PlanesCoding()

@@ -10,6 +10,7 @@ UNIT = 4096
 
 TABLE = np.rint(np.log2(1 + np.arange(256) / 256) * UNIT).astype(np.int64)
 """log2 of 1 + i / 256. No value is so near to the middle between two integers that machines could round it apart."""
+TABLE.setflags(write=False)
 
 
 def log2(n: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

@@ -115,8 +115,7 @@ class Account(NamedTuple):
 
 def account(record: Record, decoded: Decoded, savings: Savings | None = None) -> Account:
     """Look at the elements, which can then be forgotten."""
-    has_savings = savings is not None and not record.coding.is_fast and not record.coding.is_composite
-    saved = savings(record, decoded) if has_savings and savings is not None else None
+    saved = None if savings is None or record.coding.is_fast else savings(record, decoded)
     spans = _payload_spans(record, decoded)
     codebook = record.coding.codebook(record.params)
     zeros = None if codebook is None else count_negative_zeros(decoded.bits, codebook.dtype, codebook.values)

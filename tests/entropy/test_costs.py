@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from swsfmt.codings.sparse.plan import _LOG_TABLE
 from swsfmt.entropy import backend
 from swsfmt.entropy.bitmap import Form, Kind, cheapest_form, write_bitmap
 from swsfmt.entropy.bits import BitWriter
 from swsfmt.entropy.code_table import cheapest_code, write_table
+from swsfmt.entropy.logarithms import TABLE
 from swsfmt.entropy.prefix_code import PrefixCode
 from swsfmt.entropy.protocol import Table
 from swsfmt.entropy.twin.cheapest_gaps import gap_estimates
@@ -129,7 +129,7 @@ def test_counts_of_gap_symbols(gaps: tuple[np.ndarray, np.ndarray], pbits: int) 
 @given(gaps_and_counts, st.booleans())
 def test_estimates_are_about_the_entropy(gaps: tuple[np.ndarray, np.ndarray], huffman: bool) -> None:
     """But for what a code of whole bits cannot have: a symbol of less than one."""
-    for pbits, estimate in enumerate(gap_estimates(*gaps, _LOG_TABLE, 4, huffman).tolist(), 1):
+    for pbits, estimate in enumerate(gap_estimates(*gaps, TABLE, 4, huffman).tolist(), 1):
         counts = np.frombuffer(backend.kernels.gap_counts(*gaps, pbits), np.int64)
         used = counts[counts > 0].astype(float)
         total = used.sum()
@@ -168,7 +168,7 @@ def test_the_cheapest_gaps(
 ) -> None:
     """Where all are finalists, the smallest of all."""
     which, pbits = backend.kernels.cheapest_gaps(
-        forms, (1, 12), _LOG_TABLE, 4, 12 * len(forms), True, tabled, WINDOWS, tables
+        forms, (1, 12), TABLE, 4, 12 * len(forms), True, tabled, WINDOWS, tables
     )
     ranks = {}
     for form, (gaps, of_gaps, bits, shift) in enumerate(forms):
@@ -231,7 +231,7 @@ def test_both_choose_the_same_gaps(
 ) -> None:
     for widths in ((1, 12), (first, first)):
         # The first form once more: the same gaps may be those of several.
-        arguments = ([*forms, forms[0]], widths, _LOG_TABLE, 4, finalists, huffman, tabled, WINDOWS, tables)
+        arguments = ([*forms, forms[0]], widths, TABLE, 4, finalists, huffman, tabled, WINDOWS, tables)
         one, other = both("cheapest_gaps", *arguments)
         assert one == other
 
@@ -322,20 +322,20 @@ LINES = np.array([[0], [0], [1]])
         *(
             ("cheapest_gaps", (forms, widths, logarithms, 4, finalists, True, True, b"", tables))
             for forms, widths, logarithms, finalists, tables in (
-                ((), (1, 12), _LOG_TABLE, 24, []),
-                ([], (1, 12), _LOG_TABLE, 24, []),
-                ([(ONE, NONE, 0, 6)], (1, 12), _LOG_TABLE, 24, []),
-                ([(NONE, NONE, 0, 6)], (1, 12), _LOG_TABLE, 24, []),
-                ([(-ONE, ONE, 0, 6)], (1, 12), _LOG_TABLE, 24, []),
-                ([(ONE, -ONE, 0, 6)], (1, 12), _LOG_TABLE, 24, []),
-                ([(ONE, ONE, -1, 6)], (1, 12), _LOG_TABLE, 24, []),
-                ([(ONE, ONE, 0, 64)], (1, 12), _LOG_TABLE, 24, []),
-                ([(ONE, ONE, 0, 6)], (0, 12), _LOG_TABLE, 24, []),
-                ([(ONE, ONE, 0, 6)], (3, 2), _LOG_TABLE, 24, []),
-                ([(ONE, ONE, 0, 6)], (1, 13), _LOG_TABLE, 24, []),
-                ([(ONE, ONE, 0, 6)], (1, 12), _LOG_TABLE[1:], 24, []),
-                ([(ONE, ONE, 0, 6)], (1, 12), _LOG_TABLE, 0, []),
-                ([(ONE, ONE, 0, 6)], (1, 12), _LOG_TABLE, 24, ()),
+                ((), (1, 12), TABLE, 24, []),
+                ([], (1, 12), TABLE, 24, []),
+                ([(ONE, NONE, 0, 6)], (1, 12), TABLE, 24, []),
+                ([(NONE, NONE, 0, 6)], (1, 12), TABLE, 24, []),
+                ([(-ONE, ONE, 0, 6)], (1, 12), TABLE, 24, []),
+                ([(ONE, -ONE, 0, 6)], (1, 12), TABLE, 24, []),
+                ([(ONE, ONE, -1, 6)], (1, 12), TABLE, 24, []),
+                ([(ONE, ONE, 0, 64)], (1, 12), TABLE, 24, []),
+                ([(ONE, ONE, 0, 6)], (0, 12), TABLE, 24, []),
+                ([(ONE, ONE, 0, 6)], (3, 2), TABLE, 24, []),
+                ([(ONE, ONE, 0, 6)], (1, 13), TABLE, 24, []),
+                ([(ONE, ONE, 0, 6)], (1, 12), TABLE[1:], 24, []),
+                ([(ONE, ONE, 0, 6)], (1, 12), TABLE, 0, []),
+                ([(ONE, ONE, 0, 6)], (1, 12), TABLE, 24, ()),
             )
         ),
         *(

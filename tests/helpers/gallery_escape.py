@@ -18,10 +18,9 @@ from craft import (
     record,
     varint,
 )
+from gallery_files import Row
 
-from swsfmt import IndexRuleError, PayloadError, SwsError, UnknownCodingError
-
-Row = tuple[str, bytes, type[SwsError], str]
+from swsfmt import IndexRuleError, PayloadError, UnknownCodingError
 
 MASK = part(payload=b"\1\0\1")
 MAIN = part(payload=b"ccabcc")

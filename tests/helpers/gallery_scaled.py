@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from craft import BF16, C64, F16, F32, F64, I64, PLANES, SCALED, U8, file_, part, record, varint
+from gallery_files import Row
 
-from swsfmt import ChecksumError, IndexRuleError, SwsError, UnknownCodingError
+from swsfmt import ChecksumError, IndexRuleError, UnknownCodingError
 
-Row = tuple[str, bytes, type[SwsError], str]
 LEVELS = part(payload=b"\1\2\3\4")
 SCALE = part(payload=b"\0\0\x80\x3f")
 WHOLE, ROWS = b"\0\0", b"\1\0"

@@ -17,6 +17,7 @@ from ...entropy import grid, reals
 from ...entropy.scaled import Factor, Operation, Product
 from ...errors import ChangedError
 from ...tensor import Elements, TensorInfo
+from ..estimates import entropy_bits
 from . import tables
 from .params import Form, Params, Shift, factor_shape
 
@@ -188,7 +189,7 @@ def _sample(elements: Elements, layout: Layout) -> tuple[Bits, int]:
 def _measured_table(elements: Elements, table: tables.Table) -> tuple[Params, int]:
     info = elements.info
     counts = np.unique(table.part(elements, 0).bits, return_counts=True)[1]
-    size = _entropy_bits(counts) + 32 * len(table.scales) + _PART_BITS
+    size = entropy_bits(counts) + 32 * len(table.scales) + _PART_BITS
     return Params(table.form, [table.blocks(info)], infos=table.infos(info), grid=table), size
 
 
@@ -206,7 +207,7 @@ def _measured(
         own.part(elements, 0)
     except ChangedError:
         return None
-    size = _entropy_bits(counts) + _LEVEL_BITS * int(np.count_nonzero(counts))
+    size = entropy_bits(counts) + _LEVEL_BITS * int(np.count_nonzero(counts))
     for factor in (steps, offsets):
         if factor is not None:
             size += 8 * len(factor) * _narrowest(factor).itemsize + _PART_BITS
@@ -232,15 +233,6 @@ def _dtype_of(least: int, greatest: int, has_sign: bool) -> DType:
     if size <= 127:
         return BY_NAME["I8"]
     return BY_NAME["U8" if least == 0 and greatest <= 255 else "I16" if size <= _MOST else "I32"]
-
-
-def _entropy_bits(counts: npt.NDArray[np.int64]) -> int:
-    """Of order 0, of all levels together."""
-    counts = counts[counts > 0]
-    total = int(counts.sum())
-    # Logarithms in 1/256, so that no machine comes to another sum.
-    logarithms = np.rint(256 * np.log2(np.append(counts, total))).astype(np.int64)
-    return (total * int(logarithms[-1]) - int(counts @ logarithms[:-1])) // 256
 
 
 def _is_half(steps: grid.Steps) -> npt.NDArray[np.bool_]:

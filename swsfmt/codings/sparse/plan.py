@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ...entropy import backend
+from ...entropy import backend, logarithms
 from ...entropy.bitmap import Form, Kind, cheapest_form
 from ...entropy.bits import varint_bytes
 from ...entropy.code_table import WINDOWS
@@ -32,9 +32,6 @@ _CHUNK_BITS = 45
 # A large tensor is read by columns where that saves more than 1/64 of the gaps: by rows it decodes faster.
 _COLUMNS_SHIFT = 6
 _NO_SHIFT = 63
-_LOG_BITS = 12
-_LOG_TABLE = np.rint(np.log2(1 + np.arange(256) / 256) * (1 << _LOG_BITS)).astype(np.int64)
-_LOG_TABLE.setflags(write=False)
 
 
 def plan(
@@ -64,7 +61,7 @@ def plan(
     which, pbits = backend.kernels.cheapest_gaps(
         forms,
         (widths[0], widths[-1]),
-        _LOG_TABLE,
+        logarithms.TABLE,
         _TABLE_BITS,
         _FINALISTS,
         freedom.huffman,
