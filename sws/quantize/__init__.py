@@ -1,0 +1,1 @@
+"""Any trained checkpoint becomes the smallest file at the quality that is asked for."""
