@@ -108,7 +108,8 @@ def parse_bytes(size: int | str) -> int:
     if match is None:
         return parse_size(str(size).replace(" ", "") if isinstance(size, str) else size)
     unit = parse_size(f"1{match[3]}")
-    return max(1, int(match[1]) * unit + int(match[2]) * unit // 10 ** len(match[2]))
+    fraction: int = 10 ** len(match[2])
+    return max(1, int(match[1]) * unit + int(match[2]) * unit // fraction)
 
 
 def search(

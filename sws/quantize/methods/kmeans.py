@@ -43,4 +43,5 @@ def k_means(points: Tensor, counts: Tensor, number: int) -> Tensor:
 def nearest(weights: Tensor, values: Tensor) -> Tensor:
     """Each weight's nearest of some values, which ascend; float32 or as wide as the weights."""
     exact = values.to(weights.dtype)
-    return exact[torch.bucketize(weights, ((values[1:] + values[:-1]) / 2).to(weights.dtype))]
+    result: Tensor = exact[torch.bucketize(weights, ((values[1:] + values[:-1]) / 2).to(weights.dtype))]
+    return result
