@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 from swsfmt import InputError, arguments
@@ -89,12 +89,14 @@ class Attempt:
 
     bytes : of its whole file
     error : of its outputs; None where it was not measured
-    quantized : what was made; None for one that is told of alone
+    weight_error : relative, of all weights that were quantised; None likewise
+    quantized : what was made; None for one that is only told of
     """
 
     step: float
     bytes: int
     error: float | None = None
+    weight_error: float | None = None
     quantized: Any = field(default=None, compare=False)
 
     def __str__(self) -> str:
@@ -125,7 +127,8 @@ def search(
     attempt : quantises with a step, and measures; it is called some three to eight times
     elements : of all tensors, for a target in bits
     start : the step that is tried first
-    tried : takes every attempt, in order; what a run before has put there is not tried again
+    tried : takes every attempt, in order, without what was made; what a run before has put there is not tried again,
+        and may be what is given back, `quantized` None
     Raises `InputError` for a target that cannot be reached, which names what comes nearest on both sides, and what
     `attempt` raises.
     """
@@ -173,8 +176,11 @@ class _Search:
 
     def _try(self, step: float) -> Attempt:
         if step not in self._known:
-            self._known[step] = self._attempt(step)
+            made = self._attempt(step)
+            # One network at a time is enough.
+            self._known[step] = replace(made, quantized=None)
             self._tried.append(self._known[step])
+            return made
         return self._known[step]
 
     def _distance(self, value: float) -> float:
