@@ -72,7 +72,7 @@ class Network:
 
     def _prepare(self) -> None:
         relative = []
-        for name, layout in self.layouts.items():
+        for name in self.layouts:
             own = None
             if self.statistics is not None and name in self.statistics.moments:
                 own = factors(self.statistics.moments[name], self.statistics.samples)
@@ -103,7 +103,7 @@ class Network:
     def quantize(self, step: float, progress: Step | None = None, *, rate: float = RATE) -> dict[str, Value]:
         """All tensors, under all names, tied ones as one. step : c, see `matrix.quantize_matrix`"""
         out: dict[str, Value] = {}
-        for name, tensor in self.tensors.items():
+        for name in self.tensors:
             if self._first[name] != name:
                 out[name] = out[self._first[name]]
                 continue
