@@ -61,8 +61,10 @@ def factors(
 
     The roles of a tied embedding are added, as if the sum of two Kronecker products were one.
     """
-    total = sum(own.total for own in roles)
-    if not roles or not bool((total > 0).all() if len(total) == 1 else (total > 0).any()):
+    if not roles:
+        return None
+    total = torch.stack([own.total for own in roles]).sum(0)
+    if not bool((total > 0).any()):
         return None
     out = []
     for group in range(len(total)):
@@ -82,11 +84,7 @@ def _row_factors(roles: Sequence[Moments], group: int, share: float, damping: fl
     if any(isinstance(own.rows, Tensor) for own in roles):
         diagonal = torch.zeros(1, dtype=torch.float64)
         for own in roles:
-            rows = (
-                own.rows
-                if isinstance(own.rows, Tensor)
-                else torch.cat([b.diagonal(dim1=1, dim2=2) for b in own.rows], 1)
-            )
+            rows = _mean_squares(own)
             uniform = LOOKUP_UNIFORM if own.is_lookup else HEAD_UNIFORM
             mean = rows[group].double().mean()
             diagonal = diagonal + (1 - uniform) * rows[group].double() + uniform * mean
@@ -95,6 +93,13 @@ def _row_factors(roles: Sequence[Moments], group: int, share: float, damping: fl
     blocks = [block[group].double() for block in own.rows]
     whole = _mean_diagonal(blocks)
     return [_factor((block + damping * whole * torch.eye(len(block))) / share) for block in blocks]
+
+
+def _mean_squares(own: Moments) -> Tensor:
+    """The diagonal of the moments of the rows, (groups, rows)."""
+    if isinstance(own.rows, Tensor):
+        return own.rows
+    return torch.cat([block.diagonal(dim1=1, dim2=2) for block in own.rows], 1)
 
 
 def _mean_diagonal(blocks: Sequence[Tensor]) -> float:
@@ -109,7 +114,8 @@ def _factor(moments: Tensor) -> Tensor:
     """
     lower = torch.linalg.cholesky(moments.flip(0, 1))
     inverse = torch.linalg.solve_triangular(lower, torch.eye(len(lower), dtype=lower.dtype), upper=False)
-    return inverse.flip(0, 1).float().contiguous()
+    turned: Tensor = inverse.flip(0, 1).float().contiguous()
+    return turned
 
 
 def identity(layout: Layout, sensitivity: float) -> list[Factors]:

@@ -117,7 +117,7 @@ def _patches(tensor: Tensor, module: Any) -> Tensor:
     Of a transposed one, what it writes to from each place of its input.
     """
     if isinstance(module, TRANSPOSED):
-        padding = [side for pad in reversed(module.padding) for side in (pad, pad)]
+        padding: list[int] = [side for pad in reversed(module.padding) for side in (pad, pad)]
         tensor = F.pad(tensor, padding)
         # Outputs that no place writes to, as output_padding makes them, stay unused at the end.
     else:

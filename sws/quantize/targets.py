@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 from swsfmt import InputError, arguments
@@ -24,7 +24,7 @@ _AIM = 1 - TOLERANCE / 2
 _TRIES = 24
 # A bracket of steps that are this near, in logarithms, holds nothing more.
 _NARROWEST = 1e-7
-# Outside of a bracket the first jump is the one that seems right, the others at least this factor, or a power of it.
+# Outside of a bracket jumps grow by this factor at least, up to this one.
 _FACTOR, _FURTHEST = 4.0, 256.0
 _LEAST, _MOST = 2.0**-40, 2.0**40
 # Where four times the step changes the file by less than this part of it, nothing more will come.
@@ -89,12 +89,14 @@ class Attempt:
 
     bytes : of its whole file
     error : of its outputs; None where it was not measured
-    quantized : what was made; None for one that is told of alone
+    weight_error : relative, of all weights that were quantised; None likewise
+    quantized : what was made; None for one that is only told of
     """
 
     step: float
     bytes: int
     error: float | None = None
+    weight_error: float | None = None
     quantized: Any = field(default=None, compare=False)
 
     def __str__(self) -> str:
@@ -125,7 +127,8 @@ def search(
     attempt : quantises with a step, and measures; it is called some three to eight times
     elements : of all tensors, for a target in bits
     start : the step that is tried first
-    tried : takes every attempt, in order; what a run before has put there is not tried again
+    tried : takes every attempt, in order, without what was made; what a run before has put there is not tried again,
+        and may be what is given back, `quantized` None
     Raises `InputError` for a target that cannot be reached, which names what comes nearest on both sides, and what
     `attempt` raises.
     """
@@ -173,8 +176,11 @@ class _Search:
 
     def _try(self, step: float) -> Attempt:
         if step not in self._known:
-            self._known[step] = self._attempt(step)
+            made = self._attempt(step)
+            # One network at a time is enough.
+            self._known[step] = replace(made, quantized=None)
             self._tried.append(self._known[step])
+            return made
         return self._known[step]
 
     def _distance(self, value: float) -> float:
@@ -199,7 +205,9 @@ class _Search:
         # If a doubled step takes a bit off each element, or doubles the error; a little further, for a bracket.
         bits = abs(end.distance) * (1 if self._target.kind == BITS else 8 / max(1, self._elements))
         jump = 1.05 * (abs(end.distance) if is_error else bits * math.log(2))
-        jump = max(min(jump, math.log(_FURTHEST)), self._same_side * math.log(_FACTOR), 0.01)
+        # What was not enough before is doubled, and at least this.
+        jump = max(jump * 2**self._same_side, 0.01 * _FACTOR**self._same_side)
+        jump = min(jump, math.log(_FURTHEST))
         step = math.exp(end.log_step + (-jump if is_finer else jump))
         return step if _LEAST <= step <= _MOST else None
 
