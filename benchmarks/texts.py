@@ -60,7 +60,11 @@ def definitions() -> list[str]:
 @cache
 def fortunes() -> list[str]:
     files = sorted((_packages() / "usr/share/games/fortunes").iterdir())
-    texts = [path.read_text(encoding="utf-8", errors="replace") for path in files if not path.suffix and "ascii" not in path.name]
+    texts = [
+        path.read_text(encoding="utf-8", errors="replace")
+        for path in files
+        if not path.suffix and "ascii" not in path.name
+    ]
     entries = (" ".join(entry.split()) for text in texts for entry in text.split("\n%\n"))
     return [entry for entry in entries if 30 < len(entry) < 400]
 
