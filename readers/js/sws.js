@@ -56,12 +56,17 @@ function crc32(bytes) {
   const [t0, t1, t2, t3, t4, t5, t6, t7] = crcTables;
   let crc = -1;
   let i = 0;
-  for (const end = bytes.length - 7; i < end; i += 8) {
-    const low = crc ^ (bytes[i] | (bytes[i + 1] << 8) | (bytes[i + 2] << 16) | (bytes[i + 3] << 24));
+  for (; i < bytes.length && (bytes.byteOffset + i) % 4; i++) crc = (crc >>> 8) ^ t0[(crc ^ bytes[i]) & 255];
+  const words32 = new Int32Array(bytes.buffer, bytes.byteOffset + i, Math.floor((bytes.length - i) / 4));
+  const pairs = words32.length - (words32.length % 2);
+  for (let k = 0; k < pairs; k += 2) {
+    const a = words32[k] ^ crc;
+    const b = words32[k + 1];
     crc =
-      t7[low & 255] ^ t6[(low >>> 8) & 255] ^ t5[(low >>> 16) & 255] ^ t4[low >>> 24] ^
-      t3[bytes[i + 4]] ^ t2[bytes[i + 5]] ^ t1[bytes[i + 6]] ^ t0[bytes[i + 7]];
+      t7[a & 255] ^ t6[(a >>> 8) & 255] ^ t5[(a >>> 16) & 255] ^ t4[a >>> 24] ^
+      t3[b & 255] ^ t2[(b >>> 8) & 255] ^ t1[(b >>> 16) & 255] ^ t0[b >>> 24];
   }
+  i += 4 * pairs;
   for (; i < bytes.length; i++) crc = (crc >>> 8) ^ t0[(crc ^ bytes[i]) & 255];
   return ~crc >>> 0;
 }
@@ -170,6 +175,7 @@ const raw = (array) => new Uint8Array(array.buffer, array.byteOffset, array.byte
 const scratch = new Float32Array(1);
 const scratchBits = new Uint32Array(scratch.buffer);
 const float32 = (bits) => ((scratchBits[0] = bits), scratch[0]);
+const floatBits = (number) => ((scratch[0] = number), scratchBits[0]);
 /** A float of few bits: exponent and mantissa bits and bias; NaN and infinities are the caller's. */
 const small = (bits, mantissa, exponentMask, bias, sign) => {
   const e = (bits >>> mantissa) & exponentMask;
@@ -192,6 +198,7 @@ const NUMBERS = {
 /** The numbers of words of a dtype of at most 53 bits, as an array that can be indexed; other dtypes as they are. */
 function numbers(array, dtype) {
   const convert = NUMBERS[dtype];
+  if (array instanceof Float32Array) return array;
   if (!convert) return VIEWS[dtype] ? new VIEWS[dtype](array.buffer, array.byteOffset, array.byteLength / SIZES[dtype]) : array;
   const table = array.length > 70000 && SIZES[dtype] === 2 ? Float32Array.from({ length: 65536 }, (_, i) => convert(i)) : undefined;
   const out = new Float32Array(array.length);
@@ -338,7 +345,7 @@ class Parser {
       if (!ascends) throw indexError("values of a codebook that do not ascend", at);
     }
     if (dtype === BOOL && (count > 1 || table[1] !== 1)) throw indexError("a codebook of BOOL with another value than 1", at);
-    return { dtype, table, count };
+    return { dtype, size, table, count };
   }
 
   /** Section 4, from the head on. */
@@ -713,11 +720,14 @@ function codeTable(bits, alphabet) {
 
 // ------------------------------------------------------------------------------------------------------ streams of symbols (6.3)
 
-/** Lookup table of a code: for the next `longest` bits, symbol × 16 + length. */
+/**
+ * For the next 12 bits one symbol or two: the first in bits 0 to 11, the second in 12 to 23, the length of the first in 24 to 27, that of both (or
+ * of the first, if a second one does not fit) in 28 to 31.
+ */
 function lookups(code) {
   if (code.slots) return code.slots;
   const { lengths, longest } = code;
-  const slots = new Uint16Array(1 << longest);
+  const one = new Uint16Array(4096); // symbol × 16 + length
   let next = 0;
   for (let length = 1; length <= longest; length++) {
     next <<= 1;
@@ -725,11 +735,18 @@ function lookups(code) {
       if (lengths[symbol] !== length) continue;
       let reversed = 0;
       for (let i = 0, c = next; i < length; i++, c >>= 1) reversed = (reversed << 1) | (c & 1);
-      for (let at = reversed; at < slots.length; at += 1 << length) slots[at] = symbol * 16 + length;
+      for (let at = reversed; at < 4096; at += 1 << length) one[at] = symbol * 16 + length;
       next++;
     }
   }
-  return (code.slots = slots);
+  code.slots = new Int32Array(4096);
+  for (let at = 0; at < 4096; at++) {
+    const length = one[at] & 15;
+    const second = one[at >>> length];
+    const both = length + (second & 15);
+    code.slots[at] = (one[at] >>> 4) | (length << 24) | (both > 12 ? length << 28 : ((second >>> 4) << 12) | (both << 28));
+  }
+  return code.slots;
 }
 
 /** Reads symbols of one code, a block at a time, from bit `at` of bytes. */
@@ -750,40 +767,31 @@ class Symbols {
       out.fill(0, 0, n);
       return;
     }
-    let byte = Math.floor(this.at / 8);
-    let have = 8 - (this.at & 7);
-    let buffer = bytes[byte++] >>> (8 - have);
+    const base = Math.floor(this.at / 8); // bits are counted from here, in 31 bits
+    let at = this.at - 8 * base;
+    const next = () => ((bytes[base + (at >>> 3)] | (bytes[base + (at >>> 3) + 1] << 8) | (bytes[base + (at >>> 3) + 2] << 16)) >>> (at & 7)) & 4095;
     if (code.width) {
       const { width, alphabet } = code;
       const mask = (1 << width) - 1;
-      for (let i = 0; i < n; i++) {
-        if (have < 12) {
-          buffer |= (bytes[byte] | (bytes[byte + 1] << 8)) << have;
-          byte += 2;
-          have += 16;
-        }
-        const symbol = buffer & mask;
-        if (symbol >= alphabet) throw payloadError("a symbol outside of its alphabet");
-        out[i] = symbol;
-        buffer >>>= width;
-        have -= width;
-      }
+      for (let i = 0; i < n; i++, at += width) if ((out[i] = next() & mask) >= alphabet) throw payloadError("a symbol outside of its alphabet");
     } else {
       const slots = lookups(code);
-      const mask = slots.length - 1;
-      for (let i = 0; i < n; i++) {
-        if (have < 12) {
-          buffer |= (bytes[byte] | (bytes[byte + 1] << 8)) << have;
-          byte += 2;
-          have += 16;
-        }
-        const slot = slots[buffer & mask];
-        out[i] = slot >>> 4;
-        buffer >>>= slot & 15;
-        have -= slot & 15;
+      let i = 0;
+      for (const last = n - 1; i < last; ) {
+        const slot = slots[next()];
+        const both = slot >>> 28;
+        out[i] = slot & 4095;
+        out[i + 1] = (slot >>> 12) & 4095;
+        i += 1 + ((((slot >>> 24) & 15) - both) >>> 31);
+        at += both;
+      }
+      if (i < n) {
+        const slot = slots[next()];
+        out[i] = slot & 4095;
+        at += (slot >>> 24) & 15;
       }
     }
-    this.at = byte * 8 - have;
+    this.at = 8 * base + at;
     if (this.at > this.end) throw payloadError("a stream of symbols that ends too early");
   }
 }
@@ -799,16 +807,16 @@ function finish(bytes, at) {
 // Each gives the elements of a record as words (see `words`) from `payload`, a function of its leaf records.
 
 const DECODERS = {
-  [RAW](record, bytes) {
+  [RAW](record, bytes, part, want) {
     if (record.dtype === BOOL) for (let i = 0; i < bytes.length; i++) if (bytes[i] > 1) throw payloadError("a BOOL that is not 0 or 1");
-    return widen(bytes, record.dtype, record.dtype);
+    return want === "bytes" && record.dtype === U8 ? bytes : widen(bytes, record.dtype, record.dtype);
   },
 
   [NARROW]: (record, bytes) => widen(bytes, record.storage, record.dtype, payloadError),
 
-  [DENSE](record, bytes) {
-    const { count, book } = record;
-    const out = words(SIZES[record.dtype], count);
+  [DENSE](record, bytes, part, want) {
+    const { count } = record;
+    const { out, book } = target(record, want);
     const bits = new Bits(bytes, payloadError);
     const chunk = record.chunk || count;
     const lengths = [];
@@ -829,12 +837,12 @@ const DECODERS = {
     return out;
   },
 
-  [SPARSE](record, bytes) {
-    const { entries, book } = record;
-    const out = words(SIZES[record.dtype], record.count);
-    if (!entries) return out;
-    const wide = SIZES[record.dtype] === 8;
+  [SPARSE](record, bytes, part, want) {
+    const { entries } = record;
+    if (!entries) return words(SIZES[record.dtype], record.count);
+    const { out, book } = target(record, want);
     const { table } = book;
+    const wide = book.size === 8;
     const bits = new Bits(bytes, payloadError);
     const [lines, places] = record.byColumns ? [record.C, record.R] : [record.R, record.C];
     const [liveLines, livePlaces] = record.byColumns ? [record.liveColumns, record.liveRows] : [record.liveRows, record.liveColumns];
@@ -920,9 +928,9 @@ const DECODERS = {
     return out;
   },
 
-  [ADAPTIVE](record, bytes) {
-    const { book, rows, columns, chunk } = record;
-    const out = words(SIZES[record.dtype], record.count);
+  [ADAPTIVE](record, bytes, part, want) {
+    const { rows, columns, chunk } = record;
+    const { out, book } = target(record, want);
     const lines = record.byColumns ? columns : rows;
     const places = record.byColumns ? rows : columns;
     const chunks = Math.ceil(lines / chunk);
@@ -943,9 +951,9 @@ const DECODERS = {
     return out;
   },
 
-  [CLASSES](record, bytes) {
-    const { rows, columns, chunk, R, C, M, book } = record;
-    const out = words(SIZES[record.dtype], record.count);
+  [CLASSES](record, bytes, part, want) {
+    const { rows, columns, chunk, R, C, M } = record;
+    const { out, book } = target(record, want);
     const bits = new Bits(bytes, payloadError);
     const classOf = (count, classes) => {
       const width = bitLength(classes - 1);
@@ -956,7 +964,7 @@ const DECODERS = {
     };
     const rowClass = classOf(rows, R);
     const columnClass = classOf(columns, C);
-    const { steps, symbols } = frequencyTables(bits, R, C, book.count + 1, M);
+    const { steps, symbols } = frequencyTables(bits, R, C, record.book.count + 1, M);
     let at = bits.pad();
     const chunks = Math.ceil(rows / chunk);
     const table = at;
@@ -967,8 +975,8 @@ const DECODERS = {
     for (let i = 0; i < chunks; i++) {
       const end = i < chunks - 1 ? at + u32At(bytes, table + 4 * i) : bytes.length;
       if (end > bytes.length || (end - at) % 2 || end - at < 4 * record.lanes) throw payloadError("a chunk of another size than it can have");
-      const code = new Uint16Array((end - at) / 2);
-      raw(code).set(bytes.subarray(at, end));
+      const code = new Uint16Array((end - at) / 2 + 1);
+      raw(code).set(bytes.subarray(at, end)); // and a zero word, which is read where none is left
       for (let k = 0; k < record.lanes; k++) {
         states[k] = code[2 * k] | (code[2 * k + 1] << 16);
         if (!code[2 * k + 1]) throw payloadError("a state below 2^16");
@@ -978,7 +986,7 @@ const DECODERS = {
       const last = Math.min((i + 1) * chunk, rows);
       for (let r = 0; r < R; r++) {
         const step = steps.subarray((r * C) << M, ((r + 1) * C) << M);
-        const symbol = symbols.subarray((r * C) << M, ((r + 1) * C) << M);
+        const symbol = symbols?.subarray((r * C) << M, ((r + 1) * C) << M);
         for (let row = i * chunk; row < last; row++) {
           if (rowClass[row] !== r) continue;
           word = rans(line, columns, states, lane, code, word, step, symbol, bases, M);
@@ -986,7 +994,7 @@ const DECODERS = {
           place(out, row * columns, line, columns, book);
         }
       }
-      if (word !== code.length) throw payloadError("words that are left over, or too few");
+      if (word !== code.length - 1) throw payloadError("words that are left over, or too few");
       for (const x of states) if (x !== 65536) throw payloadError("a state that does not end at 2^16");
       at = end;
     }
@@ -997,21 +1005,12 @@ const DECODERS = {
     const { count, dtype } = record;
     const size = SIZES[dtype];
     const out = words(size, count);
-    const target = raw(out);
-    for (let k = 0; k < size; k++) {
-      const plane = part(k);
-      for (let i = 0, at = size - 1 - k; i < count; i++, at += size) target[at] = plane[i];
-    }
-    if (dtype < F16) return out;
-    if (size === 8) {
-      for (let i = 0; i < out.length; i += 2) {
-        const low = out[i];
-        out[i] = (low >>> 1) | (out[i + 1] << 31);
-        out[i + 1] = (out[i + 1] >>> 1) | (low << 31);
-      }
-    } else {
-      const top = 8 * size - 1;
-      for (let i = 0; i < count; i++) out[i] = (out[i] >>> 1) | (out[i] << top);
+    const planes = record.parts.map((_, k) => part(k, "bytes"));
+    const join = JOIN[Math.min(size, 4) + (dtype < F16 ? "" : "f")];
+    if (size < 8) join(out, planes, 0, 1, planes[size - 1]);
+    else {
+      join(out, planes, 1, 2, planes[7]);
+      join(out, planes.slice(4), 0, 2, planes[3]);
     }
     return out;
   },
@@ -1068,19 +1067,52 @@ const DECODERS = {
   },
 };
 
-/** Puts n symbols' values into elements at, at + step, … */
-function place(out, at, symbols, n, book, step = 1) {
-  const { table, count } = book;
-  if (out.length === 0) return;
-  if (table.length === count + 1) {
+/** Where the elements of a codebook go, and their values there: words, or numbers if these are wanted. */
+function target({ count, dtype, book }, want) {
+  if (want !== "numbers") return { out: words(SIZES[dtype], count), book };
+  return { out: new Float32Array(count), book: { size: "number", table: Float32Array.from(numbers(book.table, dtype)) } };
+}
+
+// Loops over elements, one for each size of words: an engine is quick where a loop meets arrays of one type only.
+
+const PLACE = {
+  1: (out, at, symbols, n, table, step) => {
     for (let i = 0; i < n; i++, at += step) out[at] = table[symbols[i]];
-  } else {
+  },
+  2: (out, at, symbols, n, table, step) => {
+    for (let i = 0; i < n; i++, at += step) out[at] = table[symbols[i]];
+  },
+  4: (out, at, symbols, n, table, step) => {
+    for (let i = 0; i < n; i++, at += step) out[at] = table[symbols[i]];
+  },
+  number: (out, at, symbols, n, table, step) => {
+    for (let i = 0; i < n; i++, at += step) out[at] = table[symbols[i]];
+  },
+  8: (out, at, symbols, n, table, step) => {
     for (let i = 0; i < n; i++, at += step) {
       out[2 * at] = table[2 * symbols[i]];
       out[2 * at + 1] = table[2 * symbols[i] + 1];
     }
-  }
-}
+  },
+};
+/** Puts n symbols' values into elements at, at + step, … */
+const place = (out, at, symbols, n, book, step = 1) => PLACE[book.size](out, at, symbols, n, book.table, step);
+
+/** Elements of two or four planes, the highest byte first, in every word from `at` on, `step` apart; floats are turned right by a bit, that of `last`. */
+const JOIN = {
+  2: (out, [a, b]) => {
+    for (let i = 0; i < out.length; i++) out[i] = (a[i] << 8) | b[i];
+  },
+  4: (out, [a, b, c, d], at, step) => {
+    for (let i = 0, k = at; k < out.length; i++, k += step) out[k] = (a[i] << 24) | (b[i] << 16) | (c[i] << 8) | d[i];
+  },
+  "2f": (out, [a, b]) => {
+    for (let i = 0; i < out.length; i++) out[i] = (((a[i] << 8) | b[i]) >>> 1) | (b[i] << 15);
+  },
+  "4f": (out, [a, b, c, d], at, step, last) => {
+    for (let i = 0, k = at; k < out.length; i++, k += step) out[k] = (((a[i] << 24) | (b[i] << 16) | (c[i] << 8) | d[i]) >>> 1) | (last[i] << 31);
+  },
+};
 
 /** Where the live lines or places of a matrix begin. */
 function offsets(count, bitmap, step) {
@@ -1092,11 +1124,14 @@ function offsets(count, bitmap, step) {
 
 // -------------------------------------------------------------------------------------------------------- interleaved rANS (6.8)
 
-/** For each slot of each table its symbol, and frequency − 1 and distance from the start, 12 bits each. */
+/**
+ * For each slot of each table its frequency − 1 in bits 20 to 31 of `steps`, the distance from the start in 8 to 19, and its symbol in 0 to 7; or
+ * in `symbols` where there are too many.
+ */
 function frequencyTables(bits, R, C, alphabet, M) {
   const slots = 2 ** M;
   const steps = new Int32Array(R * C * slots);
-  const symbols = new Uint16Array(R * C * slots);
+  const symbols = alphabet > 256 ? new Uint16Array(R * C * slots) : undefined;
   const weight = (u) => (u < 8 ? u : (4 + (u % 4)) * 2 ** ((u >> 2) - 1));
   let before = new Uint8Array(alphabet);
   let first = before; // the table of the first class of columns
@@ -1129,8 +1164,8 @@ function frequencyTables(bits, R, C, alphabet, M) {
       if (levels[s]) seen++;
       const end = t * slots + seen + Math.floor(((slots - used) * sum) / total);
       for (let v = start; v < end; v++) {
-        symbols[v] = s;
-        steps[v] = ((end - start - 1) << 12) | (v - start);
+        steps[v] = ((end - start - 1) << 20) | ((v - start) << 8) | (symbols ? 0 : s);
+        if (symbols) symbols[v] = s;
       }
       start = end;
     }
@@ -1140,18 +1175,49 @@ function frequencyTables(bits, R, C, alphabet, M) {
   return { steps, symbols };
 }
 
-/** One row of symbols. Gives the number of the next word. */
+/** One row of symbols. Gives the number of the next word. Without branches that depend on the data, and four lanes side by side. */
 function rans(line, n, states, lane, code, word, steps, symbols, bases, M) {
   const slot = (1 << M) - 1;
   const lanes = states.length - 1;
-  for (let i = 0; i < n; i++) {
-    let x = states[lane];
+  let i = 0;
+  for (const end = symbols || lanes < 3 ? 0 : n - 3; i < end; i += 4) {
+    const l1 = (lane + 1) & lanes;
+    const l2 = (lane + 2) & lanes;
+    const l3 = (lane + 3) & lanes;
+    const x0 = states[lane];
+    const x1 = states[l1];
+    const x2 = states[l2];
+    const x3 = states[l3];
+    const s0 = steps[bases[i] + (x0 & slot)];
+    const s1 = steps[bases[i + 1] + (x1 & slot)];
+    const s2 = steps[bases[i + 2] + (x2 & slot)];
+    const s3 = steps[bases[i + 3] + (x3 & slot)];
+    line[i] = s0 & 255;
+    line[i + 1] = s1 & 255;
+    line[i + 2] = s2 & 255;
+    line[i + 3] = s3 & 255;
+    const y0 = Math.imul((s0 >>> 20) + 1, x0 >>> M) + ((s0 >>> 8) & 4095);
+    const y1 = Math.imul((s1 >>> 20) + 1, x1 >>> M) + ((s1 >>> 8) & 4095);
+    const y2 = Math.imul((s2 >>> 20) + 1, x2 >>> M) + ((s2 >>> 8) & 4095);
+    const y3 = Math.imul((s3 >>> 20) + 1, x3 >>> M) + ((s3 >>> 8) & 4095);
+    const h0 = ((y0 >>> 16) - 1) >> 31; // −1 where a word follows, else 0
+    const h1 = ((y1 >>> 16) - 1) >> 31;
+    const h2 = ((y2 >>> 16) - 1) >> 31;
+    const h3 = ((y3 >>> 16) - 1) >> 31;
+    states[lane] = y0 ^ (((y0 << 16 | code[word]) ^ y0) & h0);
+    states[l1] = y1 ^ (((y1 << 16 | code[(word -= h0)]) ^ y1) & h1);
+    states[l2] = y2 ^ (((y2 << 16 | code[(word -= h1)]) ^ y2) & h2);
+    states[l3] = y3 ^ (((y3 << 16 | code[(word -= h2)]) ^ y3) & h3);
+    word -= h3;
+    lane = (lane + 4) & lanes;
+  }
+  for (; i < n; i++) {
+    const x = states[lane];
     const at = bases[i] + (x & slot);
     const step = steps[at];
-    line[i] = symbols[at];
-    x = (Math.imul((step >>> 12) + 1, x >>> M) + (step & 4095)) | 0;
-    if (x >>> 16 === 0) x = (x << 16) | code[word++];
-    states[lane] = x;
+    line[i] = symbols ? symbols[at] : step & 255;
+    const y = Math.imul((step >>> 20) + 1, x >>> M) + ((step >>> 8) & 4095);
+    states[lane] = y >>> 16 ? y : (y << 16) | code[word++];
     lane = (lane + 1) & lanes;
   }
   return word;
@@ -1425,66 +1491,70 @@ function toHalf(bits) {
 }
 const toBfloat = (bits) => ((bits & 0x7fffffff) > 0x7f800000 ? 0x7fc0 : (bits + 0x7fff + ((bits >>> 16) & 1)) >>> 16);
 
+const APPLY = {
+  "*": (row, j, end, f) => {
+    for (; j < end; j++) row[j] *= f;
+  },
+  "-": (row, j, end, f) => {
+    for (; j < end; j++) row[j] -= f;
+  },
+  "+": (row, j, end, f) => {
+    for (; j < end; j++) row[j] += f;
+  },
+};
+
 function scale(record, part) {
   const { dtype, shape, blocks, operations, each, count } = record;
-  const parts = record.parts.map((p, i) => numbers(part(i), p.dtype));
+  const parts = record.parts.map((p, i) => numbers(part(i, !i && dtype !== F64 && "numbers"), p.dtype));
   const rank = shape.length;
   const n = rank ? shape[rank - 1] : 1;
-  // A row of numbers of the dtype that is computed in: what is put there is rounded so.
-  const row = new (dtype === F64 ? Float64Array : Float32Array)(n);
-  const rowBits = new Uint32Array(row.buffer);
+  const levels = parts[0];
+  // Levels that are float32 already, and nobody else's, become the result.
+  const out = dtype === F32 && levels instanceof Float32Array ? new Uint32Array(levels.buffer) : words(SIZES[dtype], count);
+  // Numbers of the dtype that is computed in, which round what is put there: all elements where that is the dtype, else a row.
+  const whole = dtype > BF16;
+  const row = whole ? new VIEWS[dtype](out.buffer) : new Float32Array(n);
   const round = dtype === F16 ? toHalf : toBfloat;
-  const shorten = (from, length) => {
+  const shorten = (from) => {
     const bits = new Uint32Array(from.buffer);
-    for (let j = 0; j < length; j++) {
-      const b = round(bits[j]);
-      if (dtype === BF16) bits[j] = b << 16;
-      else from[j] = half(b);
-    }
+    for (let j = 0; j < bits.length; j++) bits[j] = dtype === BF16 ? toBfloat(bits[j]) << 16 : floatBits(half(toHalf(bits[j])));
   };
   const factors = operations.map((operation, k) => {
     const shapeOf = shape.map((d, i) => Math.ceil(d / blocks[k][i]));
     const values = row.constructor.from(parts[k + 1]);
-    if (each) shorten(values, values.length);
+    if (each) shorten(values);
     const strides = shapeOf.map((_, i) => shapeOf.slice(i + 1).reduce((a, b) => a * b, 1));
     return { operation, values, blocks: blocks[k], strides, block: rank ? blocks[k][rank - 1] : 1 };
   });
-  const out = words(SIZES[dtype], count);
   const at = new Array(rank).fill(0);
+  if (whole && levels.buffer !== row.buffer) row.set(levels);
   for (let start = 0; start < count; start += n) {
-    for (let j = 0; j < n; j++) row[j] = parts[0][start + j];
-    if (each) shorten(row, n);
+    const base = whole ? start : 0;
+    if (!whole) row.set(levels.subarray(start, start + n));
+    if (each) shorten(row);
     for (const { operation, values, blocks: b, strides, block } of factors) {
       let index = 0;
       for (let d = 0; d < rank - 1; d++) index += Math.floor(at[d] / b[d]) * strides[d];
-      for (let j = 0; j < n; index++) {
-        const f = values[index];
-        const end = Math.min(j + block, n);
-        if (operation === "*") for (; j < end; j++) row[j] *= f;
-        else if (operation === "-") for (; j < end; j++) row[j] -= f;
-        else for (; j < end; j++) row[j] += f;
-      }
-      if (each) shorten(row, n);
+      for (let j = base; j < base + n; j += block) APPLY[operation](row, j, Math.min(j + block, base + n), values[index++]);
+      if (each) shorten(row);
     }
-    if (dtype === F64) {
-      for (let j = 0; j < n; j++) {
-        const nan = row[j] !== row[j];
-        out[2 * (start + j)] = nan ? 0 : rowBits[2 * j];
-        out[2 * (start + j) + 1] = nan ? 0x7ff80000 : rowBits[2 * j + 1];
-      }
-    } else if (dtype === F32) for (let j = 0; j < n; j++) out[start + j] = row[j] !== row[j] ? 0x7fc00000 : rowBits[j];
-    else for (let j = 0; j < n; j++) out[start + j] = round(rowBits[j]);
+    if (!whole) for (let j = 0; j < n; j++) out[start + j] = round(floatBits(row[j]));
     for (let d = rank - 2; d >= 0 && ++at[d] === shape[d]; d--) at[d] = 0;
   }
+  if (dtype === F32) for (let i = 0; i < count; i++) if (row[i] !== row[i]) out[i] = 0x7fc00000;
+  if (dtype === F64) for (let i = 0; i < count; i++) if (row[i] !== row[i]) ((out[2 * i] = 0), (out[2 * i + 1] = 0x7ff80000));
   return out;
 }
 
 // ---------------------------------------------------------------------------------------------------------------------- reading
 
-/** Elements as words of a record or part, whose payloads `payload` gives, with their CRCs checked. */
-function decode(record, payload) {
+/**
+ * Elements as words of a record or part, whose payloads `payload` gives, with their CRCs checked. Where "bytes" are wanted, those of the payload
+ * will do; where "numbers" are, a Float32Array of numbers.
+ */
+function decode(record, payload, want) {
   if (record.unknown && !record.parts) throw new SwsError("unknown-coding", `coding ${record.coding} is not known to this reader`);
-  return DECODERS[record.coding](record, record.parts ? undefined : payload(record), (i) => decode(record.parts[i], payload));
+  return DECODERS[record.coding](record, record.parts ? undefined : payload(record), (i, w) => decode(record.parts[i], payload, w), want);
 }
 
 function tensorOf(entry, elements) {
