@@ -97,4 +97,7 @@ def _steps(rows: Tensor, columns: Tensor, layout: Layout) -> tuple[Tensor, Tenso
 
 
 def _on_grid(logarithms: Tensor) -> Tensor:
-    return (logarithms * OCTAVE).round().div(OCTAVE).exp2().bfloat16().float()
+    # The grid goes through their mean, so that the step of the network may be any: on a fixed one a matrix whose rows are
+    # equal would jump by an eighth of an octave, and no target could be hit.
+    mean = logarithms.mean()
+    return ((logarithms - mean) * OCTAVE).round().div(OCTAVE).add(mean).exp2().bfloat16().float()
