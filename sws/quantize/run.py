@@ -31,6 +31,7 @@ class Run:
         """Raises `InputError` for a request that cannot be carried out, `OSError`."""
         self.request, self.means = request, means
         self.seconds: dict[str, float] = {}
+        self._work = None if means.dry else self._new_work()
         alone = request.calibrate == calibration.NONE
         with self._timed("open"):
             self.source = open_source(
@@ -59,8 +60,7 @@ class Run:
 
     def finish(self) -> Report:
         """Make the file. Raises `InputError` for a target that cannot be reached, `OSError`; what was done is kept."""
-        request, job = self.request, self._job
-        work = Work(request.output, request.settings(), resume=self.means.resume, anew=self.means.anew)
+        request, job, work = self.request, self._job, self._work or self._new_work()
         try:
             with self._timed("prepare"):
                 attempt = job.prepare(work)
@@ -90,6 +90,9 @@ class Run:
             raise
         work.finish()
         return made
+
+    def _new_work(self) -> Work:
+        return Work(self.request.output, self.request.settings(), resume=self.means.resume, anew=self.means.anew)
 
     def _check_error(self, attempt: Attempt) -> None:
         most, error = self.request.max_error, attempt.error
