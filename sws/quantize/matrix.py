@@ -93,8 +93,9 @@ def _steps(rows: Tensor, columns: Tensor, layout: Layout) -> tuple[Tensor, Tenso
     # Rows have the size of steps, columns are about 1.
     mean = of_columns.mean()
     of_rows, of_columns = layout.shared(of_rows + mean, of_columns - mean)
-    return _on_grid(of_rows), _on_grid(of_columns)
+    return on_grid(of_rows), on_grid(of_columns)
 
 
-def _on_grid(logarithms: Tensor) -> Tensor:
+def on_grid(logarithms: Tensor) -> Tensor:
+    """Steps, float32, of which the binary logarithms are about these."""
     return (logarithms * OCTAVE).round().div(OCTAVE).exp2().bfloat16().float()
