@@ -18,6 +18,7 @@ from .demo import demo
 from .encode import encode
 from .eval import evaluate
 from .inspect import inspect
+from .quantize import quantize
 from .train import train
 from .verify import verify
 
@@ -119,5 +120,5 @@ def main() -> None:
         backend.warned = True
 
 
-for command in (encode, decode, inspect, verify, train, evaluate, demo):
+for command in (encode, decode, quantize, inspect, verify, train, evaluate, demo):
     main.add_command(command)

@@ -93,15 +93,14 @@ class Network:
             else:
                 self._factors[name] = data_free.factors(tensor, layout)
 
-    def mean_step(self) -> float:
-        """Of c = 1, in root mean squares of the weights of each matrix: the geometric mean over all weights."""
-        total, weights = 0.0, 0
+    def relative_steps(self) -> dict[str, float]:
+        """Of each matrix the step at c = 1, in root mean squares of its weights: the geometric mean."""
+        relative = {}
         for name, own in self._factors.items():
             logs = [float(f.row_diagonal.log().mean() + f.column_diagonal.log().mean()) for f in own]
-            count = self.tensors[name].numel()
-            total += count * (sum(logs) / len(logs) - math.log(data_free.size_of(self.tensors[name])))
-            weights += count
-        return math.exp(total / weights) if weights else 1.0
+            unit = sum(logs) / len(logs) - math.log(data_free.size_of(self.tensors[name]))
+            relative[name] = math.exp(unit) * self.step_factors.get(name, 1.0)
+        return relative
 
     def quantize(self, step: float, progress: Step | None = None, *, rate: float = RATE) -> dict[str, Value]:
         """All tensors, under all names, tied ones as one. step : c, see `matrix.quantize_matrix`"""

@@ -72,7 +72,8 @@ class OutputError:
             if mask is not None and mask.shape == before.logits.shape[:-1]:
                 first, second = (flat[mask.flatten() > 0] for flat in (first, second))
             log_p = first.log_softmax(-1)
-            return (log_p.exp() * (log_p - second.log_softmax(-1))).sum(-1)
+            divergence: Tensor = (log_p.exp() * (log_p - second.log_softmax(-1))).sum(-1)
+            return divergence
         first, second = (
             torch.cat([part.float().flatten(1) for part in tensors(output)], 1) for output in (before, after)
         )

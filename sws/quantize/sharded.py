@@ -13,7 +13,6 @@ import tempfile
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Unpack
 
@@ -21,7 +20,7 @@ import torch
 from safetensors.torch import save as save_safetensors
 from torch import Tensor
 
-from swsfmt import InputError, checkpoints
+from swsfmt import checkpoints
 from swsfmt.codings.composite import Structured
 from swsfmt.codings.scaled import SCALED, ScaledTensor
 from swsfmt.codings.scaled.params import Form, Params, Shift
@@ -34,6 +33,7 @@ from swsfmt.write.file import EncodedFile, Step, encode_file
 from swsfmt.write.options import Options
 
 from .networks import Plan
+from .sketch import Sketch
 from .targets import Attempt
 from .work import Work
 
@@ -42,36 +42,17 @@ _HEAD = "swsfmt-part"
 _WAITING = 16
 
 
-@dataclass(frozen=True)
-class Survey:
-    """What one look at all tensors tells.
-
-    elements : of all tensors, tied ones once
-    dense_bytes : of all of them
-    """
-
-    elements: int
-    dense_bytes: int
-
-
-def survey(tensors: Mapping[str, Loadable | Tied], step: Step) -> Survey:
+def survey(tensors: Mapping[str, Loadable | Tied], plan: Plan, step: Step) -> Sketch:
     """Look at every tensor, before anything takes long. Raises `InputError` for weights that are infinite or NaN."""
     own = {name: tensor for name, tensor in tensors.items() if not isinstance(tensor, Tied)}
     total, done = sum(tensor.info.nbytes for tensor in own.values()), 0
+    sketch = Sketch()
     for name, tensor in own.items():
-        if _is_float_matrix(tensor):
-            values = to_tensor(tensor.load())
-            # Row by row: of a large tensor there is no second one.
-            if not all(bool(torch.isfinite(row).all()) for row in values.flatten(1).split(1 << 12)):
-                raise InputError("some weights are infinite or NaN; quantise a checkpoint without them", tensor=name)
+        with located(tensor=name):
+            sketch.add(own_plan(plan, name).network({name: to_tensor(tensor.load())}))
         done += tensor.info.nbytes
         step(done, total)
-    return Survey(sum(tensor.info.numel for tensor in own.values()), total)
-
-
-def _is_float_matrix(tensor: Loadable) -> bool:
-    name = tensor.info.dtype.name
-    return len(tensor.info.shape) >= 2 and tensor.info.numel > 0 and name.startswith(("F", "BF")) and name != "F4_X2"
+    return sketch
 
 
 class ShardedAttempts:
@@ -179,7 +160,9 @@ class ShardedAttempts:
 
     def _quantized(self, names: Mapping[str, Path], step: float) -> Iterator[tuple[str, bytes]]:
         """The bytes of the part of each tensor."""
-        tasks = ((name, (self._tensors[name], name, step, _own(self._plan, name))) for name in names)
+        tasks: Iterator[tuple[str, tuple[Any, ...]]] = (
+            (name, (self._tensors[name], name, step, own_plan(self._plan, name))) for name in names
+        )
         if self._executor is None:
             yield from ((name, quantize_part(*task)) for name, task in tasks)
             return
@@ -194,7 +177,7 @@ class ShardedAttempts:
             yield first, future.result()
 
 
-def _own(plan: Plan, name: str) -> Plan:
+def own_plan(plan: Plan, name: str) -> Plan:
     """The plan of one tensor, which is all that a worker gets."""
     return Plan(plan.method, {name: plan.rules[name]} if name in plan.rules else {})
 

@@ -1,4 +1,4 @@
-"""What `sws quantize` is given: a checkpoint alone, or a network that can be run, from a folder, a GGUF file, a program.
+"""What is to be quantised: a checkpoint alone, or a network that can be run, from a folder, a GGUF file, a program.
 
 A checkpoint alone is names and tensors, which may stay on disk. A network that can be run brings its tensors with it,
 and where it comes from a Hugging Face folder or a GGUF file its tokenizer.
@@ -173,7 +173,7 @@ def _of_transformers(path: Path) -> Source:
     if from_gguf:
         options["gguf_file"] = path.name
     transformers.utils.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    verbosity = transformers.utils.logging.get_verbosity()  # type: ignore[no-untyped-call]
+    verbosity = transformers.utils.logging.get_verbosity()
     transformers.utils.logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     try:
         name = _architecture(path) if not from_gguf else "AutoModelForCausalLM"
@@ -189,7 +189,7 @@ def _of_transformers(path: Path) -> Source:
         advice = "quantise its tensors alone with --calibrate none"
         raise InputError(f"transformers cannot make this model: {text:.300}; {advice}", file=str(path)) from error
     finally:
-        transformers.utils.logging.set_verbosity(verbosity)  # type: ignore[no-untyped-call]
+        transformers.utils.logging.set_verbosity(verbosity)
     writes_text = type(module).__name__.endswith(_GENERATES)
     forward = None if _has_logits(module) else _embedding(path)
     return Source(str(path), module=module.eval(), tokenizer=tokenizer, forward=forward, writes_text=writes_text)

@@ -24,7 +24,7 @@ _AIM = 1 - TOLERANCE / 2
 _TRIES = 24
 # A bracket of steps that are this near, in logarithms, holds nothing more.
 _NARROWEST = 1e-7
-# Outside of a bracket the first jump is the one that seems right, the others at least this factor, or a power of it.
+# Outside of a bracket jumps grow by this factor at least, up to this one.
 _FACTOR, _FURTHEST = 4.0, 256.0
 _LEAST, _MOST = 2.0**-40, 2.0**40
 # Where four times the step changes the file by less than this part of it, nothing more will come.
@@ -205,7 +205,9 @@ class _Search:
         # If a doubled step takes a bit off each element, or doubles the error; a little further, for a bracket.
         bits = abs(end.distance) * (1 if self._target.kind == BITS else 8 / max(1, self._elements))
         jump = 1.05 * (abs(end.distance) if is_error else bits * math.log(2))
-        jump = max(min(jump, math.log(_FURTHEST)), self._same_side * math.log(_FACTOR), 0.01)
+        # What was not enough before is doubled, and at least this.
+        jump = max(jump * 2**self._same_side, 0.01 * _FACTOR**self._same_side)
+        jump = min(jump, math.log(_FURTHEST))
         step = math.exp(end.log_step + (-jump if is_finer else jump))
         return step if _LEAST <= step <= _MOST else None
 

@@ -155,7 +155,7 @@ def encode_file(
     threads : None for as many as there are processors; with an executor, those of each task, None for one.
     executor : anything that works as those of `concurrent.futures` do; it is sent tensors, and functions by name.
     step : is told after each tensor of each stage how many bytes are done, and how many there are in all.
-    spool : a file, open to be written and read, that keeps payloads until they are asked for; None keeps them in memory.
+    spool : a file, open to be written and read, that keeps payloads until they are asked for; None keeps them here.
     Raises `InputError` for metadata or names that cannot be stored, and what the tensors raise when they are read.
     """
     metadata = _checked(metadata, tensors)

@@ -37,7 +37,8 @@ def k_means(points: Tensor, counts: Tensor, number: int) -> Tensor:
         if len(moved) == len(centres) and bool(((moved - centres).abs() <= 1e-9 * moved.abs()).all()):
             break
         centres = moved
-    return centres
+    result: Tensor = centres
+    return result
 
 
 def nearest(weights: Tensor, values: Tensor) -> Tensor:

@@ -28,6 +28,10 @@ class SimpleNetwork(Network):
     def _prepare(self) -> None:
         """Such a method knows of no statistics."""
 
+    def relative_steps(self) -> dict[str, float]:
+        """As if each were a grid, which it is not far from."""
+        return {name: self.step_factors.get(name, 1.0) for name in self.layouts}
+
     def _quantized(self, name: str, step: float, rate: float) -> Value:
         with located(tensor=name):
             return self._method.quantize(self.tensors[name].detach().cpu(), step)
