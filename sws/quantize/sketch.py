@@ -21,8 +21,8 @@ _RECORD_BYTES = 64
 
 @dataclass
 class Sketch:
-    """elements, dense_bytes : of all tensors, tied ones once. other_bytes : of those that are no matrices, as they are stored
-
+    """elements, dense_bytes : of all tensors, tied ones once
+    other_bytes : of those that are no matrices, as they are stored
     matrices : of each its name, elements, step at c = 1 in root mean squares, and some of its weights in the same unit
     """
 
