@@ -49,7 +49,9 @@ def index(tmp_path: Path) -> Path:
     return path
 
 
-def attempts(index: Path, work: Path, method: str = "feedback", rules: tuple[str, ...] = (), **more: Any) -> ShardedAttempts:
+def attempts(
+    index: Path, work: Path, method: str = "feedback", rules: tuple[str, ...] = (), **more: Any
+) -> ShardedAttempts:
     opened = checkpoints.open(index)
     plan = Plan.of(method, rules, opened.tensors)
     kept = Work(work, {}, resume=True)
