@@ -18,6 +18,7 @@ from sws.quantize.layout import Layout
 from sws.quantize.lengths import lengths_of, rate
 from sws.quantize.matrix import quantize_matrix
 from sws.quantize.statistics import Moments
+from sws.quantize.targets import Target
 from swsfmt.entropy import backend
 from swsfmt.torch import Scaled
 
@@ -235,3 +236,25 @@ def test_without_calibration_the_relative_error_is_the_same_everywhere() -> None
         if name.endswith("weight")
     ]
     assert errors[0] == pytest.approx(errors[1], rel=0.1)
+
+
+@pytest.mark.parametrize("target", [Target.size(6000), Target.bits(4.0), Target.error(0.05)])
+def test_targets(target: Target) -> None:
+    torch.manual_seed(1)
+    model = nn.Sequential(nn.Linear(64, 128), nn.ReLU(), nn.Linear(128, 32))
+    batches = [torch.randn(50, 64) for _ in range(16)]
+    quantized = quantize_model(model, batches, target=target)
+    elements = sum(parameter.numel() for parameter in model.parameters())
+    made = {"size": quantized.size(), "bits": 8 * quantized.size() / elements, "error": quantized.report["error"]}
+    assert 0.99 * target.value <= made[target.kind] <= target.value
+    assert quantized.report["bytes"] == quantized.size()
+
+
+def test_rules_and_methods() -> None:
+    torch.manual_seed(1)
+    model = nn.Sequential(nn.Linear(64, 128), nn.Linear(128, 32))
+    state = quantize_model(model, target=0.01, rules=["1.*:raw"], method="grid").state_dict()
+    assert torch.equal(state["1.weight"], model[1].weight)
+    assert not torch.equal(state["0.weight"], model[0].weight)
+    with pytest.raises(swsfmt.InputError, match="nothing to measure"):
+        quantize_model(model, target=Target.error(0.1))
