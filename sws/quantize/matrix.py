@@ -21,6 +21,7 @@ RATE = math.log(2) / 6
 """What a bit is worth in squared steps: at a high rate an error of step^2 / 12 falls by 2 ln 2 of itself with a bit."""
 PASSES = 2
 """With the lengths of codes that the levels of the one before have."""
+_FEW_STEPS = 4
 # Of the weights of a matrix: where more are zero, it was pruned, and they stay zero.
 _PRUNED = 0.05
 
@@ -59,12 +60,13 @@ def quantize_matrix(
     row_steps, column_steps = _steps(row_ideal, column_ideal, layout)
     row_rates = (row_ideal / row_steps).square() * rate
     column_rates = (column_ideal / column_steps).square()
-    zeros = (weights == 0).numpy().view(np.uint8) if (weights == 0).float().mean() > _PRUNED else None
+    is_pruned = weights.numel() - int(weights.count_nonzero()) > _PRUNED * weights.numel()
+    zeros = (weights == 0).numpy().view(np.uint8) if is_pruned else None
     groups, rows, columns = weights.shape
 
     def feed_all(lengths: Lengths, is_free: bool) -> Tensor:
         """All groups. The codes are those of the groups one below the other."""
-        out = torch.empty(weights.shape, dtype=torch.int32)
+        out = []
         for g, own in enumerate(factors):
             part = Lengths(lengths.rows[g * rows : (g + 1) * rows], lengths.columns, lengths.bits, lengths.reach)
             rates = row_rates[g] * (not is_free), column_rates[g]
@@ -78,12 +80,15 @@ def quantize_matrix(
                 part,
                 None if zeros is None else zeros[g],
             )
-            out[g] = torch.from_numpy(levels)
-        return out
+            out.append(torch.from_numpy(levels))
+        return torch.stack(out) if groups > 1 else out[0][None]
 
     levels = feed_all(none(groups * rows, columns), True)
     for _ in range(passes - 1 if rate else 0):
-        levels = feed_all(lengths_of(levels.reshape(-1, columns).numpy()), False)
+        lengths = lengths_of(levels.reshape(-1, columns).numpy())
+        # As large as the weights: not kept beside the next ones.
+        del levels
+        levels = feed_all(lengths, False)
     return Levels(levels, row_steps, column_steps)
 
 
@@ -93,8 +98,14 @@ def _steps(rows: Tensor, columns: Tensor, layout: Layout) -> tuple[Tensor, Tenso
     # Rows have the size of steps, columns are about 1.
     mean = of_columns.mean()
     of_rows, of_columns = layout.shared(of_rows + mean, of_columns - mean)
-    return _on_grid(of_rows), _on_grid(of_columns)
+    return on_grid(of_rows), on_grid(of_columns)
 
 
-def _on_grid(logarithms: Tensor) -> Tensor:
-    return (logarithms * OCTAVE).round().div(OCTAVE).exp2().bfloat16().float()
+def on_grid(logarithms: Tensor) -> Tensor:
+    """Steps, float32, of which the binary logarithms are about these.
+
+    A grid that all matrices have in common is one codebook in the file. Where a matrix has a few steps only, the grid
+    goes through their mean: rows that are all equal would jump by an eighth of an octave, and no target could be hit.
+    """
+    mean = logarithms.mean() if len((logarithms * OCTAVE).round().unique()) <= _FEW_STEPS else 0
+    return ((logarithms - mean) * OCTAVE).round().div(OCTAVE).add(mean).exp2().bfloat16().float()

@@ -15,7 +15,7 @@ from swsfmt.torch import Scaled
 from . import data_free
 from .factors import Factors, factors
 from .layout import Layout
-from .matrix import RATE, Levels, quantize_matrix
+from .matrix import RATE, Levels, on_grid, quantize_matrix
 from .statistics import Statistics
 
 Value: TypeAlias = Tensor | Scaled
@@ -25,6 +25,8 @@ Step: TypeAlias = Callable[[str], None]
 # The greatest relative error of a vector that float16 may hold.
 _HARMLESS = 2.0**-10
 _HALF_MAX = 65504.0
+# Of a vector: with more levels float16 is as small.
+_MOST_LEVEL = 1 << 11
 
 
 class Network:
@@ -112,7 +114,7 @@ class Network:
             if name in self.layouts:
                 out[name] = self._quantized(name, step * self.step_factors.get(name, 1.0), rate)
             else:
-                out[name] = self._vector(name)
+                out[name] = self._vector(name, step)
         return out
 
     def _quantized(self, name: str, step: float, rate: float) -> Value:
@@ -124,16 +126,34 @@ class Network:
             raise
         return _scaled(own, layout, tensor.dtype)
 
-    def _vector(self, name: str) -> Tensor:
+    def _vector(self, name: str, step: float) -> Value:
         tensor = self.tensors[name].detach().cpu()
         action = self.actions.get(name, "quantize")
         if action == "raw" or not tensor.is_floating_point() or tensor.dtype.itemsize <= 2:
             return tensor
         if action == "bf16":
             return tensor.bfloat16().to(tensor.dtype)
+        if action == "quantize" and (vector := self._on_grid(name, tensor, step)) is not None:
+            return vector
         if action == "fp16" and not fits_half(tensor):
             raise InputError("float16 ends at 65,504, and this has more; use bf16", tensor=name)
         return _halved(tensor) if action == "fp16" or is_harmless(tensor) else tensor
+
+    def _on_grid(self, name: str, tensor: Tensor, step: float) -> Scaled | None:
+        """A vector with one step, at the slope of the network; None where calibration does not know it."""
+        known = self.statistics.vectors.get(name) if self.statistics is not None else None
+        if known is None or known.shape != tensor.shape or not bool(torch.isfinite(tensor).all()):
+            return None
+        assert self.statistics is not None
+        sensitivity = float(known.double().mean()) / self.statistics.samples
+        if not sensitivity > 0:
+            return None
+        own = on_grid(torch.tensor(step * self.step_factors.get(name, 1) / math.sqrt(sensitivity)).log2())
+        levels = (tensor.float() / own).round()
+        if not bool((levels.abs() <= _MOST_LEVEL).all()):
+            return None
+        kind = torch.int8 if bool((levels.abs() <= 127).all()) else torch.int16
+        return Scaled(levels.to(kind), own.bfloat16().reshape([1] * tensor.dim()), dtype=tensor.dtype)
 
 
 def _first_names(tensors: Mapping[str, Tensor]) -> dict[str, str]:

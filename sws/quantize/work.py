@@ -36,12 +36,14 @@ class Work:
         self.folder = folder_for(output)
         self._settings = json.loads(json.dumps(settings))
         self.attempts: list[Attempt] = []
+        self._is_to_go = False
         if not self.folder.exists():
             return
         if resume:
             self._load()
         elif anew:
-            shutil.rmtree(self.folder)
+            # When there is something in its place, not before.
+            self._is_to_go = True
         else:
             text = "an earlier run has left what it had done; go on with it with --resume, or drop it with --force"
             raise InputError(text, file=str(self.folder))
@@ -63,6 +65,9 @@ class Work:
 
     def made(self) -> Path:
         """The folder, which is there now. Raises `OSError`."""
+        if self._is_to_go:
+            shutil.rmtree(self.folder)
+            self._is_to_go = False
         if not (self.folder / _SETTINGS).exists():
             self.folder.mkdir(exist_ok=True)
             self._write(_SETTINGS, self._settings)
@@ -82,7 +87,7 @@ class Work:
 
     def drop_if_empty(self) -> None:
         """Nothing but settings is nothing to go on with."""
-        if self.folder.exists() and {path.name for path in self.folder.iterdir()} <= {_SETTINGS}:
+        if not self._is_to_go and self.folder.exists() and {path.name for path in self.folder.iterdir()} <= {_SETTINGS}:
             with contextlib.suppress(OSError):
                 shutil.rmtree(self.folder)
 

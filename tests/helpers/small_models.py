@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-PROGRAM = '''
+PROGRAM = """
 import torch
 
 def make_model():
@@ -33,9 +33,9 @@ def no_model():
 
 def keywords(model, batch):
     return model(batch["x"])
-'''
+"""
 
-WORDS = "the a cat dog house river stone light green blue runs sees knows takes old new small great one two three".split()
+WORDS = "the a cat dog house river stone light green blue runs sees knows takes old new small great one two".split(" ")  # noqa: SIM905
 
 
 def program(folder: Path) -> Path:

@@ -153,10 +153,11 @@ def test_text_for_another_model(bert: Source, tmp_path: Path) -> None:
     calibration.check(bert, made, bert.forward, torch.device("cpu"))
 
 
-def test_a_language_model_writes_its_own(llama: Source) -> None:
+def test_a_language_model_writes_its_own(llama: Source, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(calibration, "_TOKENS", 24)
     made = calibration.make(llama, None, 10, seed=3)
     assert made.kind == "self"
-    assert shapes([batch["input_ids"] for batch in (*made.batches, *made.held_out)]) == [(8, 256), (2, 256)]
+    assert shapes([batch["input_ids"] for batch in (*made.batches, *made.held_out)]) == [(8, 24), (2, 24)]
     assert bool((made.batches[0]["input_ids"][:, 0] == llama.tokenizer.bos_token_id).all())
     again = calibration.make(llama, "self", 10, seed=3)
     assert torch.equal(made.batches[0]["input_ids"], again.batches[0]["input_ids"])
