@@ -19,6 +19,7 @@ from .demo import demo
 from .encode import encode
 from .eval import evaluate
 from .inspect import inspect
+from .quantize import quantize
 from .train import train
 from .verify import verify
 
@@ -120,5 +121,5 @@ def main() -> None:
         backend.warned = True
 
 
-for command in (encode, decode, inspect, verify, compare, train, evaluate, demo):
+for command in (encode, decode, quantize, inspect, verify, compare, train, evaluate, demo):
     main.add_command(command)

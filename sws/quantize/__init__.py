@@ -9,6 +9,8 @@ from .collect import collect
 from .model import quantize_model, quantize_tensors
 from .network import Network
 from .quantized import QuantizedModel
+from .rules import Rule
 from .statistics import Statistics
+from .targets import Target
 
-__all__ = ["Network", "QuantizedModel", "Statistics", "collect", "quantize_model", "quantize_tensors"]
+__all__ = ["Network", "QuantizedModel", "Rule", "Statistics", "Target", "collect", "quantize_model", "quantize_tensors"]

@@ -47,10 +47,13 @@ def collect(
     own = statistics if statistics is not None else Statistics()
     for matrix in found:
         own.layouts.setdefault(matrix.name, matrix.layout)
-    generator = torch.Generator().manual_seed(seed + own.samples)
+    generator = torch.Generator()
     batches = 0
-    with _frozen(model), observing(model, found, own):
+    vectors = _vectors(model, own)
+    with _frozen(model, vectors), observing(model, found, own):
         for batch in calibration:
+            # Sums that are gone on with are those of one run.
+            generator.manual_seed(seed + own.samples)
             with torch.enable_grad():
                 output = run(model, batch)
                 direction, samples, kind = _direction(output, batch, generator)
@@ -60,6 +63,10 @@ def collect(
                         "return what the model computes"
                     )
                 direction.backward()
+            for name, parameter in vectors.items():
+                if parameter.grad is not None:
+                    own.vectors[name] += parameter.grad.float().square().cpu()
+                    parameter.grad = None
             own.samples += samples
             own.kind = kind
             batches += 1
@@ -79,21 +86,37 @@ def _call(model: nn.Module, batch: Any) -> Any:
     return model(*batch) if isinstance(batch, tuple | list) else model(batch)
 
 
+def _vectors(model: nn.Module, statistics: Statistics) -> dict[str, nn.Parameter]:
+    """Parameters that are no matrices of products: biases, those of norms and of modules of other kinds."""
+    vectors = {
+        name: parameter
+        for name, parameter in model.named_parameters()
+        if name not in statistics.layouts and parameter.is_floating_point() and parameter.numel()
+    }
+    for name, parameter in vectors.items():
+        statistics.vectors.setdefault(name, torch.zeros(parameter.shape))
+    return vectors
+
+
 @contextmanager
-def _frozen(model: nn.Module) -> Iterator[None]:
-    """In evaluation mode, and without gradients of parameters, which nobody needs here."""
+def _frozen(model: nn.Module, vectors: Mapping[str, nn.Parameter]) -> Iterator[None]:
+    """In evaluation mode, and without gradients of parameters but those of `vectors`."""
     modes = {module: module.training for module in model.modules()}
-    needed = {parameter: parameter.requires_grad for parameter in model.parameters()}
+    needed = {parameter: (parameter.requires_grad, parameter.grad) for parameter in model.parameters()}
     try:
         model.eval()
         for parameter in needed:
             parameter.requires_grad_(False)
+            parameter.grad = None
+        for parameter in vectors.values():
+            parameter.requires_grad_(True)
         yield
     finally:
         for module, mode in modes.items():
             module.training = mode
-        for parameter, need in needed.items():
+        for parameter, (need, gradient) in needed.items():
             parameter.requires_grad_(need)
+            parameter.grad = gradient
 
 
 def _direction(output: Any, batch: Any, generator: torch.Generator) -> tuple[Tensor, int, str]:

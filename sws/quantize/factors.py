@@ -21,9 +21,10 @@ from .statistics import Moments, cuts
 COLUMN_DAMPING = 0.03
 ROW_DAMPING = 0.1
 """Of the mean diagonal, added to H and G."""
-LOOKUP_UNIFORM = 0.5
 HEAD_UNIFORM = 0.3
-"""Of rows of which only the diagonal is known: how much of it is the mean of all."""
+"""Of the rows of a head, of which only the diagonal is known: how much of it is the mean of all."""
+
+_LEAST_UNSEEN = 0.1
 
 
 @dataclass(frozen=True)
@@ -61,8 +62,10 @@ def factors(
 
     The roles of a tied embedding are added, as if the sum of two Kronecker products were one.
     """
-    total = sum(own.total for own in roles)
-    if not roles or not bool((total > 0).all() if len(total) == 1 else (total > 0).any()):
+    if not roles:
+        return None
+    total = torch.stack([own.total for own in roles]).sum(0)
+    if not bool((total > 0).any()):
         return None
     out = []
     for group in range(len(total)):
@@ -82,19 +85,31 @@ def _row_factors(roles: Sequence[Moments], group: int, share: float, damping: fl
     if any(isinstance(own.rows, Tensor) for own in roles):
         diagonal = torch.zeros(1, dtype=torch.float64)
         for own in roles:
-            rows = (
-                own.rows
-                if isinstance(own.rows, Tensor)
-                else torch.cat([b.diagonal(dim1=1, dim2=2) for b in own.rows], 1)
-            )
-            uniform = LOOKUP_UNIFORM if own.is_lookup else HEAD_UNIFORM
-            mean = rows[group].double().mean()
-            diagonal = diagonal + (1 - uniform) * rows[group].double() + uniform * mean
+            rows = _mean_squares(own)[group].double()
+            uniform = HEAD_UNIFORM
+            if own.is_lookup:
+                uniform = _unseen(rows)
+                rows = rows * (float(own.total[group]) / max(float(rows.sum()), 1))
+            diagonal = diagonal + (1 - uniform) * rows + uniform * rows.mean()
         return (diagonal / share).rsqrt().float()
     (own,) = roles
     blocks = [block[group].double() for block in own.rows]
     whole = _mean_diagonal(blocks)
     return [_factor((block + damping * whole * torch.eye(len(block))) / share) for block in blocks]
+
+
+def _unseen(counts: Tensor) -> float:
+    """Which part of new text are words that did not occur: as many as occurred once (Good and Turing, Biometrika 1953);
+    a tenth at least.
+    """
+    return max(_LEAST_UNSEEN, min(1.0, float((counts == 1).sum()) / max(float(counts.sum()), 1)))
+
+
+def _mean_squares(own: Moments) -> Tensor:
+    """The diagonal of the moments of the rows, (groups, rows)."""
+    if isinstance(own.rows, Tensor):
+        return own.rows
+    return torch.cat([block.diagonal(dim1=1, dim2=2) for block in own.rows], 1)
 
 
 def _mean_diagonal(blocks: Sequence[Tensor]) -> float:
@@ -109,7 +124,8 @@ def _factor(moments: Tensor) -> Tensor:
     """
     lower = torch.linalg.cholesky(moments.flip(0, 1))
     inverse = torch.linalg.solve_triangular(lower, torch.eye(len(lower), dtype=lower.dtype), upper=False)
-    return inverse.flip(0, 1).float().contiguous()
+    turned: Tensor = inverse.flip(0, 1).float().contiguous()
+    return turned
 
 
 def identity(layout: Layout, sensitivity: float) -> list[Factors]:

@@ -1,4 +1,4 @@
-"""What each level costs: the lengths of the codes that the file will have, which differ by classes of rows and columns."""
+"""What each level costs: the lengths of the codes that the file will have, by classes of rows and columns."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Lengths:
 
     @property
     def column_classes(self) -> int:
-        return self.bits.shape[1]
+        return int(self.bits.shape[1])
 
 
 def none(rows: int, columns: int) -> Lengths:

@@ -21,6 +21,7 @@ RATE = math.log(2) / 6
 """What a bit is worth in squared steps: at a high rate an error of step^2 / 12 falls by 2 ln 2 of itself with a bit."""
 PASSES = 2
 """With the lengths of codes that the levels of the one before have."""
+_FEW_STEPS = 4
 # Of the weights of a matrix: where more are zero, it was pruned, and they stay zero.
 _PRUNED = 0.05
 
@@ -93,8 +94,14 @@ def _steps(rows: Tensor, columns: Tensor, layout: Layout) -> tuple[Tensor, Tenso
     # Rows have the size of steps, columns are about 1.
     mean = of_columns.mean()
     of_rows, of_columns = layout.shared(of_rows + mean, of_columns - mean)
-    return _on_grid(of_rows), _on_grid(of_columns)
+    return on_grid(of_rows), on_grid(of_columns)
 
 
-def _on_grid(logarithms: Tensor) -> Tensor:
-    return (logarithms * OCTAVE).round().div(OCTAVE).exp2().bfloat16().float()
+def on_grid(logarithms: Tensor) -> Tensor:
+    """Steps, float32, of which the binary logarithms are about these.
+
+    A grid that all matrices have in common is one codebook in the file. Where a matrix has a few steps only, the grid
+    goes through their mean: rows that are all equal would jump by an eighth of an octave, and no target could be hit.
+    """
+    mean = logarithms.mean() if len((logarithms * OCTAVE).round().unique()) <= _FEW_STEPS else 0
+    return ((logarithms - mean) * OCTAVE).round().div(OCTAVE).add(mean).exp2().bfloat16().float()

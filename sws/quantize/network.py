@@ -15,7 +15,7 @@ from swsfmt.torch import Scaled
 from . import data_free
 from .factors import Factors, factors
 from .layout import Layout
-from .matrix import RATE, Levels, quantize_matrix
+from .matrix import RATE, Levels, on_grid, quantize_matrix
 from .statistics import Statistics
 
 Value: TypeAlias = Tensor | Scaled
@@ -25,13 +25,16 @@ Step: TypeAlias = Callable[[str], None]
 # The greatest relative error of a vector that float16 may hold.
 _HARMLESS = 2.0**-10
 _HALF_MAX = 65504.0
+# Of a vector: with more levels float16 is as small.
+_MOST_LEVEL = 1 << 11
 
 
 class Network:
     """The tensors of a network with what is known of them; `quantize` makes them small for any step.
 
     tensors : those of a state_dict. statistics : None without calibration
-    actions : of tensors that are not to be quantised as a matrix: "raw" stays as it is, "fp16" becomes float16
+    actions : of tensors that are not to be quantised as a matrix: "raw" stays as it is, "fp16" and "bf16" are rounded
+    step_factors : of tensors that have another step, what it is multiplied by
     Raises `InputError` for weights that are infinite or NaN.
     """
 
@@ -40,8 +43,10 @@ class Network:
         tensors: Mapping[str, Tensor],
         statistics: Statistics | None = None,
         actions: Mapping[str, str] | None = None,
+        step_factors: Mapping[str, float] | None = None,
     ) -> None:
         self.tensors, self.statistics, self.actions = tensors, statistics, dict(actions or {})
+        self.step_factors = dict(step_factors or {})
         self._first = _first_names(tensors)
         self._factors: dict[str, list[Factors]] = {}
         self.layouts = {
@@ -69,7 +74,7 @@ class Network:
 
     def _prepare(self) -> None:
         relative = []
-        for name, layout in self.layouts.items():
+        for name in self.layouts:
             own = None
             if self.statistics is not None and name in self.statistics.moments:
                 own = factors(self.statistics.moments[name], self.statistics.samples)
@@ -88,22 +93,31 @@ class Network:
             else:
                 self._factors[name] = data_free.factors(tensor, layout)
 
+    def relative_steps(self) -> dict[str, float]:
+        """Of each matrix the step at c = 1, in root mean squares of its weights: the geometric mean."""
+        relative = {}
+        for name, own in self._factors.items():
+            logs = [float(f.row_diagonal.log().mean() + f.column_diagonal.log().mean()) for f in own]
+            unit = sum(logs) / len(logs) - math.log(data_free.size_of(self.tensors[name]))
+            relative[name] = math.exp(unit) * self.step_factors.get(name, 1.0)
+        return relative
+
     def quantize(self, step: float, progress: Step | None = None, *, rate: float = RATE) -> dict[str, Value]:
         """All tensors, under all names, tied ones as one. step : c, see `matrix.quantize_matrix`"""
         out: dict[str, Value] = {}
-        for name, tensor in self.tensors.items():
+        for name in self.tensors:
             if self._first[name] != name:
                 out[name] = out[self._first[name]]
                 continue
             if progress is not None:
                 progress(name)
             if name in self.layouts:
-                out[name] = self._quantized(name, step, rate)
+                out[name] = self._quantized(name, step * self.step_factors.get(name, 1.0), rate)
             else:
-                out[name] = self._vector(name)
+                out[name] = self._vector(name, step)
         return out
 
-    def _quantized(self, name: str, step: float, rate: float) -> Scaled:
+    def _quantized(self, name: str, step: float, rate: float) -> Value:
         tensor, layout = self.tensors[name].detach().cpu(), self.layouts[name]
         try:
             own = quantize_matrix(layout.matrix(tensor).float(), self._factors[name], step, layout, rate=rate)
@@ -112,12 +126,34 @@ class Network:
             raise
         return _scaled(own, layout, tensor.dtype)
 
-    def _vector(self, name: str) -> Tensor:
+    def _vector(self, name: str, step: float) -> Value:
         tensor = self.tensors[name].detach().cpu()
         action = self.actions.get(name, "quantize")
         if action == "raw" or not tensor.is_floating_point() or tensor.dtype.itemsize <= 2:
             return tensor
+        if action == "bf16":
+            return tensor.bfloat16().to(tensor.dtype)
+        if action == "quantize" and (vector := self._on_grid(name, tensor, step)) is not None:
+            return vector
+        if action == "fp16" and not fits_half(tensor):
+            raise InputError("float16 ends at 65,504, and this has more; use bf16", tensor=name)
         return _halved(tensor) if action == "fp16" or is_harmless(tensor) else tensor
+
+    def _on_grid(self, name: str, tensor: Tensor, step: float) -> Scaled | None:
+        """A vector with one step, at the slope of the network; None where calibration does not know it."""
+        known = self.statistics.vectors.get(name) if self.statistics is not None else None
+        if known is None or known.shape != tensor.shape or not bool(torch.isfinite(tensor).all()):
+            return None
+        assert self.statistics is not None
+        sensitivity = float(known.double().mean()) / self.statistics.samples
+        if not sensitivity > 0:
+            return None
+        own = on_grid(torch.tensor(step * self.step_factors.get(name, 1) / math.sqrt(sensitivity)).log2())
+        levels = (tensor.float() / own).round()
+        if not bool((levels.abs() <= _MOST_LEVEL).all()):
+            return None
+        kind = torch.int8 if bool((levels.abs() <= 127).all()) else torch.int16
+        return Scaled(levels.to(kind), own.bfloat16().reshape([1] * tensor.dim()), dtype=tensor.dtype)
 
 
 def _first_names(tensors: Mapping[str, Tensor]) -> dict[str, str]:
@@ -141,9 +177,14 @@ def _scaled(own: Levels, layout: Layout, dtype: torch.dtype) -> Scaled:
 def is_harmless(tensor: Tensor) -> bool:
     """Whether float16 holds a tensor with a relative error of all together below 2^-10, and nothing overflows."""
     wide = tensor.double()
-    if not bool((wide.abs() <= _HALF_MAX).all()):
+    if not fits_half(tensor):
         return False
     return float((wide.half().double() - wide).norm()) <= _HARMLESS * float(wide.norm())
+
+
+def fits_half(tensor: Tensor) -> bool:
+    """Whether nothing overflows in float16."""
+    return bool((tensor.abs() <= _HALF_MAX).all())
 
 
 def _halved(tensor: Tensor) -> Tensor:

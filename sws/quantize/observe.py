@@ -5,7 +5,7 @@ Layers whose products happen inside one function of torch (attention, recurrence
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -94,7 +94,7 @@ def _hook(matrix: Matrix, statistics: Statistics) -> Callable[[nn.Module, tuple[
                 elif isinstance(module, CONVOLUTIONS):
                     moments.add(_grouped(_patches(inputs, module), module.groups), _places(gradient, module.groups))
                 elif isinstance(module, TRANSPOSED):
-                    patches = _grouped(_patches(gradient, module), module.groups)
+                    patches = _grouped(_patches(gradient, module, inputs.shape[2:]), module.groups)
                     moments.add(_places(inputs, module.groups), patches)
                 elif not isinstance(module, nn.EmbeddingBag):
                     moments.add(inputs.flatten(0, -2)[None], gradient.flatten(0, -2)[None])
@@ -111,15 +111,15 @@ def _places(tensor: Tensor, groups: int) -> Tensor:
     return flat.permute(1, 0, 3, 2).flatten(1, 2)
 
 
-def _patches(tensor: Tensor, module: Any) -> Tensor:
+def _patches(tensor: Tensor, module: Any, places: Sequence[int] | None = None) -> Tensor:
     """What the kernel of a convolution sees at each place: (batch, places, channels, taps) of (batch, channels, ...).
 
-    Of a transposed one, what it writes to from each place of its input.
+    Of a transposed one, what it writes to from each place of its input, of which there are so many in each dimension.
     """
     if isinstance(module, TRANSPOSED):
-        padding = [side for pad in reversed(module.padding) for side in (pad, pad)]
+        widths: tuple[int, ...] = module.padding
+        padding = [side for width in reversed(widths) for side in (width, width)]
         tensor = F.pad(tensor, padding)
-        # Outputs that no place writes to, as output_padding makes them, stay unused at the end.
     else:
         mode = "constant" if module.padding_mode == "zeros" else module.padding_mode
         tensor = F.pad(tensor, module._reversed_padding_repeated_twice, mode=mode)
@@ -127,8 +127,10 @@ def _patches(tensor: Tensor, module: Any) -> Tensor:
     for d in range(rank):
         size, step, dilation = module.kernel_size[d], module.stride[d], module.dilation[d]
         tensor = tensor.unfold(2 + d, dilation * (size - 1) + 1, step)[..., ::dilation]
-    places = tensor.flatten(2 + rank).flatten(2, 1 + rank)
-    return places.transpose(1, 2)
+        if places is not None:
+            # Not those that only output_padding has.
+            tensor = tensor.narrow(2 + d, 0, places[d])
+    return tensor.flatten(2 + rank).flatten(2, 1 + rank).transpose(1, 2)
 
 
 def _grouped(patches: Tensor, groups: int) -> Tensor:

@@ -33,10 +33,15 @@ class QuantizedModel:
         """Load all tensors into a model of the same state_dict. Raises what `Module.load_state_dict` raises."""
         model.load_state_dict(self.state_dict())
 
-    def save(self, path: str | os.PathLike[str] | BinaryIO, **encoding: Unpack[EncodingOptions]) -> None:
+    def save(
+        self,
+        path: str | os.PathLike[str] | BinaryIO,
+        metadata: Mapping[str, str] | None = None,
+        **encoding: Unpack[EncodingOptions],
+    ) -> None:
         """Write the file; options as those of `swsfmt.torch.save_file`."""
-        swsfmt.torch.save_file(self.tensors, path, **encoding)
+        swsfmt.torch.save_file(self.tensors, path, metadata, **encoding)
 
-    def size(self, **encoding: Unpack[EncodingOptions]) -> int:
+    def size(self, metadata: Mapping[str, str] | None = None, **encoding: Unpack[EncodingOptions]) -> int:
         """Bytes of the file that `save` writes."""
-        return len(swsfmt.torch.save(self.tensors, **encoding))
+        return len(swsfmt.torch.save(self.tensors, metadata, **encoding))

@@ -20,6 +20,8 @@ BLOCK = 1024
 """Rows or columns of a block, where there are more."""
 DIAGONAL = 8192
 """Of more rows, as vocabularies have, only the mean squares are known."""
+# Of tokens: where fewer have a gradient, the others are left out.
+_MOST_USED = 0.95
 
 
 def cuts(length: int) -> list[slice]:
@@ -36,7 +38,7 @@ class Moments:
     columns : blocks of the sum of |g|^2 x x^T, each float32 (groups, size, size)
     rows : blocks of the sum of |x|^2 g g^T, likewise; or its diagonal, float32 (groups, rows), beyond `DIAGONAL` rows
     total : the sum of |x|^2 |g|^2, float64 (groups,): the trace of both
-    is_lookup : whether the inputs are one-hot, as those of an embedding
+    is_lookup : whether the inputs are one-hot, as those of an embedding; then `rows` counts how often each occurred
     """
 
     columns: list[Tensor]
@@ -57,7 +59,12 @@ class Moments:
     def add(self, inputs: Tensor, gradients: Tensor) -> None:
         """inputs : (groups, tokens, columns). gradients : (groups, tokens, rows)"""
         x, g = inputs.float(), gradients.float()
-        of_inputs, of_gradients = x.square().sum(2), g.square().sum(2)
+        of_gradients = g.square().sum(2)
+        counts = (of_gradients > 0).any(0)
+        if int(counts.sum()) < _MOST_USED * len(counts):
+            # Padding, and the like.
+            x, g, of_gradients = x[:, counts], g[:, counts], of_gradients[:, counts]
+        of_inputs = x.square().sum(2)
         weighted = x * of_gradients.sqrt()[:, :, None]
         for block, cut in zip(self.columns, cuts(x.shape[2]), strict=True):
             part = weighted[:, :, cut]
@@ -78,7 +85,8 @@ class Moments:
         for block, cut in zip(self.columns, cuts(g.shape[1]), strict=True):
             block[0] += (g[:, cut].T @ g[:, cut]).to(block.device)
         assert isinstance(self.rows, Tensor)
-        self.rows[0].index_add_(0, ids.to(self.rows.device), of_gradients.to(self.rows.device))
+        used = (of_gradients > 0).to(self.rows)
+        self.rows[0].index_add_(0, ids.to(self.rows.device), used)
         self.total += of_gradients.double().sum().to(self.total.device)
 
     def tensors(self) -> Iterator[tuple[str, Tensor]]:
@@ -97,6 +105,7 @@ class Statistics:
 
     layouts : of every matrix, by the name of its tensor
     moments : of each matrix that calibration reached; two for a tensor with two roles, as a tied embedding has
+    vectors : of every other parameter the sum of squared gradients, of which each batch has one, float32
     samples : outputs that were looked at: the sums belong to so many
     kind : "relative" or "divergence": whether outputs count by their relative error or by the divergence (KL) of the
         distribution that they are the logits of
@@ -104,6 +113,7 @@ class Statistics:
 
     layouts: dict[str, Layout] = field(default_factory=dict)
     moments: dict[str, list[Moments]] = field(default_factory=dict)
+    vectors: dict[str, Tensor] = field(default_factory=dict)
     samples: int = 0
     kind: str = "relative"
 
@@ -126,6 +136,7 @@ class Statistics:
             for number, own in enumerate(roles)
             for key, tensor in own.tensors()
         }
+        tensors |= {f"vectors/{name}": tensor.contiguous() for name, tensor in self.vectors.items()}
         head = {
             "samples": self.samples,
             "kind": self.kind,
@@ -145,18 +156,18 @@ class Statistics:
                 if text is None:
                     raise InputError("these are no statistics of calibration", file=os.fsdecode(path))
                 head, get = json.loads(text), file.get_tensor
-                names = set(file.keys())
+                names = sorted(file.keys())
                 layouts = {
                     name: Layout(tuple(shape), groups, transposed)
                     for name, (shape, groups, transposed) in head["layouts"].items()
                 }
-                own = cls(layouts, {}, head["samples"], head["kind"])
+                vectors = {name[len("vectors/") :]: get(name) for name in names if name.startswith("vectors/")}
+                own = cls(layouts, {}, vectors, head["samples"], head["kind"])
                 for name, lookups in head["lookups"].items():
                     for number, is_lookup in enumerate(lookups):
                         moments, prefix = own.of(name, layouts[name], is_lookup), f"{name}/{number}/"
                         for key, tensor in moments.tensors():
                             tensor.copy_(get(prefix + key))
-                            names.discard(prefix + key)
         except (SafetensorError, json.JSONDecodeError, KeyError, TypeError, RuntimeError) as error:
             raise InputError(f"these are no statistics of calibration: {error}", file=os.fsdecode(path)) from error
         return own

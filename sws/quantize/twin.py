@@ -47,7 +47,7 @@ def quantize_tile(
 
 def _cheapest(value: np.float32, rate: np.float32, bits: Floats, reach: int) -> np.float32:
     """The level of least squared error and rate, among the three nearest and zero. The first of equals is taken."""
-    near = np.rint(value)
+    near: np.float32 = np.rint(value)
     if rate == 0:
         return near
     candidates = np.array([near, near - np.float32(1), near + np.float32(1), 0], np.float32)
