@@ -3,7 +3,7 @@
     python benchmarks/peers_worker.py METHOD SETTING IN.npz OUT.npz
 
 OUT gets the floats that come out. METHOD and SETTING: hqq "BITS GROUP"; nf4 BLOCK; torchao int8 or "int4 GROUP"; nnc
-"QP TRELLIS". Bytes are those of levels without gaps, and of scales and zero points as float16 where the package has them
+"QP TRELLIS". Bytes are those of levels without gaps, of scales and zero points as float16 where the package has them
 in a wider type; of NNC the payloads and 32 bytes a matrix for its header.
 """
 

@@ -15,7 +15,17 @@ from collections.abc import Callable, Sequence
 import torch
 from package_networks import Trained, cents, crepe_tiny, face_rnet, voice_encoder
 from quantize_harness import (
-    Metrics, arguments, cosines, grouped, heading, our_rows, outputs, peer_rows, print_head, print_sizes, statistics_of,
+    Metrics,
+    arguments,
+    cosines,
+    grouped,
+    heading,
+    our_rows,
+    outputs,
+    peer_rows,
+    print_head,
+    print_sizes,
+    statistics_of,
 )  # fmt: skip
 from torch import Tensor, nn
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import itertools
 import json
 import subprocess
 import sys
@@ -90,7 +91,7 @@ def peer_rows(
     path = CACHE / f"{_slug(trained.name)}-peers.json"
     known = json.loads(path.read_text()) if path.is_file() and not fresh else {}
     rows = []
-    for peer in peers() if which is None else which:
+    for peer in peers(arrays) if which is None else which:
         if peer.name not in known:
             size, back = peer.quantize(arrays)
             state = {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in back.items()}
@@ -149,7 +150,7 @@ def size_at(rows: Iterable[Row], metric: str, value: float, loss: Callable[[floa
         if np.isfinite(own) and own > 0 and (not frontier or own < frontier[-1][0]):
             frontier.append((own, row.bytes))
     wanted = loss(value)
-    for (worse, smaller), (better, larger) in zip(frontier, frontier[1:], strict=False):
+    for (worse, smaller), (better, larger) in itertools.pairwise(frontier):
         if better <= wanted <= worse:
             part = np.log(worse / wanted) / np.log(worse / better)
             return float(smaller + part * (larger - smaller))

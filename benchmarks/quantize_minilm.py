@@ -13,7 +13,17 @@ import numpy as np
 import torch
 from package_networks import minilm
 from quantize_harness import (
-    Metrics, arguments, cosines, grouped, heading, our_rows, outputs, peer_rows, print_head, print_sizes, statistics_of,
+    Metrics,
+    arguments,
+    cosines,
+    grouped,
+    heading,
+    our_rows,
+    outputs,
+    peer_rows,
+    print_head,
+    print_sizes,
+    statistics_of,
 )  # fmt: skip
 from scipy.stats import spearmanr
 from torch import Tensor, nn

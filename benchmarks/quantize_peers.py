@@ -27,7 +27,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from package_models import LLAMA_CPP, package_file
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import save_file
 
 import swsfmt.torch
 from swsfmt.torch import Scaled
@@ -206,30 +206,38 @@ def elsewhere(method: str, setting: str, state: State) -> tuple[int, State]:
         return size + _size(dict(_others(state))), _dense(state, dict(np.load(target)))
 
 
-def peers(importance: State | None = None) -> Iterator[Peer]:
-    """All that can be had here. importance : for llama.cpp, from inputs that are not measured on"""
+def peers(state: State, importance: State | None = None) -> Iterator[Peer]:
+    """All that can be had here. state : of the model. importance : for llama.cpp, from inputs for calibration"""
     if has_llama_cpp():
-        for kind in ("Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K", "Q8_0", "IQ4_XS"):
+        for kind in ("Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K", "Q8_0"):
             yield Peer(f"llama.cpp {kind}", partial(llama_cpp, kind))
         if importance is not None:
-            for kind in ("Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K"):
+            for kind in ("Q2_K", "Q3_K", "Q4_K", "Q5_K"):
                 yield Peer(f"llama.cpp {kind}, imatrix", partial(llama_cpp, kind, importance=importance), False)
-    for bits in (3, 4, 5, 6, 8):
+    for bits in (3, 4, 5, 6):
         yield Peer(f"round to nearest, {bits} bits, groups of 32", partial(round_to_nearest, bits, 32))
-    yield Peer("round to nearest, 4 bits, groups of 128", partial(round_to_nearest, 4, 128))
     if "PEERS_PYTHON" in os.environ:
-        for method, setting in (("hqq", "3 64"), ("hqq", "4 64"), ("hqq", "8 64"), ("nf4", "64"), ("torchao", "int8"),
-                                ("torchao", "int4 32")):  # fmt: skip
+        for method, setting in (
+            ("hqq", "3 64"),
+            ("hqq", "4 64"),
+            ("hqq", "8 64"),
+            ("nf4", "64"),
+            ("torchao", "int8"),
+            ("torchao", "int4 32"),
+        ):
             yield Peer(f"{method} {setting}", partial(elsewhere, method, setting))
     else:
         print("skipped: HQQ, NF4 and torchao; PEERS_PYTHON is not set", file=sys.stderr)
-    for weight in (1, 4, 10, 20, 40):
+    for weight in (0.3, 1, 3, 10):
         yield Peer(f"EntQuant's method, {weight}", partial(entquant, weight))
     if "NNC_PYTHON" in os.environ:
-        for qp in (-30, -26, -24, -22, -20, -18, -16):
-            yield Peer(f"NNCodec, trellis, qp {qp}", partial(elsewhere, "nnc", f"{qp} 1"))
-        for qp in (-26, -22, -18):
-            yield Peer(f"NNCodec, qp {qp}", partial(elsewhere, "nnc", f"{qp} 0"))
+        # Its step is one for all matrices, 2^(qp / 4): here so much of the root mean square of all their weights.
+        matrices = [array for array in state.values() if is_matrix(array)]
+        rms = np.sqrt(sum(float(np.square(a).sum()) for a in matrices) / sum(a.size for a in matrices))
+        for fraction, trellis in ((0.3, 1), (0.15, 1), (0.08, 1), (0.03, 1), (0.15, 0)):
+            name = "NNCodec, trellis" if trellis else "NNCodec"
+            qp = round(4 * np.log2(rms * fraction))
+            yield Peer(f"{name}, step {fraction:g} rms", partial(elsewhere, "nnc", f"{qp} {trellis}"))
     else:
         print("skipped: NNCodec; NNC_PYTHON is not set", file=sys.stderr)
 
@@ -237,7 +245,7 @@ def peers(importance: State | None = None) -> Iterator[Peer]:
 if __name__ == "__main__":
     random = np.random.default_rng(0)
     trial = {"matrix": random.standard_normal((300, 200)).astype(np.float32), "bias": np.zeros(3, np.float32)}
-    for peer in peers({"matrix": np.ones(200, np.float32)}):
+    for peer in peers(trial, {"matrix": np.ones(200, np.float32)}):
         size, back = peer.quantize(trial)
         error = np.linalg.norm(back["matrix"] - trial["matrix"]) / np.linalg.norm(trial["matrix"])
         print(f"{peer.name:45} {8 * size / 60_000:.3f} bits, relative error {error:.4f}")
