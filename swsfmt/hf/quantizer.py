@@ -50,6 +50,12 @@ class SwsQuantizer(HfQuantizer):
 
     requires_calibration = False
 
+    def __init__(self, quantization_config: SwsConfig, **kwargs: Any) -> None:
+        super().__init__(quantization_config, **kwargs)
+        if not hasattr(HfQuantizer, "get_new_dtype"):
+            # Earlier versions convert no tensor to the dtype that was asked for, where it was quantised before.
+            self.pre_quantized = False
+
     def is_serializable(self, *args: Any, **kwargs: Any) -> bool:
         return True
 
