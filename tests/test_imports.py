@@ -20,6 +20,7 @@ LAYERS = [
     ("sws",),
     ("swsfmt",),
     ("swsfmt.hf",),
+    ("swsfmt.nn",),
     ("swsfmt.checkpoints",),
     (
         "swsfmt.torch",

@@ -1,8 +1,9 @@
-"""What transformers lacks: to find .sws files in a folder, and to open them.
+"""What transformers lacks: to find .sws files in a folder, to open them, and to let the caller say how they are kept.
 
 It has no place where a format of weights could be registered: which files there are is decided in one function, and
-what is no safetensors file is opened in another. `install` puts one of ours before each of these two. All other files
-go through as before, and a folder that has a checkpoint of transformers' own is loaded from that.
+what is no safetensors file is opened in another; a third one prefers the quantization_config of a folder to that of the
+caller, except for the methods that it knows. `install` puts one of ours before each of the three. All other files go
+through as before, and a folder that has a checkpoint of transformers' own is loaded from that.
 """
 
 from __future__ import annotations
@@ -18,17 +19,22 @@ from transformers import modeling_utils
 
 from ..errors import InputError, warn
 from . import weights
+from .quantizer import METHOD, SwsConfig
 from .weights import Weights
 
-_FIND, _OPEN = "_get_resolved_checkpoint_files", "load_state_dict"
-_ARGUMENTS = {_FIND: {"pretrained_model_name_or_path", "gguf_file"}, _OPEN: {"checkpoint_file", "map_location"}}
+_FIND, _OPEN, _CONFIGURE = "_get_resolved_checkpoint_files", "load_state_dict", "get_hf_quantizer"
+_ARGUMENTS = {
+    _FIND: {"pretrained_model_name_or_path", "gguf_file"},
+    _OPEN: {"checkpoint_file", "map_location"},
+    _CONFIGURE: {"config", "quantization_config"},
+}
 _INSTALLED = "_of_swsfmt"
 _DOWNLOAD = ("cache_dir", "force_download", "proxies", "local_files_only", "token", "revision", "subfolder")
 
 
 def install() -> None:
-    """Put the two functions in their places, once; warns where this version of transformers has other ones."""
-    for name, wrapper in ((_FIND, _finding), (_OPEN, _opening)):
+    """Put the three functions in their places, once; warns where this version of transformers has other ones."""
+    for name, wrapper in ((_FIND, _finding), (_OPEN, _opening), (_CONFIGURE, _configuring)):
         function = getattr(modeling_utils, name, None)
         if function is None or not _ARGUMENTS[name] <= inspect.signature(function).parameters.keys():
             warn(
@@ -92,3 +98,19 @@ def _opening(original: Callable[..., Any]) -> Callable[..., Any]:
         return weights.slices(path)
 
     return load_state_dict
+
+
+def _configuring(original: Callable[..., Any]) -> Callable[..., Any]:
+    signature = inspect.signature(original)
+
+    @wraps(original)
+    def get_hf_quantizer(*args: Any, **kwargs: Any) -> Any:
+        given = signature.bind(*args, **kwargs)
+        config, chosen = given.arguments["config"], given.arguments["quantization_config"]
+        own = getattr(config, "quantization_config", None)
+        if isinstance(chosen, SwsConfig) and isinstance(own, dict) and own.get("quant_method") == METHOD:
+            config.quantization_config = {**own, **chosen.get_loading_attributes()}
+            given.arguments["quantization_config"] = None
+        return original(*given.args, **given.kwargs)
+
+    return get_hf_quantizer

@@ -16,6 +16,7 @@ import torch
 import transformers
 
 import swsfmt
+import swsfmt.nn
 import swsfmt.torch
 
 hf = pytest.importorskip("swsfmt.hf")
@@ -218,6 +219,38 @@ def test_what_is_quantised_by_others_is_refused(tmp_path: Path) -> None:
 def test_modes_that_there_are_not() -> None:
     with pytest.raises(swsfmt.InputError, match="mode is 'fast'"):
         hf.SwsConfig("fast")
+
+
+@pytest.mark.parametrize(
+    ("mode", "tied"), [("resident", True), ("cached", False), ("block", True), ("sparse", False), ("integer", True)]
+)
+def test_weights_that_stay_compressed(mode: swsfmt.nn.Mode, tied: bool, tmp_path: Path) -> None:
+    model = quantized(llama(tie_word_embeddings=tied))
+    model.tie_weights()
+    first, second = tmp_path / "first", tmp_path / "second"
+    hf.save_pretrained(model, first)
+    loaded, report = transformers.AutoModelForCausalLM.from_pretrained(
+        first, quantization_config=hf.SwsConfig(mode=mode, block_bytes=1 << 12), output_loading_info=True
+    )
+    assert not any(report[key] for key in ("missing_keys", "unexpected_keys", "mismatched_keys"))
+    assert isinstance(loaded.lm_head, swsfmt.nn.Linear)
+    assert isinstance(loaded.model.embed_tokens, swsfmt.nn.Embedding)
+    assert (loaded.lm_head.packed is loaded.model.embed_tokens.packed) == tied
+    torch.testing.assert_close(output(loaded), output(model))
+    assert same(loaded, model)
+    loaded.save_pretrained(second)
+    assert swsfmt.torch.load_file(second / "model.sws").keys() == swsfmt.torch.load_file(first / "model.sws").keys()
+    assert same(transformers.AutoModelForCausalLM.from_pretrained(second), model)
+
+
+def test_a_model_without_the_head_of_the_file(tmp_path: Path) -> None:
+    model = llama()
+    hf.save_pretrained(model, tmp_path)
+    config = hf.SwsConfig(mode="block")
+    loaded = transformers.AutoModel.from_pretrained(tmp_path, quantization_config=config, dtype=torch.bfloat16)
+    assert isinstance(loaded.layers[0].mlp.up_proj, swsfmt.nn.Linear)
+    assert loaded.layers[0].mlp.up_proj.weight.dtype == torch.bfloat16
+    assert output(loaded).dtype == torch.bfloat16
 
 
 def test_offload_to_disk_is_refused(tmp_path: Path) -> None:
