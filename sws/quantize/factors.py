@@ -86,10 +86,7 @@ def _row_factors(roles: Sequence[Moments], group: int, share: float, damping: fl
         diagonal = torch.zeros(1, dtype=torch.float64)
         for own in roles:
             rows = _mean_squares(own)[group].double()
-            uniform = HEAD_UNIFORM
-            if own.is_lookup:
-                uniform = _unseen(rows)
-                rows = rows * (float(own.total[group]) / max(float(rows.sum()), 1))
+            uniform = HEAD_UNIFORM if own.counts is None else _unseen(rows, own.counts)
             diagonal = diagonal + (1 - uniform) * rows + uniform * rows.mean()
         return (diagonal / share).rsqrt().float()
     (own,) = roles
@@ -98,11 +95,11 @@ def _row_factors(roles: Sequence[Moments], group: int, share: float, damping: fl
     return [_factor((block + damping * whole * torch.eye(len(block))) / share) for block in blocks]
 
 
-def _unseen(counts: Tensor) -> float:
-    """Which part of new text are words that did not occur: as many as occurred once (Good and Turing, Biometrika 1953);
-    a tenth at least.
+def _unseen(squares: Tensor, counts: Tensor) -> float:
+    """Which part of what new text weighs are words that did not occur: as much as those that occurred once (Good,
+    Biometrika 1953); a tenth at least. squares : of the gradients of each word
     """
-    return max(_LEAST_UNSEEN, min(1.0, float((counts == 1).sum()) / max(float(counts.sum()), 1)))
+    return max(_LEAST_UNSEEN, float(squares[counts == 1].sum()) / max(float(squares.sum()), 1e-300))
 
 
 def _mean_squares(own: Moments) -> Tensor:
