@@ -117,7 +117,7 @@ def _patches(tensor: Tensor, module: Any, places: Sequence[int] | None = None) -
     Of a transposed one, what it writes to from each place of its input, of which there are so many in each dimension.
     """
     if isinstance(module, TRANSPOSED):
-        widths: tuple[int, ...] = module.padding
+        widths: Any = module.padding
         padding = [side for width in reversed(widths) for side in (width, width)]
         tensor = F.pad(tensor, padding)
     else:
