@@ -116,7 +116,8 @@ def quantize(
     with cluster.executor(dask) as executor:
         opened = _opened(
             model, output, target, given | {"max_error": max_error, "limits": limits, "device": device},
-            resume=resume, anew=force, dry=dry_run, executor=executor, as_json=as_json, tell=tell,
+            resume=resume, anew=force, dry=dry_run, detailed=as_json or report_file is not None, executor=executor,
+            as_json=as_json, tell=tell,
         )  # fmt: skip
         if opened.is_alone:
             tell("no network to run: quantised from the weights alone, without data; the error of outputs is not known")
@@ -180,6 +181,7 @@ def _opened(
     resume: bool,
     anew: bool,
     dry: bool,
+    detailed: bool,
     executor: Any,
     as_json: bool,
     tell: Any,
@@ -194,7 +196,7 @@ def _opened(
     target = target or Target.bits(4.0)
     command = _command(model, target, given)
     request = Request(model, output, target, **given, device=device, encoding=encoding, command=command)
-    means = Means(resume, anew, dry, lambda what: progress.bar(what, as_json=as_json), tell, executor)
+    means = Means(resume, anew, dry, detailed, lambda what: progress.bar(what, as_json=as_json), tell, executor)
     return Run(request, means)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 
+import torch
 from torch import Tensor
 
 from .factors import Factors, identity
@@ -16,7 +17,8 @@ from .layout import Layout
 
 def size_of(tensor: Tensor) -> float:
     """The root mean square of its weights; 1 of zeros."""
-    return float(tensor.detach().double().square().mean().sqrt()) or 1.0
+    norm = float(torch.linalg.vector_norm(tensor.detach(), dtype=torch.float64))
+    return norm / math.sqrt(max(1, tensor.numel())) or 1.0
 
 
 def factors(tensor: Tensor, layout: Layout) -> list[Factors]:

@@ -15,6 +15,7 @@ REACH = 255
 """Of a table: levels beyond cost what the last one costs, an escape."""
 # A level that no weight has in a class counts as this much of a weight.
 _UNSEEN = 0.1
+_ROWS = 256
 
 
 @dataclass(frozen=True)
@@ -38,14 +39,16 @@ def none(rows: int, columns: int) -> Lengths:
 
 def lengths_of(levels: Integers) -> Lengths:
     """Of a matrix of levels, with the classes that the coder of the file would find."""
-    reach = int(min(max(1, np.abs(levels).max()), REACH))
+    reach = int(min(max(1, int(levels.max()), -int(levels.min())), REACH))
     width = 2 * reach + 1
-    symbols = np.clip(levels, -reach, reach).astype(np.int32)
-    # Symbols as the coder has them: zero, the positive ones, the negative ones.
-    numbers = np.where(symbols >= 0, symbols, reach - symbols).astype(np.uint16)
+    # Symbols as the coder has them: zero, the positive ones, the negative ones. Some rows at a time, for the memory.
+    numbers = np.empty(levels.shape, np.uint16)
+    for first in range(0, len(levels), _ROWS):
+        symbols = np.clip(levels[first : first + _ROWS], -reach, reach)
+        numbers[first : first + _ROWS] = np.where(symbols >= 0, symbols, reach - symbols)
     magnitudes = np.concatenate([np.arange(reach + 1), np.arange(1, reach + 1)])
-    classes = find_classes(np.ascontiguousarray(numbers), magnitudes)
-    counts = rans.counts(np.ascontiguousarray(numbers), classes, width).astype(np.float64)
+    classes = find_classes(numbers, magnitudes)
+    counts = rans.counts(numbers, classes, width).astype(np.float64)
     counts = np.concatenate([counts[:, :, :reach:-1], counts[:, :, : reach + 1]], axis=2)
     # Neighbours tell what a level would cost that happens not to occur.
     smooth = np.pad(counts, ((0, 0), (0, 0), (1, 1)), mode="edge")

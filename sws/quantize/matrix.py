@@ -60,12 +60,13 @@ def quantize_matrix(
     row_steps, column_steps = _steps(row_ideal, column_ideal, layout)
     row_rates = (row_ideal / row_steps).square() * rate
     column_rates = (column_ideal / column_steps).square()
-    zeros = (weights == 0).numpy().view(np.uint8) if (weights == 0).float().mean() > _PRUNED else None
+    is_pruned = weights.numel() - int(weights.count_nonzero()) > _PRUNED * weights.numel()
+    zeros = (weights == 0).numpy().view(np.uint8) if is_pruned else None
     groups, rows, columns = weights.shape
 
     def feed_all(lengths: Lengths, is_free: bool) -> Tensor:
         """All groups. The codes are those of the groups one below the other."""
-        out = torch.empty(weights.shape, dtype=torch.int32)
+        out = []
         for g, own in enumerate(factors):
             part = Lengths(lengths.rows[g * rows : (g + 1) * rows], lengths.columns, lengths.bits, lengths.reach)
             rates = row_rates[g] * (not is_free), column_rates[g]
@@ -79,12 +80,15 @@ def quantize_matrix(
                 part,
                 None if zeros is None else zeros[g],
             )
-            out[g] = torch.from_numpy(levels)
-        return out
+            out.append(torch.from_numpy(levels))
+        return torch.stack(out) if groups > 1 else out[0][None]
 
     levels = feed_all(none(groups * rows, columns), True)
     for _ in range(passes - 1 if rate else 0):
-        levels = feed_all(lengths_of(levels.reshape(-1, columns).numpy()), False)
+        lengths = lengths_of(levels.reshape(-1, columns).numpy())
+        # As large as the weights: not kept beside the next ones.
+        del levels
+        levels = feed_all(lengths, False)
     return Levels(levels, row_steps, column_steps)
 
 

@@ -50,7 +50,7 @@ class Report:
     error, error_kind : of outputs; None where there is nothing to run
     weight_error : relative, of all weights together
     attempts : what was tried for the target, in order
-    layers : of the file, tied names left out
+    layers : of the file, tied names left out; none where no details were asked for
     seconds : by what was done
     """
 

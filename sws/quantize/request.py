@@ -71,12 +71,14 @@ class Means:
     """resume : go on with what an earlier run of the same settings has left. anew : drop that
 
     dry : only look; nothing will be made
+    detailed : report each layer, for which the file is decoded
     tell : takes lines for people. executor : of the work on the tensors of a checkpoint alone
     """
 
     resume: bool = False
     anew: bool = False
     dry: bool = False
+    detailed: bool = False
     progress: Progress = silent
     tell: Callable[[str], None] = lambda line: None
     executor: Executor | None = None

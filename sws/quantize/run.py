@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -84,7 +85,7 @@ class Run:
             self._check_error(best)
             with self._timed("write"):
                 job.write(best, request.output)
-            made = self._report(best, tried, sketch.elements)
+            made = self._report(best, tried, sketch)
         except BaseException:
             work.drop_if_empty()
             raise
@@ -121,17 +122,19 @@ class Run:
         finally:
             self.seconds[what] = self.seconds.get(what, 0.0) + time.monotonic() - start
 
-    def _report(self, best: Attempt, tried: list[Attempt], elements: int) -> Report:
-        request = self.request
-        contents = swsfmt.inspect(request.output, limits=request.limits)
-        errors = self._job.weight_errors(best.step, request.output)
-        layers = [report.Layer.of(t, errors.get(t.name)) for t in contents.tensors if t.alias_of is None]
+    def _report(self, best: Attempt, tried: list[Attempt], sketch: Sketch) -> Report:
+        request, layers = self.request, []
+        size = os.stat(request.output).st_size
+        if self.means.detailed:
+            contents = swsfmt.inspect(request.output, threads=request.threads, limits=request.limits)
+            errors = self._job.weight_errors(best.step, request.output)
+            layers = [report.Layer.of(t, errors.get(t.name)) for t in contents.tensors if t.alias_of is None]
         return Report(
             file=request.output,
-            file_bytes=contents.file_bytes,
-            dense_bytes=contents.dense_bytes,
-            ratio=contents.ratio,
-            bits=8 * contents.file_bytes / max(1, elements),
+            file_bytes=size,
+            dense_bytes=sketch.dense_bytes,
+            ratio=sketch.dense_bytes / size,
+            bits=8 * size / max(1, sketch.elements),
             target=str(request.target),
             step=best.step,
             method=request.method,

@@ -21,12 +21,13 @@ _RECORD_BYTES = 64
 
 @dataclass
 class Sketch:
-    """elements : of all tensors. other_bytes : of those that are no matrices, as they are stored
-
+    """elements, dense_bytes : of all tensors, tied ones once
+    other_bytes : of those that are no matrices, as they are stored
     matrices : of each its name, elements, step at c = 1 in root mean squares, and some of its weights in the same unit
     """
 
     elements: int = 0
+    dense_bytes: int = 0
     other_bytes: int = 0
     matrices: list[tuple[str, int, float, Tensor]] = field(default_factory=list)
 
@@ -39,6 +40,7 @@ class Sketch:
                 continue
             seen.add(tensor.data_ptr())
             self.elements += tensor.numel()
+            self.dense_bytes += tensor.numel() * tensor.element_size()
             if name not in relative:
                 half = tensor.dtype == torch.float32 and network.actions.get(name) != "raw"
                 self.other_bytes += tensor.numel() * (2 if half else tensor.element_size()) + _RECORD_BYTES

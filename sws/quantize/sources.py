@@ -172,9 +172,9 @@ def _of_transformers(path: Path) -> Source:
     options: dict[str, Any] = {"local_files_only": True}
     if from_gguf:
         options["gguf_file"] = path.name
-    transformers.utils.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    transformers.utils.logging.disable_progress_bar()
     verbosity = transformers.utils.logging.get_verbosity()
-    transformers.utils.logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    transformers.utils.logging.set_verbosity_error()
     try:
         name = _architecture(path) if not from_gguf else "AutoModelForCausalLM"
         kind = getattr(transformers, name, None)

@@ -147,6 +147,9 @@ class DenseCoding(Coding[Params]):
         symbols = decode_part(reader, int(starts[begin]), int(starts[end]), total, params.stream)
         return params.codebook.symbols[symbols[first - begin * size : last - begin * size]]
 
+    def has_rows(self, params: Params) -> bool:
+        return params.chunks.code > 0 or params.stream.kind == StreamKind.FIXED
+
     def codebook(self, params: Params) -> Codebook:
         return params.codebook
 

@@ -16,7 +16,7 @@ from ..format.resources import Resources
 from ..tensor import Elements, TensorInfo
 from .base import Decoded, Payload, Split
 from .composite import Composite, Draft, check_dtype, decode_part, decode_part_rows, parse_part, part_payloads
-from .planes import planes_bits, sample
+from .planes import cheapest_widths, sample
 from .registry import register
 
 MAX_VALUES = 1 << 16
@@ -97,7 +97,7 @@ class LookupCoding(Composite[Params]):
         if len(values) > min(MAX_VALUES, info.numel // _SHARERS):
             return None
         params = Params(len(values), values)
-        size = sum(planes_bits(self.part(params, elements, number)) for number in (0, 1))
+        size = sum(cheapest_widths(self.part(params, elements, number))[0] for number in (0, 1))
         return Split(self, params, size)
 
     def part_infos(self, params: Params, tensor: TensorInfo) -> Sequence[TensorInfo]:

@@ -1,4 +1,4 @@
-"""`sws quantize`: what is asked for is what comes out, and what cannot be done is one line, before anything is written."""
+"""`sws quantize`: what is asked for comes out, and what cannot be done is one line, before anything is written."""
 
 from __future__ import annotations
 

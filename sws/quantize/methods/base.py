@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Protocol
 
 import torch
@@ -31,7 +32,8 @@ class Method(Protocol):
 
 def rms(weights: Tensor) -> float:
     """The root of the mean square; 1 where all are zero, so that one can divide by it."""
-    return float(weights.double().square().mean().sqrt()) or 1.0
+    norm = float(torch.linalg.vector_norm(weights, dtype=torch.float64))
+    return norm / math.sqrt(max(1, weights.numel())) or 1.0
 
 
 def narrowest(levels: Tensor) -> Tensor:

@@ -46,6 +46,9 @@ class AdaptiveCoding(Coding[Params]):
             return super().decode_rows(params, tensor, payload, first, last)
         return decode_rows(params, tensor, payload, first, last)
 
+    def has_rows(self, params: Params) -> bool:
+        return _has_parts(params)
+
     def codebook(self, params: Params) -> Codebook:
         return params.codebook
 

@@ -47,6 +47,9 @@ class ClassesCoding(Coding[Params]):
     def decode_rows(self, params: Params, tensor: TensorInfo, payload: Payload, first: int, last: int) -> Bits:
         return payloads.decode_rows(params, tensor, payload, first, last)
 
+    def has_rows(self, params: Params) -> bool:
+        return True
+
     def codebook(self, params: Params) -> Codebook:
         return params.codebook
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from ...dtypes import Bits, DType
 from ...entropy import escape
-from ...entropy import planes as byte_planes
+from ...entropy import planes as fields
 from ...entropy.bitmap import Live
 from ...entropy.huffman import code_lengths
 from ...entropy.kernels import distinct
@@ -181,9 +181,9 @@ def _of_planes(elements: Bits, dtype: DType) -> int:
     """What byte planes take, each coded or as it is."""
     if not has_planes(dtype):
         return 8 * dtype.itemsize * len(elements)
-    bits = 0
+    bits, widths = 0, (8,) * dtype.itemsize
     for number in range(dtype.itemsize):
-        plane = byte_planes.plane(elements, number, is_rotated(dtype))
+        plane = fields.plane(elements, widths, number, is_rotated(dtype))
         bits += min(8 * len(plane), entropy_bits(np.bincount(plane, minlength=256)))
     return bits
 

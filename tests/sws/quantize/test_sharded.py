@@ -87,7 +87,7 @@ def all_elements(index: Path) -> dict[str, Any]:
     return {name: opened.elements(name) for name in opened.tensors}
 
 
-class Stopped(Exception):
+class StoppedError(Exception):
     pass
 
 
@@ -99,12 +99,12 @@ def test_stopped_and_gone_on_with_to_the_same_bytes(
 
     def counted(*args: Any, stop_after: int) -> bytes:
         if len(seen) == stop_after:
-            raise Stopped
+            raise StoppedError
         seen.append(args[1])
         return original(*args)
 
     monkeypatch.setattr(sharded, "quantize_part", lambda *args: counted(*args, stop_after=4))
-    with pytest.raises(Stopped):
+    with pytest.raises(StoppedError):
         attempts(index, tmp_path / "b.sws").write(STEP, str(tmp_path / "b.sws"))
     assert not (tmp_path / "b.sws").exists()
     first, seen = seen, []
