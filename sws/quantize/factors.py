@@ -15,8 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .layout import Layout
-from .statistics import Moments, cuts
+from .statistics import Moments
 
 COLUMN_DAMPING = 0.03
 ROW_DAMPING = 0.1
@@ -31,24 +30,28 @@ _LEAST_UNSEEN = 0.1
 class Factors:
     """Of one group of a matrix.
 
-    columns : blocks of U, float32, upper triangular
+    columns : blocks of U, float32, upper triangular; or its diagonal, where columns do not know of each other
     rows : blocks of V; or its diagonal
     """
 
-    columns: Sequence[Tensor]
+    columns: Sequence[Tensor] | Tensor
     rows: Sequence[Tensor] | Tensor
 
     @property
     def column_diagonal(self) -> Tensor:
         """U_jj of all columns, float64."""
-        return torch.cat([block.diagonal() for block in self.columns]).double()
+        return _diagonal(self.columns)
 
     @property
     def row_diagonal(self) -> Tensor:
         """V_ii of all rows, float64."""
-        if isinstance(self.rows, Tensor):
-            return self.rows.double()
-        return torch.cat([block.diagonal() for block in self.rows]).double()
+        return _diagonal(self.rows)
+
+
+def _diagonal(blocks: Sequence[Tensor] | Tensor) -> Tensor:
+    if isinstance(blocks, Tensor):
+        return blocks.double()
+    return torch.cat([block.diagonal() for block in blocks]).double()
 
 
 def factors(
@@ -123,10 +126,3 @@ def _factor(moments: Tensor) -> Tensor:
     inverse = torch.linalg.solve_triangular(lower, torch.eye(len(lower), dtype=lower.dtype), upper=False)
     turned: Tensor = inverse.flip(0, 1).float().contiguous()
     return turned
-
-
-def identity(layout: Layout, sensitivity: float) -> list[Factors]:
-    """Of a matrix that nothing is known of but how much the squared error of each of its weights costs."""
-    root = sensitivity**-0.25
-    columns = [root * torch.eye(cut.stop - cut.start) for cut in cuts(layout.columns)]
-    return [Factors(columns, torch.full((layout.rows,), root)) for _ in range(layout.groups)]
