@@ -68,7 +68,6 @@ def compare(
         raise click.UsageError("a model from stdin cannot be compared: it is read more than once")
     _require_torch()
     from sws import compare as library
-
     from sws.compare import models
     from sws.quantize.sources import function
 
