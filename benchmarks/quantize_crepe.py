@@ -69,8 +69,8 @@ def main() -> None:
         heading(trained)
         statistics = statistics_of(trained, "other inputs", trained.calibration, given.fresh)
         print_head(show)
-        rows = our_rows(trained, evaluate, statistics, (0.5, 0.25, 0.12, 0.08), "ours", show=show)
-        rows += our_rows(trained, evaluate, None, (0.5, 0.25, 0.12, 0.06), "ours, data-free", show=show)
+        rows = our_rows(trained, evaluate, statistics, (0.02, 0.005, 0.002, 0.0007), "ours", show=show)
+        rows += our_rows(trained, evaluate, None, (0.04, 0.01, 0.0025, 0.0005), "ours, data-free", show=show)
         if not given.no_peers:
             rows += peer_rows(trained, evaluate, given.fresh, show=show)
         print_sizes(grouped(rows), "cosine", QUALITIES, lambda cosine: 1 - cosine)
