@@ -436,10 +436,10 @@ class Parser {
     record.length = length ?? input.varint();
     if (record.length >= 256) {
       record.crc = u32At(input.take(4), 0);
-      record.start = this.position;
+      record.place = this.position;
       this.position += record.length;
     } else {
-      record.start = input.at;
+      record.place = input.at;
       record.inline = input.take(record.length);
     }
   }
@@ -1610,16 +1610,16 @@ class Index {
       if (bytes.length !== entry.end - entry.start) throw new SwsError("truncated", "the payload has another size than the index says");
       const payload = (leaf) => {
         if (leaf.inline) return leaf.inline;
-        const from = leaf.start - entry.start;
+        const from = leaf.place - entry.start;
         const part = bytes.subarray(from, from + leaf.length);
-        if (crc32(part) !== leaf.crc) throw new SwsError("checksum", "the payload has another CRC-32 than it should: the file is damaged", leaf.start);
+        if (crc32(part) !== leaf.crc) throw new SwsError("checksum", "the payload has another CRC-32 than it should: the file is damaged", leaf.place);
         return part;
       };
       if (record.unknown && record.parts) throw new SwsError("unknown-coding", "a part has a coding that is not known to this reader");
       return tensorOf(entry, decode(record, payload));
     } catch (error) {
       const told = error instanceof SwsError ? error : limitError(`it does not fit the memory (${error.message})`);
-      throw new SwsError(told.kind, `tensor ${JSON.stringify(name)}: ${told.message}`, told.offset ?? record.start, name);
+      throw new SwsError(told.kind, `tensor ${JSON.stringify(name)}: ${told.message}`, told.offset ?? record.place ?? record.start, name);
     }
   }
 }
@@ -1722,15 +1722,14 @@ export async function* stream(source, options = {}) {
   try {
     let place;
     for (let n = 1; !place && n <= 19; n++) if (!(await feed.gather(n)) || (place = prefixLength(feed.take(n, true), true))) break;
-    if (!place || !(await feed.gather(place.end))) throw new SwsError("truncated", "the file ends within its index", feed.have);
-    const index = new Index(feed.take(place.end), options);
+    if (place) await feed.gather(place.end);
+    const index = new Index(feed.take(Math.min(place?.end ?? 19, feed.have)), options); // which says so where that is too little
     options.onIndex?.(index);
     const aliases = new Map();
     for (const e of index.entries) if (e.alias !== undefined) aliases.set(e.alias, [...(aliases.get(e.alias) ?? []), e.name]);
     for (const e of index.entries) {
       if (e.alias !== undefined) continue;
-      const behind = e.end > index.prefix && e.end > e.start && e.start === feed.at;
-      const n = behind ? e.end - e.start : 0;
+      const n = e.end - e.start;
       if (!(await feed.gather(n))) throw new SwsError("truncated", "the file ends within a payload", feed.at + feed.have, e.name);
       let tensor;
       try {
