@@ -36,7 +36,8 @@ class Kernels(Protocol):
         """Levels of a tile of a matrix, with the error of each weight made good by those after it.
 
         weights : (rows, columns), which it overwrites
-        column_factor, row_factor : U and V, upper triangular, (columns, columns) and (rows, rows); see `factors`
+        column_factor, row_factor : U and V, upper triangular, (columns, columns) and (rows, rows), see `factors`; or
+            empty where columns or rows do not know of each other
         steps, rates : those of the rows, then those of the columns; a weight has the product of both
         row_classes, column_classes : which code each row and column has
         lengths : (row classes, column classes, 2 * reach + 1), bits of levels -reach to reach

@@ -37,11 +37,13 @@ def quantize_tile(
                 return False
             levels[i, k] = level
             made = level * step
-            left = (own[k] - made) / column_factor[k, k]
             error[k] -= made
-            own[k + 1 :] -= left * column_factor[k, k + 1 :]
-        shares = row_factor[i, i + 1 :] / row_factor[i, i]
-        weights[i + 1 :] -= shares[:, None] * error
+            if column_factor.size:
+                left = (own[k] - made) / column_factor[k, k]
+                own[k + 1 :] -= left * column_factor[k, k + 1 :]
+        if row_factor.size:
+            shares = row_factor[i, i + 1 :] / row_factor[i, i]
+            weights[i + 1 :] -= shares[:, None] * error
     return True
 
 

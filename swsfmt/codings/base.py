@@ -150,6 +150,7 @@ class Coding(Protocol[P]):
     is_known : False for one that stands for ids that this version does not know
     is_reference : whether its records stand for another tensor (`alias`), and are neither parsed nor decoded
     is_composite : whether its records hold others: it is a `swsfmt.codings.composite.Composite`
+    has_symbols : whether elements are symbols of a codebook
     """
 
     id: int
@@ -158,6 +159,7 @@ class Coding(Protocol[P]):
     is_known: bool = True
     is_reference: bool = False
     is_composite: bool = False
+    has_symbols: bool = False
 
     @property
     def is_fast(self) -> bool:

@@ -16,7 +16,7 @@ from ..format.checksum import crc32
 from ..format.cursor import Cursor
 from ..format.resources import Resources
 from ..tensor import Elements, Loadable, TensorInfo
-from .base import Coding, Decoded, Payload
+from .base import Coding, Decoded, Freedom, Payload
 from .registry import coding_of
 from .unknown import UnknownCoding
 
@@ -58,6 +58,12 @@ class Composite(Coding[P]):
     def with_parts(self, params: P, parts: Sequence[Draft]) -> P:
         """The parameters with the records of all parts."""
         ...
+
+    def choices(
+        self, params: P, number: int, codings: Sequence[Coding[Any]], freedom: Freedom
+    ) -> tuple[Sequence[Coding[Any]], Freedom]:
+        """Of these codings and forms those that a part may have: fewer where it is known what pays."""
+        return codings, freedom
 
     def least_saving(self, params: P, part: TensorInfo) -> int:
         """Bits that a part must save, or it is stored without a codebook, which decodes at once."""

@@ -55,6 +55,7 @@ class DenseCoding(Coding[Params]):
 
     id = 3
     name = "dense"
+    has_symbols = True
 
     def parse(self, cursor: Cursor, tensor: TensorInfo, resources: Resources) -> Params:
         if tensor.numel == 0:

@@ -18,9 +18,11 @@ from ..format.body import build_part
 from ..format.cursor import Cursor
 from ..format.resources import Resources
 from ..tensor import Elements, TensorInfo
-from .base import Decoded, Payload, Split
+from .base import Coding, Decoded, Freedom, Payload, Split
 from .composite import Composite, Draft, check_dtype, decode_part, decode_part_rows, parse_part, part_payloads
+from .dense import DENSE
 from .estimates import entropy_bits
+from .raw import RAW
 from .registry import register
 
 Widths = tuple[int, ...]
@@ -36,6 +38,7 @@ _FLOAT_WIDTHS: dict[str, list[Widths]] = {
     "F32": [(8,) * 4, (9, 7, 8, 8)],
     "F64": [(8,) * 8, (11, 5, *[8] * 6)],
 }
+# The last one is that of integers of four bits.
 _INTEGER_WIDTHS: dict[int, list[Widths]] = {
     size: [bytes_ for bytes_ in [(8,) * size] if size > 1] + [(4,) * (2 * size)] for size in (1, 2, 4, 8)
 }
@@ -45,6 +48,10 @@ _LEAST = 64
 _SAMPLE, _BLOCK = 1 << 18, 1 << 12
 # A plane of mantissas that could save less than 1 / 2**6 is not worth the time to decode it.
 _LEAST_SAVING = 6
+# A plane of floats that could save less than 1 / 2**7 is taken for random.
+_RANDOM = 7
+# Halves of bytes are independent where they take no more than 1 / 2**8 more than bytes.
+_INDEPENDENT = 8
 # What classes of rows and columns take off a plane, about, as a part of what its entropy of order 0 says.
 _CLASSES = 4
 # What a plane that is coded takes beside its elements, in bits, about: a head, a length, a code table.
@@ -53,10 +60,13 @@ _PLANE_BITS = 512
 
 @dataclass(frozen=True, eq=False)
 class Params:
-    """widths : of the fields. parts : records of the planes, or their drafts; empty until there are any."""
+    """widths : of the fields. parts : records of the planes, or their drafts; empty until there are any.
+    random : for a writer, numbers of the planes that have nothing to code
+    """
 
     widths: Widths
     parts: Sequence[Any] = ()
+    random: frozenset[int] = frozenset()
 
 
 def has_planes(dtype: DType) -> bool:
@@ -125,8 +135,11 @@ class PlanesCoding(Composite[Params]):
         info = elements.info
         if not has_planes(info.dtype) or info.numel < _LEAST:
             return None
-        size, widths = cheapest_widths(elements)
-        return Split(self, Params(widths), size)
+        part = sample(elements.bits)
+        if info.dtype.itemsize == 1 and not _is_packed(info, part):
+            return None
+        size, widths, random = cheapest_widths(info, part)
+        return Split(self, Params(widths, random=random if is_rotated(info.dtype) else frozenset()), size)
 
     def part_infos(self, params: Params, tensor: TensorInfo) -> Sequence[TensorInfo]:
         return [TensorInfo(plane_dtype(width), tensor.shape) for width in params.widths]
@@ -134,6 +147,14 @@ class PlanesCoding(Composite[Params]):
     def part(self, params: Params, elements: Elements, number: int) -> Elements:
         plane = fields.plane(elements.bits, params.widths, number, is_rotated(elements.info.dtype))
         return Elements(TensorInfo(plane_dtype(params.widths[number]), elements.info.shape), plane)
+
+    def choices(
+        self, params: Params, number: int, codings: Sequence[Coding[Any]], freedom: Freedom
+    ) -> tuple[Sequence[Coding[Any]], Freedom]:
+        if number not in params.random:
+            return codings, freedom
+        own: list[Coding[Any]] = [RAW] if params.widths[number] % 8 == 0 else [RAW, DENSE]
+        return [coding for coding in codings if coding in own], freedom
 
     def least_saving(self, params: Params, part: TensorInfo) -> int:
         return 8 * part.dtype.itemsize * part.numel >> _LEAST_SAVING
@@ -162,22 +183,51 @@ def _join(params: Params, tensor: TensorInfo, planes: Sequence[Any], out: Bits, 
         raise PayloadError("an element of a plane has more bits than its field")
 
 
-def cheapest_widths(elements: Elements) -> tuple[int, Widths]:
-    """What the planes of such a tensor take together, in bits, about, and the fields with which they take least."""
-    info, part = elements.info, sample(elements.bits)
-    return min((_planes_bits(info, part, widths), widths) for widths in widths_of(info.dtype))
+def cheapest_widths(info: TensorInfo, part: Bits) -> tuple[int, Widths, frozenset[int]]:
+    """The fields with which the planes of a tensor take least. part : some of its elements, see `sample`
+
+    Returns what they take together, in bits, about; the widths; and which planes have nothing to code.
+    """
+    forms = []
+    for widths in widths_of(info.dtype):
+        bits = [_plane_bits(info, part, widths, number) for number in range(len(widths))]
+        random = [
+            number
+            for number, (own, width) in enumerate(zip(bits, widths, strict=True))
+            if own >= (width * info.numel) - (width * info.numel >> _RANDOM)
+        ]
+        forms.append((sum(bits), widths, frozenset(random)))
+    least = min(forms, key=lambda form: form[:2])
+    if _is_packed(info, part):
+        # Nothing is lost when bytes come apart, and tables for classes are smaller.
+        return least[0], *forms[-1][1:]
+    return least
 
 
-def _planes_bits(info: TensorInfo, part: Bits, widths: Widths) -> int:
+def _is_packed(info: TensorInfo, part: Bits) -> bool:
+    """Whether the halves of bytes are independent, as integers of four bits are that have been packed into others."""
+    if is_rotated(info.dtype) or len(info.shape) < 2:
+        return False
+    halves, whole = (
+        [_entropy(info, part, (width,) * count, number) for number in range(count)]
+        for width, count in ((4, 2 * info.dtype.itemsize), (8, info.dtype.itemsize))
+    )
+    # A half that takes less than a bit is one of small integers.
+    return min(halves) >= info.numel and sum(halves) <= sum(whole) + (sum(whole) >> _INDEPENDENT)
+
+
+def _plane_bits(info: TensorInfo, part: Bits, widths: Widths, number: int) -> int:
     """part : some of the elements"""
-    size = 0
-    for number, width in enumerate(widths):
-        plane = fields.plane(part, widths, number, is_rotated(info.dtype))
-        coded = entropy_bits(np.bincount(plane, minlength=1 << width)) * info.numel // len(part)
-        if len(info.shape) > 1 and number == 0:
-            coded -= coded >> _CLASSES
-        size += min(coded + _PLANE_BITS, 8 * plane_dtype(width).itemsize * info.numel)
-    return size
+    coded = _entropy(info, part, widths, number)
+    if len(info.shape) > 1 and number == 0:
+        coded -= coded >> _CLASSES
+    return min(coded + _PLANE_BITS, 8 * plane_dtype(widths[number]).itemsize * info.numel)
+
+
+def _entropy(info: TensorInfo, part: Bits, widths: Widths, number: int) -> int:
+    """Of order 0, of all elements."""
+    plane = fields.plane(part, widths, number, is_rotated(info.dtype))
+    return entropy_bits(np.bincount(plane, minlength=1 << widths[number])) * info.numel // len(part)
 
 
 def sample(bits: Bits) -> Bits:

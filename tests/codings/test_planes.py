@@ -221,6 +221,7 @@ def test_threads_do_not_change_planes() -> None:
 
 
 @native
+@settings(deadline=None)
 @given(st.sampled_from([1, 2, 4, 8]).flatmap(lambda size: st.tuples(st.just(size), any_widths(size))), st.data())
 def test_both_kernels_are_equal(form: tuple[int, tuple[int, ...]], data: st.DataObject) -> None:
     (itemsize, widths), rotated = form, data.draw(st.booleans())
@@ -341,6 +342,32 @@ def test_small_takes_random_floats_apart(name: str) -> None:
     assert codings(small) == {"w": "planes"}
     assert "planes" not in codings(fast).values()
     assert len(small) < len(fast)
+
+
+def widths_of(data: bytes) -> dict[str, tuple[int, ...]]:
+    with Reader.open(data) as reader:
+        return {record.name: record.params.widths for record in reader.records if record.coding is PLANES}
+
+
+def test_exponents_of_bfloat16_take_a_bit_of_the_mantissa() -> None:
+    bits = (weights((200, 300)).view(np.uint32) >> 16).astype(np.uint16).reshape(-1)
+    data = encoded({"w": Elements(TensorInfo(BY_NAME["BF16"], (200, 300)), bits)}, Options())
+    assert widths_of(data) == {"w": (9, 7)}
+
+
+@pytest.mark.parametrize("itemsize", [1, 4])
+def test_packed_integers_come_apart(itemsize: int) -> None:
+    """As GPTQ, AWQ and torchao pack them; those of 32 bits that are small, or fill their bytes, stay in bytes."""
+    rng, shape = np.random.default_rng(0), (400, 200)
+    halves = np.clip(np.rint(rng.normal(8, 2, (2 * itemsize, *shape)) * 1), 0, 15).astype(np.uint64)
+    packed = sum(half << np.uint64(4 * k) for k, half in enumerate(halves)).astype(f"<u{itemsize}")  # type: ignore[union-attr]
+    small = rng.integers(0, 12, shape).astype(packed.dtype)
+    levels = np.clip(rng.normal(0, 20, shape), -127, 127).astype(np.int8)
+    data = swsfmt.save({"packed": packed, "small": small, "levels": levels}, threads=1)
+    assert {name: widths for name, widths in widths_of(data).items() if 4 in widths} == {"packed": (4,) * 2 * itemsize}
+    with patch.object(type(PLANES), "propose_split", lambda *_: None):
+        assert len(data) < len(swsfmt.save({"packed": packed, "small": small, "levels": levels}, threads=1))
+    assert swsfmt.load(data)["packed"].tobytes() == packed.tobytes()
 
 
 @writes

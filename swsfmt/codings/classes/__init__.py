@@ -31,6 +31,7 @@ class ClassesCoding(Coding[Params]):
 
     id = 9
     name = "classes"
+    has_symbols = True
     profiles = frozenset({"default", "small"})
 
     def parse(self, cursor: Cursor, tensor: TensorInfo, resources: Resources) -> Params:
@@ -74,7 +75,7 @@ class ClassesCoding(Coding[Params]):
         freedom: Freedom,
     ) -> Proposal:
         params, payload, bits = survey
-        return Proposal(self, params, bits + _SHARED_BITS, payload)
+        return Proposal(self, replace(params, number=number), bits + _SHARED_BITS, payload)
 
     def encode(self, params: Params, tensor: Loadable, threads: int = 1) -> tuple[Params, bytes]:
         symbols, _ = params.codebook.symbols_of(tensor.load().bits, threads)

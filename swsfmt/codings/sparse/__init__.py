@@ -38,6 +38,7 @@ class SparseCoding(Coding[Params]):
 
     id = 4
     name = "sparse"
+    has_symbols = True
 
     def parse(self, cursor: Cursor, tensor: TensorInfo, resources: Resources) -> Params:
         return parse(cursor, tensor, resources)
