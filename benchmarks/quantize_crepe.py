@@ -1,6 +1,6 @@
 """Small networks of convolutions, and one of LSTMs: whole files against the quality of their outputs.
 
-    NNC_PYTHON=... PEERS_PYTHON=... python benchmarks/quantize_crepe.py [--fresh] [--no-peers]
+    NNC_PYTHON=... PEERS_PYTHON=... python benchmarks/quantize_crepe.py [--fresh] [--no-peers] [--only WORD]
 
 CREPE tiny (pitch of audio), facenet's R-Net (faces), resemblyzer (voices, three layers of LSTM). Inputs for measuring
 and for calibration are of other texts and voices, and of other parts of the photographs (`package_networks`). Of CREPE
@@ -54,7 +54,7 @@ NETWORKS: list[tuple[Callable[[], Trained | None], Callable[[Tensor, Tensor], Me
 def main() -> None:
     given = arguments(__doc__)
     for make, compare, show in NETWORKS:
-        trained = make()
+        trained = make() if given.only in make.__name__ else None
         if trained is None:
             continue
         batches = trained.measuring()
