@@ -51,7 +51,7 @@ def one_matrix() -> None:
     array = product(levels, scale)
     print(f"1536 x 384, one scale a row: {len(np.unique(array)):,} distinct floats, "
           f"entropy of the levels {-(counts * np.log2(counts)).sum():.3f} bits")  # fmt: skip
-    for profile in ("fast", "small"):
+    for profile in ("fast", "default", "small"):
         found = len(swsfmt.save({"a": array}, profile=profile)) * 8 / array.size
         given = len(swsfmt.save({"a": swsfmt.Scaled(levels, scale)}, profile=profile)) * 8 / array.size
         print(f"  {profile}: found {found:.3f}, given {given:.3f} bits a weight")

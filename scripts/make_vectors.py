@@ -397,20 +397,24 @@ def _leaf(coding: Coding[Any], dtype: str, shape: tuple[int, ...], params: Any, 
     return Draft("", coding, TensorInfo(dtypes.BY_NAME[dtype], shape), params, payload)
 
 
-def _planes(array: np.ndarray[Any, Any]) -> list[bytes]:
-    elements = from_array(array)
-    return [PLANES.part(planes.Params(), elements, k).bits.tobytes() for k in range(array.itemsize)]
+def _planes(array: np.ndarray[Any, Any], widths: planes.Widths) -> planes.Params:
+    """All planes as they are."""
+    elements, params = from_array(array), planes.Params(widths)
+    parts = []
+    for number, info in enumerate(PLANES.part_infos(params, elements.info)):
+        parts.append(Draft("", RAW, info, None, PLANES.part(params, elements, number).bits.tobytes()))
+    return planes.Params(widths, parts)
 
 
 def planes_forms(b: Builder) -> None:
-    """Byte planes of every width, rotated and not; planes raw, inline and behind the index, dense and sparse."""
+    """Fields of every element size, rotated and not; planes raw, inline and behind the index, dense and sparse."""
     book = b.codebook(range(256), "U8")
     for dtype in ("float16", "float32", "float64", "uint16", "int32", "int64"):
         array = (np.arange(1, 61) * 2654435761 % 977 - 488).astype(dtype).reshape(3, 20)
         if dtype.startswith("float"):
             array = np.ldexp(array, -7).astype(dtype)
             array[0, :3] = [-0.0, np.inf, 0]
-        parts = [_leaf(RAW, "U8", (3, 20), None, own) for own in _planes(array)]
+        parts = list(_planes(array, (8,) * array.itemsize).parts)
         codebook = b.codebooks[book]
         stream = Stream(StreamKind.FIXED, PrefixCode.fixed(codebook.count + 1))
         symbols, counts = codebook.symbols_of(np.frombuffer(parts[0].payload, np.uint8))
@@ -420,10 +424,22 @@ def planes_forms(b: Builder) -> None:
         params, payload = dense.encode(dense.Params(book, codebook, stream), symbols)
         if array.itemsize > 2:
             parts[0] = _leaf(dense.DENSE, "U8", (3, 20), params, payload)
-        b.drafts.append(Draft(dtype, PLANES, from_array(array).info, planes.Params(parts)))
+        b.drafts.append(Draft(dtype, PLANES, from_array(array).info, planes.Params((8,) * array.itemsize, parts)))
     array = np.arange(300, dtype=np.uint16) * 219
-    parts = [_leaf(RAW, "U8", (300,), None, own) for own in _planes(array)]
-    b.drafts.append(Draft("behind", PLANES, from_array(array).info, planes.Params(parts)))
+    b.drafts.append(Draft("behind", PLANES, from_array(array).info, _planes(array, (8, 8))))
+    for dtype, *widths in (
+        ("float16", 9, 7),
+        ("float32", 1, 16, 15),
+        ("float64", 11, 5, *[8] * 6),
+        ("uint16", 15, 1),
+        ("int32", *[4] * 8),
+        ("uint64", *[1] * 64),
+        ("uint8", 4, 4),
+        ("int8", 1, 5, 2),
+    ):
+        array = (np.arange(1, 21) * 2654435761 * 40503 % 65521 - 32760).astype(np.int64).astype(dtype).reshape(2, 10)
+        name = f"{dtype} of fields of {widths[0]} and {widths[1]} bits"
+        b.drafts.append(Draft(name, PLANES, from_array(array).info, _planes(array, tuple(widths))))
     b.raw("after", np.arange(300, dtype=np.uint8))
 
 
@@ -595,8 +611,7 @@ def _lookup(b: Builder, name: str, values: Any, indices: np.ndarray[Any, Any], d
     table = _leaf(RAW, f"U{8 * values.itemsize}", values.shape, None, differences.tobytes())
     numbers = _leaf(RAW, "U16", indices.shape, None, indices.tobytes())
     if len(values) > 2:
-        parts = [_leaf(RAW, "U8", indices.shape, None, own) for own in _planes(indices)]
-        numbers = Draft("", PLANES, TensorInfo(dtypes.BY_NAME["U16"], indices.shape), planes.Params(parts))
+        numbers = Draft("", PLANES, TensorInfo(dtypes.BY_NAME["U16"], indices.shape), _planes(indices, (8, 8)))
     params = lookup.Params(len(values), None, [table, numbers])
     b.drafts.append(Draft(name, lookup.LOOKUP, TensorInfo(dtypes.BY_NAME[dtype], indices.shape), params))
 
@@ -604,7 +619,7 @@ def _lookup(b: Builder, name: str, values: Any, indices: np.ndarray[Any, Any], d
 def unknown_part() -> bytes:
     """A plane of an unknown coding: its tensor fails alone, the payloads behind it are where they should be."""
     index = b"\x00\x00" + varint(2) + b"\x00\x02a" + bytes([6 | 1 << 4 | 0x80, 3]) + varint(300)
-    index += bytes([13]) + varint(2) + b"xy" + varint(256) + _crc(b"p" * 256) + bytes([0]) + _crc(bytes(300))
+    index += b"\b\b" + bytes([13]) + varint(2) + b"xy" + varint(256) + _crc(b"p" * 256) + bytes([0]) + _crc(bytes(300))
     index += b"\x00\x02b" + bytes([0x10 | 0x80, 1]) + varint(300) + _crc(b"q" * 300)
     head = SIGNATURE + b"\x01\x01" + varint(len(index)) + index
     return head + _crc(head) + b"p" * 256 + bytes(300) + b"q" * 300

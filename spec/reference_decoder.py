@@ -272,18 +272,26 @@ def widen(data: bytes, storage: str, dtype: str) -> bytes:
     return struct.pack(f"<{count}{STRUCT[dtype]}", *values)
 
 
-FLOATS, INTEGERS = ("F16", "BF16", "F32", "F64"), ("U16", "I16", "U32", "I32", "U64", "I64")
+FLOATS = ("F16", "BF16", "F32", "F64")
+INTEGERS = ("U8", "I8", "U16", "I16", "U32", "I32", "U64", "I64")
 
 
-def join_planes(planes: Sequence[bytes], rotated: bool) -> bytes:
+def join_planes(planes: Sequence[bytes], widths: Sequence[int], rotated: bool) -> bytes:
     """Section 5.7."""
-    size = len(planes)
+    bits = sum(widths)
+    columns = [
+        plane if width <= 8 else [number for (number,) in struct.iter_unpack("<H", plane)]
+        for plane, width in zip(planes, widths, strict=True)
+    ]
     out = bytearray()
-    for high_first in zip(*planes, strict=True):
-        value = int.from_bytes(high_first, "big")
+    for high_first in zip(*columns, strict=True):
+        value = 0
+        for part, width in zip(high_first, widths, strict=True):
+            check(part < 1 << width, "5.7", "an element of a plane has more bits than its field")
+            value = value << width | part
         if rotated:
-            value = value >> 1 | (value & 1) << 8 * size - 1
-        out += value.to_bytes(size, "little")
+            value = value >> 1 | (value & 1) << bits - 1
+        out += value.to_bytes(bits // 8, "little")
     return bytes(out)
 
 
@@ -1058,11 +1066,17 @@ class Index:
 
     def read_planes(self, record: Record, dtype: str) -> int:
         """Section 5.7."""
-        check(dtype in FLOATS or dtype in INTEGERS, "5.7", f"byte planes of {dtype}")
-        for _ in range(SIZES[dtype]):
-            part = self.read_part(record, record.shape, "U8")
-            check(part.dtype < len(DTYPES) and DTYPES[part.dtype][0] == "U8", "5.7", "a plane that is not U8")
-        record.join = partial(join_planes, rotated=dtype in FLOATS)
+        check(dtype in FLOATS or dtype in INTEGERS, "5.7", f"planes of {dtype}")
+        bits, widths = 8 * SIZES[dtype], []
+        while sum(widths) < bits:
+            widths.append(self.cursor.uint(1, "5.7"))
+            check(1 <= widths[-1] <= 16, "5.7", "the width of a field")
+        check(sum(widths) == bits and len(widths) > 1, "5.7", "the widths of the fields")
+        for width in widths:
+            usual = "U8" if width <= 8 else "U16"
+            part = self.read_part(record, record.shape, usual)
+            check(part.dtype < len(DTYPES) and DTYPES[part.dtype][0] == usual, "5.7", f"a plane that is not {usual}")
+        record.join = partial(join_planes, widths=widths, rotated=dtype in FLOATS)
         return 0
 
     def read_scaled(self, record: Record, dtype: str) -> int:

@@ -821,17 +821,39 @@ types:
         value: '(gap_kind == stream_kind::new_table ? 1 : 0) + (value_kind == stream_kind::new_table ? 1 : 0)'
 
   planes_params:
-    doc: Nothing but the rules of the parts. No bytes.
     seq:
-      - id: num_parts
+      - id: size
         type: evaluated(_parent.element_size.value)
         valid:
-          expr: _parent.numel > 0 and _parent.dtype_id >= 3 and _parent.dtype_id <= 12
-        doc: One for each byte of U16 to I64 and of F16 to F64.
+          expr: _parent.numel > 0 and _parent.dtype_id >= 1 and _parent.dtype_id <= 12
+        doc: Takes no bytes. Of U8 to I64, or of F16 to F64.
+      - id: widths
+        type: 'field_width(_index > 0 ? widths[_index - 1].sum : 0, 8 * size.value)'
+        repeat: until
+        repeat-until: _.sum == 8 * size.value
       - id: part_rules
-        type: part_rule(1, true, false, _parent.dimensions)
+        type: 'part_rule(widths[_index].value <= 8 ? 1 : 3, true, false, _parent.dimensions)'
         repeat: expr
-        repeat-expr: num_parts.value
+        repeat-expr: widths.size
+        valid:
+          expr: widths.size > 1
+        doc: Take no bytes.
+
+  field_width:
+    params:
+      - id: sum_before
+        type: s4
+      - id: most
+        type: s4
+        doc: What all widths are together.
+    seq:
+      - id: value
+        type: u1
+        valid:
+          expr: _ >= 1 and _ <= 16 and sum_before + _ <= most
+    instances:
+      sum:
+        value: sum_before + value
 
   scaled_params:
     seq:

@@ -150,6 +150,7 @@ class Coding(Protocol[P]):
     is_known : False for one that stands for ids that this version does not know
     is_reference : whether its records stand for another tensor (`alias`), and are neither parsed nor decoded
     is_composite : whether its records hold others: it is a `swsfmt.codings.composite.Composite`
+    has_symbols : whether elements are symbols of a codebook
     """
 
     id: int
@@ -158,6 +159,7 @@ class Coding(Protocol[P]):
     is_known: bool = True
     is_reference: bool = False
     is_composite: bool = False
+    has_symbols: bool = False
 
     @property
     def is_fast(self) -> bool:
@@ -225,6 +227,10 @@ class Coding(Protocol[P]):
         unit = max(1, len(bits) // max(1, tensor.numel))
         part: Bits = bits[first * unit : last * unit]
         return part
+
+    def has_rows(self, params: P) -> bool:
+        """Whether `decode_rows` reads only what holds the elements, so that a tensor is cheap to decode in parts."""
+        return False
 
     def parts(self, params: P) -> Sequence[Any]:
         """The records that a record holds; or their drafts, where it is to be written."""

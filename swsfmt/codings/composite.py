@@ -16,11 +16,14 @@ from ..format.checksum import crc32
 from ..format.cursor import Cursor
 from ..format.resources import Resources
 from ..tensor import Elements, Loadable, TensorInfo
-from .base import Coding, Decoded, Payload
+from .base import Coding, Decoded, Freedom, Payload
 from .registry import coding_of
 from .unknown import UnknownCoding
 
 P = TypeVar("P")
+
+# Parts of fewer elements, such as scales, have no chunks, and cost little as a whole.
+_FEW = 1 << 15
 
 Record = records.Record[Coding[Any]]
 Draft = records.Draft[Coding[Any]]
@@ -56,9 +59,18 @@ class Composite(Coding[P]):
         """The parameters with the records of all parts."""
         ...
 
+    def choices(
+        self, params: P, number: int, codings: Sequence[Coding[Any]], freedom: Freedom
+    ) -> tuple[Sequence[Coding[Any]], Freedom]:
+        """Of these codings and forms those that a part may have: fewer where it is known what pays."""
+        return codings, freedom
+
     def least_saving(self, params: P, part: TensorInfo) -> int:
         """Bits that a part must save, or it is stored without a codebook, which decodes at once."""
         return 0
+
+    def has_rows(self, params: P) -> bool:
+        return all(part.coding.has_rows(part.params) or info_of(part).numel < _FEW for part in self.parts(params))
 
     def structured(self, params: P, tensor: TensorInfo, parts: Sequence[Elements]) -> Structured:
         """A tensor that has been read in parts. Where they mean something."""

@@ -55,6 +55,7 @@ class DenseCoding(Coding[Params]):
 
     id = 3
     name = "dense"
+    has_symbols = True
 
     def parse(self, cursor: Cursor, tensor: TensorInfo, resources: Resources) -> Params:
         if tensor.numel == 0:
@@ -146,6 +147,9 @@ class DenseCoding(Coding[Params]):
         total = min(end * size, tensor.numel) - begin * size
         symbols = decode_part(reader, int(starts[begin]), int(starts[end]), total, params.stream)
         return params.codebook.symbols[symbols[first - begin * size : last - begin * size]]
+
+    def has_rows(self, params: Params) -> bool:
+        return params.chunks.code > 0 or params.stream.kind == StreamKind.FIXED
 
     def codebook(self, params: Params) -> Codebook:
         return params.codebook

@@ -5,8 +5,19 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from ..dtypes import Bits
+
 # Logarithms are in fractions of a bit, so that no machine comes to another sum.
 _PARTS = 256
+
+
+def value_counts(bits: Bits) -> tuple[Bits, npt.NDArray[np.int64]]:
+    """The distinct elements, ascending, and how often each occurs."""
+    if bits.itemsize > 2:
+        return np.unique(bits, return_counts=True)
+    counts = np.bincount(bits, minlength=1 << 8 * bits.itemsize)
+    values = np.flatnonzero(counts)
+    return values.astype(bits.dtype), counts[values]
 
 
 def entropy_bits(counts: npt.NDArray[np.int64]) -> int:

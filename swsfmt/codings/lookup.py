@@ -16,7 +16,8 @@ from ..format.resources import Resources
 from ..tensor import Elements, TensorInfo
 from .base import Decoded, Payload, Split
 from .composite import Composite, Draft, check_dtype, decode_part, decode_part_rows, parse_part, part_payloads
-from .planes import planes_bits, sample
+from .estimates import value_counts
+from .planes import cheapest_widths, sample
 from .registry import register
 
 MAX_VALUES = 1 << 16
@@ -26,8 +27,8 @@ INDICES = BY_NAME["U16"]
 _DIFFERENCES = {size: BY_NAME[f"U{8 * size}"] for size in (2, 4, 8)}
 # Fewer elements for each value would not pay for the table.
 _SHARERS = 3
-# A tensor whose sample has more values than this part of its elements is no candidate.
-_ALL_DIFFERENT = 0.95
+# A tensor whose sample has more values than this part of its elements is no candidate; and how large the first one is.
+_ALL_DIFFERENT, _FEW = 0.95, 1 << 13
 # More elements take too long to sort.
 _MOST_ELEMENTS = 1 << 24
 
@@ -90,14 +91,13 @@ class LookupCoding(Composite[Params]):
         info, bits = elements.info, elements.bits
         if info.dtype.itemsize not in _DIFFERENCES or not _SHARERS <= info.numel <= _MOST_ELEMENTS:
             return None
-        some = sample(bits)
-        if len(np.unique(some)) > _ALL_DIFFERENT * len(some):
-            return None
-        values = np.unique(bits)
-        if len(values) > min(MAX_VALUES, info.numel // _SHARERS):
+        values = _distinct(bits, min(MAX_VALUES, info.numel // _SHARERS))
+        if values is None:
             return None
         params = Params(len(values), values)
-        size = sum(planes_bits(self.part(params, elements, number)) for number in (0, 1))
+        table, indices = self.part_infos(params, info)
+        size = cheapest_widths(table, sample(self.part(params, elements, 0).bits))[0]
+        size += cheapest_widths(indices, _indices(values, sample(bits)))[0]
         return Split(self, params, size)
 
     def part_infos(self, params: Params, tensor: TensorInfo) -> Sequence[TensorInfo]:
@@ -111,10 +111,7 @@ class LookupCoding(Composite[Params]):
         assert params.values is not None
         if number == 0:
             return Elements(info, np.diff(params.values, prepend=params.values.dtype.type(0)))
-        indices = np.searchsorted(params.values, elements.bits)
-        if not np.array_equal(params.values[np.minimum(indices, params.count - 1)], elements.bits):
-            raise ChangedError
-        return Elements(info, indices.astype(INDICES.bits))
+        return Elements(info, _indices(params.values, elements.bits))
 
     def with_parts(self, params: Params, parts: Sequence[Draft]) -> Params:
         return replace(params, parts=parts)
@@ -123,6 +120,35 @@ class LookupCoding(Composite[Params]):
         table, numbers = params.parts
         usual = _DIFFERENCES[table.info.dtype.itemsize]
         return varint(params.count) + build_part(table, usual, resources) + build_part(numbers, INDICES, resources)
+
+
+def _distinct(bits: Bits, most: int) -> Bits | None:
+    """The distinct elements, ascending; None where there are more than `most`."""
+    # A few elements first, since it takes long to sort many.
+    for some in (_few(bits), sample(bits)) if bits.itemsize > 2 else ():
+        values = value_counts(some)[0]
+        if len(values) > _ALL_DIFFERENT * len(some) or len(values) > most:
+            return None
+    values = value_counts(bits)[0]
+    return values if len(values) <= most else None
+
+
+def _indices(values: Bits, bits: Bits) -> Bits:
+    """The number of each element among the ascending values. Raises `ChangedError` for one that is not there."""
+    if bits.itemsize == 2:
+        numbers = np.zeros(1 << 16, INDICES.bits)
+        numbers[values] = np.arange(len(values))
+        indices: Bits = numbers[bits]
+    else:
+        indices = np.minimum(np.searchsorted(values, bits), len(values) - 1).astype(INDICES.bits)
+    if not np.array_equal(values[indices], bits):
+        raise ChangedError
+    return indices
+
+
+def _few(bits: Bits) -> Bits:
+    """So many from all over that of as many values as a table holds a twentieth part comes twice."""
+    return bits[:: max(1, len(bits) // _FEW)]
 
 
 def _values(differences: Bits, dtype: DType) -> Bits:

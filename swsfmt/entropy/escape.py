@@ -8,7 +8,7 @@ import numpy as np
 
 from . import backend
 from .kernels import Elements, in_parts
-from .protocol import Plane
+from .protocol import Mask
 
 # Elements of a part that is worth a thread.
 _PART = 1 << 18
@@ -37,7 +37,7 @@ def fill_marks(out: Elements, mark: int, values: Elements, threads: int = 1) -> 
     return _in_order(lambda i, j: backend.kernels.count_marks(out[i:j], out.itemsize, mark), fill, out, values, threads)
 
 
-def spread(mask: Plane, values: Elements, out: Elements, threads: int = 1) -> int:
+def spread(mask: Mask, values: Elements, out: Elements, threads: int = 1) -> int:
     """The next of the values into `out` where the mask is 1, while there are any, and zero elsewhere.
 
     Returns how many ones the mask has.
@@ -84,7 +84,7 @@ def keep(elements: Elements, values: Elements, mark: int, threads: int = 1) -> t
     return out, sum(in_parts(part, len(data), threads, _PART))
 
 
-def gather(mask: Plane, elements: Elements, count: int) -> Elements | None:
+def gather(mask: Mask, elements: Elements, count: int) -> Elements | None:
     """The `count` elements where the mask is 1; None where these are not so many."""
     data, out = np.ascontiguousarray(elements), np.empty(count, elements.dtype)
     return out if backend.kernels.gather(mask, data, data.itemsize, out) == count else None

@@ -8,21 +8,29 @@ import numpy as np
 import numpy.typing as npt
 
 Elements = npt.NDArray[np.unsignedinteger[Any]]
-Plane = npt.NDArray[np.uint8]
+Plane = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
+Mask = npt.NDArray[np.uint8]
 
 
 class PartsKernels(Protocol):
     """See `protocol.Kernels` for what holds for all of them."""
 
-    def plane(self, elements: Elements, itemsize: int, number: int, rotated: bool, out: Plane, /) -> None:
-        """One byte of each element, number 0 being the most significant one; of 2, 4 or 8 bytes.
+    def plane(self, elements: Elements, itemsize: int, shift: int, width: int, rotated: bool, out: Plane, /) -> None:
+        """A field of each element of 1, 2, 4 or 8 bytes: 1 to 16 bits from bit `shift` on.
 
         rotated : after a rotation to the left by one bit
+        out : uint8 up to 8 bits, else uint16
         """
         ...
 
-    def join_planes(self, planes: tuple[Plane, ...], itemsize: int, rotated: bool, out: Elements, /) -> None:
-        """The inverse of `plane`, of all planes."""
+    def join_planes(
+        self, planes: tuple[Plane, ...], widths: bytes, itemsize: int, rotated: bool, out: Elements, /
+    ) -> bool:
+        """The inverse of `plane`, of 2 to 64 planes, the highest one first.
+
+        widths : of the fields; they fill an element
+        Returns whether all fields are below 2**width; where they are not, `out` may hold anything.
+        """
         ...
 
     def count_marks(self, elements: Elements, itemsize: int, mark: int, /) -> int:
@@ -36,14 +44,14 @@ class PartsKernels(Protocol):
         """
         ...
 
-    def spread(self, mask: Plane, values: Elements, itemsize: int, out: Elements, /) -> int:
+    def spread(self, mask: Mask, values: Elements, itemsize: int, out: Elements, /) -> int:
         """The next of the values where the mask is not 0, and 0 elsewhere.
 
         Returns how many places of the mask are not 0; those for which no value was left get 0.
         """
         ...
 
-    def gather(self, mask: Plane, elements: Elements, itemsize: int, out: Elements, /) -> int:
+    def gather(self, mask: Mask, elements: Elements, itemsize: int, out: Elements, /) -> int:
         """The elements where the mask is not 0, as many as `out` has room for; the rest of `out` may hold anything.
 
         Returns how many places of the mask are not 0. Others may write to the elements at the same time.

@@ -1,10 +1,11 @@
-"""Byte planes of elements: what the kernels take and give as arrays, in parts for threads."""
+"""Fields of the bits of elements: what the kernels take and give as arrays, in parts for threads."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from . import backend
 from .kernels import Elements, in_parts
@@ -14,25 +15,34 @@ from .protocol import Plane
 _PART = 1 << 18
 
 
-def plane(elements: Elements, number: int, rotated: bool, threads: int = 1) -> Plane:
-    """One byte of each element, uint8 of the same length. number : 0 is the most significant byte.
+def dtype_of(width: int) -> npt.DTypeLike:
+    """Of a plane whose fields have so many bits."""
+    return np.uint8 if width <= 8 else np.uint16
 
+
+def plane(elements: Elements, widths: Sequence[int], number: int, rotated: bool, threads: int = 1) -> Plane:
+    """One field of each element, uint8 or uint16 of the same length. number : 0 is the most significant field.
+
+    widths : of the fields, in bits
     rotated : of the elements after a rotation to the left by one bit, which brings a sign to the end
     """
-    data, out = np.ascontiguousarray(elements), np.empty(len(elements), np.uint8)
+    data, width, shift = np.ascontiguousarray(elements), widths[number], sum(widths[number + 1 :])
+    out: Plane = np.empty(len(elements), dtype_of(width))
 
     def part(first: int, last: int) -> None:
-        backend.kernels.plane(data[first:last], data.itemsize, number, rotated, out[first:last])
+        backend.kernels.plane(data[first:last], data.itemsize, shift, width, rotated, out[first:last])
 
     in_parts(part, len(data), threads, _PART)
     return out
 
 
-def join(planes: Sequence[Plane], rotated: bool, out: Elements, threads: int = 1) -> None:
-    """The elements of all planes, in the order of `plane`, into `out`."""
+def join(planes: Sequence[Plane], widths: Sequence[int], rotated: bool, out: Elements, threads: int = 1) -> bool:
+    """The elements of all planes, in the order of `plane`, into `out`. False where a field has more than its width."""
+    fit = []
 
     def part(first: int, last: int) -> None:
-        own = tuple(np.ascontiguousarray(plane[first:last]) for plane in planes)
-        backend.kernels.join_planes(own, out.itemsize, rotated, out[first:last])
+        own = tuple(np.require(plane[first:last], requirements=["C", "A"]) for plane in planes)
+        fit.append(backend.kernels.join_planes(own, bytes(widths), out.itemsize, rotated, out[first:last]))
 
     in_parts(part, len(out), threads, _PART)
+    return all(fit)

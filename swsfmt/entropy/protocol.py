@@ -11,6 +11,7 @@ from bitarray import bitarray
 from .classes_protocol import Classes as Classes
 from .classes_protocol import ClassesKernels
 from .classes_protocol import Labels as Labels
+from .parts_protocol import Mask as Mask
 from .parts_protocol import PartsKernels
 from .parts_protocol import Plane as Plane
 from .scaled_protocol import ScaledKernels

@@ -61,14 +61,26 @@ class _Choice:
         self._resources = Resources(codebooks=self.codebooks)
         self._surveys = self._survey(workers, [leaf for leaf in leaves.values() if leaf in self._owners])
 
-    def _survey(self, workers: Workers, leaves: Iterable[Unit]) -> Iterator[Survey]:
-        return workers.map(
+    def _survey(self, workers: Workers, leaves: Sequence[Unit]) -> Iterator[Survey]:
+        """Of each, in order. What the try before has told of the same codebook is taken from it."""
+        books = [self.codebooks[self._owners[leaf]] for leaf in leaves]
+        known = [
+            leaf.surveyed is not None and leaf.surveyed[0].to_bytes() == book.to_bytes()
+            for leaf, book in zip(leaves, books, strict=True)
+        ]
+        results = workers.map(
             examine.survey,
             (
-                (leaf.tensor, self._owners[leaf], self.codebooks[self._owners[leaf]], leaf.codings, leaf.freedom)
-                for leaf in leaves
+                (leaf.tensor, self._owners[leaf], book, leaf.codings, leaf.freedom)
+                for leaf, book, is_known in zip(leaves, books, known, strict=True)
+                if not is_known
             ),
         )
+        for leaf, book, is_known in zip(leaves, books, known, strict=True):
+            if not is_known:
+                leaf.surveyed = book, next(results)
+            assert leaf.surveyed is not None
+            yield leaf.surveyed[1]
 
     def make(self, unit: Unit) -> None:
         """In the order of the file."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Collection, Container, Mapping
 
 import numpy as np
@@ -87,6 +88,7 @@ class _Groups:
 
     def __init__(self) -> None:
         self.all: list[_Group] = []
+        self._of_dtype: Counter[int] = Counter()
         self._with_value: dict[tuple[int, int], list[int]] = {}
         self._with_values: dict[tuple[int, bytes], set[int]] = {}
 
@@ -105,6 +107,8 @@ class _Groups:
             postings = [min(postings, key=len)]
         near: set[int] = set()
         for numbers in postings:
+            if len(near) == self._of_dtype[own.dtype.id]:
+                break
             if len(numbers) > 2 * _FIRST_AND_LAST:
                 near.update(numbers[:_FIRST_AND_LAST], numbers[-_FIRST_AND_LAST:])
             else:
@@ -116,6 +120,7 @@ class _Groups:
         known: set[int] = set()
         if number == len(self.all):
             self.all.append(_Group(codebook))
+            self._of_dtype[codebook.dtype.id] += 1
         else:
             known = self.all[number].values
             self._with_values[_values_of(self.all[number].codebook)].discard(number)

@@ -27,6 +27,9 @@ from .codebook_groups import own_bits, own_codebook, pays_alone
 # most values occur once.
 _FEW = 256
 
+# Of more values only the codings that are slow can make less than Huffman codes do.
+_MANY = 1 << 10
+
 # Fewer elements cannot save what parts take more, or only a few bytes.
 _LEAST = 256
 # Parts may take less than was thought, by about 1 / 2**5: their estimates know of no contexts and classes.
@@ -76,7 +79,7 @@ def examine(
     depth : 0 for a tensor, 1 for a part of one, and so on
     """
     elements = tensor.load()
-    own = own_codebook(elements, threads)
+    own = own_codebook(elements, threads) if any(coding.has_symbols for coding in codings) else None
     plain = cheapest([coding.propose_plain(elements, own) for coding in codings])
     split = None if depth == MAX_DEPTH else cheapest_split(elements, own, plain, codings)
     if split is not None and own is None:
@@ -84,9 +87,15 @@ def examine(
     if own is not None:
         negative_zeros = count_negative_zeros(elements.bits, elements.info.dtype, own.values)
         examination = Examination(own, pays_alone(own, plain.bits), plain, negative_zeros)
-        if split is None:
+        about = 0 if split is None else own_bits(elements, own)
+        if split is None or about + (about >> _SURPRISE) <= split.bits:
             return examination
-        alone = alone_bits(elements, own, codings, freedom, threads)
+        is_dense = 2 * np.count_nonzero(elements.bits) > elements.info.numel
+        if own.count > _MANY and is_dense and all(coding.is_fast for coding in codings):
+            # Nothing but Huffman codes serves so many.
+            alone = about
+        else:
+            alone = alone_bits(elements, own, codings, freedom, threads)
         if alone + (alone >> _SURPRISE) <= split.bits:
             return examination
         return examination._replace(split=split, crc=checksum(elements), alone=alone)
@@ -100,19 +109,18 @@ def cheapest_split(elements: Elements, own: Codebook | None, plain: Proposal, co
     """The smallest one, where it is smaller than the tensor is without a codebook, and with one of its own."""
     if elements.info.numel < _LEAST:
         return None
-    if own is not None and own.count <= _FEW:
+    if own is not None and own.count <= _FEW and not _may_be_packed(elements.info, own):
         entries = int(np.count_nonzero(elements.bits))
         if 2 * entries > elements.info.numel or 2 * own.count < entries:
             return None
     splits = [split for coding in codings if (split := coding.propose_split(elements)) is not None]
     split = min(splits, key=_bits, default=None)
-    if split is None or split.bits >= plain.bits:
-        return None
-    if own is not None:
-        about = own_bits(elements, own)
-        if about + (about >> _SURPRISE) <= split.bits:
-            return None
-    return split
+    return None if split is None or split.bits >= plain.bits else split
+
+
+def _may_be_packed(info: TensorInfo, own: Codebook) -> bool:
+    """Whether bytes may hold two integers each."""
+    return info.dtype.name in ("U8", "I8") and len(info.shape) > 1 and own.count > _FEW // 2
 
 
 Survey: TypeAlias = list[tuple[Coding[Any], Any]]

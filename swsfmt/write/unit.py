@@ -10,10 +10,11 @@ from ..codings import Coding
 from ..codings.base import Freedom, Proposal, Split
 from ..codings.composite import Composite, Part, Structured
 from ..errors import located
+from ..format.codebook import Codebook
 from ..format.records import Draft
 from ..tensor import Loadable, TensorInfo
 from . import examine
-from .examine import Codings, Examination
+from .examine import Codings, Examination, Survey
 from .executors import Workers
 from .options import Options
 
@@ -29,6 +30,7 @@ class Unit:
     has_codebook : whether it may have one: not after it was smaller without
     least_saving : bits that a codebook must save
     choice : how it is stored; of a unit with parts, what they take together
+    surveyed : a codebook, and what is known of it as symbols of that one
     """
 
     name: str
@@ -40,6 +42,7 @@ class Unit:
     has_codebook: bool = True
     least_saving: int = 0
 
+    surveyed: tuple[Codebook, Survey] | None = None
     examination: Examination = field(init=False)
     choice: Proposal = field(init=False)
 
@@ -59,7 +62,8 @@ class Unit:
         for number, info in enumerate(split.coding.part_infos(split.params, self.tensor.info)):
             part = _part(self.tensor, split, number, info, self.examination.crc)
             freedom = options.freedom(len(info.shape))
-            unit = Unit(self.name, part, self.codings, freedom, self.depth + 1)
+            codings, freedom = split.coding.choices(split.params, number, self.codings, freedom)
+            unit = Unit(self.name, part, codings, freedom, self.depth + 1)
             unit.least_saving = split.coding.least_saving(split.params, info)
             self.parts.append(unit)
 

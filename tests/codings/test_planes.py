@@ -44,7 +44,7 @@ writes = pytest.mark.usefixtures("writer")
 Bits = npt.NDArray[np.unsignedinteger]
 SMALL = Options(profile="small")
 FLOATS = ["F16", "BF16", "F32", "F64"]
-NAMES = [*FLOATS, "U16", "I16", "U32", "I32", "U64", "I64"]
+NAMES = [*FLOATS, "U8", "I8", "U16", "I16", "U32", "I32", "U64", "I64"]
 # Bits of the mantissa.
 MANTISSA = {"F16": 10, "BF16": 7, "F32": 23, "F64": 52}
 
@@ -77,6 +77,19 @@ def elements_of(name: str, shape: tuple[int, ...], seed: int) -> Elements:
     return Elements(TensorInfo(BY_NAME[name], shape), random_bits(name, shape, seed))
 
 
+def byte_widths(dtype: DType) -> tuple[int, ...]:
+    return (8,) * dtype.itemsize if dtype.itemsize > 1 else (4, 4)
+
+
+@st.composite
+def any_widths(draw: st.DrawFn, itemsize: int) -> tuple[int, ...]:
+    """At least two, from 1 to 16, that fill an element."""
+    widths: list[int] = []
+    while (left := 8 * itemsize - sum(widths)) > 0:
+        widths.append(draw(st.integers(1, min(16, left, 8 * itemsize - 1))))
+    return tuple(widths)
+
+
 def expected_plane(bits: Bits, name: str, number: int) -> list[int]:
     """As section 5.7 says it, element by element."""
     size = 8 * bits.itemsize
@@ -86,14 +99,14 @@ def expected_plane(bits: Bits, name: str, number: int) -> list[int]:
     return [x >> size - 8 * (number + 1) & 255 for x in numbers]
 
 
-def file_of_raw_planes(elements: Elements) -> bytes:
+def file_of_raw_planes(elements: Elements, widths: tuple[int, ...] = ()) -> bytes:
     """A file whose tensor has all its planes as they are, whatever a writer would choose."""
-    info = elements.info
+    info, params = elements.info, Params(widths or byte_widths(elements.info.dtype))
     parts = []
-    for number, own in enumerate(PLANES.part_infos(Params(), info)):
-        payload = PLANES.part(Params(), elements, number).bits.tobytes()
+    for number, own in enumerate(PLANES.part_infos(params, info)):
+        payload = PLANES.part(params, elements, number).bits.tobytes()
         parts.append(Draft("", RAW, own, None, payload))
-    draft = Draft("w", PLANES, info, PLANES.with_parts(Params(), parts))
+    draft = Draft("w", PLANES, info, PLANES.with_parts(params, parts))
     payloads = [part.payload for part in parts if part.payload_length > MAX_INLINE]
     return index.build({}, [], [draft]) + b"".join(bytes(payload) for payload in payloads)  # type: ignore[arg-type]
 
@@ -110,10 +123,13 @@ SHAPES = st.lists(st.integers(1, 12), max_size=3).map(tuple)
 
 
 @settings(deadline=None, max_examples=25)
-@given(st.sampled_from(NAMES), SHAPES, st.integers(0, 1 << 30), st.integers(1, 3))
-def test_every_dtype_comes_back(name: str, shape: tuple[int, ...], seed: int, threads: int) -> None:
+@given(st.data(), st.sampled_from(NAMES), SHAPES, st.integers(0, 1 << 30), st.integers(1, 3))
+def test_every_dtype_comes_back(
+    data: st.DataObject, name: str, shape: tuple[int, ...], seed: int, threads: int
+) -> None:
     elements = elements_of(name, shape, seed)
-    with Reader.open(file_of_raw_planes(elements)) as reader:
+    widths = data.draw(any_widths(elements.info.dtype.itemsize))
+    with Reader.open(file_of_raw_planes(elements, widths)) as reader:
         assert reader.records[0].coding is PLANES
         found = reader.read("w", threads)
         assert found.info == elements.info
@@ -130,7 +146,8 @@ def test_rows(name: str, rows: int, columns: int, seed: int, data: st.DataObject
     first = data.draw(st.integers(0, rows))
     last = data.draw(st.integers(first, rows))
     whole = elements.bits.reshape(rows, columns)
-    with Reader.open(file_of_raw_planes(elements)) as reader:
+    widths = data.draw(any_widths(elements.info.dtype.itemsize))
+    with Reader.open(file_of_raw_planes(elements, widths)) as reader:
         assert reader.read_rows("w", first, last).bits.tobytes() == whole[first:last].tobytes()
 
 
@@ -161,58 +178,75 @@ def test_special_values_only(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_planes_are_those_of_the_specification(name: str) -> None:
+def test_byte_planes_are_those_of_the_specification(name: str) -> None:
     bits = random_bits(name, (50,), 7)
     if name in FLOATS:
         bits = np.append(bits, special(BY_NAME[name]))
-    taken = [planes.plane(bits, number, name in FLOATS) for number in range(bits.itemsize)]
+    widths = (8,) * bits.itemsize
+    taken = [planes.plane(bits, widths, number, name in FLOATS) for number in range(bits.itemsize)]
     assert [plane.tolist() for plane in taken] == [expected_plane(bits, name, i) for i in range(bits.itemsize)]
-    out = np.zeros_like(bits)
-    planes.join(taken, name in FLOATS, out)
-    assert out.tobytes() == bits.tobytes()
+    if bits.itemsize > 1:
+        out = np.zeros_like(bits)
+        assert planes.join(taken, widths, name in FLOATS, out)
+        assert out.tobytes() == bits.tobytes()
+
+
+@pytest.mark.parametrize(("number", "plane"), [(0, [0x1FE, 0x0AB]), (1, [0x55, 0x00])])
+def test_the_highest_field_comes_first(number: int, plane: list[int]) -> None:
+    bits = np.uint16([0xFF55, 0x5580])
+    assert planes.plane(bits, (9, 7), number, False).tolist() == plane
 
 
 def test_the_exponent_fills_the_first_plane() -> None:
     """Of numbers between 1 and 2, whatever their sign."""
     weight = np.random.default_rng(0).uniform(1, 2, 100).astype(np.float32)
     weight[::2] *= -1
-    assert set(planes.plane(weight.view(np.uint32), 0, True).tolist()) == {127}
+    assert set(planes.plane(weight.view(np.uint32), (8, 8, 8, 8), 0, True).tolist()) == {127}
 
 
 def test_threads_do_not_change_planes() -> None:
     bits = np.random.default_rng(1).integers(0, 1 << 16, 1000, np.uint16)
-    taken = [planes.plane(bits, number, True) for number in range(2)]
+    taken = [planes.plane(bits, (8, 8), number, True) for number in range(2)]
     out = np.zeros_like(bits)
     with patch.object(planes, "_PART", 64):
-        assert [planes.plane(bits, number, True, 3).tolist() for number in range(2)] == [p.tolist() for p in taken]
-        planes.join(taken, True, out, 3)
+        threaded = [planes.plane(bits, (8, 8), number, True, 3) for number in range(2)]
+        assert [plane.tolist() for plane in threaded] == [plane.tolist() for plane in taken]
+        planes.join(taken, (8, 8), True, out, 3)
     np.testing.assert_array_equal(out, bits)
     # Nor does an order that is not that of memory.
-    assert planes.plane(bits[::3], 0, False).tolist() == (bits[::3] >> 8).tolist()
+    assert planes.plane(bits[::3], (8, 8), 0, False).tolist() == (bits[::3] >> 8).tolist()
 
 
 # ---- kernels ---------------------------------------------------------------------------------------------------------
 
 
 @native
-@given(st.sampled_from([2, 4, 8]), st.integers(0, 40), st.booleans(), st.integers(0, 1 << 30))
-def test_both_kernels_are_equal(itemsize: int, count: int, rotated: bool, seed: int) -> None:
+@settings(deadline=None)
+@given(st.sampled_from([1, 2, 4, 8]).flatmap(lambda size: st.tuples(st.just(size), any_widths(size))), st.data())
+def test_both_kernels_are_equal(form: tuple[int, tuple[int, ...]], data: st.DataObject) -> None:
+    (itemsize, widths), rotated = form, data.draw(st.booleans())
+    count = data.draw(st.sampled_from([0, 1, 7, 40, 2100]))
     dtype = f"<u{itemsize}"
-    bits = np.frombuffer(np.random.default_rng(seed).bytes(count * itemsize), dtype)
+    bits = np.frombuffer(np.random.default_rng(data.draw(st.integers(0, 1 << 30))).bytes(count * itemsize), dtype)
     results = []
     for name in (backend.NATIVE, backend.BITARRAY):
         kernels = backend.load(name)
-        taken = tuple(np.zeros(count, np.uint8) for _ in range(itemsize))
+        taken = tuple(np.zeros(count, planes.dtype_of(width)) for width in widths)
         for number, plane in enumerate(taken):
-            kernels.plane(bits, itemsize, number, rotated, plane)
+            kernels.plane(bits, itemsize, sum(widths[number + 1 :]), widths[number], rotated, plane)
         joined = np.zeros(count, dtype)
-        kernels.join_planes(taken, itemsize, rotated, joined)
+        assert kernels.join_planes(taken, bytes(widths), itemsize, rotated, joined)
         np.testing.assert_array_equal(joined, bits)
         results.append([plane.tolist() for plane in taken])
+        number = data.draw(st.integers(0, len(widths) - 1))
+        if count and widths[number] % 8:
+            taken[number][data.draw(st.integers(0, count - 1))] += 1 << widths[number]
+            assert not kernels.join_planes(taken, bytes(widths), itemsize, rotated, joined)
     assert results[0] == results[1]
 
 
 FOUR, TWO = np.zeros(4, np.uint8), np.zeros(2, np.uint16)
+BYTES, NIBBLES = b"\b\b", b"\4\4"
 
 
 @native
@@ -222,31 +256,45 @@ FOUR, TWO = np.zeros(4, np.uint8), np.zeros(2, np.uint16)
         *(
             ("plane", changed)
             for changed in (
-                (FOUR, 1, 0, False, bytearray(4)),
-                (FOUR, 3, 0, False, bytearray(1)),
-                (FOUR, 16, 0, False, bytearray(0)),
-                (FOUR, 0, 0, False, bytearray(4)),
-                (FOUR, -2, 0, False, bytearray(2)),
-                (TWO, 2, -1, False, bytearray(2)),
-                (TWO, 2, 2, False, bytearray(2)),
-                (TWO, 2, 0, False, bytearray(1)),
-                (TWO, 2, 0, False, bytearray(3)),
+                (FOUR, 3, 0, 8, False, bytearray(1)),
+                (FOUR, 16, 0, 8, False, bytearray(0)),
+                (FOUR, 0, 0, 8, False, bytearray(4)),
+                (FOUR, -2, 0, 8, False, bytearray(2)),
+                (FOUR, 1, 0, 9, False, bytearray(8)),
+                (FOUR, 1, 5, 4, False, bytearray(4)),
+                (TWO, 2, -1, 8, False, bytearray(2)),
+                (TWO, 2, 9, 8, False, bytearray(2)),
+                (TWO, 2, 0, 0, False, bytearray(2)),
+                (TWO, 2, 0, -1, False, bytearray(2)),
+                (FOUR, 4, 0, 17, False, bytearray(2)),
+                (TWO, 2, 0, 8, False, bytearray(1)),
+                (TWO, 2, 0, 8, False, bytearray(3)),
+                (TWO, 2, 0, 9, False, bytearray(2)),
+                (TWO, 2, 0, 8, False, bytearray(4)),
             )
         ),
         *(
             ("join_planes", changed)
             for changed in (
-                ((), 2, False, bytearray(4)),
-                ((FOUR,), 1, False, bytearray(4)),
-                ((FOUR,), 2, False, bytearray(8)),
-                ((FOUR,) * 3, 2, False, bytearray(8)),
-                ((FOUR,) * 9, 9, False, bytearray(36)),
-                ((FOUR,) * 2, -2, False, bytearray(8)),
-                ((FOUR, FOUR[:3]), 2, False, bytearray(8)),
-                ((FOUR[:3], FOUR), 2, False, bytearray(8)),
-                ((FOUR,) * 2, 2, False, bytearray(7)),
-                ((FOUR,) * 2, 2, False, bytearray(9)),
-                ((FOUR,) * 4, 4, False, bytearray(8)),
+                ((), b"", 2, False, bytearray(4)),
+                ((FOUR,), b"\b", 1, False, bytearray(4)),
+                ((TWO,), b"\x10", 2, False, bytearray(4)),
+                ((FOUR,), BYTES, 2, False, bytearray(8)),
+                ((FOUR,) * 3, BYTES, 2, False, bytearray(8)),
+                ((FOUR,) * 2, b"\b\b\b", 2, False, bytearray(8)),
+                ((FOUR,) * 9, b"\b" * 9, 9, False, bytearray(36)),
+                ((FOUR,) * 65, b"\1" * 65, 8, False, bytearray(32)),
+                ((FOUR,) * 2, BYTES, -2, False, bytearray(8)),
+                ((FOUR,) * 2, BYTES, 1, False, bytearray(4)),
+                ((FOUR,) * 2, NIBBLES, 2, False, bytearray(8)),
+                ((FOUR,) * 3, b"\b\0\b", 2, False, bytearray(8)),
+                ((FOUR,) * 2, b"\x11\x0f", 4, False, bytearray(16)),
+                ((FOUR, FOUR[:3]), BYTES, 2, False, bytearray(8)),
+                ((FOUR[:3], FOUR), BYTES, 2, False, bytearray(8)),
+                ((FOUR, FOUR), b"\t\7", 2, False, bytearray(8)),
+                ((FOUR,) * 2, BYTES, 2, False, bytearray(7)),
+                ((FOUR,) * 2, BYTES, 2, False, bytearray(9)),
+                ((FOUR,) * 4, b"\b" * 4, 4, False, bytearray(8)),
             )
         ),
     ],
@@ -262,17 +310,17 @@ def test_native_kernels_want_whole_arrays() -> None:
     kernels = backend.load(backend.NATIVE)
     fixed = bytes(4)
     with pytest.raises((ValueError, BufferError, TypeError)):
-        kernels.plane(TWO, 2, 0, False, fixed)  # type: ignore[arg-type]
+        kernels.plane(TWO, 2, 0, 8, False, fixed)  # type: ignore[arg-type]
     with pytest.raises((ValueError, BufferError, TypeError)):
-        kernels.plane(np.zeros(4, np.uint16)[::2], 2, 0, False, np.zeros(2, np.uint8))
+        kernels.plane(np.zeros(4, np.uint16)[::2], 2, 0, 8, False, np.zeros(2, np.uint8))
     with pytest.raises((ValueError, BufferError, TypeError)):
-        kernels.join_planes((FOUR[::2], FOUR[::2]), 2, False, np.zeros(2, np.uint16))
+        kernels.join_planes((FOUR[::2], FOUR[::2]), BYTES, 2, False, np.zeros(2, np.uint16))
     with pytest.raises((ValueError, BufferError, TypeError)):
-        kernels.join_planes((FOUR[:2], None), 2, False, np.zeros(2, np.uint16))  # type: ignore[arg-type]
+        kernels.join_planes((FOUR[:2], None), BYTES, 2, False, np.zeros(2, np.uint16))  # type: ignore[arg-type]
     with pytest.raises(TypeError):
-        kernels.join_planes([FOUR[:2], FOUR[:2]], 2, False, np.zeros(2, np.uint16))  # type: ignore[arg-type]
+        kernels.join_planes([FOUR[:2], FOUR[:2]], BYTES, 2, False, np.zeros(2, np.uint16))  # type: ignore[arg-type]
     with pytest.raises((ValueError, BufferError, TypeError)):
-        kernels.join_planes((FOUR[:2], FOUR[:2]), 2, False, fixed)  # type: ignore[arg-type]
+        kernels.join_planes((FOUR[:2], FOUR[:2]), BYTES, 2, False, fixed)  # type: ignore[arg-type]
 
 
 # ---- what a writer chooses -------------------------------------------------------------------------------------------
@@ -294,6 +342,32 @@ def test_small_takes_random_floats_apart(name: str) -> None:
     assert codings(small) == {"w": "planes"}
     assert "planes" not in codings(fast).values()
     assert len(small) < len(fast)
+
+
+def widths_of(data: bytes) -> dict[str, tuple[int, ...]]:
+    with Reader.open(data) as reader:
+        return {record.name: record.params.widths for record in reader.records if record.coding is PLANES}
+
+
+def test_exponents_of_bfloat16_take_a_bit_of_the_mantissa() -> None:
+    bits = (weights((200, 300)).view(np.uint32) >> 16).astype(np.uint16).reshape(-1)
+    data = encoded({"w": Elements(TensorInfo(BY_NAME["BF16"], (200, 300)), bits)}, Options())
+    assert widths_of(data) == {"w": (9, 7)}
+
+
+@pytest.mark.parametrize("itemsize", [1, 4])
+def test_packed_integers_come_apart(itemsize: int) -> None:
+    """As GPTQ, AWQ and torchao pack them; those of 32 bits that are small, or fill their bytes, stay in bytes."""
+    rng, shape = np.random.default_rng(0), (400, 200)
+    halves = np.clip(np.rint(rng.normal(8, 2, (2 * itemsize, *shape)) * 1), 0, 15).astype(np.uint64)
+    packed = sum(half << np.uint64(4 * k) for k, half in enumerate(halves)).astype(f"<u{itemsize}")  # type: ignore[union-attr]
+    small = rng.integers(0, 12, shape).astype(packed.dtype)
+    levels = np.clip(rng.normal(0, 20, shape), -127, 127).astype(np.int8)
+    data = swsfmt.save({"packed": packed, "small": small, "levels": levels}, threads=1)
+    assert {name: widths for name, widths in widths_of(data).items() if 4 in widths} == {"packed": (4,) * 2 * itemsize}
+    with patch.object(type(PLANES), "propose_split", lambda *_: None):
+        assert len(data) < len(swsfmt.save({"packed": packed, "small": small, "levels": levels}, threads=1))
+    assert swsfmt.load(data)["packed"].tobytes() == packed.tobytes()
 
 
 @writes

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 import torch
-from documents import Block, blocks
+from documents import Block, blocks, documents
 from safetensors.torch import load_file as load_safetensors
 
 import sws.data
@@ -68,8 +68,9 @@ def test_install() -> None:
     assert len(named) == len(lines) - 1
     assert set(named) <= project["optional-dependencies"].keys()
     readme, makefile = ((ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "Makefile"))
-    for name in re.findall(r"swsfmt\[(\w+)\]", readme):
-        assert name in project["optional-dependencies"]
+    for page in documents():
+        for name in re.findall(r"swsfmt\[(\w+)\]", page.read_text(encoding="utf-8")):
+            assert name in project["optional-dependencies"], f"{page.name}: {name}"
     (version,) = set(re.findall(r"`pip install (torch==[\d.]+)`", readme))
     assert f"TORCH ?= {version}" in makefile
     assert project["requires-python"] == ">=3.11"
@@ -182,9 +183,9 @@ def test_training_in_python(tmp_path: Path) -> None:
 
 
 def json_keys() -> dict[str, set[str]]:
-    """The keys that the README lists, by the commands that print them."""
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    table = readme[readme.index("| keys | in |") :].split("\n\n")[0].splitlines()[2:]
+    """The keys that the page lists, by the commands that print them."""
+    page = (ROOT / "docs" / "command_line.md").read_text(encoding="utf-8")
+    table = page[page.index("| keys | in |") :].split("\n\n")[0].splitlines()[2:]
     keys: dict[str, set[str]] = {}
     for line in table:
         names, commands = (cell.strip() for cell in line.strip("|").split("|"))
@@ -201,13 +202,13 @@ def test_json_keys_are_those_of_the_table(tmp_path: Path) -> None:
         "verify": "sws verify --json model.sws --against model.pt",
         "decode": "sws decode --json model.sws -o back.pt",
     }
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "command_line.md").read_text(encoding="utf-8")
     for command, line in commands.items():
         printed: dict[str, Any] = json.loads(run(line, tmp_path).stdout)
         assert printed.keys() == set().union(
             *(own for row, own in keys.items() if row == "all commands" or command in row)
         )
-        (row,) = [line for line in readme.splitlines() if line.startswith("| `tensors`: for each")]
+        (row,) = [line for line in page.splitlines() if line.startswith("| `tensors`: for each")]
         assert printed["tensors"][0].keys() == set(re.findall(r"`(\w+)`", row)) - {"tensors"}
 
 

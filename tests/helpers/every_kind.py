@@ -152,7 +152,8 @@ RECORDS["adaptive"] = [
 ONES = codebook(b"\1", 1, BOOL, BOOL)
 # Of shape (3, 7), with four entries, and gaps of two bits.
 _MASK = part(SPARSE, params=varint(4) + b"\1" + (2 << 12).to_bytes(2, "little"), payload=b"\xa6")
-_PLANES = part(PLANES, params=b"".join(part(payload=bytes([16 * k + n for n in range(4)])) for k in range(1, 5)))
+_BYTES = b"".join(part(payload=bytes([16 * k + n for n in range(4)])) for k in range(1, 5))
+_PLANES = part(PLANES, params=b"\b" * 4 + _BYTES)
 _MAIN = part(DENSE, params=b"\0\0", payload=bytes([0b11001001]))
 RECORDS["escape"] = [
     record("mask", ESCAPE, (3, 7), dtype=F32, params=varint(8) + _MASK + _PLANES),

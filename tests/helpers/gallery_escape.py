@@ -113,7 +113,7 @@ ESCAPE_ROWS: list[Row] = [
     ),
     ("an entry outside", escape(sparse_mask(2, b"\x0a"), TWO, codebooks=(ONES,)), PayloadError, ""),
     ("a mask without a codebook", escape(sparse_mask(2, b"\0"), TWO), IndexRuleError, "codebook"),
-    ("a mask of byte planes", escape(part(PLANES), TWO), IndexRuleError, "BOOL has no byte planes"),
+    ("a mask of planes", escape(part(PLANES), TWO), IndexRuleError, "BOOL has no planes"),
     ("a mask with values", escape(part(ESCAPE, params=varint(4) + MASK), TWO), IndexRuleError, "BOOL"),
     ("unknown coding of the main part", escape(part(13, payload=b"?"), TWO), UnknownCodingError, "coding 13"),
     ("unknown coding of the values", escape(MASK, part(13, payload=b"?")), UnknownCodingError, "coding 13"),

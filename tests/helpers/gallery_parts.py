@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from craft import ALIAS, C64, C128, DENSE, F16, LOOKUP, PLANES, U8, U16, U32, file_, part, record, varint
+from craft import ALIAS, BOOL, C64, C128, DENSE, F16, LOOKUP, PLANES, U8, U16, U32, file_, part, record, varint
 from gallery_files import Row
 
 from swsfmt import ChecksumError, IndexRuleError, PayloadError, TruncatedError, UnknownCodingError
@@ -10,10 +10,12 @@ from swsfmt import ChecksumError, IndexRuleError, PayloadError, TruncatedError, 
 TWO = part(payload=b"ab")
 
 
-def planes(*parts: bytes, shape: tuple[int, ...] = (2,), dtype: int = U16, payload: bytes = b"") -> bytes:
+def planes(
+    *parts: bytes, widths: bytes = b"\b\b", shape: tuple[int, ...] = (2,), dtype: int = U16, payload: bytes = b""
+) -> bytes:
     """A file of one tensor with these parts, and a raw one behind it."""
     return file_(
-        record("a", PLANES, shape, dtype=dtype, params=b"".join(parts), payload=payload),
+        record("a", PLANES, shape, dtype=dtype, params=widths + b"".join(parts), payload=payload),
         record("b", shape=(1,), dtype=U8, payload=b"z"),
     )
 
@@ -24,6 +26,9 @@ def lookup(count: int, *parts: bytes, shape: tuple[int, ...] = (2,), dtype: int 
 
 
 LONG = part(payload=b"p" * 256)
+NINE = part(payload=b"\0\0\xff\2")
+TINY = part(payload=b"\x0f\0")
+NIBBLES = {"widths": b"\4\4", "dtype": U8}
 
 ONE = part(payload=b"\7\0")
 FIRST = part(payload=b"\0\0\0\0")
@@ -32,7 +37,12 @@ PART_ROWS: list[Row] = [
     ("no part", planes(), IndexRuleError, "reserved bits"),
     ("one part too few", planes(TWO), IndexRuleError, ""),
     ("one part too many", planes(TWO, TWO, TWO), IndexRuleError, ""),
-    ("index ends within a part", file_(record("a", PLANES, (2,), dtype=U16, params=TWO)), IndexRuleError, "index"),
+    (
+        "index ends within a part",
+        file_(record("a", PLANES, (2,), dtype=U16, params=b"\b\b" + TWO)),
+        IndexRuleError,
+        "index",
+    ),
     ("reserved bit 4", planes(part(payload=b"ab", head=b"\x10"), TWO), IndexRuleError, "reserved bits"),
     ("reserved bit 6", planes(TWO, part(payload=b"ab", head=b"\x40")), IndexRuleError, "reserved bits"),
     ("alias", planes(part(head=bytes([ALIAS]), payload=b"\0"), TWO), IndexRuleError, "alias"),
@@ -41,10 +51,24 @@ PART_ROWS: list[Row] = [
     ("a plane of another dtype", planes(part(dtype=F16, payload=b"abcd"), TWO), IndexRuleError, "U8"),
     ("a plane of an unknown dtype", planes(part(14, dtype=200), TWO), IndexRuleError, "U8"),
     ("unknown dtype of a known coding", planes(part(dtype=200, payload=b"ab"), TWO), IndexRuleError, "dtype 200"),
-    ("planes of U8", planes(TWO, dtype=U8), IndexRuleError, "U8 has no byte planes"),
-    ("planes of C64", planes(*[TWO] * 8, dtype=C64), IndexRuleError, "C64 has no byte planes"),
+    ("planes of BOOL", planes(TWO, TWO, widths=b"\4\4", dtype=BOOL), IndexRuleError, "BOOL has no planes"),
+    ("planes of C64", planes(*[TWO] * 8, widths=b"\b" * 8, dtype=C64), IndexRuleError, "C64 has no planes"),
+    ("one field of all bits", planes(part(payload=b"abcd"), widths=b"\x10"), IndexRuleError, "one field"),
+    ("a field of 8 bits of U8", planes(TWO, widths=b"\b", dtype=U8), IndexRuleError, "one field"),
+    ("a field of 0 bits", planes(TWO, TWO, TWO, widths=b"\b\0\b"), IndexRuleError, "1 to 16"),
+    ("a field of 17 bits", planes(TWO, TWO, widths=b"\x11\x0f", dtype=U32), IndexRuleError, "1 to 16"),
+    ("fields of 17 bits together", planes(TWO, TWO, widths=b"\b\t"), IndexRuleError, "16 together"),
+    ("a plane of 9 bits in U8", planes(TWO, TWO, widths=b"\t\7"), IndexRuleError, ""),
+    ("an element of more bits than its field", planes(NINE, TWO, widths=b"\t\7"), PayloadError, "than its field"),
+    ("an element of 5 bits", planes(TINY, part(payload=b"\x10\0"), **NIBBLES), PayloadError, "than its field"),
+    ("an element of 5 bits, first field", planes(part(payload=b"\0\x1f"), TINY, **NIBBLES), PayloadError, "field"),
     ("planes without elements", planes(*[part()] * 2, shape=(0,)), IndexRuleError, "raw"),
-    ("planes in a plane", planes(part(PLANES, params=TWO), TWO), IndexRuleError, "no byte planes"),
+    (
+        "planes of U16 in a plane",
+        planes(part(PLANES, params=b"\t\7" + TWO), TWO),
+        IndexRuleError,
+        "8 together",
+    ),
     ("a part of a codebook that is not there", planes(part(DENSE, params=b"\0\0"), TWO), IndexRuleError, "codebook"),
     ("inline payload of a part too short", planes(TWO, part(payload=b"a")), IndexRuleError, ""),
     ("payload of a part missing", planes(LONG, LONG, shape=(256,), payload=b"p" * 256), TruncatedError, "early"),
@@ -63,7 +87,7 @@ PART_ROWS: list[Row] = [
     ("unknown coding of a part", planes(part(13, payload=b"?"), TWO), UnknownCodingError, "coding 13"),
     (
         "parameters of an unknown part run past the index",
-        file_(record("a", PLANES, (2,), dtype=U16, params=bytes([13]) + varint(99))),
+        file_(record("a", PLANES, (2,), dtype=U16, params=b"\b\b" + bytes([13]) + varint(99))),
         IndexRuleError,
         "index",
     ),

@@ -67,7 +67,7 @@ SCALED_ROWS: list[Row] = [
     ("a dtype that is not known", scaled(b"\0", WHOLE, LEVELS, part(dtype=99, payload=b"\0")), IndexRuleError, "99"),
     ("too few scales", scaled(b"\0", ROWS, LEVELS, SCALE), IndexRuleError, ""),
     ("too many scales", scaled(b"\0", WHOLE, LEVELS, TWO), IndexRuleError, ""),
-    ("scales of planes of U8", scaled(b"\0", WHOLE, part(PLANES, params=LEVELS), SCALE), IndexRuleError, "planes"),
+    ("scales of one field", scaled(b"\0", WHOLE, part(PLANES, dtype=U8, params=b"\b"), SCALE), IndexRuleError, "one"),
     ("scales too deep", deep(4), IndexRuleError, "deep"),
     ("an unknown coding of a scale", scaled(b"\0", WHOLE, LEVELS, part(13, payload=b"?")), UnknownCodingError, "13"),
     (

@@ -1,4 +1,4 @@
-"""The reader in C (`readers/c`): every vector, and files of the writer, whole and row by row, with sanitizers; and LeNet-5 in 40 kB."""
+"""The reader in C: every vector, files of the writer, whole and row by row, with sanitizers; LeNet-5 in 40 kB."""
 
 from __future__ import annotations
 

@@ -175,7 +175,7 @@ def same_params(found: Any, record: records.Record[Any]) -> None:
         case classes.Params():
             same_classes(found.params, record.params)
         case planes.Params():
-            assert found.params.num_parts.value == len(record.parts)
+            assert tuple(width.value for width in found.params.widths) == record.params.widths
         case lookup.Params():
             assert found.params.num_values.value == record.params.count
         case scaled.Params():
@@ -295,7 +295,7 @@ def sparse_part(**fields: Any) -> bytes:
 
 
 def two_planes(name: str, first: bytes, second: bytes) -> Record:
-    return record(name, PLANES, (3, 6), dtype=U16, params=first + second)
+    return record(name, PLANES, (3, 6), dtype=U16, params=b"\b\b" + first + second)
 
 
 def test_resources_of_parts(parse: Parse) -> None:

@@ -98,10 +98,16 @@ WRONG: dict[str, tuple[str, str, str]] = {
     ),
     "planes of floats not rotated": ("valid/planes-forms", "rotated=dtype in FLOATS", "rotated=False"),
     "planes of integers rotated": ("valid/planes-forms", "rotated=dtype in FLOATS", "rotated=True"),
+    "bytes for wide fields": ("valid/planes-forms", '"U8" if width <= 8', '"U8" if width <= 9'),
+    "fields of any value": (
+        "invalid/part-an-element-of-5-bits",
+        'check(part < 1 << width, "5.7"',
+        'check(part < 1 << 16, "5.7"',
+    ),
     "lowest plane first": (
         "valid/planes-forms",
-        'int.from_bytes(high_first, "big")',
-        'int.from_bytes(high_first, "little")',
+        "zip(high_first, widths, strict=True)",
+        "zip(high_first[::-1], widths[::-1], strict=True)",
     ),
     "one rounding where there are many": ("valid/scaled-forms", "if self.each else value", "if False else value"),
     "many roundings where there is one": ("valid/scaled-forms", "if self.each else value", "if True else value"),

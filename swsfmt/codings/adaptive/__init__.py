@@ -27,6 +27,7 @@ class AdaptiveCoding(Coding[Params]):
 
     id = 5
     name = "adaptive"
+    has_symbols = True
     profiles = frozenset({"small"})
 
     def parse(self, cursor: Cursor, tensor: TensorInfo, resources: Resources) -> Params:
@@ -45,6 +46,9 @@ class AdaptiveCoding(Coding[Params]):
         if not _has_parts(params):
             return super().decode_rows(params, tensor, payload, first, last)
         return decode_rows(params, tensor, payload, first, last)
+
+    def has_rows(self, params: Params) -> bool:
+        return _has_parts(params)
 
     def codebook(self, params: Params) -> Codebook:
         return params.codebook
@@ -68,7 +72,7 @@ class AdaptiveCoding(Coding[Params]):
         freedom: Freedom,
     ) -> Proposal:
         params, payload, bits = survey
-        return Proposal(self, params, bits, payload)
+        return Proposal(self, replace(params, number=number), bits, payload)
 
     def encode(self, params: Params, tensor: Loadable, threads: int = 1) -> tuple[Params, bytes]:
         symbols, counts = params.codebook.symbols_of(tensor.load().bits, threads)

@@ -31,6 +31,7 @@ class ClassesCoding(Coding[Params]):
 
     id = 9
     name = "classes"
+    has_symbols = True
     profiles = frozenset({"default", "small"})
 
     def parse(self, cursor: Cursor, tensor: TensorInfo, resources: Resources) -> Params:
@@ -46,6 +47,9 @@ class ClassesCoding(Coding[Params]):
 
     def decode_rows(self, params: Params, tensor: TensorInfo, payload: Payload, first: int, last: int) -> Bits:
         return payloads.decode_rows(params, tensor, payload, first, last)
+
+    def has_rows(self, params: Params) -> bool:
+        return True
 
     def codebook(self, params: Params) -> Codebook:
         return params.codebook
@@ -71,7 +75,7 @@ class ClassesCoding(Coding[Params]):
         freedom: Freedom,
     ) -> Proposal:
         params, payload, bits = survey
-        return Proposal(self, params, bits + _SHARED_BITS, payload)
+        return Proposal(self, replace(params, number=number), bits + _SHARED_BITS, payload)
 
     def encode(self, params: Params, tensor: Loadable, threads: int = 1) -> tuple[Params, bytes]:
         symbols, _ = params.codebook.symbols_of(tensor.load().bits, threads)

@@ -12,15 +12,16 @@ import numpy.typing as npt
 
 from ...dtypes import Bits, DType
 from ...entropy import escape
-from ...entropy import planes as byte_planes
+from ...entropy import planes as fields
 from ...entropy.bitmap import Live
 from ...entropy.huffman import code_lengths
 from ...entropy.kernels import distinct
 from ...format.codebook import MAX_VALUES
 from ...tensor import Elements
-from ..estimates import entropy_bits
+from .. import planes
+from ..estimates import entropy_bits, value_counts
 from ..matrix import matrix_shape
-from ..planes import has_planes, is_rotated
+from ..planes import cheapest_widths, has_planes, is_rotated
 
 Counts = npt.NDArray[np.int64]
 
@@ -93,7 +94,12 @@ class _Mask:
 def _wide(elements: Elements, mask: _Mask | None) -> Plan | None:
     """Frequent values are symbols of a codebook, and so is the mark; all others stand apart."""
     sample = _blocks(elements.bits, _SAMPLE)
-    values, counts = np.unique(sample, return_counts=True)
+    values, counts = value_counts(sample)
+    if mask is None and has_planes(elements.info.dtype):
+        # No codes are smaller than their entropy. Planes with contexts are, so that these are chosen anyway.
+        least = _scaled(entropy_bits(counts), elements, sample)
+        if least >= cheapest_widths(elements.info, planes.sample(elements.bits))[0]:
+            return None
     is_zero = values == 0
     zeros = int(counts[is_zero].sum())
     order = np.argsort(-counts[~is_zero], kind="stable")
@@ -162,7 +168,7 @@ def _of_values(values: Bits, dtype: DType) -> int:
     sample = _blocks(values, _SAMPLE)
     bits = _of_planes(sample, dtype) * len(values) // len(sample)
     if own is not None:
-        counts = np.unique(sample, return_counts=True)[1]
+        counts = value_counts(sample)[1]
         symbols = entropy_bits(counts) * len(values) // len(sample)
         bits = min(bits, symbols + len(own) * (8 * dtype.itemsize + _TABLE_BITS))
     return bits
@@ -181,9 +187,9 @@ def _of_planes(elements: Bits, dtype: DType) -> int:
     """What byte planes take, each coded or as it is."""
     if not has_planes(dtype):
         return 8 * dtype.itemsize * len(elements)
-    bits = 0
+    bits, widths = 0, (8,) * dtype.itemsize
     for number in range(dtype.itemsize):
-        plane = byte_planes.plane(elements, number, is_rotated(dtype))
+        plane = fields.plane(elements, widths, number, is_rotated(dtype))
         bits += min(8 * len(plane), entropy_bits(np.bincount(plane, minlength=256)))
     return bits
 

@@ -38,6 +38,7 @@ class SparseCoding(Coding[Params]):
 
     id = 4
     name = "sparse"
+    has_symbols = True
 
     def parse(self, cursor: Cursor, tensor: TensorInfo, resources: Resources) -> Params:
         return parse(cursor, tensor, resources)
@@ -76,6 +77,9 @@ class SparseCoding(Coding[Params]):
         if coded is None:
             return super().decode_rows(params, tensor, payload, first, last)
         return decode_rows(params.entries, coded, tensor, payload, first, last)
+
+    def has_rows(self, params: Params) -> bool:
+        return _parts(params) is not None
 
     def describe(self, params: Params) -> Description:
         coded = params.coded

@@ -1,119 +1,174 @@
-/* Byte planes of elements, most significant first; floats are rotated left by one bit, so that the sign comes last. */
+/* Fields of the bits of elements, most significant first; floats are rotated left by one bit, so that the sign comes
+ * last. A plane has a byte for each field of up to 8 bits, and two bytes for wider ones. */
 #include "kernels.h"
 
 #include <string.h>
 
-enum { MAX_PLANES = 8 };
+/* Fields of one bit, of elements of 64. */
+enum { MAX_PLANES = 64, MAX_WIDTH = 16 };
+/* Elements that stay in the first-level cache from plane to plane. */
+enum { BLOCK = 2048 };
+
+#define TURNED_LEFT(T, x, W) ((T)((T)((x) << 1) | (T)((x) >> (W - 1))))
+#define TURNED_RIGHT(T, x, W) ((T)((T)((x) >> 1) | (T)((x) << (W - 1))))
 
 /* One loop for each width, so that the compiler can make vectors of it. */
-#define TAKE(T, W)                                                                                                     \
-    static void take##W(const T *in, size_t n, int number, int rotated, uint8_t *out)                                  \
+#define TAKE(T, W, P, B)                                                                                               \
+    static void take##W##to##B(const T *in, size_t n, int shift, T mask, int rotated, P *out)                          \
     {                                                                                                                  \
-        int shift = W - 8 * (number + 1);                                                                              \
         if (rotated)                                                                                                   \
             for (size_t i = 0; i < n; i++)                                                                             \
-                out[i] = (uint8_t)((T)((T)(in[i] << 1) | (T)(in[i] >> (W - 1))) >> shift);                             \
+                out[i] = (P)(TURNED_LEFT(T, in[i], W) >> shift & mask);                                                \
         else                                                                                                           \
             for (size_t i = 0; i < n; i++)                                                                             \
-                out[i] = (uint8_t)(in[i] >> shift);                                                                    \
+                out[i] = (P)(in[i] >> shift & mask);                                                                   \
     }
 
-TAKE(uint16_t, 16)
-TAKE(uint32_t, 32)
-TAKE(uint64_t, 64)
-
-#define ROTATED(x, W) (((x) >> 1) | ((x) << (W - 1)))
-
-static void join16(const uint8_t *const *p, size_t n, int rotated, uint16_t *out)
-{
-    const uint8_t *a = p[0], *b = p[1];
-    for (size_t i = 0; i < n; i++) {
-        uint32_t x = (uint32_t)a[i] << 8 | b[i];
-        out[i] = (uint16_t)(rotated ? ROTATED(x, 16) : x);
+/* The next field behind those that `out` has; the last one turns the elements. Returns what is above the field. */
+#define APPEND(T, W, P, B)                                                                                             \
+    static uint64_t append##B##to##W(const P *plane, size_t n, int width, int is_first, int turns, T *out)             \
+    {                                                                                                                  \
+        P all = 0;                                                                                                     \
+        if (is_first)                                                                                                  \
+            for (size_t i = 0; i < n; i++) {                                                                           \
+                all |= plane[i];                                                                                       \
+                out[i] = plane[i];                                                                                     \
+            }                                                                                                          \
+        else if (turns)                                                                                                \
+            for (size_t i = 0; i < n; i++) {                                                                           \
+                all |= plane[i];                                                                                       \
+                T x = (T)((T)(out[i] << width) | plane[i]);                                                            \
+                out[i] = TURNED_RIGHT(T, x, W);                                                                        \
+            }                                                                                                          \
+        else                                                                                                           \
+            for (size_t i = 0; i < n; i++) {                                                                           \
+                all |= plane[i];                                                                                       \
+                out[i] = (T)((T)(out[i] << width) | plane[i]);                                                         \
+            }                                                                                                          \
+        return (uint64_t)all >> width;                                                                                 \
     }
-}
 
-static void join32(const uint8_t *const *p, size_t n, int rotated, uint32_t *out)
-{
-    const uint8_t *a = p[0], *b = p[1], *c = p[2], *d = p[3];
-    for (size_t i = 0; i < n; i++) {
-        uint32_t x = (uint32_t)a[i] << 24 | (uint32_t)b[i] << 16 | (uint32_t)c[i] << 8 | d[i];
-        out[i] = rotated ? ROTATED(x, 32) : x;
+#define BOTH(T, W)                                                                                                     \
+    TAKE(T, W, uint8_t, 8)                                                                                             \
+    TAKE(T, W, uint16_t, 16)                                                                                           \
+    APPEND(T, W, uint8_t, 8)                                                                                           \
+    APPEND(T, W, uint16_t, 16)                                                                                         \
+    static void take##W(const void *in, size_t n, int shift, int width, int rotated, void *out)                        \
+    {                                                                                                                  \
+        T mask = (T)((1u << width) - 1);                                                                               \
+        if (width <= 8)                                                                                                \
+            take##W##to8(in, n, shift, mask, rotated, out);                                                            \
+        else                                                                                                           \
+            take##W##to16(in, n, shift, mask, rotated, out);                                                           \
+    }                                                                                                                  \
+    static int join##W(const uint8_t *const *planes, const uint8_t *widths, int count, size_t n, int rotated, T *out)  \
+    {                                                                                                                  \
+        uint64_t above = 0;                                                                                            \
+        for (size_t first = 0; first < n; first += BLOCK) {                                                            \
+            size_t m = n - first < BLOCK ? n - first : BLOCK;                                                          \
+            for (int k = 0; k < count; k++) {                                                                          \
+                int turns = rotated && k == count - 1;                                                                 \
+                if (widths[k] <= 8)                                                                                    \
+                    above |= append8to##W(planes[k] + first, m, widths[k], k == 0, turns, out + first);                \
+                else                                                                                                   \
+                    above |= append16to##W((const uint16_t *)(const void *)planes[k] + first, m, widths[k], k == 0,    \
+                                           turns, out + first);                                                        \
+            }                                                                                                          \
+        }                                                                                                              \
+        return above == 0;                                                                                             \
     }
-}
 
-static void join64(const uint8_t *const *p, size_t n, int rotated, uint64_t *out)
-{
-    for (size_t i = 0; i < n; i++) {
-        uint64_t x = 0;
-        for (int k = 0; k < 8; k++)
-            x = x << 8 | p[k][i];
-        out[i] = rotated ? ROTATED(x, 64) : x;
-    }
-}
+BOTH(uint8_t, 8)
+BOTH(uint16_t, 16)
+BOTH(uint32_t, 32)
+BOTH(uint64_t, 64)
 
-/* plane(elements, itemsize, number, rotated, out) */
+/* plane(elements, itemsize, shift, width, rotated, out) */
 PyObject *py_plane(PyObject *self, PyObject *args)
 {
     (void)self;
     enum { ELEMENTS, OUT, BUFFERS };
     Py_buffer b[BUFFERS];
-    int bytes, number, rotated;
-    if (!PyArg_ParseTuple(args, "y*iipw*", &b[ELEMENTS], &bytes, &number, &rotated, &b[OUT]))
+    int bytes, shift, width, rotated;
+    if (!PyArg_ParseTuple(args, "y*iiipw*", &b[ELEMENTS], &bytes, &shift, &width, &rotated, &b[OUT]))
         return NULL;
-    int sound = (bytes == 2 || bytes == 4 || bytes == 8) && number >= 0 && number < bytes && b[OUT].len >= 0 &&
-                holds_exactly(&b[ELEMENTS], (size_t)bytes, (size_t)b[OUT].len);
+    int sound = is_size(bytes) && width >= 1 && width <= MAX_WIDTH && shift >= 0 && shift <= 8 * bytes - width;
+    size_t size = width <= 8 ? 1 : 2, n = sound ? count_of(&b[ELEMENTS], (size_t)bytes) : 0;
+    sound = sound && holds_exactly(&b[ELEMENTS], (size_t)bytes, n) && holds_exactly(&b[OUT], size, n);
     PyObject *result = sound ? Py_NewRef(Py_None) : refuse("plane");
     if (sound) {
-        size_t n = (size_t)b[OUT].len;
         Py_BEGIN_ALLOW_THREADS
-        if (bytes == 2)
-            take16(b[ELEMENTS].buf, n, number, rotated, b[OUT].buf);
+        if (bytes == 1)
+            take8(b[ELEMENTS].buf, n, shift, width, rotated, b[OUT].buf);
+        else if (bytes == 2)
+            take16(b[ELEMENTS].buf, n, shift, width, rotated, b[OUT].buf);
         else if (bytes == 4)
-            take32(b[ELEMENTS].buf, n, number, rotated, b[OUT].buf);
+            take32(b[ELEMENTS].buf, n, shift, width, rotated, b[OUT].buf);
         else
-            take64(b[ELEMENTS].buf, n, number, rotated, b[OUT].buf);
+            take64(b[ELEMENTS].buf, n, shift, width, rotated, b[OUT].buf);
         Py_END_ALLOW_THREADS
     }
     release(b, BUFFERS);
     return result;
 }
 
-/* join_planes(planes, itemsize, rotated, out): a tuple of as many planes as an element has bytes */
+/* Whether there are so many fields, at least two, that fill the bits of an element. */
+static int fill(const Py_buffer *widths, int count, int bits)
+{
+    const uint8_t *width = widths->buf;
+    int sum = 0;
+    if (count < 2 || count > MAX_PLANES || !holds_exactly(widths, 1, (size_t)count))
+        return 0;
+    for (int k = 0; k < count; k++) {
+        if (width[k] < 1 || width[k] > MAX_WIDTH)
+            return 0;
+        sum += width[k];
+    }
+    return sum == bits;
+}
+
+/* join_planes(planes, widths, itemsize, rotated, out): a tuple of planes, and the widths of their fields */
 PyObject *py_join_planes(PyObject *self, PyObject *args)
 {
     (void)self;
-    Py_buffer b[MAX_PLANES], out;
+    enum { WIDTHS, OUT, BUFFERS };
+    Py_buffer b[BUFFERS], p[MAX_PLANES];
     PyObject *tuple, *result = NULL;
     int bytes, rotated, taken = 0;
-    if (!PyArg_ParseTuple(args, "O!ipw*", &PyTuple_Type, &tuple, &bytes, &rotated, &out))
+    if (!PyArg_ParseTuple(args, "O!y*ipw*", &PyTuple_Type, &tuple, &b[WIDTHS], &bytes, &rotated, &b[OUT]))
         return NULL;
-    int sound = (bytes == 2 || bytes == 4 || bytes == 8) && PyTuple_Size(tuple) == bytes;
-    const uint8_t *planes[MAX_PLANES];
-    for (int k = 0; sound && k < bytes; k++) {
+    const uint8_t *planes[MAX_PLANES], *widths = b[WIDTHS].buf;
+    Py_ssize_t length = PyTuple_Size(tuple);
+    int count = length > MAX_PLANES ? 0 : (int)length;
+    int sound = is_size(bytes) && fill(&b[WIDTHS], count, 8 * bytes);
+    size_t n = sound ? count_of(&b[OUT], (size_t)bytes) : 0;
+    sound = sound && holds_exactly(&b[OUT], (size_t)bytes, n);
+    for (int k = 0; sound && k < count; k++) {
         PyObject *plane = PyTuple_GetItem(tuple, k);
-        if (plane == NULL || PyObject_GetBuffer(plane, &b[k], PyBUF_SIMPLE) < 0)
+        if (plane == NULL || PyObject_GetBuffer(plane, &p[k], PyBUF_SIMPLE) < 0)
             goto end;
         taken++;
-        planes[k] = b[k].buf;
-        sound = holds_exactly(&out, (size_t)bytes, (size_t)b[k].len);
+        planes[k] = p[k].buf;
+        sound = holds_exactly(&p[k], widths[k] <= 8 ? 1 : 2, n);
     }
     if (!sound) {
         refuse("join_planes");
         goto end;
     }
-    size_t n = (size_t)b[0].len;
+    int fits;
     Py_BEGIN_ALLOW_THREADS
-    if (bytes == 2)
-        join16(planes, n, rotated, out.buf);
+    if (bytes == 1)
+        fits = join8(planes, widths, count, n, rotated, b[OUT].buf);
+    else if (bytes == 2)
+        fits = join16(planes, widths, count, n, rotated, b[OUT].buf);
     else if (bytes == 4)
-        join32(planes, n, rotated, out.buf);
+        fits = join32(planes, widths, count, n, rotated, b[OUT].buf);
     else
-        join64(planes, n, rotated, out.buf);
+        fits = join64(planes, widths, count, n, rotated, b[OUT].buf);
     Py_END_ALLOW_THREADS
-    result = Py_NewRef(Py_None);
+    result = PyBool_FromLong(fits);
 end:
-    release(b, taken);
-    release(&out, 1);
+    release(p, taken);
+    release(b, BUFFERS);
     return result;
 }

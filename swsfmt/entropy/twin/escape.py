@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..protocol import Elements, Plane
+from ..protocol import Elements, Mask
 
 
 def count_marks(elements: Elements, itemsize: int, mark: int) -> int:
@@ -17,14 +17,14 @@ def fill_marks(out: Elements, itemsize: int, mark: int, values: Elements) -> int
     return len(places)
 
 
-def spread(mask: Plane, values: Elements, itemsize: int, out: Elements) -> int:
+def spread(mask: Mask, values: Elements, itemsize: int, out: Elements) -> int:
     places = np.flatnonzero(mask)
     out[:] = 0
     out[places[: len(values)]] = values[: len(places)]
     return len(places)
 
 
-def gather(mask: Plane, elements: Elements, itemsize: int, out: Elements) -> int:
+def gather(mask: Mask, elements: Elements, itemsize: int, out: Elements) -> int:
     places = np.flatnonzero(mask)
     out[: len(places)] = elements[places[: len(out)]]
     return len(places)

@@ -1,4 +1,4 @@
-"""Byte planes of elements, most significant first; floats are rotated left by one bit, so that the sign comes last."""
+"""Fields of the bits of elements, most significant first; floats are rotated left by one bit: the sign comes last."""
 
 from __future__ import annotations
 
@@ -7,15 +7,18 @@ import numpy as np
 from ..protocol import Elements, Plane
 
 
-def plane(elements: Elements, itemsize: int, number: int, rotated: bool, out: Plane) -> None:
-    one, width = elements.dtype.type(1), elements.dtype.type(8 * itemsize - 1)
-    turned = elements << one | elements >> width if rotated else elements
-    out[:] = (turned >> elements.dtype.type(8 * (itemsize - 1 - number))).astype(np.uint8)
+def plane(elements: Elements, itemsize: int, shift: int, width: int, rotated: bool, out: Plane) -> None:
+    one, last = elements.dtype.type(1), elements.dtype.type(8 * itemsize - 1)
+    turned = elements << one | elements >> last if rotated else elements
+    out[:] = (turned >> elements.dtype.type(shift)).astype(np.uint16) & np.uint16((1 << width) - 1)
 
 
-def join_planes(planes: tuple[Plane, ...], itemsize: int, rotated: bool, out: Elements) -> None:
-    eight, one, width = out.dtype.type(8), out.dtype.type(1), out.dtype.type(8 * itemsize - 1)
+def join_planes(planes: tuple[Plane, ...], widths: bytes, itemsize: int, rotated: bool, out: Elements) -> bool:
+    one, last = out.dtype.type(1), out.dtype.type(8 * itemsize - 1)
     turned = np.zeros(len(out), out.dtype)
-    for plane in planes:
-        turned = turned << eight | plane
-    out[:] = turned >> one | turned << width if rotated else turned
+    fits = True
+    for plane, width in zip(planes, widths, strict=True):
+        fits = fits and not (plane >> plane.dtype.type(width - 1) > 1).any()
+        turned = turned << out.dtype.type(width) | plane.astype(out.dtype)
+    out[:] = turned >> one | turned << last if rotated else turned
+    return fits
