@@ -588,9 +588,16 @@ class Parser {
 
   planes(record, depth) {
     const { dtype, shape } = record;
-    this.refuse(SIZES[dtype] < 2 || dtype < U16 || dtype > F64);
-    record.parts = [];
-    for (let i = 0; i < SIZES[dtype]; i++) record.parts.push(this.only(U8, shape, depth));
+    this.refuse(dtype < U8 || dtype > F64);
+    const bits = 8 * SIZES[dtype];
+    record.fields = [];
+    for (let sum = 0; sum < bits; ) {
+      const width = this.input.u8();
+      sum += width;
+      this.refuse(width < 1 || width > 16 || sum > bits || width === bits);
+      record.fields.push(width);
+    }
+    record.parts = record.fields.map((width) => this.only(width > 8 ? U16 : U8, shape, depth));
   }
 
   /** A part that has its usual dtype. */
@@ -980,18 +987,31 @@ const DECODERS = {
   },
 
   [PLANES](record, bytes, part) {
-    const { count, dtype } = record;
+    const { count, dtype, fields } = record;
     const size = SIZES[dtype];
     const out = words(size, count);
-    const planes = record.parts.map((_, k) => part(k, "bytes"));
-    const bytesOut = raw(out);
-    if (dtype < F16) planes.forEach((plane, k) => plane.forEach((byte, i) => (bytesOut[(i + 1) * size - 1 - k] = byte)));
-    else if (size < 8) JOIN[size](out, planes, 0, 1, planes[size - 1]);
-    else {
-      const halves = new Uint32Array(out.buffer);
-      JOIN[4](halves, planes, 1, 2, planes[7]);
-      JOIN[4](halves, planes.slice(4), 0, 2, planes[3]);
+    // Words of 32 bits at most; of the two of 8 bytes, the first has the low bits.
+    const step = size === 8 ? 2 : 1;
+    const view = step > 1 ? new Uint32Array(out.buffer) : out;
+    let shift = 8 * size;
+    const join = fields.map((width, k) => {
+      const plane = part(k, "bytes");
+      if (width % 8) for (let i = 0; i < count; i++) refuse(plane[i] >> width);
+      return [plane, (shift -= width)];
+    });
+    for (let half = 0; half < step; half++) {
+      const here = join.map(([plane, s]) => [plane, s - 32 * half]).filter(([, s]) => s > -16 && s < 32);
+      for (let k = 0; k < here.length; k += 2) joinPlanes(view, half, step, ...here[k], ...(here[k + 1] ?? [undefined, 0]));
     }
+    if (dtype < F16) return out;
+    const top = Math.min(8 * size, 32) - 1;
+    if (step > 1) {
+      for (let i = 0; i < view.length; i += 2) {
+        const low = view[i];
+        view[i] = (low >>> 1) | (view[i + 1] << 31);
+        view[i + 1] = (view[i + 1] >>> 1) | (low << 31);
+      }
+    } else for (let i = 0; i < count; i++) out[i] = (out[i] >>> 1) | (out[i] << top);
     return out;
   },
 
@@ -1057,15 +1077,12 @@ const PLACE = {
 /** Puts n symbols' values into elements at, at + step, … */
 const place = (out, at, symbols, n, book, step = 1) => PLACE[book.size](out, at, symbols, n, book.table, step);
 
-/** Floats of two or four planes, the highest byte first, in every word from `at` on, `step` apart: turned right by a bit, that of `last`. */
-const JOIN = {
-  2: (out, [a, b]) => {
-    for (let i = 0; i < out.length; i++) out[i] = (((a[i] << 8) | b[i]) >>> 1) | (b[i] << 15);
-  },
-  4: (out, [a, b, c, d], at, step, last) => {
-    for (let i = 0, k = at; k < out.length; i++, k += step) out[k] = (((a[i] << 24) | (b[i] << 16) | (c[i] << 8) | d[i]) >>> 1) | (last[i] << 31);
-  },
-};
+/** Puts the fields of a plane, or two, to words from `at` on: shifted left, or right where that is below 0. */
+function joinPlanes(out, at, step, a, shift, b, shiftB) {
+  if (shift < 0 || shiftB < 0 || !b) {
+    for (const [plane, s] of [[a, shift], [b ?? [], shiftB]]) plane.forEach((v, i) => (out[at + i * step] |= s < 0 ? v >>> -s : v << s));
+  } else for (let i = 0, k = at; k < out.length; i++, k += step) out[k] |= (a[i] << shift) | (b[i] << shiftB);
+}
 
 /** Where the live lines or places of a matrix begin. */
 function offsets(count, bitmap, step) {
