@@ -80,6 +80,8 @@ def make_smollm2(folder: Path) -> bool:
     if source is None:
         return False
     model = transformers.AutoModelForCausalLM.from_pretrained(source.parent, gguf_file=source.name)
+    # Its weights are floats now; transformers would not save them as long as it takes them for blocks of GGUF.
+    model.hf_quantizer.remove_quantization_config(model)
     swsfmt.hf.save_pretrained(model, folder)
     return True
 
