@@ -1,6 +1,6 @@
 """Small networks of convolutions, and one of LSTMs: whole files against the quality of their outputs.
 
-    NNC_PYTHON=... PEERS_PYTHON=... python benchmarks/quantize_crepe.py [--fresh] [--no-peers]
+    NNC_PYTHON=... PEERS_PYTHON=... python benchmarks/quantize_crepe.py [--fresh] [--no-peers] [--only WORD]
 
 CREPE tiny (pitch of audio), facenet's R-Net (faces), resemblyzer (voices, three layers of LSTM). Inputs for measuring
 and for calibration are of other texts and voices, and of other parts of the photographs (`package_networks`). Of CREPE
@@ -54,7 +54,7 @@ NETWORKS: list[tuple[Callable[[], Trained | None], Callable[[Tensor, Tensor], Me
 def main() -> None:
     given = arguments(__doc__)
     for make, compare, show in NETWORKS:
-        trained = make()
+        trained = make() if given.only in make.__name__ else None
         if trained is None:
             continue
         batches = trained.measuring()
@@ -69,8 +69,8 @@ def main() -> None:
         heading(trained)
         statistics = statistics_of(trained, "other inputs", trained.calibration, given.fresh)
         print_head(show)
-        rows = our_rows(trained, evaluate, statistics, (0.5, 0.25, 0.12, 0.08), "ours", show=show)
-        rows += our_rows(trained, evaluate, None, (0.5, 0.25, 0.12, 0.06), "ours, data-free", show=show)
+        rows = our_rows(trained, evaluate, statistics, (0.02, 0.005, 0.002, 0.0007), "ours", show=show)
+        rows += our_rows(trained, evaluate, None, (0.04, 0.01, 0.0025, 0.0005), "ours, data-free", show=show)
         if not given.no_peers:
             rows += peer_rows(trained, evaluate, given.fresh, show=show)
         print_sizes(grouped(rows), "cosine", QUALITIES, lambda cosine: 1 - cosine)

@@ -15,8 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .layout import Layout
-from .statistics import Moments, cuts
+from .statistics import Moments
 
 COLUMN_DAMPING = 0.03
 ROW_DAMPING = 0.1
@@ -31,24 +30,28 @@ _LEAST_UNSEEN = 0.1
 class Factors:
     """Of one group of a matrix.
 
-    columns : blocks of U, float32, upper triangular
+    columns : blocks of U, float32, upper triangular; or its diagonal, where columns do not know of each other
     rows : blocks of V; or its diagonal
     """
 
-    columns: Sequence[Tensor]
+    columns: Sequence[Tensor] | Tensor
     rows: Sequence[Tensor] | Tensor
 
     @property
     def column_diagonal(self) -> Tensor:
         """U_jj of all columns, float64."""
-        return torch.cat([block.diagonal() for block in self.columns]).double()
+        return _diagonal(self.columns)
 
     @property
     def row_diagonal(self) -> Tensor:
         """V_ii of all rows, float64."""
-        if isinstance(self.rows, Tensor):
-            return self.rows.double()
-        return torch.cat([block.diagonal() for block in self.rows]).double()
+        return _diagonal(self.rows)
+
+
+def _diagonal(blocks: Sequence[Tensor] | Tensor) -> Tensor:
+    if isinstance(blocks, Tensor):
+        return blocks.double()
+    return torch.cat([block.diagonal() for block in blocks]).double()
 
 
 def factors(
@@ -86,10 +89,7 @@ def _row_factors(roles: Sequence[Moments], group: int, share: float, damping: fl
         diagonal = torch.zeros(1, dtype=torch.float64)
         for own in roles:
             rows = _mean_squares(own)[group].double()
-            uniform = HEAD_UNIFORM
-            if own.is_lookup:
-                uniform = _unseen(rows)
-                rows = rows * (float(own.total[group]) / max(float(rows.sum()), 1))
+            uniform = HEAD_UNIFORM if own.counts is None else _unseen(rows, own.counts)
             diagonal = diagonal + (1 - uniform) * rows + uniform * rows.mean()
         return (diagonal / share).rsqrt().float()
     (own,) = roles
@@ -98,11 +98,11 @@ def _row_factors(roles: Sequence[Moments], group: int, share: float, damping: fl
     return [_factor((block + damping * whole * torch.eye(len(block))) / share) for block in blocks]
 
 
-def _unseen(counts: Tensor) -> float:
-    """Which part of new text are words that did not occur: as many as occurred once (Good and Turing, Biometrika 1953);
-    a tenth at least.
+def _unseen(squares: Tensor, counts: Tensor) -> float:
+    """Which part of what new text weighs are words that did not occur: as much as those that occurred once (Good,
+    Biometrika 1953); a tenth at least. squares : of the gradients of each word
     """
-    return max(_LEAST_UNSEEN, min(1.0, float((counts == 1).sum()) / max(float(counts.sum()), 1)))
+    return max(_LEAST_UNSEEN, float(squares[counts == 1].sum()) / max(float(squares.sum()), 1e-300))
 
 
 def _mean_squares(own: Moments) -> Tensor:
@@ -126,10 +126,3 @@ def _factor(moments: Tensor) -> Tensor:
     inverse = torch.linalg.solve_triangular(lower, torch.eye(len(lower), dtype=lower.dtype), upper=False)
     turned: Tensor = inverse.flip(0, 1).float().contiguous()
     return turned
-
-
-def identity(layout: Layout, sensitivity: float) -> list[Factors]:
-    """Of a matrix that nothing is known of but how much the squared error of each of its weights costs."""
-    root = sensitivity**-0.25
-    columns = [root * torch.eye(cut.stop - cut.start) for cut in cuts(layout.columns)]
-    return [Factors(columns, torch.full((layout.rows,), root)) for _ in range(layout.groups)]

@@ -6,6 +6,8 @@ it. A kernel does so within a tile; between tiles the same sums are products of 
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -13,13 +15,14 @@ from torch import Tensor
 from swsfmt import InputError
 
 from .factors import Factors
-from .kernels import Bytes, Floats, Integers, kernels
+from .kernels.choice import kernels
+from .kernels.protocol import Bytes, Floats, Integers
 from .lengths import Lengths
-from .statistics import cuts
 
 TILE = 64
-# Rows that do not know of each other are quantised so many at a time.
-_ROWS = 1024
+# Rows and columns that do not know of each other are quantised so many at a time.
+_LINES = 1024
+_NONE = np.zeros((0, 0), np.float32)
 
 
 def feed(
@@ -39,20 +42,13 @@ def feed(
     zeros : 1 where a weight must stay zero, (rows, columns)
     Raises `InputError` for levels that do not fit in 31 bits.
     """
-    rows, columns = weights.shape
-    levels = np.zeros((rows, columns), np.int32)
-    diagonal = factors.rows if isinstance(factors.rows, Tensor) else None
-    if diagonal is not None:
-        row_cuts = [slice(start, min(start + _ROWS, rows)) for start in range(0, rows, _ROWS)]
-        row_factors = [None] * len(row_cuts)
-    else:
-        row_cuts, row_factors = cuts(rows), list(factors.rows)  # type: ignore[arg-type]
-    for column_cut, column_factor in zip(cuts(columns), factors.columns, strict=True):
-        for row_cut, row_factor in zip(row_cuts, row_factors, strict=True):
+    levels = np.zeros(weights.shape, np.int32)
+    for column_cut, column_factor in _blocks(factors.columns):
+        for row_cut, row_factor in _blocks(factors.rows):
             problem = _Problem(
                 weights[row_cut, column_cut].float().numpy().copy(),
-                column_factor.numpy(),
-                None if row_factor is None else row_factor.numpy(),
+                column_factor,
+                row_factor,
                 (row_steps[row_cut], column_steps[column_cut]),
                 (row_rates[row_cut], column_rates[column_cut]),
                 lengths,
@@ -63,13 +59,25 @@ def feed(
     return levels
 
 
+def _blocks(factors: Sequence[Tensor] | Tensor) -> Iterator[tuple[slice, Floats | None]]:
+    """Rows or columns that know of each other, with their factor; None where none knows of another."""
+    if not isinstance(factors, Tensor):
+        start = 0
+        for block in factors:
+            yield slice(start, start + len(block)), block.numpy()
+            start += len(block)
+        return
+    for start in range(0, len(factors), _LINES):
+        yield slice(start, min(start + _LINES, len(factors))), None
+
+
 class _Problem:
-    """Blocks of rows and columns that only know of each other. row_factor : None for rows that do not."""
+    """Blocks of rows and columns that only know of each other. Factors are None for those that do not."""
 
     def __init__(
         self,
         weights: Floats,
-        column_factor: Floats,
+        column_factor: Floats | None,
         row_factor: Floats | None,
         steps: tuple[Floats, Floats],
         rates: tuple[Floats, Floats],
@@ -83,15 +91,17 @@ class _Problem:
 
     def solve(self) -> Integers:
         rows, columns = self.weights.shape
-        for first in range(0, rows, TILE):
-            of_rows = slice(first, min(first + TILE, rows))
+        height = _LINES if self.row_factor is None and self.column_factor is None else TILE
+        width = _LINES if self.column_factor is None else TILE
+        for first in range(0, rows, height):
+            of_rows = slice(first, min(first + height, rows))
             block = self.weights[of_rows]
             before = block.copy()
-            for start in range(0, columns, TILE):
-                of_columns = slice(start, min(start + TILE, columns))
+            for start in range(0, columns, width):
+                of_columns = slice(start, min(start + width, columns))
                 error = self._tile(block, of_rows, of_columns)
-                if of_columns.stop < columns:
-                    factor = self.column_factor
+                factor = self.column_factor
+                if factor is not None and of_columns.stop < columns:
                     # What the errors X of the tile are to later columns: (E U_tile^-1) U_rest.
                     tile = _solved(factor[of_columns, of_columns], error)
                     block[:, of_columns.stop :] -= tile @ factor[of_columns, of_columns.stop :]
@@ -107,13 +117,14 @@ class _Problem:
         before = block[:, of_columns]
         weights = np.ascontiguousarray(before)
         rows, columns = weights.shape
-        own = np.eye(rows, dtype=np.float32) if self.row_factor is None else self.row_factor[of_rows, of_rows]
+        of_row = _NONE if self.row_factor is None else self.row_factor[of_rows, of_rows]
+        of_column = _NONE if self.column_factor is None else self.column_factor[of_columns, of_columns]
         levels = np.empty((rows, columns), np.int32)
         row_steps, column_steps = self.steps[0][of_rows], self.steps[1][of_columns]
         fits = kernels().quantize_tile(
             weights.copy(),
-            np.ascontiguousarray(self.column_factor[of_columns, of_columns]),
-            np.ascontiguousarray(own),
+            np.ascontiguousarray(of_column),
+            np.ascontiguousarray(of_row),
             np.concatenate([row_steps, column_steps]),
             np.concatenate([self.rates[0][of_rows], self.rates[1][of_columns]]),
             np.ascontiguousarray(self.classes[0][of_rows]),

@@ -38,13 +38,18 @@ class Moments:
     columns : blocks of the sum of |g|^2 x x^T, each float32 (groups, size, size)
     rows : blocks of the sum of |x|^2 g g^T, likewise; or its diagonal, float32 (groups, rows), beyond `DIAGONAL` rows
     total : the sum of |x|^2 |g|^2, float64 (groups,): the trace of both
-    is_lookup : whether the inputs are one-hot, as those of an embedding; then `rows` counts how often each occurred
+    counts : of a lookup, as in an embedding, where inputs are one-hot: how often each row occurred, float32 (rows,);
+        None of a product
     """
 
     columns: list[Tensor]
     rows: list[Tensor] | Tensor
     total: Tensor
-    is_lookup: bool = False
+    counts: Tensor | None = None
+
+    @property
+    def is_lookup(self) -> bool:
+        return self.counts is not None
 
     @classmethod
     def zeros(cls, layout: Layout, is_lookup: bool = False) -> Moments:
@@ -54,7 +59,8 @@ class Moments:
 
         diagonal = is_lookup or layout.rows > DIAGONAL
         rows = torch.zeros(layout.groups, layout.rows) if diagonal else blocks(layout.rows)
-        return cls(blocks(layout.columns), rows, torch.zeros(layout.groups, dtype=torch.float64), is_lookup)
+        counts = torch.zeros(layout.rows) if is_lookup else None
+        return cls(blocks(layout.columns), rows, torch.zeros(layout.groups, dtype=torch.float64), counts)
 
     def add(self, inputs: Tensor, gradients: Tensor) -> None:
         """inputs : (groups, tokens, columns). gradients : (groups, tokens, rows)"""
@@ -85,13 +91,17 @@ class Moments:
         for block, cut in zip(self.columns, cuts(g.shape[1]), strict=True):
             block[0] += (g[:, cut].T @ g[:, cut]).to(block.device)
         assert isinstance(self.rows, Tensor)
-        used = (of_gradients > 0).to(self.rows)
-        self.rows[0].index_add_(0, ids.to(self.rows.device), used)
+        assert self.counts is not None
+        places = ids.to(self.rows.device)
+        self.rows[0].index_add_(0, places, of_gradients.to(self.rows))
+        self.counts.index_add_(0, places, (of_gradients > 0).to(self.counts))
         self.total += of_gradients.double().sum().to(self.total.device)
 
     def tensors(self) -> Iterator[tuple[str, Tensor]]:
         """All of it, with names."""
         yield "total", self.total
+        if self.counts is not None:
+            yield "counts", self.counts
         yield from ((f"columns.{number}", block) for number, block in enumerate(self.columns))
         if isinstance(self.rows, Tensor):
             yield "rows", self.rows

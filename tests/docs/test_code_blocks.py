@@ -17,6 +17,8 @@ import pytest
 import torch
 from documents import Block, blocks, documents
 from safetensors.torch import load_file as load_safetensors
+from small_models import folder_of_transformers
+from small_models import text as some_text
 
 import sws.data
 import swsfmt
@@ -214,6 +216,82 @@ def test_training_in_python(tmp_path: Path) -> None:
     assert 88 < dense < 94
     assert dense - quantised < 2
     assert ratio > 20
+
+
+def quantizable(folder: Path) -> Path:
+    """The program of the guide, and weights of its network after some training on what it reads."""
+    (folder / "net.py").write_text(block("# net.py").text)
+    code = """
+import torch, net
+torch.manual_seed(0)
+torch.load = lambda path: None
+torch.nn.Module.load_state_dict = lambda self, state: None
+model = net.make_model()
+from sklearn.datasets import load_digits
+labels = torch.tensor(load_digits().target[:600]).split(20)
+optimizer = torch.optim.Adam(model.parameters(), 2e-3)
+for _ in range(4):
+    for images, own in zip(net.images(), labels):
+        optimizer.zero_grad()
+        torch.nn.functional.cross_entropy(model(images), own).backward()
+        optimizer.step()
+torch.save(model.state_dict(), "weights.pt")
+"""
+    run(["-c", code], folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def guide(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return quantizable(tmp_path_factory.mktemp("guide"))
+
+
+def test_quantizing_commands(guide: Path) -> None:
+    done = run(block("sws quantize net.py:make_model -o small.sws --target-size").text, guide)
+    assert 19_800 <= (guide / "small.sws").stat().st_size <= 20_000
+    (error,) = re.findall(r"^good.sws: .* relative error ([\d.]+)$", done.stdout, re.M)
+    assert 0.0495 <= float(error) <= 0.05
+    elements = 16 * 9 + 16 + 32 * 144 + 32 + 64 * 512 + 64 + 640 + 10
+    assert 3.465 <= 8 * (guide / "bits.sws").stat().st_size / elements <= 3.5
+    assert "image/svg" in (guide / "good.html").read_text()
+    # The last command measures again what the guide says is the figure to trust.
+    assert "cosine" in done.stdout.splitlines()[-1]
+    run(block("sws quantize weights.pt --dry-run").text, guide)
+    assert 3.96 <= 8 * (guide / "alone.sws").stat().st_size / elements <= 4
+    run(block("sws quantize net.py:make_model -o rules.sws").text, guide)
+    found, state = swsfmt.torch.load_file(guide / "rules.sws"), torch.load(guide / "weights.pt")
+    assert torch.equal(found["0.weight"], state["0.weight"])
+    assert torch.equal(found["6.bias"], state["6.bias"].half().float())
+
+
+def test_quantizing_in_python(guide: Path) -> None:
+    printed = run(["-c", block("import torch\n\nimport net").text], guide).stdout
+    assert re.fullmatch(r"step [\d.e-]+, 1[12],\d{3} bytes\n", printed)
+    first, trained = (swsfmt.torch.load_file(guide / name) for name in ("small.sws", "trained.sws"))
+    assert first.keys() == trained.keys()
+    assert not torch.equal(first["6.weight"], trained["6.weight"])
+    # What is said to change is all that did: what was raw has been trained too, as a float.
+    assert swsfmt.safe_open(guide / "trained.sws").get_parts("6.weight").levels.dtype == "int8"
+
+
+def test_quantizing_of_transformers(tmp_path: Path) -> None:
+    pytest.importorskip("transformers")
+    folder_of_transformers(tmp_path, "llama").rename(tmp_path / "my-model")
+    (tmp_path / "text.txt").write_text(some_text())
+    done = run(block("sws quantize my-model").text, tmp_path)
+    assert done.stdout.count("KL divergence in nats") == 2
+    assert "calibration: self" in run("sws inspect own-words.sws", tmp_path).stdout
+
+
+def test_quantizing_in_the_readme(guide: Path, tmp_path: Path) -> None:
+    program = (guide / "net.py").read_text()
+    (tmp_path / "net.py").write_text(
+        program.replace("def images(", "def inputs():\n    return images()\n\n\ndef images(")
+    )
+    (tmp_path / "weights.pt").write_bytes((guide / "weights.pt").read_bytes())
+    done = run(block("sws quantize net.py:make_model -o small.sws --target-error").text, tmp_path)
+    (error,) = re.findall(r"^small.sws: .* relative error ([\d.]+)$", done.stdout, re.M)
+    assert 0.0198 <= float(error) <= 0.02
 
 
 def json_keys() -> dict[str, set[str]]:

@@ -13,7 +13,7 @@ import swsfmt
 import swsfmt.torch
 from sws.quantize import Network, QuantizedModel, collect, quantize_model
 from sws.quantize.factors import factors
-from sws.quantize.kernels import kernels
+from sws.quantize.kernels.choice import kernels
 from sws.quantize.layout import Layout
 from sws.quantize.lengths import lengths_of, rate
 from sws.quantize.matrix import quantize_matrix
@@ -40,8 +40,10 @@ def loss(own: Moments, error: torch.Tensor) -> float:
     return float((own.rows[0][0] @ error @ own.columns[0][0] @ error.T).trace())
 
 
+@pytest.mark.parametrize("without", [(), (0,), (1,), (0, 1)])
 @pytest.mark.parametrize("with_zeros", [False, True])
-def test_c_is_the_twin(with_zeros: bool) -> None:
+def test_c_is_the_twin(with_zeros: bool, without: tuple[int, ...]) -> None:
+    """without : factors"""
     if backend.active() != backend.NATIVE:
         pytest.skip("there are no kernels in C")
     random = np.random.default_rng(3)
@@ -49,6 +51,8 @@ def test_c_is_the_twin(with_zeros: bool) -> None:
     upper = [np.triu(random.normal(0, 0.3, (n, n)) + np.eye(n)).astype(np.float32) for n in (columns, rows)]
     for factor in upper:
         np.fill_diagonal(factor, np.abs(factor.diagonal()) + np.float32(0.5))
+    for number in without:
+        upper[number] = np.zeros((0, 0), np.float32)
     zeros = random.integers(0, 2, (rows, columns), np.uint8) if with_zeros else np.zeros(0, np.uint8)
     results = []
     for name in (backend.NATIVE, backend.BITARRAY):

@@ -1,4 +1,4 @@
-/* The one loop of the quantiser that is no product of matrices: see `sws.quantize.kernels`, and twin.py for the same in
+/* The one loop of the quantiser that is no product of matrices: see protocol.py, and twin.py for the same in
  * Python. All numbers are floats, and every operation is rounded to float in the same order as there. */
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
@@ -45,6 +45,7 @@ static inline float cheapest(float value, float rate, const Code *code)
 
 typedef struct {
     float *weights;
+    /* Factors are NULL where there is no feedback. */
     const float *column_factor, *row_factor, *row_steps, *column_steps, *row_rates, *column_rates;
     const uint8_t *row_classes, *column_classes;
     const float *lengths;
@@ -60,11 +61,9 @@ static int quantize(const Tile *t, float *error)
     long width = 2 * t->reach + 1;
     for (long i = 0; i < t->rows; i++) {
         float *own = t->weights + i * t->columns;
-        const float *of_row = t->row_factor + i * t->rows;
         for (long k = 0; k < t->columns; k++)
             error[k] = own[k];
         for (long k = 0; k < t->columns; k++) {
-            const float *of_column = t->column_factor + k * t->columns;
             float step = t->row_steps[i] * t->column_steps[k];
             float rate = t->row_rates[i] * t->column_rates[k];
             Code code = {t->lengths + (t->row_classes[i] * t->column_kinds + t->column_classes[k]) * width, t->reach};
@@ -73,11 +72,18 @@ static int quantize(const Tile *t, float *error)
             if (!(fabsf(level) <= LARGEST))
                 return 0;
             t->levels[i * t->columns + k] = (int32_t)level;
-            float made = level * step, left = (own[k] - made) / of_column[k];
+            float made = level * step;
             error[k] -= made;
+            if (t->column_factor == NULL)
+                continue;
+            const float *of_column = t->column_factor + k * t->columns;
+            float left = (own[k] - made) / of_column[k];
             for (long j = k + 1; j < t->columns; j++)
                 own[j] -= left * of_column[j];
         }
+        if (t->row_factor == NULL)
+            continue;
+        const float *of_row = t->row_factor + i * t->rows;
         for (long a = i + 1; a < t->rows; a++) {
             float share = of_row[a] / of_row[i], *later = t->weights + a * t->columns;
             if (share != 0.0f)
@@ -109,7 +115,8 @@ static PyObject *py_quantize_tile(PyObject *self, PyObject *args)
                 column_kinds <= 256 && reach >= 1 && reach <= MOST;
     size_t r = (size_t)rows, c = (size_t)columns, width = 2 * (size_t)reach + 1;
     sound = sound && is_of(&b[WEIGHTS], 4, r * c) && is_of(&b[LEVELS], 4, r * c) &&
-            is_of(&b[COLUMN_FACTOR], 4, c * c) && is_of(&b[ROW_FACTOR], 4, r * r) && is_of(&b[STEPS], 4, r + c) &&
+            (b[COLUMN_FACTOR].len == 0 || is_of(&b[COLUMN_FACTOR], 4, c * c)) &&
+            (b[ROW_FACTOR].len == 0 || is_of(&b[ROW_FACTOR], 4, r * r)) && is_of(&b[STEPS], 4, r + c) &&
             is_of(&b[RATES], 4, r + c) && is_of(&b[ROW_CLASSES], 1, r) && is_of(&b[COLUMN_CLASSES], 1, c) &&
             (b[ZEROS].len == 0 || is_of(&b[ZEROS], 1, r * c)) && b[LENGTHS].len > 0 && (size_t)b[LENGTHS].len % (4 * width * (size_t)column_kinds) == 0;
     size_t row_kinds = sound ? (size_t)b[LENGTHS].len / (4 * width * (size_t)column_kinds) : 0;
@@ -120,7 +127,8 @@ static PyObject *py_quantize_tile(PyObject *self, PyObject *args)
     PyObject *result = NULL;
     if (sound) {
         const float *steps = b[STEPS].buf, *rates = b[RATES].buf;
-        Tile t = {b[WEIGHTS].buf, b[COLUMN_FACTOR].buf, b[ROW_FACTOR].buf, steps, steps + rows, rates, rates + rows,
+        Tile t = {b[WEIGHTS].buf, b[COLUMN_FACTOR].len ? b[COLUMN_FACTOR].buf : NULL,
+                  b[ROW_FACTOR].len ? b[ROW_FACTOR].buf : NULL, steps, steps + rows, rates, rates + rows,
                   b[ROW_CLASSES].buf, b[COLUMN_CLASSES].buf, b[LENGTHS].buf, b[ZEROS].len ? b[ZEROS].buf : NULL, b[LEVELS].buf, (long)rows, (long)columns,
                   (long)column_kinds, (long)reach};
         float *error = PyMem_Malloc(c * sizeof *error);
@@ -155,7 +163,7 @@ static PyModuleDef_Slot slots[] = {
 };
 
 static struct PyModuleDef module = {
-    PyModuleDef_HEAD_INIT, "_native", "The kernel of the quantiser in C; see kernels.py.", 0, methods, slots, NULL, NULL,
+    PyModuleDef_HEAD_INIT, "_native", "The kernel of the quantiser in C; see protocol.py.", 0, methods, slots, NULL, NULL,
     NULL,
 };
 

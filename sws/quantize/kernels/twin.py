@@ -1,10 +1,10 @@
-"""The kernel in Python: to be read, and to run where C was not built. See `kernels.Kernels`."""
+"""The kernel in Python: to be read, and to run where C was not built. See `protocol.Kernels`."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from .kernels import Bytes, Floats, Integers
+from .protocol import Bytes, Floats, Integers
 
 # Beyond it an int32 would not hold a level.
 _LARGEST = float(1 << 30)
@@ -37,11 +37,13 @@ def quantize_tile(
                 return False
             levels[i, k] = level
             made = level * step
-            left = (own[k] - made) / column_factor[k, k]
             error[k] -= made
-            own[k + 1 :] -= left * column_factor[k, k + 1 :]
-        shares = row_factor[i, i + 1 :] / row_factor[i, i]
-        weights[i + 1 :] -= shares[:, None] * error
+            if column_factor.size:
+                left = (own[k] - made) / column_factor[k, k]
+                own[k + 1 :] -= left * column_factor[k, k + 1 :]
+        if row_factor.size:
+            shares = row_factor[i, i + 1 :] / row_factor[i, i]
+            weights[i + 1 :] -= shares[:, None] * error
     return True
 
 
