@@ -77,7 +77,9 @@ def main() -> None:
     if len(sys.argv) != 2 or shutil.which("node") is None:
         raise SystemExit("usage: js_reader.py MODEL.safetensors, with node installed")
     os.environ["OMP_NUM_THREADS"] = "1"
-    print("| file | bytes | C, ms | C without vectors, ms | Node, ms | ratios | peak of Node, MB | as a stream | decoded, MB |")
+    print(
+        "| file | bytes | C, ms | C without vectors, ms | Node, ms | ratios | peak of Node, MB | as a stream | decoded, MB |"
+    )
     print("|---|---:|---:|---:|---:|---:|---:|---:|---:|")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
