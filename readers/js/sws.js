@@ -994,24 +994,24 @@ const DECODERS = {
     const step = size === 8 ? 2 : 1;
     const view = step > 1 ? new Uint32Array(out.buffer) : out;
     let shift = 8 * size;
-    const join = fields.map((width, k) => {
-      const plane = part(k, "bytes");
-      if (width % 8) for (let i = 0; i < count; i++) refuse(plane[i] >> width);
-      return [plane, (shift -= width)];
-    });
-    for (let half = 0; half < step; half++) {
-      const here = join.map(([plane, s]) => [plane, s - 32 * half]).filter(([, s]) => s > -16 && s < 32);
-      for (let k = 0; k < here.length; k += 2) joinPlanes(view, half, step, ...here[k], ...(here[k + 1] ?? [undefined, 0]));
-    }
-    if (dtype < F16) return out;
+    const planes = fields.map((width, k) => [part(k, "bytes"), (shift -= width), width]);
     const top = Math.min(8 * size, 32) - 1;
-    if (step > 1) {
-      for (let i = 0; i < view.length; i += 2) {
+    const turn = dtype < F16 ? 0 : top;
+    if (planes.length < 5 && step < 2) {
+      joinPlanes(out, 0, 1, planes, turn);
+      return out;
+    }
+    for (let half = 0; half < step; half++) {
+      const here = planes.map(([plane, s, width]) => [plane, s - 32 * half, width]).filter(([, s]) => s > -16 && s < 32);
+      for (let k = 0; k < here.length; k += 4) joinPlanes(view, half, step, here.slice(k, k + 4), 0);
+    }
+    if (turn) {
+      for (let i = 0; i < view.length; i += step) {
         const low = view[i];
-        view[i] = (low >>> 1) | (view[i + 1] << 31);
-        view[i + 1] = (view[i + 1] >>> 1) | (low << 31);
+        view[i] = (low >>> 1) | (view[i + step - 1] << top);
+        if (step > 1) view[i + 1] = (view[i + 1] >>> 1) | (low << top);
       }
-    } else for (let i = 0; i < count; i++) out[i] = (out[i] >>> 1) | (out[i] << top);
+    }
     return out;
   },
 
@@ -1077,11 +1077,33 @@ const PLACE = {
 /** Puts n symbols' values into elements at, at + step, … */
 const place = (out, at, symbols, n, book, step = 1) => PLACE[book.size](out, at, symbols, n, book.table, step);
 
-/** Puts the fields of a plane, or two, to words from `at` on: shifted left, or right where that is below 0. */
-function joinPlanes(out, at, step, a, shift, b, shiftB) {
-  if (shift < 0 || shiftB < 0 || !b) {
-    for (const [plane, s] of [[a, shift], [b ?? [], shiftB]]) plane.forEach((v, i) => (out[at + i * step] |= s < 0 ? v >>> -s : v << s));
-  } else for (let i = 0, k = at; k < out.length; i++, k += step) out[k] |= (a[i] << shift) | (b[i] << shiftB);
+/**
+ * Puts the fields of one to four planes, [plane, shift, width] each, to words from `at` on, whose other bits stay. A shift below 0 is one to the right.
+ * If `turn` is not 0, it is the highest bit, to which the lowest one goes.
+ */
+function joinPlanes(out, at, step, planes, turn) {
+  const [[a, sa, wa], [b, sb, wb] = [a, 0, 0], [c, sc, wc] = [a, 0, 0], [d, sd, wd] = [a, 0, 0]] = planes;
+  if (planes.some(([, shift]) => shift < 0)) {
+    for (const [plane, s, width] of planes) {
+      for (let i = 0, k = at; i < plane.length; i++, k += step) {
+        refuse(plane[i] >> width);
+        out[k] |= s < 0 ? plane[i] >>> -s : plane[i] << s;
+      }
+    }
+    return;
+  }
+  const [mb, mc, md] = [wb, wc, wd].map((w) => (w ? -1 : 0));
+  let seen = 0;
+  for (let i = 0, k = at; i < a.length; i++, k += step) {
+    const va = a[i];
+    const vb = b[i] & mb;
+    const vc = c[i] & mc;
+    const vd = d[i] & md;
+    seen |= (va >> wa) | (vb >> wb) | (vc >> wc) | (vd >> wd);
+    const word = (va << sa) | (vb << sb) | (vc << sc) | (vd << sd);
+    out[k] = turn ? (word >>> 1) | (word << turn) : out[k] | word;
+  }
+  refuse(seen);
 }
 
 /** Where the live lines or places of a matrix begin. */
