@@ -3,7 +3,8 @@
 A row for MODEL as it is, without loss, and with its matrices rounded to multiples of a quarter of their standard
 deviation, in the profiles default and fast: bytes of the file; processor time in milliseconds for decoding all of it
 with the kernels (one thread, with and without vector instructions) and in Node; their ratio; and the peak memory of
-Node, for reading at once and as a stream, beside the size of the decoded tensors. Times are the least of several, taken by turns.
+Node, for reading at once and as a stream, beside the size of the decoded tensors.
+Times are the least of several, taken by turns.
 """
 
 from __future__ import annotations
@@ -77,7 +78,7 @@ def main() -> None:
     if len(sys.argv) != 2 or shutil.which("node") is None:
         raise SystemExit("usage: js_reader.py MODEL.safetensors, with node installed")
     os.environ["OMP_NUM_THREADS"] = "1"
-    head = "file | bytes | C, ms | C without vectors, ms | Node, ms | ratios | peak of Node, MB | as a stream | decoded, MB"
+    head = "file | bytes | C, ms | no vectors, ms | Node, ms | ratios | Node's peak, MB | as a stream | decoded, MB"
     print(f"| {head} |")
     print("|---|---:|---:|---:|---:|---:|---:|---:|---:|")
     with tempfile.TemporaryDirectory() as name:
