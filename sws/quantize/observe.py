@@ -64,7 +64,12 @@ def _observer(matrices: list[Matrix], statistics: Statistics) -> Observe:
         x = inputs.detach().clone().flatten(0, -2)
 
         def add(gradient: Tensor) -> None:
-            moments.add(x[None], gradient.flatten(0, -2)[None])
+            g = gradient.flatten(0, -2)[None]
+            # A recurrent layer has a product for each step.
+            if statistics.kind == "relative":
+                moments.defer(x[None], g)
+            else:
+                moments.add(x[None], g, None)
 
         outputs.register_hook(add)
 
@@ -88,16 +93,18 @@ def _hook(matrix: Matrix, statistics: Statistics) -> Callable[[nn.Module, tuple[
         inputs = arguments[0].detach().clone()
 
         def add(gradient: Tensor) -> None:
+            outputs = statistics.outputs(len(inputs))
             with torch.no_grad():
                 if isinstance(module, nn.Embedding):
-                    moments.add_lookup(inputs.flatten(), gradient.flatten(0, -2))
+                    moments.add_lookup(inputs.flatten(), gradient.flatten(0, -2), outputs is not None)
                 elif isinstance(module, CONVOLUTIONS):
-                    moments.add(_grouped(_patches(inputs, module), module.groups), _places(gradient, module.groups))
+                    x = _grouped(_patches(inputs, module), module.groups)
+                    moments.add(x, _places(gradient, module.groups), outputs)
                 elif isinstance(module, TRANSPOSED):
                     patches = _grouped(_patches(gradient, module, inputs.shape[2:]), module.groups)
-                    moments.add(_places(inputs, module.groups), patches)
+                    moments.add(_places(inputs, module.groups), patches, outputs)
                 elif not isinstance(module, nn.EmbeddingBag):
-                    moments.add(inputs.flatten(0, -2)[None], gradient.flatten(0, -2)[None])
+                    moments.add(inputs.flatten(0, -2)[None], gradient.flatten(0, -2)[None], outputs)
 
         output.register_hook(add)
         return output
