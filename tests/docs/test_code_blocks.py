@@ -12,6 +12,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from documents import Block, blocks, documents
@@ -79,7 +80,7 @@ def test_install() -> None:
 
 
 def test_library(tmp_path: Path) -> None:
-    text = block("import torch\nfrom swsfmt.torch import load_model").text
+    text = block("import torch\nfrom swsfmt.torch import load_model, safe_open").text
     printed = run(["-c", text], tmp_path).stdout
     assert printed == "['0.weight', '0.bias', '2.weight', '2.bias'] [300, 784] torch.float32\n"
     report = swsfmt.inspect(tmp_path / "model.sws")
@@ -99,7 +100,10 @@ def test_levels_and_scales(tmp_path: Path) -> None:
 
 
 def test_library_gives_the_same_bytes_every_time(tmp_path: Path) -> None:
-    text = "import torch\ntorch.manual_seed(0)\n" + block("import torch\nfrom swsfmt.torch import load_model").text
+    text = (
+        "import torch\ntorch.manual_seed(0)\n"
+        + block("import torch\nfrom swsfmt.torch import load_model, safe_open").text
+    )
     files = []
     for number in range(2):
         folder = tmp_path / str(number)
@@ -107,6 +111,36 @@ def test_library_gives_the_same_bytes_every_time(tmp_path: Path) -> None:
         run(["-c", text], folder)
         files.append((folder / "model.sws").read_bytes())
     assert files[0] == files[1]
+
+
+def test_loading_a_module(tmp_path: Path) -> None:
+    text = block("import torch\nfrom swsfmt.torch import load_model, save_model\n").text
+    assert run(["-c", text], tmp_path).stdout == "([], []) cpu\n"
+
+
+def test_transformers(tmp_path: Path) -> None:
+    pytest.importorskip("transformers")
+    text = block("import torch\nimport transformers\n").text
+    printed = run(["-c", text], tmp_path, HF_HUB_OFFLINE="1").stdout
+    assert printed == "True\nswsfmt.nn.layers\n"
+    names = {path.name for path in (tmp_path / "folder").iterdir()}
+    assert names == {"config.json", "generation_config.json", "model.sws"}
+
+
+def test_compressed_layers(tmp_path: Path) -> None:
+    text = block("import copy\nimport torch\nimport swsfmt.nn\n").text
+    assert run(["-c", text], tmp_path).stdout == "True True\n"
+
+
+def test_onnx(tmp_path: Path) -> None:
+    onnx = pytest.importorskip("onnx")
+    weight = onnx.numpy_helper.from_array(np.arange(64, dtype="f4").reshape(8, 8) // 9, "weight")
+    value = [onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [8, 8]) for name in "xy"]
+    node = onnx.helper.make_node("MatMul", ["x", "weight"], ["y"])
+    graph = onnx.helper.make_graph([node], "net", value[:1], value[1:], [weight])
+    onnx.save(onnx.helper.make_model(graph), tmp_path / "net.onnx")
+    run(block("sws encode net.onnx").text, tmp_path)
+    assert (tmp_path / "back.onnx").read_bytes() == (tmp_path / "net.onnx").read_bytes()
 
 
 class Net(torch.nn.Module):
