@@ -10,6 +10,7 @@ import argparse
 import hashlib
 import itertools
 import json
+import math
 import subprocess
 import sys
 import time
@@ -49,7 +50,7 @@ def arguments(document: str | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=document, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--fresh", action="store_true", help="measure peers and collect statistics anew")
     parser.add_argument("--no-peers", action="store_true", help="ours alone")
-    parser.add_argument("--ablation", action="store_true", help="the ingredients switched off one by one, nothing else")
+    parser.add_argument("--only", metavar="WORD", default="", help="networks with this in their names")
     return parser.parse_args()
 
 
@@ -107,16 +108,21 @@ def our_rows(
     trained: Trained,
     evaluate: Evaluate,
     statistics: Statistics | None,
-    steps: Sequence[float],
+    losses: Sequence[float],
     name: str,
     *,
     show: Sequence[str] = (),
     profiles: Sequence[str] = ("default", "small"),
 ) -> list[Row]:
-    """One file for each step and profile: one quality, sizes of files as they are saved."""
+    """One file for each loss and profile: one quality, sizes of files as they are saved.
+
+    losses : 1 - cosine or KL that is to be expected: N weights with errors of c^2 / 12 each in units of a relative
+        error of 1 give a loss of N c^2 / 24
+    """
     network = Network(trained.model.state_dict(), statistics)
+    weights = sum(p.numel() for p in trained.model.parameters())
     rows = []
-    for step in steps:
+    for step in (math.sqrt(24 * loss / weights) for loss in losses):
         start = time.process_time()
         result = QuantizedModel(network.quantize(step))
         seconds = time.process_time() - start

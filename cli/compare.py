@@ -15,6 +15,7 @@ from . import console, files, options, progress
 
 if TYPE_CHECKING:
     from sws.compare import OutputComparison, TensorComparison, TensorError
+    from sws.compare.files import Model
 
 
 _BARS = ".▁▂▃▄▅▆▇█"
@@ -67,33 +68,32 @@ def compare(
         raise click.UsageError("a model from stdin cannot be compared: it is read more than once")
     _require_torch()
     from sws import compare as library
+    from sws.compare import models
+    from sws.quantize.sources import function
 
-    origin = files.checkpoint(original)
+    origin: Model = files.checkpoint(original)
+    task = None
+    if text is not None:
+        task = models.from_folder(original, small, text, most_tokens=tokens, limits=limits)
+        origin = origin if task.tensors is None else task.tensors
     with progress.bar("comparing", as_json=as_json) as step:
         tensors = library.compare_tensors(
             origin, small, strict=not common, key=key, strip_prefix=strip_prefix, step=step, limits=limits
         )
+    if model is not None:
+        task = models.from_functions(
+            origin,
+            small,
+            function(model),
+            None if inputs is None else function(inputs),
+            None if forward is None else function(forward),
+            logits=logits,
+            key=key,
+            strip_prefix=strip_prefix,
+            limits=limits,
+        )
     outputs = None
-    if model is not None or text is not None:
-        from sws.compare import models
-
-        if text is not None:
-            if not (Path(original) / "config.json").is_file():
-                raise InputError("--text needs a folder with config.json, as transformers has them", file=original)
-            task = models.from_folder(original, small, text, most_tokens=tokens, limits=limits)
-        else:
-            assert model is not None
-            task = models.from_functions(
-                origin,
-                small,
-                models.function(model),
-                None if inputs is None else models.function(inputs),
-                None if forward is None else models.function(forward),
-                logits=logits,
-                key=key,
-                strip_prefix=strip_prefix,
-                limits=limits,
-            )
+    if task is not None:
         outputs = library.compare_outputs(
             task.original, task.small, task.batches, task.forward, logits=task.logits, targets=task.targets
         )

@@ -8,6 +8,9 @@
 
 static const char *const names[] = {"ok", "not-sws", "version", "truncated", "checksum", "index", "limit", "payload", "unknown-coding", "memory"};
 
+static const char *const dtypes[SWS_DTYPES] = {"BOOL", "U8", "I8", "U16", "I16", "U32", "I32", "U64", "I64", "F16", "BF16", "F32", "F64", "C64", "C128",
+    "C32", "F8_E4M3", "F8_E5M2", "F8_E4M3FNUZ", "F8_E5M2FNUZ", "F8_E8M0", "F4_X2"};
+
 static void text(const char *p, size_t n)
 {
     putchar('"');
@@ -32,7 +35,7 @@ static void tensor(const sws_file *file, size_t i)
     sws_status status = sws_info(file, i, &t);
     printf("%s{\"name\":", i ? "," : "");
     text((const char *)t.name, t.name_length);
-    printf(",\"coding\":%u,\"dtype\":%u,\"shape\":[", t.coding, t.dtype);
+    printf(",\"coding\":%u,\"dtype\":\"%s\",\"shape\":[", t.coding, t.dtype < SWS_DTYPES ? dtypes[t.dtype] : "unknown");
     for (d = 0; d < t.rank; d++) printf("%s%llu", d ? "," : "", (unsigned long long)t.shape[d]);
     printf("]");
     if (t.tensor != i) printf(",\"alias\":%zu", t.tensor);

@@ -27,12 +27,14 @@ const VIEWS = {
   [I8]: Int8Array, [U16]: Uint16Array, [I16]: Int16Array, [U32]: Uint32Array, [I32]: Int32Array, [U64]: BigUint64Array, [I64]: BigInt64Array,
   9: Uint16Array, 10: Uint16Array, 11: Float32Array, 12: Float64Array, 13: Float32Array, 14: Float64Array, 15: Uint16Array,
 };
-const LIMITS = { index: 2 ** 28, records: 2 ** 20, name: 2 ** 16 - 1, names: 2 ** 24, rank: 64, bitmaps: 2 ** 26, symbols: 2 ** 23 };
+// Section 8.
+const [MAX_INDEX, MAX_RECORDS, MAX_NAME, MAX_NAMES, MAX_BITMAPS, MAX_SYMBOLS] = [2 ** 28, 2 ** 20, 2 ** 16 - 1, 2 ** 24, 2 ** 26, 2 ** 23];
 const BLOCK = 4096;
 
-const indexError = (message, offset) => new SwsError("index", message, offset);
-const payloadError = (message) => new SwsError("payload", message);
-const limitError = (message, offset) => new SwsError("limit", message, offset);
+// What they name is not what it has to be (or, of limits, more than there may be).
+const indexError = (what, offset) => new SwsError("index", `invalid ${what}`, offset);
+const payloadError = () => new SwsError("payload", "invalid payload");
+const limitError = (offset, what = "more than a limit") => new SwsError("limit", what, offset);
 /** The number of binary digits. */
 const bitLength = (n) => (n ? Math.floor(Math.log2(n)) + 1 : 0);
 
@@ -81,11 +83,11 @@ function varintAt(bytes, at) {
     const byte = bytes[at + i];
     value |= BigInt(byte & 127) << BigInt(7 * i);
     if (byte < 128) {
-      if (i && !byte) throw indexError("a number that is not written in the fewest bytes", at);
+      if (i && !byte) throw indexError("varint", at);
       return [value, i + 1];
     }
   }
-  throw indexError("a number of 2^63 or more", at);
+  throw indexError("varint", at);
 }
 
 /** The index, byte by byte. */
@@ -96,7 +98,7 @@ class Bytes {
     this.end = end;
   }
   need(n) {
-    if (n > this.end - this.at) throw indexError("the index ends too early", this.at);
+    if (n > this.end - this.at) throw indexError("index length", this.at);
   }
   u8() {
     this.need(1);
@@ -109,7 +111,7 @@ class Bytes {
   }
   big() {
     const pair = varintAt(this.bytes.subarray(0, this.end), this.at);
-    if (!pair) throw indexError("the index ends too early", this.at);
+    if (!pair) throw indexError("index length", this.at);
     this.at += pair[1];
     return pair[0];
   }
@@ -120,12 +122,12 @@ class Bytes {
   /** A varint that numbers something of which there are `count` so far. */
   reference(count, what) {
     const n = this.varint();
-    if (n >= count) throw indexError(`${what} ${n} is not there`, this.at);
+    if (n >= count) throw indexError(`number of a ${what}`, this.at);
     return n;
   }
   width() {
     const w = this.u8();
-    if (w < 1 || w > 32) throw indexError("a width that is not 1 to 32", this.at - 1);
+    if (w < 1 || w > 32) throw indexError("width", this.at - 1);
     return w;
   }
 }
@@ -139,37 +141,30 @@ class Bits {
     this.end = bytes.length * 8;
   }
   bit() {
-    if (this.at >= this.end) throw this.fail("bits end too early");
-    return (this.bytes[this.at >>> 3] >>> (this.at++ & 7)) & 1;
+    if (this.at >= this.end) throw this.fail("length of bits");
+    return (this.bytes[Math.floor(this.at / 8)] >>> (this.at++ & 7)) & 1;
   }
   field(width) {
-    if (width > this.end - this.at) throw this.fail("bits end too early");
     let value = 0;
-    for (let done = 0; done < width; ) {
-      const shift = this.at & 7;
-      const n = Math.min(8 - shift, width - done);
-      value += ((this.bytes[Math.floor(this.at / 8)] >>> shift) & ((1 << n) - 1)) * 2 ** done;
-      done += n;
-      this.at += n;
-    }
+    for (let i = 0; i < width; i++) value += this.bit() * 2 ** i;
     return value;
   }
   gamma() {
     let z = 0;
-    while (!this.bit()) if (++z > 32) throw this.fail("a gamma code of more than 32 zeros");
+    while (!this.bit()) if (++z > 32) throw this.fail("gamma code");
     return 2 ** z + this.field(z);
   }
   /** Steps over zero bits up to the next byte, and gives the number of bytes so far. */
   pad() {
-    if (this.field(-this.at & 7)) throw this.fail("padding bits that are not zero");
+    if (this.field(-this.at & 7)) throw this.fail("padding");
     return this.at / 8;
   }
 }
 
 // -------------------------------------------------------------------------------------------------- numbers of dtypes (3.2, 5.8)
 
-/** The words that elements are handled in: of 8, 16 or 32 bits, several of these for 8 and 16 bytes. */
-const words = (size, count) => new (size === 1 ? Uint8Array : size === 2 ? Uint16Array : Uint32Array)(size > 4 ? (size / 4) * count : count);
+/** Arrays of the words that elements are handled in: of their size; 16 bytes are four words. */
+const words = (size, count) => (size === 16 ? new Uint32Array(4 * count) : new { 1: Uint8Array, 2: Uint16Array, 4: Uint32Array, 8: BigUint64Array }[size](count));
 const raw = (array) => new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
 
 const scratch = new Float32Array(1);
@@ -200,11 +195,7 @@ function numbers(array, dtype) {
   const convert = NUMBERS[dtype];
   if (array instanceof Float32Array) return array;
   if (!convert) return VIEWS[dtype] ? new VIEWS[dtype](array.buffer, array.byteOffset, array.byteLength / SIZES[dtype]) : array;
-  const table = array.length > 70000 && SIZES[dtype] === 2 ? Float32Array.from({ length: 65536 }, (_, i) => convert(i)) : undefined;
-  const out = new Float32Array(array.length);
-  if (table) for (let i = 0; i < out.length; i++) out[i] = table[array[i]];
-  else for (let i = 0; i < out.length; i++) out[i] = convert(array[i]);
-  return out;
+  return Float32Array.from(array, convert);
 }
 
 /** Which narrower dtypes may store values of a dtype (3.2). */
@@ -223,33 +214,27 @@ function widen(bytes, storage, dtype, fail) {
   const from = numbers(copy, storage);
   const out = words(SIZES[dtype], from.length);
   if (dtype === F32 || dtype === F64) {
-    for (let i = 0; i < from.length; i++) if (from[i] !== from[i]) throw fail("a NaN in narrower storage");
+    for (let i = 0; i < from.length; i++) if (from[i] !== from[i]) throw fail("NaN");
     new VIEWS[dtype](out.buffer).set(from);
   } else if (SIZES[dtype] < 8) out.set(from);
-  else {
-    for (let i = 0; i < from.length; i++) {
-      out[2 * i] = from[i];
-      out[2 * i + 1] = from[i] < 0 ? -1 : 0;
-    }
-  }
+  else for (let i = 0; i < from.length; i++) out[i] = BigInt(from[i]);
   return out;
 }
 
 // ------------------------------------------------------------------------------------------------------------- the index (2 to 6)
 
-/** Where index and prefix end, from the first 19 bytes or fewer; undefined where these are too few. `more`: there may come others. */
-function prefixLength(bytes, more) {
+/** Where index and prefix end, from the first 19 bytes, or all of a shorter file; undefined where it ends too early. */
+function prefixLength(bytes) {
   for (let i = 0; i < 8; i++) {
     if (bytes[i] === SIGNATURE[i]) continue;
-    if (bytes[i] === undefined && more) return undefined;
-    throw new SwsError("not-sws", "this is no .sws file: it has another signature", 0);
+    throw new SwsError("not-sws", "this is no .sws file", 0);
   }
   if (bytes.length < 9) return undefined;
-  if (bytes[8] === 0) throw indexError("version 0 of the format, which there is not", 8);
-  if (bytes[8] !== 1) throw new SwsError("version", `version ${bytes[8]} of the format; this reader knows version 1`, 8);
+  if (bytes[8] === 0) throw indexError("version", 8);
+  if (bytes[8] !== 1) throw new SwsError("version", `version ${bytes[8]} of the format`, 8);
   const pair = bytes.length < 10 ? undefined : varintAt(bytes, 10);
   if (!pair) return undefined;
-  if (pair[0] > LIMITS.index) throw limitError(`an index of ${pair[0]} bytes`, 10);
+  if (pair[0] > MAX_INDEX) throw limitError(10);
   return { start: 10 + pair[1], end: 10 + pair[1] + Number(pair[0]) + 4 };
 }
 
@@ -266,11 +251,16 @@ class Parser {
     this.dtype = F32;
   }
 
-  text(bytes, at) {
+  /** Rules of a coding have its name alone: the offset tells where. */
+  refuse(wrong, what = `parameters of ${this.what}`) {
+    if (wrong) throw indexError(what, this.input.at);
+  }
+
+  text(bytes) {
     try {
       return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
     } catch {
-      throw indexError("text that is not valid UTF-8", at);
+      throw indexError("UTF-8", this.input.at);
     }
   }
 
@@ -284,11 +274,10 @@ class Parser {
     const metadata = new Map();
     let last;
     for (let n = input.varint(); n > 0; n--) {
-      const at = input.at;
       const key = this.string();
-      if (last && compareBytes(last, key) >= 0) throw indexError("metadata keys that do not ascend", at);
+      this.refuse(last && compareBytes(last, key) >= 0, "metadata");
       last = key;
-      metadata.set(this.text(key, at), this.text(this.string(), at));
+      metadata.set(this.text(key), this.text(this.string()));
     }
     for (let n = input.varint(); n > 0; n--) this.codebooks.push(this.codebook());
     const tensors = [];
@@ -297,69 +286,60 @@ class Parser {
     let name = new Uint8Array(0);
     let total = 0;
     for (let n = input.varint(), i = 0; i < n; i++) {
-      const at = input.at;
       const shared = input.varint();
-      if (shared > name.length) throw indexError("a prefix that is longer than the name before", at);
+      this.refuse(shared > name.length, "name");
       const s = input.varint();
       let suffix;
       if (s % 2) {
-        if ((s + 1) / 2 > i) throw indexError("the suffix of a record that is not there", at);
+        this.refuse((s + 1) / 2 > i, "name");
         suffix = suffixes[i - (s + 1) / 2];
       } else suffix = input.take(s / 2);
-      if (shared + suffix.length > LIMITS.name) throw limitError("a name that is too long", at);
-      if ((total += shared + suffix.length) > LIMITS.names) throw limitError("names that are too long together", at);
+      if (shared + suffix.length > MAX_NAME) throw limitError(this.input.at);
+      if ((total += shared + suffix.length) > MAX_NAMES) throw limitError(this.input.at);
       const joined = new Uint8Array(shared + suffix.length);
       joined.set(name.subarray(0, shared));
       joined.set(suffix, shared);
       name = joined;
       suffixes.push(suffix);
-      const tensor = { name: this.text(name, at), at };
-      if (names.has(tensor.name)) throw indexError("a name that an earlier record has", at);
+      const tensor = { name: this.text(name), at: input.at };
+      this.refuse(names.has(tensor.name), "name");
       names.set(tensor.name, i);
       this.record(tensor, tensors);
       tensors.push(tensor);
     }
-    if (input.at !== input.end) throw indexError("the index goes on after its last record", input.at);
+    this.refuse(input.at !== input.end, "index length");
     return { metadata, tensors };
   }
 
   /** Section 3.1: the words of all symbols, the zero of symbol 0 included. */
   codebook() {
     const { input } = this;
-    const at = input.at;
     const dtype = input.u8();
     const storage = input.u8();
     const size = SIZES[dtype];
-    if (!size || size > 8) throw indexError("a codebook of a dtype that can have none", at);
-    if (storage !== dtype && !mayNarrow(dtype, storage)) throw indexError("a storage type that the dtype does not allow", at);
+    this.refuse(!size || size > 8, "dtype");
+    this.refuse(storage !== dtype && !mayNarrow(dtype, storage), "dtype");
     const count = input.varint();
-    if (count < 1 || count > 4095) throw indexError("a codebook whose count is not 1 to 4095", at);
-    const values = widen(input.take(count * SIZES[storage]), storage, dtype, (m) => indexError(m, at));
+    this.refuse(count < 1 || count > 4095, "codebook");
+    const values = widen(input.take(count * SIZES[storage]), storage, dtype, (m) => indexError(m, input.at));
     const table = words(size, count + 1);
-    const wide = size === 8 ? 2 : 1;
-    table.set(values, wide);
-    for (let i = 1; i <= count; i++) {
-      const ascends =
-        wide === 1 ? table[i] > table[i - 1]
-        : table[2 * i + 1] > table[2 * i - 1] || (table[2 * i + 1] === table[2 * i - 1] && table[2 * i] > table[2 * i - 2]);
-      if (!ascends) throw indexError("values of a codebook that do not ascend", at);
-    }
-    if (dtype === BOOL && (count > 1 || table[1] !== 1)) throw indexError("a codebook of BOOL with another value than 1", at);
+    table.set(values, 1);
+    for (let i = 1; i <= count; i++) this.refuse(table[i] <= table[i - 1], "codebook");
+    this.refuse(dtype === BOOL && (count > 1 || table[1] !== 1), "codebook");
     return { dtype, size, table, count };
   }
 
   /** Section 4, from the head on. */
   record(tensor, tensors) {
     const { input } = this;
-    const at = input.at;
     const head = input.u8();
-    this.coding(tensor, head, at);
+    this.coding(tensor, head);
     if (tensor.coding === ALIAS) {
-      if (head >> 4) throw indexError("an alias with a rank or dtype", at);
+      this.refuse(head >> 4, "head");
       const target = tensors[input.reference(tensors.length, "tensor")];
-      if (target.coding === ALIAS) throw indexError("an alias of an alias", at);
+      this.refuse(target.coding === ALIAS, "alias");
       tensor.target = target;
-      this.count(at);
+      this.count();
       return;
     }
     if (head & 128) this.dtype = input.u8();
@@ -367,8 +347,8 @@ class Parser {
     let rank = (head >> 4) & 7;
     if (rank === 7) {
       rank = input.varint();
-      if (rank < 7) throw indexError("a rank that is not written in the head", at);
-      if (rank > LIMITS.rank) throw indexError(`a tensor of rank ${rank}`, at);
+      this.refuse(rank < 7, "rank");
+      this.refuse(rank > 64, "rank");
     }
     tensor.shape = [];
     for (let i = 0; i < rank; i++) {
@@ -376,47 +356,47 @@ class Parser {
       tensor.shape.push(d > Number.MAX_SAFE_INTEGER ? d : Number(d));
     }
     tensor.start = this.position;
-    this.body(tensor, 0, at);
+    this.body(tensor, 0);
     tensor.end = this.position;
   }
 
   part(usual, shape, depth) {
     const { input } = this;
-    const at = input.at;
     const head = input.u8();
     const part = { shape, dtype: usual };
-    if (head & 0x70) throw indexError("a part with a rank", at);
-    this.coding(part, head, at);
-    if (part.coding === ALIAS) throw indexError("a part that is an alias", at);
-    if (head & 128 && (part.dtype = input.u8()) === usual) throw indexError("a part whose usual dtype is written", at);
-    if (depth > 4) throw indexError("parts that are more than 4 deep", at);
-    this.body(part, depth, at);
+    this.refuse(head & 0x70, "head");
+    this.coding(part, head);
+    this.refuse(part.coding === ALIAS, "alias");
+    this.refuse(head & 128 && (part.dtype = input.u8()) === usual, "dtype");
+    this.refuse(depth > 4, "parts");
+    this.body(part, depth);
     return part;
   }
 
-  count(at) {
-    if (++this.records > LIMITS.records) throw limitError("more records than 2^20", at);
+  count() {
+    if (++this.records > MAX_RECORDS) throw limitError(this.input.at);
   }
 
-  coding(record, head, at) {
+  coding(record, head) {
     record.coding = head & 15;
-    if (record.coding === 15 && (record.coding = this.input.varint()) < 15) throw indexError("a coding that is not written in the head", at);
+    this.refuse(record.coding === 15 && (record.coding = this.input.varint()) < 15, "coding");
   }
 
   /** Dtype and shape are known: what follows in a record or part. */
-  body(record, depth, at) {
+  body(record, depth) {
     const { input } = this;
-    this.count(at);
+    this.count();
     const { coding, dtype, shape } = record;
+    this.what = CODINGS[coding];
     const size = SIZES[dtype];
     const unknown = coding > LOOKUP;
-    if (!size && !unknown) throw indexError(`dtype ${dtype} is not known`, at);
+    this.refuse(!size && !unknown, "dtype");
     let product = 1n;
     let empty = false;
     for (const d of shape) d ? (product *= BigInt(d)) : (empty = true);
-    if (size && product * BigInt(size) >= 2n ** 63n) throw indexError("a tensor of 2^63 bytes or more", at);
+    this.refuse(size && product * BigInt(size) >= 2n ** 63n, "shape");
     record.count = empty ? 0 : Number(product);
-    if (empty && coding !== RAW && !unknown) throw indexError("a tensor without elements that is not raw", at);
+    this.refuse(empty && coding !== RAW && !unknown, "coding");
     record.rows = shape.length ? Number(shape[0]) : 1;
     record.columns = record.count / record.rows || 0;
     let length;
@@ -426,9 +406,9 @@ class Parser {
     } else if (coding === RAW) length = record.count * size;
     else if (coding === NARROW) {
       record.storage = input.u8();
-      if (!mayNarrow(dtype, record.storage)) throw indexError("a storage type that the dtype does not allow", at);
+      this.refuse(!mayNarrow(dtype, record.storage), "dtype");
       length = record.count * SIZES[record.storage];
-    } else length = this[CODINGS[coding]](record, depth, at);
+    } else length = this[CODINGS[coding]](record, depth);
     if (record.parts) {
       record.unknown = record.parts.some((p) => p.unknown);
       return;
@@ -436,17 +416,17 @@ class Parser {
     record.length = length ?? input.varint();
     if (record.length >= 256) {
       record.crc = u32At(input.take(4), 0);
-      record.start = this.position;
+      record.place = this.position;
       this.position += record.length;
     } else {
-      record.start = input.at;
+      record.place = input.at;
       record.inline = input.take(record.length);
     }
   }
 
-  book(record, at) {
+  book(record) {
     const book = this.codebooks[this.input.reference(this.codebooks.length, "codebook")];
-    if (book.dtype !== record.dtype) throw indexError("a codebook of another dtype", at);
+    this.refuse(book.dtype !== record.dtype);
     record.book = book;
   }
 
@@ -459,46 +439,46 @@ class Parser {
   }
 
   /** A stream of symbols: its table, if it has one. `number` is that of an earlier table. */
-  symbols(kind, alphabet, number, bits, at) {
+  symbols(kind, alphabet, number, bits) {
     if (kind === 0) return { alphabet, width: bitLength(alphabet - 1) };
     if (kind === 2) {
       const table = this.tables[number];
-      if (!table) throw indexError(`code table ${number} is not there`, at);
-      if (table.alphabet !== alphabet) throw indexError("a code table of another alphabet", at);
+      this.refuse(!table);
+      this.refuse(table.alphabet !== alphabet);
       return table;
     }
-    if ((this.tableSymbols += alphabet) > LIMITS.symbols) throw limitError("code tables that are too large together", at);
+    if ((this.tableSymbols += alphabet) > MAX_SYMBOLS) throw limitError(this.input.at);
     const table = codeTable(bits, alphabet);
     this.tables.push(table);
     return table;
   }
 
-  dense(record, depth, at) {
+  dense(record, depth) {
     const { input } = this;
-    this.book(record, at);
+    this.book(record);
     const layout = input.u8();
     const kind = layout & 3;
     const chunk = layout >> 4;
-    if (kind === 3 || layout & 12) throw indexError("a reserved layout", at);
+    this.refuse(kind === 3 || layout & 12);
     const number = kind === 2 ? input.varint() : 0;
     if (chunk) {
-      if (kind === 0) throw indexError("chunks of symbols of a fixed width", at);
-      if (record.count <= 2 ** (chunk + 9)) throw indexError("a chunk table for one chunk", at);
+      this.refuse(kind === 0);
+      this.refuse(record.count <= 2 ** (chunk + 9));
       record.width = input.width();
     }
     record.chunk = chunk ? 2 ** (chunk + 9) : 0;
     const alphabet = record.book.count + 1;
-    if (kind === 1) this.packed((bits) => (record.code = this.symbols(kind, alphabet, number, bits, at)));
-    else record.code = this.symbols(kind, alphabet, number, undefined, at);
+    if (kind === 1) this.packed((bits) => (record.code = this.symbols(kind, alphabet, number, bits)));
+    else record.code = this.symbols(kind, alphabet, number, undefined);
   }
 
-  sparse(record, depth, at) {
+  sparse(record, depth) {
     const { input } = this;
-    if (SIZES[record.dtype] > 8) throw indexError("a sparse tensor of elements of 16 bytes", at);
+    this.refuse(SIZES[record.dtype] > 8);
     const n = (record.entries = input.varint());
-    if (n > record.count) throw indexError("more entries than elements", at);
+    this.refuse(n > record.count);
     if (!n) return 0;
-    this.book(record, at);
+    this.book(record);
     const layout = input.u8() + input.u8() * 256;
     record.byColumns = layout & 1;
     record.lineEnds = (layout >> 1) & 1;
@@ -507,12 +487,12 @@ class Parser {
     const rowKind = (layout >> 6) & 7;
     const columnKind = (layout >> 9) & 7;
     const pbits = layout >> 12;
-    if (gapKind === 3 || valueKind === 3 || rowKind === 7 || columnKind === 7) throw indexError("a reserved kind", at);
-    if (pbits < 1 || pbits > 12) throw indexError("pbits that are not 1 to 12", at);
+    this.refuse(gapKind === 3 || valueKind === 3 || rowKind === 7 || columnKind === 7);
+    this.refuse(pbits < 1 || pbits > 12);
     const chunk = n >= 4096 ? input.u8() : 0;
-    if (chunk > 15) throw indexError("a chunk code above 15", at);
-    if (chunk && record.lineEnds) throw indexError("chunks with line ends", at);
-    if (chunk && n <= 2 ** (chunk + 9)) throw indexError("a chunk table for one chunk", at);
+    this.refuse(chunk > 15);
+    this.refuse(chunk && record.lineEnds);
+    this.refuse(chunk && n <= 2 ** (chunk + 9));
     record.chunk = chunk ? 2 ** (chunk + 9) : 0;
     const gapTable = gapKind === 2 ? input.varint() : 0;
     const valueTable = valueKind === 2 ? input.varint() : 0;
@@ -521,37 +501,37 @@ class Parser {
     if (record.lineEnds) record.width = input.width();
     if (chunk) {
       record.widths = [input.width(), input.u8(), 0];
-      if (record.widths[1] > 32 || !record.widths[1] !== !valueKind) throw indexError("a value width that does not fit", at);
+      this.refuse(record.widths[1] > 32 || !record.widths[1] !== !valueKind);
       record.widths[2] = input.width();
     }
     this.packed((bits) => {
-      record.liveRows = this.bitmap(rowKind, record.rows, rowArgument, bits, at);
-      record.liveColumns = this.bitmap(columnKind, record.columns, columnArgument, bits, at);
-      record.gaps = this.symbols(gapKind, 2 ** pbits, gapTable, bits, at);
-      record.values = this.symbols(valueKind, record.book.count, valueTable, bits, at);
+      record.liveRows = this.bitmap(rowKind, record.rows, rowArgument, bits);
+      record.liveColumns = this.bitmap(columnKind, record.columns, columnArgument, bits);
+      record.gaps = this.symbols(gapKind, 2 ** pbits, gapTable, bits);
+      record.values = this.symbols(valueKind, record.book.count, valueTable, bits);
     });
-    if (record.gaps.one === 2 ** pbits - 1) throw indexError("gaps that are skips alone", at);
+    this.refuse(record.gaps.one === 2 ** pbits - 1);
     record.R = record.liveRows ? record.liveRows.live : record.rows;
     record.C = record.liveColumns ? record.liveColumns.live : record.columns;
-    if (n > record.R * record.C) throw indexError("more entries than live places", at);
+    this.refuse(n > record.R * record.C);
   }
 
   /** Section 6.5: {bits, live}, or undefined where all are live. */
-  bitmap(kind, length, argument, bits, at) {
+  bitmap(kind, length, argument, bits) {
     if (kind === 0) return undefined;
-    if ((this.bitmapLengths += length) > LIMITS.bitmaps) throw limitError("bitmaps that are too long together", at);
+    if ((this.bitmapLengths += length) > MAX_BITMAPS) throw limitError(this.input.at);
     const map = new Uint8Array(length);
     if (kind === 1) for (let i = 0; i < length; i++) map[i] = bits.bit();
     else if (kind === 2) runs(bits, map, length);
     else if (kind === 3) {
-      if (argument < 1 || argument >= length) throw indexError("a stride that is not below the length", at);
+      this.refuse(argument < 1 || argument >= length);
       runs(bits, map, length);
       for (let i = argument; i < length; i++) map[i] ^= map[i - argument];
     } else {
       const earlier = this.bitmaps[argument];
-      if (!earlier) throw indexError(`bitmap ${argument} is not there`, at);
+      this.refuse(!earlier);
       const stretch = length / earlier.bits.length;
-      if (stretch !== Math.floor(stretch)) throw indexError("a bitmap whose length does not divide", at);
+      this.refuse(stretch !== Math.floor(stretch));
       for (let i = 0; i < length; i++) map[i] = earlier.bits[Math.floor(i / stretch)];
       if (kind > 4) {
         const mask = new Uint8Array(earlier.live * stretch);
@@ -562,77 +542,84 @@ class Parser {
     }
     let live = 0;
     for (let i = 0; i < length; i++) live += map[i];
-    if (!live) throw indexError("a bitmap without a live bit", at);
+    this.refuse(!live);
     const bitmap = { bits: map, live };
     this.bitmaps.push(bitmap);
     return bitmap;
   }
 
-  adaptive(record, depth, at) {
+  adaptive(record, depth) {
     const { input } = this;
-    this.book(record, at);
+    this.book(record);
     const layout = input.u8();
-    if (layout >> 5) throw indexError("a reserved layout", at);
+    this.refuse(layout >> 5);
     record.byColumns = layout & 1;
     record.light = (layout >> 1) & 1;
     record.noZeros = (layout >> 2) & 1;
     record.stride = layout & 8 ? input.varint() : 1;
-    if (layout & 8 && (record.stride < 2 || record.stride > 65536)) throw indexError("a stride that is not 2 to 2^16", at);
+    this.refuse(layout & 8 && (record.stride < 2 || record.stride > 65536));
     const lines = record.byColumns ? record.columns : record.rows;
-    if (record.count / lines > 2 ** 22) throw indexError("lines of more than 2^22 elements", at);
-    record.chunk = this.chunkLines(layout & 16, lines, at);
+    this.refuse(record.count / lines > 2 ** 22);
+    record.chunk = this.chunkLines(layout & 16, lines);
   }
 
-  chunkLines(given, lines, at) {
+  chunkLines(given, lines) {
     const chunk = given ? this.input.varint() : lines;
-    if (given && (chunk < 1 || chunk >= lines)) throw indexError("chunks of a number of lines that does not fit", at);
-    if (chunk > 2 ** 31) throw indexError("chunks of more than 2^31 lines", at);
+    this.refuse(given && (chunk < 1 || chunk >= lines));
+    this.refuse(chunk > 2 ** 31);
     return chunk;
   }
 
-  classes(record, depth, at) {
+  classes(record, depth) {
     const { input } = this;
-    this.book(record, at);
-    if (record.book.count > 1023) throw indexError("a codebook of more than 1023 values", at);
+    this.book(record);
+    this.refuse(record.book.count > 1023);
     const layout = input.u8();
     record.lanes = 1 << (layout & 7);
-    if (layout >> 4 || record.lanes > 64) throw indexError("a reserved layout", at);
+    this.refuse(layout >> 4 || record.lanes > 64);
     const classes = input.u8();
     record.R = (classes & 7) + 1;
     record.C = ((classes >> 3) & 7) + 1;
     record.M = 12 - (classes >> 6);
-    if (record.M < 10) throw indexError("frequencies of 9 bits", at);
-    if (record.R > record.rows || record.C > record.columns) throw indexError("more classes than lines", at);
-    record.chunk = this.chunkLines(layout & 8, record.rows, at);
+    this.refuse(record.M < 10);
+    this.refuse(record.R > record.rows || record.C > record.columns);
+    record.chunk = this.chunkLines(layout & 8, record.rows);
   }
 
-  planes(record, depth, at) {
+  planes(record, depth) {
     const { dtype, shape } = record;
-    if (SIZES[dtype] < 2 || dtype < U16 || dtype > F64) throw indexError("planes of a dtype that has none", at);
-    record.parts = [];
-    for (let i = 0; i < SIZES[dtype]; i++) record.parts.push(this.only(U8, shape, depth, at));
+    this.refuse(dtype < U8 || dtype > F64);
+    const bits = 8 * SIZES[dtype];
+    record.fields = [];
+    for (let sum = 0; sum < bits; ) {
+      const width = this.input.u8();
+      sum += width;
+      this.refuse(width < 1 || width > 16 || sum > bits || width === bits);
+      record.fields.push(width);
+    }
+    record.parts = record.fields.map((width) => this.only(width > 8 ? U16 : U8, shape, depth));
   }
 
   /** A part that has its usual dtype. */
-  only(dtype, shape, depth, at) {
+  only(dtype, shape, depth) {
     const part = this.part(dtype, shape, depth + 1);
-    if (part.dtype !== dtype) throw indexError("a part of another dtype than it must have", at);
+    this.refuse(part.dtype !== dtype);
     return part;
   }
 
-  scaled(record, depth, at) {
+  scaled(record, depth) {
     const { input } = this;
     const { dtype, shape } = record;
-    if (dtype < F16 || dtype > F64) throw indexError("a scaled tensor of a dtype that can be none", at);
+    this.refuse(dtype < F16 || dtype > F64);
     const form = input.u8();
     const shift = (form >> 1) & 3;
-    if (form >> 4 || shift === 3 || (form & 8 && dtype > BF16)) throw indexError("a reserved form", at);
+    this.refuse(form >> 4 || shift === 3 || (form & 8 && dtype > BF16));
     record.each = form & 8;
     record.operations = [...(shift === 1 ? "-" : ""), "*", ...(form & 1 ? "*" : ""), ...(shift === 2 ? "+" : "")];
     record.blocks = record.operations.map(() =>
       shape.map((d) => {
         const b = input.varint();
-        if (b >= d) throw indexError("a block that is not shorter than its dimension", at);
+        this.refuse(b >= d);
         return b || d;
       }),
     );
@@ -642,29 +629,29 @@ class Parser {
       const part = this.part(usual[i], s, depth + 1);
       const d = part.dtype;
       const allowed = (d >= U8 && d <= I32) || (d >= F16 && d <= F32) || (d >= E4M3 && d <= E8M0) || (d === F64 && dtype === F64);
-      if (!allowed && !(part.coding > LOOKUP && !SIZES[d])) throw indexError("levels or factors of a dtype that is not allowed", at);
+      this.refuse(!allowed && !(part.coding > LOOKUP && !SIZES[d]));
       return part;
     });
   }
 
-  escape(record, depth, at) {
+  escape(record, depth) {
     const { input } = this;
     const { dtype, shape } = record;
-    if (dtype === BOOL || SIZES[dtype] > 8) throw indexError("a dtype whose values cannot stand apart", at);
+    this.refuse(dtype === BOOL || SIZES[dtype] > 8);
     const count = input.varint();
     record.values = Math.floor(count / 2);
-    if (record.values < 1 || record.values > record.count) throw indexError("a number of values that cannot be", at);
+    this.refuse(record.values < 1 || record.values > record.count);
     if (count % 2) record.mark = input.take(SIZES[dtype]);
-    record.parts = [this.only(count % 2 ? dtype : BOOL, shape, depth, at), this.only(dtype, [record.values], depth, at)];
+    record.parts = [this.only(count % 2 ? dtype : BOOL, shape, depth), this.only(dtype, [record.values], depth)];
   }
 
-  lookup(record, depth, at) {
+  lookup(record, depth) {
     const { dtype, shape } = record;
     const size = SIZES[dtype];
-    if (size < 2 || size > 8) throw indexError("a lookup of elements of 1 or 16 bytes", at);
+    this.refuse(size < 2 || size > 8);
     const n = this.input.varint();
-    if (n < 1 || n > 65536 || n > record.count) throw indexError("a number of values that cannot be", at);
-    record.parts = [this.only({ 2: U16, 4: U32, 8: U64 }[size], [n], depth, at), this.only(U16, shape, depth, at)];
+    this.refuse(n < 1 || n > 65536 || n > record.count);
+    record.parts = [this.only({ 2: U16, 4: U32, 8: U64 }[size], [n], depth), this.only(U16, shape, depth)];
   }
 }
 
@@ -678,7 +665,7 @@ function runs(bits, map, length) {
   let value = bits.bit();
   for (let at = 0; at < length; value ^= 1) {
     const run = bits.gamma();
-    if (run > length - at) throw bits.fail("runs that go past the end of a bitmap");
+    if (run > length - at) throw bits.fail("bitmap");
     if (value) map.fill(1, at, at + run);
     at += run;
   }
@@ -688,14 +675,14 @@ function runs(bits, map, length) {
 function codeTable(bits, alphabet) {
   if (bits.bit()) {
     const one = bits.field(bitLength(alphabet - 1));
-    if (one >= alphabet) throw bits.fail("the symbol of a code table is outside of its alphabet");
+    if (one >= alphabet) throw bits.fail("code table");
     return { alphabet, one };
   }
   const lengths = new Uint8Array(alphabet);
   let p = bits.field(4);
   let longest = 0;
   const check = () => {
-    if (p < 1 || p > 12) throw bits.fail("a code length that is not 1 to 12");
+    if (p < 1 || p > 12) throw bits.fail("code table");
   };
   check();
   for (let sum = 0, symbol = 0; sum < 4096; ) {
@@ -704,16 +691,16 @@ function codeTable(bits, alphabet) {
       else if (bits.bit()) p = bits.field(4);
       else {
         const r = bits.gamma();
-        if (r > alphabet - symbol) throw bits.fail("a code table that runs past its alphabet");
+        if (r > alphabet - symbol) throw bits.fail("code table");
         symbol += r;
         continue;
       }
       check();
     }
-    if (symbol >= alphabet) throw bits.fail("a code table that runs past its alphabet");
+    if (symbol >= alphabet) throw bits.fail("code table");
     lengths[symbol++] = p;
     longest = Math.max(longest, p);
-    if ((sum += 4096 >> p) > 4096) throw bits.fail("a code table with more codes than there are");
+    if ((sum += 4096 >> p) > 4096) throw bits.fail("code table");
   }
   return { alphabet, lengths, longest };
 }
@@ -773,7 +760,7 @@ class Symbols {
     if (code.width) {
       const { width, alphabet } = code;
       const mask = (1 << width) - 1;
-      for (let i = 0; i < n; i++, at += width) if ((out[i] = next() & mask) >= alphabet) throw payloadError("a symbol outside of its alphabet");
+      for (let i = 0; i < n; i++, at += width) if ((out[i] = next() & mask) >= alphabet) throw payloadError();
     } else {
       const slots = lookups(code);
       let i = 0;
@@ -792,7 +779,7 @@ class Symbols {
       }
     }
     this.at = 8 * base + at;
-    if (this.at > this.end) throw payloadError("a stream of symbols that ends too early");
+    if (this.at > this.end) throw payloadError();
   }
 }
 
@@ -800,15 +787,19 @@ class Symbols {
 function finish(bytes, at) {
   const bits = new Bits(bytes, payloadError);
   bits.at = at;
-  if (bits.pad() !== bytes.length) throw payloadError("a payload that goes on after its streams");
+  if (bits.pad() !== bytes.length) throw payloadError();
 }
 
 // --------------------------------------------------------------------------------------------------------------- decoders (5)
 // Each gives the elements of a record as words (see `words`) from `payload`, a function of its leaf records.
 
+const refuse = (wrong) => {
+  if (wrong) throw payloadError();
+};
+
 const DECODERS = {
   [RAW](record, bytes, part, want) {
-    if (record.dtype === BOOL) for (let i = 0; i < bytes.length; i++) if (bytes[i] > 1) throw payloadError("a BOOL that is not 0 or 1");
+    if (record.dtype === BOOL) for (let i = 0; i < bytes.length; i++) refuse(bytes[i] > 1);
     return want === "bytes" && record.dtype === U8 ? bytes : widen(bytes, record.dtype, record.dtype);
   },
 
@@ -831,7 +822,7 @@ const DECODERS = {
         symbols.read(block, n);
         place(out, at, block, n, book);
       }
-      if (record.chunk && symbols.at - from !== lengths[start / chunk]) throw payloadError("a chunk that does not end where the next one starts");
+      refuse(record.chunk && symbols.at - from !== lengths[start / chunk]);
     }
     finish(bytes, symbols.at);
     return out;
@@ -842,7 +833,6 @@ const DECODERS = {
     if (!entries) return words(SIZES[record.dtype], record.count);
     const { out, book } = target(record, want);
     const { table } = book;
-    const wide = book.size === 8;
     const bits = new Bits(bytes, payloadError);
     const [lines, places] = record.byColumns ? [record.C, record.R] : [record.R, record.C];
     const [liveLines, livePlaces] = record.byColumns ? [record.liveColumns, record.liveRows] : [record.liveRows, record.liveColumns];
@@ -853,7 +843,7 @@ const DECODERS = {
     const lineCounts = [];
     let sum = 0;
     if (record.lineEnds) for (let i = 0; i < lines; i++) sum += lineCounts[i] = bits.field(record.width);
-    if (record.lineEnds && sum !== entries) throw payloadError("line counts whose sum is not the number of entries");
+    refuse(record.lineEnds && sum !== entries);
     const chunk = record.chunk || entries;
     const chunks = [];
     let gapBits = 0;
@@ -889,7 +879,7 @@ const DECODERS = {
           }
           const gap = block[i];
           cursor += gap;
-          if (cursor >= limit) throw payloadError("an entry outside of the matrix or its line");
+          refuse(cursor >= limit);
           if (gap === skip) continue;
           if (plain) targets[done++] = cursor;
           else {
@@ -905,23 +895,18 @@ const DECODERS = {
       }
       if (record.chunk) {
         const [g, , advance] = chunks[first / chunk];
-        if (gaps.at - from !== g || cursor - before !== advance) throw payloadError("a chunk that does not end where the next one starts");
+        refuse(gaps.at - from !== g || cursor - before !== advance);
       } else values.at = gaps.at;
       const start = values.at;
       for (let at = 0; at < n; at += BLOCK) {
         const m = Math.min(BLOCK, n - at);
         values.read(block, m);
         for (let i = 0; i < m; i++) {
-          const target = targets[at + i];
-          const symbol = block[i] + 1;
-          if (wide) {
-            out[2 * target] = table[2 * symbol];
-            out[2 * target + 1] = table[2 * symbol + 1];
-          } else out[target] = table[symbol];
+          out[targets[at + i]] = table[block[i] + 1];
         }
       }
       if (record.chunk && values.at - start !== (record.widths[1] ? chunks[first / chunk][1] : n * record.values.width)) {
-        throw payloadError("a chunk that does not end where the next one starts");
+        throw payloadError();
       }
     }
     finish(bytes, values.at);
@@ -935,11 +920,11 @@ const DECODERS = {
     const places = record.byColumns ? rows : columns;
     const chunks = Math.ceil(lines / chunk);
     let at = 4 * (chunks - 1);
-    if (at > bytes.length) throw payloadError("a payload that ends within its chunk table");
+    refuse(at > bytes.length);
     const line = new Uint16Array(places);
     for (let i = 0; i < chunks; i++) {
       const end = i < chunks - 1 ? at + u32At(bytes, 4 * i) : bytes.length;
-      if (end > bytes.length) throw payloadError("a chunk that goes past the end of the payload");
+      refuse(end > bytes.length);
       const first = i * chunk;
       const n = Math.min(chunk, lines - first);
       adaptiveChunk(bytes.subarray(at, end), n, places, record, line, (l) => {
@@ -957,9 +942,9 @@ const DECODERS = {
     const bits = new Bits(bytes, payloadError);
     const classOf = (count, classes) => {
       const width = bitLength(classes - 1);
-      if (width * count > bits.end) throw payloadError("a payload that ends within its classes");
+      refuse(width * count > bits.end);
       const map = new Uint8Array(count);
-      if (width) for (let i = 0; i < count; i++) if ((map[i] = bits.field(width)) >= classes) throw payloadError("a class that is not there");
+      if (width) for (let i = 0; i < count; i++) refuse((map[i] = bits.field(width)) >= classes);
       return map;
     };
     const rowClass = classOf(rows, R);
@@ -968,18 +953,18 @@ const DECODERS = {
     let at = bits.pad();
     const chunks = Math.ceil(rows / chunk);
     const table = at;
-    if ((at += 4 * (chunks - 1)) > bytes.length) throw payloadError("a payload that ends within its chunk table");
+    refuse((at += 4 * (chunks - 1)) > bytes.length);
     const states = new Int32Array(record.lanes);
     const line = new Uint16Array(columns);
     const bases = Int32Array.from(columnClass, (c) => c << M);
     for (let i = 0; i < chunks; i++) {
       const end = i < chunks - 1 ? at + u32At(bytes, table + 4 * i) : bytes.length;
-      if (end > bytes.length || (end - at) % 2 || end - at < 4 * record.lanes) throw payloadError("a chunk of another size than it can have");
+      refuse(end > bytes.length || (end - at) % 2 || end - at < 4 * record.lanes);
       const code = new Uint16Array((end - at) / 2 + 1);
       raw(code).set(bytes.subarray(at, end)); // and a zero word, which is read where none is left
       for (let k = 0; k < record.lanes; k++) {
         states[k] = code[2 * k] | (code[2 * k + 1] << 16);
-        if (!code[2 * k + 1]) throw payloadError("a state below 2^16");
+        refuse(!code[2 * k + 1]);
       }
       let word = 2 * record.lanes;
       let lane = 0;
@@ -994,24 +979,39 @@ const DECODERS = {
           place(out, row * columns, line, columns, book);
         }
       }
-      if (word !== code.length - 1) throw payloadError("words that are left over, or too few");
-      for (const x of states) if (x !== 65536) throw payloadError("a state that does not end at 2^16");
+      refuse(word !== code.length - 1);
+      for (const x of states) refuse(x !== 65536);
       at = end;
     }
     return out;
   },
 
   [PLANES](record, bytes, part) {
-    const { count, dtype } = record;
+    const { count, dtype, fields } = record;
     const size = SIZES[dtype];
     const out = words(size, count);
-    const planes = record.parts.map((_, k) => part(k, "bytes"));
-    const join = JOIN[Math.min(size, 4) + (dtype < F16 ? "" : "f")];
-    if (size < 8) join(out, planes, 0, 1, planes[size - 1]);
-    else {
-      join(out, planes, 1, 2, planes[7]);
-      join(out, planes.slice(4), 0, 2, planes[3]);
+    // Words of 32 bits at most; of the two of 8 bytes, the first has the low bits.
+    const step = size === 8 ? 2 : 1;
+    const view = step > 1 ? new Uint32Array(out.buffer) : out;
+    let shift = 8 * size;
+    const join = fields.map((width, k) => {
+      const plane = part(k, "bytes");
+      if (width % 8) for (let i = 0; i < count; i++) refuse(plane[i] >> width);
+      return [plane, (shift -= width)];
+    });
+    for (let half = 0; half < step; half++) {
+      const here = join.map(([plane, s]) => [plane, s - 32 * half]).filter(([, s]) => s > -16 && s < 32);
+      for (let k = 0; k < here.length; k += 2) joinPlanes(view, half, step, ...here[k], ...(here[k + 1] ?? [undefined, 0]));
     }
+    if (dtype < F16) return out;
+    const top = Math.min(8 * size, 32) - 1;
+    if (step > 1) {
+      for (let i = 0; i < view.length; i += 2) {
+        const low = view[i];
+        view[i] = (low >>> 1) | (view[i + 1] << 31);
+        view[i + 1] = (view[i + 1] >>> 1) | (low << 31);
+      }
+    } else for (let i = 0; i < count; i++) out[i] = (out[i] >>> 1) | (out[i] << top);
     return out;
   },
 
@@ -1020,48 +1020,30 @@ const DECODERS = {
   [ESCAPE](record, bytes, part) {
     const main = part(0);
     const values = part(1);
-    const size = SIZES[record.dtype];
-    const wide = size === 8 ? 2 : 1;
-    const out = record.mark ? main : words(size, record.count);
-    const mark = record.mark ? widen(record.mark, record.dtype, record.dtype) : undefined;
+    const out = record.mark ? main : words(SIZES[record.dtype], record.count);
+    const mark = record.mark ? widen(record.mark, record.dtype, record.dtype)[0] : undefined;
     let k = 0;
     for (let i = 0; i < record.count; i++) {
-      const stands = mark ? main[i * wide] === mark[0] && (wide === 1 || main[2 * i + 1] === mark[1]) : main[i];
-      if (!stands) continue;
-      if (k === record.values) throw payloadError("more places than values");
-      out[i * wide] = values[k * wide];
-      if (wide === 2) out[2 * i + 1] = values[2 * k + 1];
-      if (!mark && !out[i * wide] && (wide === 1 || !out[2 * i + 1])) throw payloadError("a value of zero beside a mask");
-      k++;
+      if (record.mark ? main[i] !== mark : !main[i]) continue;
+      out[i] = values[k++];
+      refuse(k > record.values || (!record.mark && !out[i]));
     }
-    if (k !== record.values) throw payloadError("fewer places than values");
+    refuse(k !== record.values);
     return out;
   },
 
   [LOOKUP](record, bytes, part) {
     const table = part(0);
-    const size = SIZES[record.dtype];
-    const wide = size === 8 ? 2 : 1;
-    const n = table.length / wide;
-    for (let k = 1; k < n; k++) {
-      let low = table[k * wide] + table[(k - 1) * wide];
-      let sum = low;
-      const modulus = size === 2 ? 65536 : 2 ** 32;
-      if (wide === 2) {
-        sum = table[2 * k + 1] + table[2 * k - 1] + (low >= modulus ? 1 : 0);
-        low %= modulus;
-      }
-      if (sum >= modulus || (!table[k * wide] && (wide === 1 || !table[2 * k + 1]))) throw payloadError("values of a lookup that do not ascend");
-      table[k * wide] = low;
-      if (wide === 2) table[2 * k + 1] = sum;
+    // Sums that are too large begin again below the value before.
+    for (let k = 1; k < table.length; k++) {
+      table[k] += table[k - 1];
+      refuse(table[k] <= table[k - 1]);
     }
     const indices = part(1);
-    const out = words(size, record.count);
+    const out = words(SIZES[record.dtype], record.count);
     for (let i = 0; i < record.count; i++) {
-      const index = indices[i];
-      if (index >= n) throw payloadError("an index that no value has");
-      out[i * wide] = table[index * wide];
-      if (wide === 2) out[2 * i + 1] = table[2 * index + 1];
+      refuse(indices[i] >= table.length);
+      out[i] = table[indices[i]];
     }
     return out;
   },
@@ -1089,30 +1071,18 @@ const PLACE = {
     for (let i = 0; i < n; i++, at += step) out[at] = table[symbols[i]];
   },
   8: (out, at, symbols, n, table, step) => {
-    for (let i = 0; i < n; i++, at += step) {
-      out[2 * at] = table[2 * symbols[i]];
-      out[2 * at + 1] = table[2 * symbols[i] + 1];
-    }
+    for (let i = 0; i < n; i++, at += step) out[at] = table[symbols[i]];
   },
 };
 /** Puts n symbols' values into elements at, at + step, … */
 const place = (out, at, symbols, n, book, step = 1) => PLACE[book.size](out, at, symbols, n, book.table, step);
 
-/** Elements of two or four planes, the highest byte first, in every word from `at` on, `step` apart; floats are turned right by a bit, that of `last`. */
-const JOIN = {
-  2: (out, [a, b]) => {
-    for (let i = 0; i < out.length; i++) out[i] = (a[i] << 8) | b[i];
-  },
-  4: (out, [a, b, c, d], at, step) => {
-    for (let i = 0, k = at; k < out.length; i++, k += step) out[k] = (a[i] << 24) | (b[i] << 16) | (c[i] << 8) | d[i];
-  },
-  "2f": (out, [a, b]) => {
-    for (let i = 0; i < out.length; i++) out[i] = (((a[i] << 8) | b[i]) >>> 1) | (b[i] << 15);
-  },
-  "4f": (out, [a, b, c, d], at, step, last) => {
-    for (let i = 0, k = at; k < out.length; i++, k += step) out[k] = (((a[i] << 24) | (b[i] << 16) | (c[i] << 8) | d[i]) >>> 1) | (last[i] << 31);
-  },
-};
+/** Puts the fields of a plane, or two, to words from `at` on: shifted left, or right where that is below 0. */
+function joinPlanes(out, at, step, a, shift, b, shiftB) {
+  if (shift < 0 || shiftB < 0 || !b) {
+    for (const [plane, s] of [[a, shift], [b ?? [], shiftB]]) plane.forEach((v, i) => (out[at + i * step] |= s < 0 ? v >>> -s : v << s));
+  } else for (let i = 0, k = at; k < out.length; i++, k += step) out[k] |= (a[i] << shift) | (b[i] << shiftB);
+}
 
 /** Where the live lines or places of a matrix begin. */
 function offsets(count, bitmap, step) {
@@ -1150,12 +1120,12 @@ function frequencyTables(bits, R, C, alphabet, M) {
         const f = Math.min(Math.max(left + up - corner, Math.min(left, up)), Math.max(left, up));
         level = code % 2 ? f - (code - 1) / 2 : f + code / 2;
       }
-      if (level < 0 || level > 48) throw payloadError("a level that is not 0 to 48");
+      refuse(level < 0 || level > 48);
       levels[s] = level;
       total += weight(level);
       if (level) used++;
     }
-    if (!used) throw payloadError("a table of frequencies without a symbol");
+    refuse(!used);
     let start = t * slots;
     let sum = 0;
     let seen = 0;
@@ -1282,7 +1252,7 @@ class RangeDecoder {
       w = Math.ceil(low / unit) * unit;
       if (w <= high) break;
     }
-    if (this.c !== w || bytes.length > this.at || (bytes.length && !bytes.at(-1))) throw payloadError("an adaptive code that no writer makes");
+    refuse(this.c !== w || bytes.length > this.at || (bytes.length && !bytes.at(-1)));
   }
 }
 
@@ -1360,10 +1330,9 @@ function adaptiveChunk(bytes, L, N, record, line, emit) {
 
   // Symbols by sign and rank. Values ascend as unsigned numbers, so those of sign 0 come first.
   const { table, count } = book;
-  const wide = table.length === count + 1 ? 1 : 2;
-  const top = wide === 2 ? 2 ** 31 : 2 ** (8 * table.BYTES_PER_ELEMENT - 1);
+  const top = 2 ** (8 * table.BYTES_PER_ELEMENT - 1);
   const V = [0, 0];
-  for (let v = 1; v <= count; v++) V[table[wide * v + wide - 1] >= top ? 1 : 0]++;
+  for (let v = 1; v <= count; v++) V[table[v] >= top ? 1 : 0]++;
   const levelOf = new Uint8Array(count + 1);
   const kindOf = new Uint8Array(count + 1);
   for (let v = 1; v <= count; v++) {
@@ -1461,14 +1430,14 @@ function adaptiveChunk(bytes, L, N, record, line, emit) {
         } else z++;
         i++;
       }
-      if (!m) throw payloadError("a live line of zeros alone");
+      refuse(!m);
       above++;
       [levels, levels1, levels2] = [levels2, levels, levels1];
       [kinds, kinds1] = [kinds1, kinds];
     }
     emit(l);
   }
-  for (let j = 0; j < N; j++) if (!noZeros && livePlaces[j] && !counts[pad + j]) throw payloadError("a live place of zeros alone");
+  for (let j = 0; j < N; j++) refuse(!noZeros && livePlaces[j] && !counts[pad + j]);
   decoder.finish();
 }
 
@@ -1542,7 +1511,7 @@ function scale(record, part) {
     for (let d = rank - 2; d >= 0 && ++at[d] === shape[d]; d--) at[d] = 0;
   }
   if (dtype === F32) for (let i = 0; i < count; i++) if (row[i] !== row[i]) out[i] = 0x7fc00000;
-  if (dtype === F64) for (let i = 0; i < count; i++) if (row[i] !== row[i]) ((out[2 * i] = 0), (out[2 * i + 1] = 0x7ff80000));
+  if (dtype === F64) for (let i = 0; i < count; i++) if (row[i] !== row[i]) out[i] = 0x7ff8n << 48n;
   return out;
 }
 
@@ -1553,7 +1522,7 @@ function scale(record, part) {
  * will do; where "numbers" are, a Float32Array of numbers.
  */
 function decode(record, payload, want) {
-  if (record.unknown && !record.parts) throw new SwsError("unknown-coding", `coding ${record.coding} is not known to this reader`);
+  if (record.unknown && !record.parts) throw new SwsError("unknown-coding", "unknown coding");
   return DECODERS[record.coding](record, record.parts ? undefined : payload(record), (i, w) => decode(record.parts[i], payload, w), want);
 }
 
@@ -1563,12 +1532,12 @@ function tensorOf(entry, elements) {
   return { name: entry.name, dtype: entry.dtype, shape: entry.shape, data };
 }
 
-class Index {
-  constructor(bytes, options = {}) {
+class File {
+  constructor(bytes, options = {}, whole) {
     const place = prefixLength(bytes);
-    if (!place || bytes.length < place.end) throw new SwsError("truncated", "the file ends within its index", bytes.length);
+    if (!place || bytes.length < place.end) throw new SwsError("truncated", "the file ends too early", bytes.length);
     if (crc32(bytes.subarray(0, place.end - 4)) !== u32At(bytes, place.end - 4)) {
-      throw new SwsError("checksum", "the index has another CRC-32 than it should: the file is damaged", place.end - 4);
+      throw new SwsError("checksum", "damaged: another CRC-32", place.end - 4);
     }
     const parser = new Parser(bytes, place.start, place.end - 4);
     const { metadata, tensors } = parser.index();
@@ -1593,43 +1562,7 @@ class Index {
     });
     for (const e of this.entries) Object.defineProperty(e, "record", { enumerable: false });
     this.names = new Map(this.entries.map((e) => [e.name, e]));
-  }
-
-  entry(name) {
-    const entry = this.names.get(name);
-    if (!entry) throw new SwsError("no-tensor", `there is no tensor of the name ${JSON.stringify(name)}`, undefined, name);
-    return entry;
-  }
-
-  /** The tensor of a name, from bytes `start` to `end` of the file. */
-  decode(name, bytes) {
-    const entry = this.entry(name);
-    const { record } = entry;
-    try {
-      if (!record.unknown && entry.bytes > this.limit) throw limitError(`${entry.bytes} bytes are more than the limit of ${this.limit}`);
-      if (bytes.length !== entry.end - entry.start) throw new SwsError("truncated", "the payload has another size than the index says");
-      const payload = (leaf) => {
-        if (leaf.inline) return leaf.inline;
-        const from = leaf.start - entry.start;
-        const part = bytes.subarray(from, from + leaf.length);
-        if (crc32(part) !== leaf.crc) throw new SwsError("checksum", "the payload has another CRC-32 than it should: the file is damaged", leaf.start);
-        return part;
-      };
-      if (record.unknown && record.parts) throw new SwsError("unknown-coding", "a part has a coding that is not known to this reader");
-      return tensorOf(entry, decode(record, payload));
-    } catch (error) {
-      const told = error instanceof SwsError ? error : limitError(`it does not fit the memory (${error.message})`);
-      throw new SwsError(told.kind, `tensor ${JSON.stringify(name)}: ${told.message}`, told.offset ?? record.start, name);
-    }
-  }
-}
-
-class File extends Index {
-  constructor(bytes, options) {
-    super(bytes, options);
-    if (bytes.length !== this.size) {
-      throw new SwsError("truncated", `the file has ${bytes.length} bytes and not ${this.size}`, Math.min(bytes.length, this.size));
-    }
+    if (whole && bytes.length !== this.size) throw new SwsError("truncated", "the file has another size", bytes.length);
     this.file = bytes;
   }
 
@@ -1640,15 +1573,40 @@ class File extends Index {
 
   /** All tensors of known codings by name; aliases share their data. */
   load() {
-    const own = this.entries.filter((e) => !e.alias && !e.record.unknown);
-    const total = own.reduce((sum, e) => sum + e.bytes, 0);
-    if (total > this.limit) throw limitError(`${total} bytes are more than the limit of ${this.limit}`);
+    const known = this.entries.filter((e) => !e.record.unknown);
+    const total = known.reduce((sum, e) => sum + (e.alias === undefined ? e.bytes : 0), 0);
+    if (total > this.limit) throw limitError();
     const tensors = new Map();
-    for (const e of this.entries) {
-      if (e.record.unknown) continue;
-      tensors.set(e.name, e.alias === undefined ? this.get(e.name) : { ...tensors.get(e.alias), name: e.name });
-    }
+    for (const e of known) tensors.set(e.name, e.alias === undefined ? this.get(e.name) : { ...tensors.get(e.alias), name: e.name });
     return tensors;
+  }
+
+  entry(name) {
+    const entry = this.names.get(name);
+    if (!entry) throw new SwsError("no-tensor", `no tensor ${JSON.stringify(name)}`, undefined, name);
+    return entry;
+  }
+
+  /** The tensor of a name, from bytes `start` to `end` of the file. */
+  decode(name, bytes) {
+    const entry = this.entry(name);
+    const { record } = entry;
+    try {
+      if (!record.unknown && entry.bytes > this.limit) throw limitError();
+      if (bytes.length !== entry.end - entry.start) throw new SwsError("truncated", "the file ends too early");
+      const payload = (leaf) => {
+        if (leaf.inline) return leaf.inline;
+        const from = leaf.place - entry.start;
+        const part = bytes.subarray(from, from + leaf.length);
+        if (crc32(part) !== leaf.crc) throw new SwsError("checksum", "damaged: another CRC-32", leaf.place);
+        return part;
+      };
+      if (record.unknown && record.parts) throw new SwsError("unknown-coding", "unknown coding");
+      return tensorOf(entry, decode(record, payload));
+    } catch (error) {
+      const told = error instanceof SwsError ? error : limitError(undefined, error.message);
+      throw new SwsError(told.kind, `tensor ${JSON.stringify(name)}: ${told.message}`, told.offset ?? record.place ?? record.start, name);
+    }
   }
 }
 
@@ -1656,10 +1614,10 @@ const toBytes = (source) =>
   source instanceof ArrayBuffer ? new Uint8Array(source) : new Uint8Array(source.buffer, source.byteOffset, source.byteLength);
 
 /** The index alone, from bytes that begin as the file does and hold at least its prefix. */
-export const readIndex = (bytes, options) => new Index(toBytes(bytes), options);
+export const readIndex = (bytes, options) => new File(toBytes(bytes), options);
 
 /** A whole file. */
-export const read = (bytes, options) => new File(toBytes(bytes), options);
+export const read = (bytes, options) => new File(toBytes(bytes), options, true);
 
 /** Hands out bytes of an iterable of Uint8Array by number. */
 class Feed {
@@ -1682,34 +1640,25 @@ class Feed {
     return true;
   }
   /** The next n bytes, which must have been gathered. */
-  take(n, keep) {
-    if (this.chunks[0]?.length >= n) {
-      const bytes = this.chunks[0].subarray(0, n);
-      if (!keep) this.drop(n);
-      return bytes;
-    }
-    const out = new Uint8Array(n);
-    if (keep) {
-      let at = 0;
-      for (const chunk of this.chunks) {
-        out.set(chunk.subarray(0, n - at), at);
-        at = Math.min(n, at + chunk.length);
-      }
-      return out;
-    }
-    for (let at = 0; at < n; ) {
-      const piece = this.chunks[0].subarray(0, n - at);
-      out.set(piece, at);
-      at += piece.length;
-      this.drop(piece.length);
-    }
-    return out;
-  }
-  drop(n) {
+  take(n) {
     this.have -= n;
     this.at += n;
-    if (n === this.chunks[0]?.length) this.chunks.shift();
-    else if (n) this.chunks[0] = this.chunks[0].subarray(n);
+    const out = this.chunks[0]?.length >= n ? undefined : new Uint8Array(n);
+    for (let at = 0; ; ) {
+      const chunk = this.chunks[0];
+      const piece = chunk?.subarray(0, n - at);
+      if (piece?.length < chunk?.length) this.chunks[0] = chunk.subarray(piece.length);
+      else this.chunks.shift();
+      if (!out) return piece;
+      if (piece) out.set(piece, at);
+      if (!piece || (at += piece.length) === n) return out;
+    }
+  }
+  /** Puts bytes back. */
+  untake(bytes) {
+    this.chunks.unshift(bytes);
+    this.have += bytes.length;
+    this.at -= bytes.length;
   }
 }
 
@@ -1720,18 +1669,19 @@ class Feed {
 export async function* stream(source, options = {}) {
   const feed = new Feed(source);
   try {
-    let place;
-    for (let n = 1; !place && n <= 19; n++) if (!(await feed.gather(n)) || (place = prefixLength(feed.take(n, true), true))) break;
-    if (!place || !(await feed.gather(place.end))) throw new SwsError("truncated", "the file ends within its index", feed.have);
-    const index = new Index(feed.take(place.end), options);
+    await feed.gather(19);
+    const head = feed.take(Math.min(19, feed.have));
+    feed.untake(head);
+    const place = prefixLength(head);
+    if (place) await feed.gather(place.end);
+    const index = new File(feed.take(Math.min(place?.end ?? 19, feed.have)), options); // which says so where that is too little
     options.onIndex?.(index);
     const aliases = new Map();
     for (const e of index.entries) if (e.alias !== undefined) aliases.set(e.alias, [...(aliases.get(e.alias) ?? []), e.name]);
     for (const e of index.entries) {
       if (e.alias !== undefined) continue;
-      const behind = e.end > index.prefix && e.end > e.start && e.start === feed.at;
-      const n = behind ? e.end - e.start : 0;
-      if (!(await feed.gather(n))) throw new SwsError("truncated", "the file ends within a payload", feed.at + feed.have, e.name);
+      const n = e.end - e.start;
+      if (!(await feed.gather(n))) throw new SwsError("truncated", "the file ends too early", feed.at + feed.have, e.name);
       let tensor;
       try {
         tensor = index.decode(e.name, feed.take(n));
@@ -1742,7 +1692,7 @@ export async function* stream(source, options = {}) {
       yield tensor;
       for (const name of aliases.get(e.name) ?? []) yield { ...tensor, name };
     }
-    if (await feed.gather(1)) throw new SwsError("truncated", "the file goes on after its last payload", feed.at);
+    if (await feed.gather(1)) throw new SwsError("truncated", "the file has another size", feed.at);
   } finally {
     await feed.iterator.return?.();
   }

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import importlib.util
 import inspect
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from swsfmt import InputError, Limits
+from swsfmt import InputError, Limits, MismatchError
 from swsfmt.errors import located
 from swsfmt.limits import DEFAULT_LIMITS
 from swsfmt.state_dict import load_into
 
 from ..batches import Forward, call_model
+from ..quantize.sources import open_source
 from .files import Model, opened
 
 WINDOW = 256
@@ -29,7 +29,7 @@ _WINDOWS, _LINES = 4, 16
 
 @dataclass(frozen=True)
 class Comparison:
-    """What `compare_outputs` takes."""
+    """What `compare_outputs` takes. tensors : of the original, where the other has the names of the network"""
 
     original: nn.Module
     small: nn.Module
@@ -37,27 +37,7 @@ class Comparison:
     forward: Forward = call_model
     logits: bool = False
     targets: Callable[[Any], Tensor] | None = None
-
-
-def function(reference: str) -> Callable[..., Any]:
-    """The function that "module.py:function" names; the module runs. Raises `InputError`."""
-    path, colon, name = reference.rpartition(":")
-    if not colon or not name.isidentifier():
-        raise InputError(f"{reference!r} names no function: it must be like module.py:function")
-    if not Path(path).is_file():
-        raise InputError("there is no such module", file=path)
-    spec = importlib.util.spec_from_file_location(f"_sws_{Path(path).stem}", path)
-    if spec is None or spec.loader is None:
-        raise InputError("this is no module of Python; its name must end with .py", file=path)
-    module = importlib.util.module_from_spec(spec)
-    try:
-        spec.loader.exec_module(module)
-    except Exception as error:
-        raise InputError(f"the module cannot be imported: {type(error).__name__}: {error}", file=path) from error
-    found = getattr(module, name, None)
-    if not callable(found):
-        raise InputError(f"there is no function {name!r}", file=path)
-    return cast("Callable[..., Any]", found)
+    tensors: Mapping[str, Tensor] | None = None
 
 
 def from_functions(
@@ -106,41 +86,45 @@ def from_folder(
     """Models of package transformers, on a text: what a language model gives for each next token, or what another has
     in the end for each line of it, the mean over its tokens.
 
-    folder : with config.json, weights and the tokeniser. small : tensors of the same names
+    folder : with config.json, weights and the tokeniser; or a GGUF file. small : tensors of the model's names
     most_tokens : of the text, from its start; None for all
     Raises `InputError` where transformers is not installed or does not know the model, `OSError`.
     """
-    transformers = _transformers()
+    source = open_source(os.fspath(folder))
+    original, tokenizer = source.network(), source.tokenizer
+    if tokenizer is None:
+        raise InputError("there is no tokeniser in the folder, which a text needs", file=source.path)
+    state = _state(small, None, (), limits)
+    own = original.state_dict()
+    # Files of one model have its names with a prefix or without, and tied tensors once or twice.
+    tensors = own if own.keys() == state.keys() else None
+    reduced = _with_tensors(original, state)
     lines = Path(text).read_text(encoding="utf-8", errors="replace")
+    if source.writes_text:
+        windows = list(_windows(tokenizer(lines, verbose=False)["input_ids"][:most_tokens]))
+        return Comparison(original, reduced, windows, _next_tokens, True, _targets, tensors)
+    return Comparison(original, reduced, list(_encoded(tokenizer, lines, most_tokens)), _embeddings, tensors=tensors)
+
+
+def _with_tensors(original: nn.Module, state: Mapping[str, Tensor]) -> nn.Module:
+    """A model like this one, of transformers. Raises `MismatchError` where it needs tensors that are not there."""
+    floats = {name: t.float() if t.is_floating_point() else t for name, t in state.items()}
+    kind: Any = type(original)
     try:
-        config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True)
-        tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
-        is_causal = any("CausalLM" in name or "LMHead" in name for name in config.architectures or ())
-        kind = transformers.AutoModelForCausalLM if is_causal else transformers.AutoModel
-        original = kind.from_pretrained(folder, local_files_only=True, dtype=torch.float32)
-        state = {name: t.float() if t.is_floating_point() else t for name, t in _state(small, None, (), limits).items()}
-        reduced = type(original).from_pretrained(None, config=original.config, state_dict=state)
-    except (ValueError, KeyError, ImportError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"transformers cannot load it: {error}", file=os.fspath(folder)) from error
-    if is_causal:
-        windows = list(_windows(tokenizer(lines)["input_ids"][:most_tokens]))
-        return Comparison(original, reduced, windows, _next_tokens, logits=True, targets=_targets)
-    return Comparison(original, reduced, list(_encoded(tokenizer, lines, most_tokens)), _embeddings)
+        model, told = kind.from_pretrained(
+            None, config=original.config, state_dict=floats, dtype=torch.float32, output_loading_info=True
+        )
+    except (RuntimeError, ValueError, KeyError) as error:
+        raise MismatchError(f"transformers cannot load its tensors: {' '.join(str(error).split()):.300}") from error
+    if told["missing_keys"]:
+        raise MismatchError(f"the model needs tensors that it has not: {', '.join(sorted(told['missing_keys'])[:10])}")
+    result: nn.Module = model
+    return result
 
 
 def _state(model: Model, key: str | None, strip_prefix: Iterable[str], limits: Limits) -> dict[str, Tensor]:
     with opened(model, key, strip_prefix, limits) as tensors:
         return {name: tensors.load(name) for name in tensors.names()}
-
-
-def _transformers() -> Any:
-    try:
-        import transformers
-    except ImportError as error:
-        raise InputError("a folder of transformers needs that package: pip install transformers") from error
-    return transformers
 
 
 def _windows(tokens: list[int]) -> Iterator[Tensor]:

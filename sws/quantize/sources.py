@@ -6,7 +6,9 @@ and where it comes from a Hugging Face folder or a GGUF file its tokenizer.
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
+import io
 import json
 import os
 import re
@@ -180,7 +182,9 @@ def _of_transformers(path: Path) -> Source:
         kind = getattr(transformers, name, None)
         if kind is None:
             raise InputError(f"this version of transformers has no {name}, which {_CONFIG} names", file=str(path))
-        module = kind.from_pretrained(folder, dtype=torch.float32, **options)
+        # Bars of its own, which cannot all be switched off.
+        with contextlib.redirect_stderr(io.StringIO()):
+            module = kind.from_pretrained(folder, dtype=torch.float32, **options)
         tokenizer = _tokenizer(transformers, folder, options)
     except (InputError, MemoryError):
         raise
@@ -244,8 +248,13 @@ def state_dict(module: nn.Module) -> dict[str, Tensor]:
 
 
 def identity(path: str) -> dict[str, Any]:
-    """What tells whether a source is the one of an earlier run: sizes and times of its files."""
-    file = path.rpartition(":")[0] if is_function(path) else path
-    entries = sorted(Path(file).iterdir()) if os.path.isdir(file) else [Path(file)]
-    stats = {str(entry.name): os.stat(entry) for entry in entries if entry.is_file()}
+    """What tells whether a source is the one of an earlier run: sizes and times of its files. Raises `OSError`."""
+    file = Path(path.rpartition(":")[0] if is_function(path) else path)
+    if file.is_dir():
+        file = checkpoints.find(file)
+    shards: set[str] = set()
+    if file.name.endswith(".index.json"):
+        weight_map = _json(file).get("weight_map")
+        shards = {str(name) for name in weight_map.values()} if isinstance(weight_map, dict) else set()
+    stats = {each.name: os.stat(each) for each in [file, *(file.parent / name for name in sorted(shards))]}
     return {"model": path, "files": {name: [stat.st_size, stat.st_mtime_ns] for name, stat in stats.items()}}

@@ -107,8 +107,8 @@ def test_functions_that_are_not_there(folder: Path) -> None:
     def failure(model: str, *more: str) -> str:
         return fails("compare", *pair(folder), "--model", model, *more)
 
-    assert "must be like module.py:function" in failure("net.py")
-    assert "no such module" in failure("none.py:make_model")
+    assert "MODULE.py:FUNCTION" in failure("net.py")
+    assert "no such file" in failure("none.py:make_model")
     assert "no function 'none'" in failure(f"{net}:none")
     assert "No module named 'no_such_module'" in failure(f"{folder / 'bad.py'}:f")
     assert "nothing says on what" in failure(f"{net}:make_model")
@@ -159,3 +159,9 @@ def test_a_language_model_on_a_text(folder: Path) -> None:
     assert outputs["small_perplexity"] == pytest.approx(outputs["perplexity"], rel=1e-3)
     assert 0 < outputs["kl"] < 1e-4
     assert json.loads(run(*command, "--tokens", "20").stdout)["outputs"]["vectors"] == 19
+    # The same under all names that the network has, of which two are one tensor.
+    swsfmt.torch.save_file(network.state_dict(), folder / "small.sws")
+    told = json.loads(run(*command).stdout)
+    assert told["outputs"]["kl"] == told["total"]["relative_error"] == 0
+    swsfmt.torch.save_file({"model.norm.weight": torch.ones(8)}, folder / "small.sws")
+    assert "needs tensors that it has not" in fails(*command[:-1], code=3)
