@@ -39,7 +39,7 @@ def observing(model: nn.Module, matrices: list[Matrix], statistics: Statistics) 
                 module.forward = _instead(run, module, _observer(own, statistics))  # type: ignore[method-assign]
                 replaced.append(module)
             else:
-                handles.append(module.register_forward_hook(_hook(own[0], statistics)))
+                handles.append(module.register_forward_hook(_hook(own[0], statistics), with_kwargs=True))
         yield
     finally:
         torch.backends.mha.set_fastpath_enabled(fast)
@@ -80,17 +80,16 @@ def _instead(run: Callable[..., Any], module: nn.Module, observe: Observe) -> Ca
     return lambda *inputs, **options: run(module, observe, *inputs, **options)
 
 
-def _hook(matrix: Matrix, statistics: Statistics) -> Callable[[nn.Module, tuple[Any, ...], Tensor], Tensor]:
+def _hook(matrix: Matrix, statistics: Statistics) -> Callable[..., Tensor]:
     """A forward hook of a layer of one matrix."""
     is_lookup = isinstance(matrix.module, nn.Embedding | nn.EmbeddingBag)
 
-    def hook(module: nn.Module, arguments: tuple[Any, ...], output: Tensor) -> Tensor:
+    def hook(module: nn.Module, arguments: tuple[Any, ...], options: dict[str, Any], output: Tensor) -> Tensor:
         output = watched(output)
-        if not arguments:
-            return output
         moments = statistics.of(matrix.name, matrix.layout, is_lookup)
         # What comes after may write to it.
-        inputs = arguments[0].detach().clone()
+        given: Tensor = arguments[0] if arguments else next(iter(options.values()))
+        inputs = given.detach().clone()
 
         def add(gradient: Tensor) -> None:
             outputs = statistics.outputs(len(inputs))

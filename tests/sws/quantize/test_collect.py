@@ -44,6 +44,27 @@ class Attention(nn.Module):
         return self.attention(x, key, value)[0]
 
 
+class Conv1D(nn.Module):
+    """That of transformers: a linear layer with the inputs first."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.nf = 4
+        self.weight, self.bias = nn.Parameter(torch.randn(6, 4)), nn.Parameter(torch.randn(4))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x @ self.weight + self.bias
+
+
+class Keyword(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(6, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layer(input=x)
+
+
 class Recurrent(nn.Module):
     def __init__(self, layer: nn.Module) -> None:
         super().__init__()
@@ -55,6 +76,8 @@ class Recurrent(nn.Module):
 
 LAYERS: dict[str, tuple[Callable[[], nn.Module], Any]] = {
     "linear": (lambda: nn.Linear(6, 4), (3, 2, 6)),
+    "inputs first": (Conv1D, (3, 2, 6)),
+    "keyword": (Keyword, (3, 2, 6)),
     "conv1d": (lambda: nn.Conv1d(4, 6, 3, groups=2, stride=2), (2, 4, 9)),
     "conv2d": (lambda: nn.Conv2d(3, 5, (3, 2), dilation=2, padding="same"), (1, 3, 5, 4)),
     "conv3d": (lambda: nn.Conv3d(2, 3, 2, padding=1, padding_mode="circular"), (1, 2, 3, 3, 3)),
