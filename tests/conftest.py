@@ -32,6 +32,7 @@ SLOW_MODULES = [
     "write/test_dask",
     "write/test_memory",
     "sws/test_checkout",
+    "sws/test_grids",
     "sws/test_movable",
     "sws/test_processes",
     "sws/test_quality",

@@ -229,7 +229,7 @@ def _written(source: Source, samples: int, seed: int) -> list[Any]:
                 top_k=0,
                 temperature=1.0,
                 # A sample does not end where a text does: what follows is another text.
-                eos_token_id=-1,
+                eos_token_id=None,
                 pad_token_id=0,
                 min_new_tokens=_TOKENS - first.shape[1],
                 max_new_tokens=_TOKENS - first.shape[1],

@@ -56,19 +56,19 @@ def collect(
             generator.manual_seed(seed + own.samples)
             with torch.enable_grad():
                 output = run(model, batch)
-                direction, samples, kind = _direction(output, batch, generator)
+                direction, own.batch, own.kind = _direction(output, batch, generator)
                 if not direction.requires_grad:
                     raise InputError(
                         "the outputs have no gradients; forward() must run the model without torch.no_grad() and "
                         "return what the model computes"
                     )
                 direction.backward()
+            own.settle()
             for name, parameter in vectors.items():
                 if parameter.grad is not None:
                     own.vectors[name] += parameter.grad.float().square().cpu()
                     parameter.grad = None
-            own.samples += samples
-            own.kind = kind
+            own.samples += own.batch
             batches += 1
             if progress is not None:
                 progress(batches)

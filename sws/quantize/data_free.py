@@ -17,7 +17,7 @@ from .layout import Layout
 
 COLUMN_POWER = 0.5
 """Of the root mean square of a column, which its steps are in proportion to: half way between one step for all columns
-and one error relative to each. Rows do not gain by it (docs/quantizing.md)."""
+and one error relative to each. Rows do not gain by it (see docs/quantizing.md)."""
 # Of the root mean square of the matrix: no column counts as less.
 _LEAST = 0.1
 

@@ -39,7 +39,7 @@ def observing(model: nn.Module, matrices: list[Matrix], statistics: Statistics) 
                 module.forward = _instead(run, module, _observer(own, statistics))  # type: ignore[method-assign]
                 replaced.append(module)
             else:
-                handles.append(module.register_forward_hook(_hook(own[0], statistics)))
+                handles.append(module.register_forward_hook(_hook(own[0], statistics), with_kwargs=True))
         yield
     finally:
         torch.backends.mha.set_fastpath_enabled(fast)
@@ -64,7 +64,12 @@ def _observer(matrices: list[Matrix], statistics: Statistics) -> Observe:
         x = inputs.detach().clone().flatten(0, -2)
 
         def add(gradient: Tensor) -> None:
-            moments.add(x[None], gradient.flatten(0, -2)[None])
+            g = gradient.flatten(0, -2)[None]
+            # A recurrent layer has a product for each step.
+            if statistics.kind == "relative":
+                moments.defer(x[None], g)
+            else:
+                moments.add(x[None], g, None)
 
         outputs.register_hook(add)
 
@@ -75,29 +80,30 @@ def _instead(run: Callable[..., Any], module: nn.Module, observe: Observe) -> Ca
     return lambda *inputs, **options: run(module, observe, *inputs, **options)
 
 
-def _hook(matrix: Matrix, statistics: Statistics) -> Callable[[nn.Module, tuple[Any, ...], Tensor], Tensor]:
+def _hook(matrix: Matrix, statistics: Statistics) -> Callable[..., Tensor]:
     """A forward hook of a layer of one matrix."""
     is_lookup = isinstance(matrix.module, nn.Embedding | nn.EmbeddingBag)
 
-    def hook(module: nn.Module, arguments: tuple[Any, ...], output: Tensor) -> Tensor:
+    def hook(module: nn.Module, arguments: tuple[Any, ...], options: dict[str, Any], output: Tensor) -> Tensor:
         output = watched(output)
-        if not arguments:
-            return output
         moments = statistics.of(matrix.name, matrix.layout, is_lookup)
         # What comes after may write to it.
-        inputs = arguments[0].detach().clone()
+        given: Tensor = arguments[0] if arguments else next(iter(options.values()))
+        inputs = given.detach().clone()
 
         def add(gradient: Tensor) -> None:
+            outputs = statistics.outputs(len(inputs))
             with torch.no_grad():
                 if isinstance(module, nn.Embedding):
-                    moments.add_lookup(inputs.flatten(), gradient.flatten(0, -2))
+                    moments.add_lookup(inputs.flatten(), gradient.flatten(0, -2), outputs is not None)
                 elif isinstance(module, CONVOLUTIONS):
-                    moments.add(_grouped(_patches(inputs, module), module.groups), _places(gradient, module.groups))
+                    x = _grouped(_patches(inputs, module), module.groups)
+                    moments.add(x, _places(gradient, module.groups), outputs)
                 elif isinstance(module, TRANSPOSED):
                     patches = _grouped(_patches(gradient, module, inputs.shape[2:]), module.groups)
-                    moments.add(_places(inputs, module.groups), patches)
+                    moments.add(_places(inputs, module.groups), patches, outputs)
                 elif not isinstance(module, nn.EmbeddingBag):
-                    moments.add(inputs.flatten(0, -2)[None], gradient.flatten(0, -2)[None])
+                    moments.add(inputs.flatten(0, -2)[None], gradient.flatten(0, -2)[None], outputs)
 
         output.register_hook(add)
         return output

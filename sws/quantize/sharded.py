@@ -7,6 +7,8 @@ executor, such as dask's, gets where it is and gives the bytes of that file.
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import json
 import math
 import tempfile
@@ -50,6 +52,7 @@ def survey(tensors: Mapping[str, Loadable | Tied], plan: Plan, step: Step) -> Sk
     for name, tensor in own.items():
         with located(tensor=name):
             sketch.add(own_plan(plan, name).network({name: to_tensor(tensor.load())}))
+        _give_back()
         done += tensor.info.nbytes
         step(done, total)
     return sketch
@@ -145,6 +148,8 @@ class ShardedAttempts:
         with self._progress("quantising") as bar:
             for name, data in self._quantized(missing, step):
                 write_atomically(missing[name], data)
+                del data
+                _give_back()
                 done += sizes[name]
                 bar(done, total)
 
@@ -175,6 +180,12 @@ class ShardedAttempts:
         while waiting:
             first, future = waiting.popleft()
             yield first, future.result()
+
+
+def _give_back() -> None:
+    """Return what is free to the system: glibc keeps it, and tensors of many sizes leave holes."""
+    with contextlib.suppress(OSError, AttributeError, TypeError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def own_plan(plan: Plan, name: str) -> Plan:

@@ -248,8 +248,13 @@ def state_dict(module: nn.Module) -> dict[str, Tensor]:
 
 
 def identity(path: str) -> dict[str, Any]:
-    """What tells whether a source is the one of an earlier run: sizes and times of its files."""
-    file = path.rpartition(":")[0] if is_function(path) else path
-    entries = sorted(Path(file).iterdir()) if os.path.isdir(file) else [Path(file)]
-    stats = {str(entry.name): os.stat(entry) for entry in entries if entry.is_file()}
+    """What tells whether a source is the one of an earlier run: sizes and times of its files. Raises `OSError`."""
+    file = Path(path.rpartition(":")[0] if is_function(path) else path)
+    if file.is_dir():
+        file = checkpoints.find(file)
+    shards: set[str] = set()
+    if file.name.endswith(".index.json"):
+        weight_map = _json(file).get("weight_map")
+        shards = {str(name) for name in weight_map.values()} if isinstance(weight_map, dict) else set()
+    stats = {each.name: os.stat(each) for each in [file, *(file.parent / name for name in sorted(shards))]}
     return {"model": path, "files": {name: [stat.st_size, stat.st_mtime_ns] for name, stat in stats.items()}}

@@ -30,14 +30,30 @@ def cuts(length: int) -> list[slice]:
     return [slice(start, min(start + size, length)) for start in range(0, length, size)]
 
 
+def _parts(outputs: int, tokens: int, size: int) -> int:
+    """Into how many parts so many outputs are cut: more know more, up to the time that the tokens apart would take.
+
+    Any sums of outputs do, as their directions are independent. size : of the greater side of the matrix
+    """
+    if tokens % outputs:
+        return 1
+    return max(
+        parts for parts in range(1, outputs + 1) if outputs % parts == 0 and (parts == 1 or parts * size <= tokens)
+    )
+
+
 @dataclass
 class Moments:
-    """Sums over tokens t with inputs x and output gradients g, each weighted by the other (attention sinks have huge
-    inputs and no gradients: unweighted they would rule the sums of a language model).
+    """Sums over D, what an output changes by for each change of a weight, (rows, columns): the gradient of the weight.
 
-    columns : blocks of the sum of |g|^2 x x^T, each float32 (groups, size, size)
-    rows : blocks of the sum of |x|^2 g g^T, likewise; or its diagonal, float32 (groups, rows), beyond `DIAGONAL` rows
-    total : the sum of |x|^2 |g|^2, float64 (groups,): the trace of both
+    Of one token with inputs x and output gradients g that is g x^T, so that D^T D is |g|^2 x x^T: inputs and gradients
+    are weighted by each other. Attention sinks have huge inputs and no gradients, and unweighted they would rule the
+    sums of a language model. Of an output that many tokens make together D is their sum.
+
+    columns : blocks of the sum of D^T D, each float32 (groups, size, size)
+    rows : blocks of the sum of D D^T, likewise; or its diagonal, float32 (groups, rows), beyond `DIAGONAL` rows
+    total : the sum of |D|^2, float64 (groups,): the trace of both
+    deferred : a D that is not complete
     counts : of a lookup, as in an embedding, where inputs are one-hot: how often each row occurred, float32 (rows,);
         None of a product
     """
@@ -46,6 +62,7 @@ class Moments:
     rows: list[Tensor] | Tensor
     total: Tensor
     counts: Tensor | None = None
+    deferred: Tensor | None = field(default=None, repr=False)
 
     @property
     def is_lookup(self) -> bool:
@@ -62,40 +79,70 @@ class Moments:
         counts = torch.zeros(layout.rows) if is_lookup else None
         return cls(blocks(layout.columns), rows, torch.zeros(layout.groups, dtype=torch.float64), counts)
 
-    def add(self, inputs: Tensor, gradients: Tensor) -> None:
-        """inputs : (groups, tokens, columns). gradients : (groups, tokens, rows)"""
-        x, g = inputs.float(), gradients.float()
-        of_gradients = g.square().sum(2)
-        counts = (of_gradients > 0).any(0)
-        if int(counts.sum()) < _MOST_USED * len(counts):
-            # Padding, and the like.
-            x, g, of_gradients = x[:, counts], g[:, counts], of_gradients[:, counts]
-        of_inputs = x.square().sum(2)
-        weighted = x * of_gradients.sqrt()[:, :, None]
-        for block, cut in zip(self.columns, cuts(x.shape[2]), strict=True):
-            part = weighted[:, :, cut]
-            block += (part.transpose(1, 2) @ part).to(block.device)
-        weighted = g * of_inputs.sqrt()[:, :, None]
-        if isinstance(self.rows, Tensor):
-            self.rows += weighted.square().sum(1).to(self.rows.device)
-        else:
-            for block, cut in zip(self.rows, cuts(g.shape[2]), strict=True):
-                part = weighted[:, :, cut]
-                block += (part.transpose(1, 2) @ part).to(block.device)
-        self.total += (of_inputs * of_gradients).double().sum(1).to(self.total.device)
+    def add(self, inputs: Tensor, gradients: Tensor, outputs: int | None) -> None:
+        """inputs : (groups, tokens, columns). gradients : (groups, tokens, rows)
 
-    def add_lookup(self, ids: Tensor, gradients: Tensor) -> None:
+        outputs : how many the tokens make, equally many each, one after the other, so that what an error does to the
+            tokens of one adds up; None where each token has its own
+        """
+        x, g = inputs.float(), gradients.float()
+        if outputs is not None:
+            parts = _parts(outputs, x.shape[1], max(x.shape[2], g.shape[2]))
+            for some, own in zip(x.chunk(parts, 1), g.chunk(parts, 1), strict=True):
+                self._add_weights(own.transpose(1, 2) @ some)
+            return
+        of_gradients = g.square().sum(2)
+        is_used = (of_gradients > 0).any(0)
+        if int(is_used.sum()) < _MOST_USED * len(is_used):
+            # Padding, and the like.
+            x, g, of_gradients = x[:, is_used], g[:, is_used], of_gradients[:, is_used]
+        of_inputs = x.square().sum(2)
+        weighted = (x * of_gradients.sqrt()[:, :, None], g * of_inputs.sqrt()[:, :, None])
+        self._add(*weighted, (of_inputs * of_gradients).sum(1))
+
+    def add_lookup(self, ids: Tensor, gradients: Tensor, together: bool) -> None:
         """Of an embedding: `ids` (tokens,) are the rows that were looked up. gradients : (tokens, columns)"""
+        assert self.counts is not None
+        assert isinstance(self.rows, Tensor)
         g = gradients.float()
+        occurred, places = ids.unique(return_inverse=True)
+        if together:
+            g = g.new_zeros(len(occurred), g.shape[1]).index_add_(0, places, g)
         of_gradients = g.square().sum(1)
         for block, cut in zip(self.columns, cuts(g.shape[1]), strict=True):
             block[0] += (g[:, cut].T @ g[:, cut]).to(block.device)
-        assert isinstance(self.rows, Tensor)
-        assert self.counts is not None
-        places = ids.to(self.rows.device)
-        self.rows[0].index_add_(0, places, of_gradients.to(self.rows))
-        self.counts.index_add_(0, places, (of_gradients > 0).to(self.counts))
+        self.rows[0].index_add_(0, (occurred if together else ids).to(self.rows.device), of_gradients.to(self.rows))
+        counts = (gradients != 0).any(1)
+        self.counts.index_add_(0, ids.to(self.counts.device), counts.to(self.counts))
         self.total += of_gradients.double().sum().to(self.total.device)
+
+    def defer(self, inputs: Tensor, gradients: Tensor) -> None:
+        """As `add`, of a part of the tokens that make the outputs of a batch: `settle` adds them all."""
+        own = gradients.float().transpose(1, 2) @ inputs.float()
+        self.deferred = own if self.deferred is None else self.deferred + own
+
+    def settle(self) -> None:
+        """Add what was deferred."""
+        if self.deferred is not None:
+            self._add_weights(self.deferred)
+            self.deferred = None
+
+    def _add_weights(self, gradients: Tensor) -> None:
+        """(groups, rows, columns)"""
+        self._add(gradients, gradients.transpose(1, 2), gradients.square().sum((1, 2)))
+
+    def _add(self, columns: Tensor, rows: Tensor, total: Tensor) -> None:
+        """Products of columns and of rows, (groups, any, columns) and (groups, any, rows), with themselves."""
+        for block, cut in zip(self.columns, cuts(columns.shape[2]), strict=True):
+            part = columns[:, :, cut]
+            block += (part.transpose(1, 2) @ part).to(block.device)
+        if isinstance(self.rows, Tensor):
+            self.rows += rows.square().sum(1).to(self.rows.device)
+        else:
+            for block, cut in zip(self.rows, cuts(rows.shape[2]), strict=True):
+                part = rows[:, :, cut]
+                block += (part.transpose(1, 2) @ part).to(block.device)
+        self.total += total.double().to(self.total.device)
 
     def tensors(self) -> Iterator[tuple[str, Tensor]]:
         """All of it, with names."""
@@ -118,7 +165,8 @@ class Statistics:
     vectors : of every other parameter the sum of squared gradients, of which each batch has one, float32
     samples : outputs that were looked at: the sums belong to so many
     kind : "relative" or "divergence": whether outputs count by their relative error or by the divergence (KL) of the
-        distribution that they are the logits of
+        distribution that they are the logits of. Many tokens make an output of the first kind, one of the second
+    batch : outputs of the batch at hand
     """
 
     layouts: dict[str, Layout] = field(default_factory=dict)
@@ -126,6 +174,19 @@ class Statistics:
     vectors: dict[str, Tensor] = field(default_factory=dict)
     samples: int = 0
     kind: str = "relative"
+    batch: int = field(default=1, repr=False)
+
+    def settle(self) -> None:
+        """Add what was deferred: one batch has passed."""
+        for roles in self.moments.values():
+            for own in roles:
+                own.settle()
+
+    def outputs(self, length: int) -> int | None:
+        """Of the batch at hand, for `Moments.add`: where `length` is that of its inputs along their first dimension."""
+        if self.kind != "relative":
+            return None
+        return self.batch if length == self.batch else 1
 
     def of(self, name: str, layout: Layout, is_lookup: bool = False) -> Moments:
         """The sums of a role of a matrix, zeros at first."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -43,6 +44,27 @@ class Attention(nn.Module):
         return self.attention(x, key, value)[0]
 
 
+class Conv1D(nn.Module):
+    """That of transformers: a linear layer with the inputs first."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.nf = 4
+        self.weight, self.bias = nn.Parameter(torch.randn(6, 4)), nn.Parameter(torch.randn(4))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x @ self.weight + self.bias
+
+
+class Keyword(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(6, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layer(input=x)
+
+
 class Recurrent(nn.Module):
     def __init__(self, layer: nn.Module) -> None:
         super().__init__()
@@ -52,36 +74,35 @@ class Recurrent(nn.Module):
         return self.layer(x)[0]
 
 
-# With one token a product is all that there is: its moments are the outer product of the gradient of its weight.
-ONE_TOKEN: dict[str, tuple[Callable[[], nn.Module], Any]] = {
-    "linear": (lambda: nn.Linear(6, 4), (1, 6)),
-    "conv1d": (lambda: nn.Conv1d(4, 6, 3, groups=2), (1, 4, 3)),
-    "conv2d": (lambda: nn.Conv2d(3, 5, (3, 2), dilation=2), (1, 3, 5, 3)),
-    "conv3d": (lambda: nn.Conv3d(2, 3, 2), (1, 2, 2, 2, 2)),
-    "depthwise": (lambda: nn.Conv2d(4, 4, 3, groups=4), (1, 4, 3, 3)),
-    "transposed": (lambda: nn.ConvTranspose2d(4, 6, 3, groups=2, padding=1), (1, 4, 1, 1)),
-    "lstm": (lambda: Recurrent(nn.LSTM(5, 4, bidirectional=True, batch_first=True)), (1, 1, 5)),
-    "gru": (lambda: Recurrent(nn.GRU(5, 4)), (1, 1, 5)),
+LAYERS: dict[str, tuple[Callable[[], nn.Module], Any]] = {
+    "linear": (lambda: nn.Linear(6, 4), (3, 2, 6)),
+    "inputs first": (Conv1D, (3, 2, 6)),
+    "keyword": (Keyword, (3, 2, 6)),
+    "conv1d": (lambda: nn.Conv1d(4, 6, 3, groups=2, stride=2), (2, 4, 9)),
+    "conv2d": (lambda: nn.Conv2d(3, 5, (3, 2), dilation=2, padding="same"), (1, 3, 5, 4)),
+    "conv3d": (lambda: nn.Conv3d(2, 3, 2, padding=1, padding_mode="circular"), (1, 2, 3, 3, 3)),
+    "depthwise": (lambda: nn.Conv2d(4, 4, 3, groups=4), (1, 4, 5, 5)),
+    "transposed": (lambda: nn.ConvTranspose2d(4, 6, 3, groups=2, padding=1, stride=2, output_padding=1), (2, 4, 3, 4)),
+    "lstm": (lambda: Recurrent(nn.LSTM(5, 4, bidirectional=True, batch_first=True)), (2, 4, 5)),
+    "gru": (lambda: Recurrent(nn.GRU(5, 4)), (3, 2, 5)),
 }
 
 
-@pytest.mark.parametrize("kind", ONE_TOKEN)
-def test_one_token(kind: str) -> None:
-    make, shape = ONE_TOKEN[kind]
+@pytest.mark.parametrize("kind", LAYERS)
+def test_moments_are_those_of_the_gradient_of_the_weight(kind: str) -> None:
+    make, shape = LAYERS[kind]
     torch.manual_seed(1)
     model, batch = make(), torch.randn(shape)
     statistics = collect(model, [batch])
     for matrix in matrices(model):
         gradient = matrix.layout.matrix(exact(model, batch, matrix.name)).double()
         (own,) = statistics.moments[matrix.name]
-        # The gradient is g x^T: |g|^2 x x^T and |x|^2 g g^T.
-        torch.testing.assert_close(own.columns[0].double(), gradient.transpose(1, 2) @ gradient, rtol=1e-4, atol=1e-9)
+        torch.testing.assert_close(own.columns[0].double(), gradient.transpose(1, 2) @ gradient, rtol=1e-3, atol=1e-6)
         assert isinstance(own.rows, list)
-        torch.testing.assert_close(own.rows[0].double(), gradient @ gradient.transpose(1, 2), rtol=1e-4, atol=1e-9)
-        torch.testing.assert_close(own.total, gradient.square().sum((1, 2)), rtol=1e-4, atol=1e-9)
+        torch.testing.assert_close(own.rows[0].double(), gradient @ gradient.transpose(1, 2), rtol=1e-3, atol=1e-6)
+        torch.testing.assert_close(own.total, gradient.square().sum((1, 2)), rtol=1e-3, atol=1e-6)
 
 
-# Of a product that several tokens pass, the traces are the sum over tokens of |x|^2 |g|^2.
 @pytest.mark.parametrize("separate", [False, True])
 def test_attention_gives_the_same_output_and_has_statistics(separate: bool) -> None:
     torch.manual_seed(1)
@@ -99,18 +120,77 @@ def test_attention_gives_the_same_output_and_has_statistics(separate: bool) -> N
     names = ["q_proj_weight", "k_proj_weight", "v_proj_weight"] if separate else ["in_proj_weight"]
     for name in names:
         (own,) = statistics.moments[f"attention.{name}"]
-        torch.testing.assert_close(own.columns[0][0].trace().double(), own.total[0], rtol=1e-4, atol=1e-9)
+        torch.testing.assert_close(own.columns[0][0].trace().double(), own.total[0], rtol=1e-3, atol=1e-6)
         assert float(own.total) > 0
 
 
-def test_attention_counts_every_row() -> None:
-    """Of one token attention is linear: the outer product again, where the gradient is not zero."""
+def test_outputs_are_cut_apart_where_that_takes_no_longer() -> None:
+    """Each output of four tokens then has sums of its own."""
     torch.manual_seed(1)
-    model, batch = Attention(False), torch.randn(1, 1, 8)
+    model, batch = nn.Sequential(nn.Linear(3, 2), nn.Flatten()), torch.randn(6, 4, 3)
+    (own,) = collect(model, [batch]).moments["0.weight"]
+    generator = torch.Generator().manual_seed(0)
+    output = model(batch)
+    noise = torch.randn(output.shape, generator=generator) / output.detach().norm(dim=1, keepdim=True)
+    expected = torch.zeros(3, 3)
+    for one, direction in zip(batch, noise, strict=True):
+        (gradient,) = torch.autograd.grad((direction * model(one[None])).sum(), model[0].weight)
+        expected += gradient.T @ gradient
+    torch.testing.assert_close(own.columns[0][0], expected)
+
+
+class Logits(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Linear(6, 5), nn.Linear(5, 4)
+        self.inputs: list[Tensor] = []
+        self.outputs: list[Tensor] = []
+
+    def forward(self, x: Tensor) -> SimpleNamespace:
+        hidden = self.first(x)
+        hidden.retain_grad()
+        self.inputs.append(x)
+        self.outputs.append(hidden)
+        return SimpleNamespace(logits=self.second(hidden.tanh()))
+
+
+def test_where_each_token_has_an_output_their_sums_are_weighted_by_each_other() -> None:
+    torch.manual_seed(1)
+    model = Logits()
+    statistics = collect(model, [torch.randn(2, 3, 6)])
+    assert statistics.kind == "divergence"
+    assert statistics.samples == 6
+    (own,), x, gradient = statistics.moments["first.weight"], model.inputs[0], model.outputs[0].grad
+    assert gradient is not None
+    x, g = x.flatten(0, 1), gradient.flatten(0, 1)
+    torch.testing.assert_close(own.columns[0][0], (x * g.square().sum(1, keepdim=True)).T @ x)
+    assert isinstance(own.rows, list)
+    torch.testing.assert_close(own.rows[0][0], (g * x.square().sum(1, keepdim=True)).T @ g)
+
+
+def test_directions_of_a_divergence_have_the_covariance_of_fisher() -> None:
+    torch.manual_seed(1)
+    logits = torch.randn(4)
+    p, total = logits.softmax(0), torch.zeros(4, 4)
+    model = nn.Linear(1, 4)
+    with torch.no_grad():
+        model.weight.zero_()
+        model.bias.copy_(logits)
+    count = 20000
+    own = collect(model, [torch.ones(count, 1)], lambda model, batch: SimpleNamespace(logits=model(batch)))
+    (moments,) = own.moments["weight"]
+    assert isinstance(moments.rows, list)
+    total = moments.rows[0][0] / count
+    torch.testing.assert_close(total, p.diag() - p[:, None] * p, rtol=0.1, atol=0.01)
+
+
+def test_attention_counts_every_row() -> None:
+    torch.manual_seed(1)
+    model, batch = Attention(False), torch.randn(3, 4, 8)
     statistics = collect(model, [batch])
     gradient = exact(model, batch, "attention.in_proj_weight").double()
     (own,) = statistics.moments["attention.in_proj_weight"]
-    torch.testing.assert_close(own.columns[0][0].double(), gradient.T @ gradient, rtol=1e-4, atol=1e-9)
+    torch.testing.assert_close(own.columns[0][0].double(), gradient.T @ gradient, rtol=1e-3, atol=1e-6)
 
 
 @pytest.mark.parametrize("layer", [nn.RNN, nn.LSTM, nn.GRU])
@@ -233,7 +313,7 @@ def test_blocks_of_wide_matrices(monkeypatch: pytest.MonkeyPatch) -> None:
     (own,) = collect(model, [batch]).moments["weight"]
     gradient = exact(model, batch, "weight")
     assert [block.shape[-1] for block in own.columns] == [3, 3, 2]
-    torch.testing.assert_close(own.columns[1][0], (gradient.T @ gradient)[3:6, 3:6], rtol=1e-4, atol=1e-9)
+    torch.testing.assert_close(own.columns[1][0], (gradient.T @ gradient)[3:6, 3:6], rtol=1e-3, atol=1e-6)
     assert isinstance(own.rows, list)
-    torch.testing.assert_close(own.rows[1][0], (gradient @ gradient.T)[3:, 3:], rtol=1e-4, atol=1e-9)
+    torch.testing.assert_close(own.rows[1][0], (gradient @ gradient.T)[3:, 3:], rtol=1e-3, atol=1e-6)
     assert isinstance(own, Moments)

@@ -30,7 +30,7 @@ def moments(rows: int, columns: int, tokens: int = 400, seed: int = 0) -> Moment
     mix_in, mix_out = (torch.randn(size, size, generator=generator) * 0.3 + torch.eye(size) for size in (columns, rows))
     x = torch.randn(tokens, columns, generator=generator) @ mix_in
     g = torch.randn(tokens, rows, generator=generator) @ mix_out
-    own.add(x[None], g[None])
+    own.add(x[None], g[None], None)
     return own
 
 
