@@ -51,8 +51,15 @@ def each(change: Callable[[Factors], Factors]) -> Change:
     return changed
 
 
+def changed_blocks(own: Factors, change: Callable[[Tensor], Tensor]) -> list[Tensor] | Tensor:
+    """Of the columns. Where they do not know of each other anyway, they are a diagonal."""
+    if isinstance(own.columns, Tensor):
+        return change(own.columns.diag()).diagonal()
+    return [change(block) for block in own.columns]
+
+
 def no_column_feedback(own: Factors) -> Factors:
-    return replace(own, columns=[block.diagonal().diag() for block in own.columns])
+    return replace(own, columns=changed_blocks(own, lambda block: block.diagonal().diag()))
 
 
 def no_row_feedback(own: Factors) -> Factors:
@@ -112,7 +119,7 @@ def _unit(own: list[Factors]) -> float:
 
 
 def _scaled(own: Factors, scale: float) -> Factors:
-    return replace(own, columns=[block * scale for block in own.columns])
+    return replace(own, columns=changed_blocks(own, lambda block: block * scale))
 
 
 def main() -> None:
