@@ -8,7 +8,7 @@ from setuptools import Extension, setup
 # The kernels of the format, and the one of the quantiser.
 NATIVE = {
     "swsfmt.entropy._native": Path("swsfmt", "entropy", "native"),
-    "sws.quantize._native": Path("sws", "quantize", "native"),
+    "sws.quantize.kernels._native": Path("sws", "quantize", "kernels", "native"),
 }
 
 # One build for all versions of CPython from 3.11 on, but for those without the global lock: these have no stable ABI.

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import onnxruntime
-from package_models import RAPIDOCR_DET, RAPIDOCR_REC, SILERO_VAD_ONNX, package_file
+from package_models import RAPIDOCR_CLS, RAPIDOCR_DET, SILERO_VAD_ONNX, package_file
 
 from swsfmt.checkpoints import convert
 
@@ -22,7 +22,7 @@ MODELS = {
         {"input": ((1, 576), "f4"), "state": ((2, 1, 128), "f4"), "sr": 16_000},
     ),
     "rapidocr, detection": (RAPIDOCR_DET, {"x": ((1, 3, 96, 160), "f4")}),
-    "rapidocr, recognition": (RAPIDOCR_REC, {"x": ((1, 3, 48, 160), "f4")}),
+    "rapidocr, direction": (RAPIDOCR_CLS, {"x": ((1, 3, 48, 192), "f4")}),
 }
 RUNS = 3
 

@@ -50,7 +50,7 @@ def arguments(document: str | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=document, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--fresh", action="store_true", help="measure peers and collect statistics anew")
     parser.add_argument("--no-peers", action="store_true", help="ours alone")
-    parser.add_argument("--ablation", action="store_true", help="the ingredients switched off one by one, nothing else")
+    parser.add_argument("--only", metavar="WORD", default="", help="networks with this in their names")
     return parser.parse_args()
 
 

@@ -15,7 +15,8 @@ from torch import Tensor
 from swsfmt import InputError
 
 from .factors import Factors
-from .kernels import Bytes, Floats, Integers, kernels
+from .kernels.choice import kernels
+from .kernels.protocol import Bytes, Floats, Integers
 from .lengths import Lengths
 
 TILE = 64

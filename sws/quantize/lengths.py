@@ -9,7 +9,7 @@ import numpy as np
 from swsfmt.codings.classes.clustering import find_classes
 from swsfmt.entropy import rans
 
-from .kernels import Bytes, Floats, Integers
+from .kernels.protocol import Bytes, Floats, Integers
 
 REACH = 255
 """Of a table: levels beyond cost what the last one costs, an escape."""

@@ -6,7 +6,9 @@ and where it comes from a Hugging Face folder or a GGUF file its tokenizer.
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
+import io
 import json
 import os
 import re
@@ -180,7 +182,9 @@ def _of_transformers(path: Path) -> Source:
         kind = getattr(transformers, name, None)
         if kind is None:
             raise InputError(f"this version of transformers has no {name}, which {_CONFIG} names", file=str(path))
-        module = kind.from_pretrained(folder, dtype=torch.float32, **options)
+        # Bars of its own, which cannot all be switched off.
+        with contextlib.redirect_stderr(io.StringIO()):
+            module = kind.from_pretrained(folder, dtype=torch.float32, **options)
         tokenizer = _tokenizer(transformers, folder, options)
     except (InputError, MemoryError):
         raise

@@ -12,15 +12,15 @@ from collections.abc import Sequence
 from enum import Enum
 from typing import Any
 
-import safetensors
 import torch
 from diffusers.quantizers import auto
 from diffusers.quantizers.base import DiffusersQuantizer
 from diffusers.quantizers.quantization_config import QuantizationConfigMixin
 
+from .. import checkpoints
 from ..errors import InputError
 from ..safe_open import Handle
-from ..torch import load, save
+from ..torch import load, save, to_tensor
 from ..torch import safe_open as open_sws
 from .weights import FILE
 
@@ -53,8 +53,9 @@ class SwsQuantizer(DiffusersQuantizer):
         """The names in the .sws files, instead of those of the tensors of bytes."""
         names: list[str] = []
         for file in checkpoint_files:
-            with safetensors.safe_open(file, "pt") as opened:
-                content = _content(opened.get_tensor(FILE) if FILE in opened.keys() else None, file)  # noqa: SIM118
+            checkpoint = checkpoints.open(file)
+            tensor = to_tensor(checkpoint.elements(FILE)) if FILE in checkpoint.tensors else None
+            content = _content(tensor, file)
             handle: Handle[torch.Tensor]
             with open_sws(content) as handle:
                 names += handle.keys()

@@ -13,7 +13,7 @@ import torch
 from ..errors import located
 from ..limits import DEFAULT_LIMITS, Limits
 from ..read.reader import Reader
-from ..read.source import File
+from ..read.source import BytesSource, File, PathSource
 from ..tensor import Elements, TensorInfo
 from ..torch import to_tensor
 from ..torch_tensors import Scaled, dtype_of
@@ -105,11 +105,18 @@ def open_packed(file: File, limits: Limits = DEFAULT_LIMITS) -> dict[str, Packed
 
     Raises `FormatError`, `LimitError`, `OSError`.
     """
-    with Reader.open(file, limits) as on_disk:
-        data = file if isinstance(file, bytes) else bytes(on_disk.source.read_at(0, on_disk.source.size))
-        name = on_disk.source.name
-    reader = Reader.open(data, limits)
-    reader.source.name = name
+    if isinstance(file, bytes):
+        data, name = file, None
+    else:
+        with Reader.open(file, limits) as on_disk:
+            name = on_disk.source.name
+            if isinstance(on_disk.source, PathSource):
+                # Once in memory, and not twice for a moment.
+                with open(on_disk.source.path, "rb") as opened:
+                    data = opened.read()
+            else:
+                data = bytes(on_disk.source.read_at(0, on_disk.source.size))
+    reader = Reader(BytesSource(data, name), limits)
     firsts: dict[str, Packed] = {}
     tensors = {}
     for key in reader.keys():  # noqa: SIM118

@@ -8,8 +8,8 @@ import torch
 
 from .packed import Packed
 
-DENSEST = 0.02
-"""Of the elements of a matrix that may differ from zero, where its product from indices is the faster one."""
+DENSEST = 0.12
+"""Of the elements of a large matrix that may differ from zero, where its product from indices is the faster one."""
 
 _GROUPS = (32, 64, 128, 256)
 

@@ -85,6 +85,7 @@ def unchanged(file: int | str, state: tuple[int, int], name: str) -> Iterator[No
 class PathSource:
     """A file on disk, open until `close`.
 
+    path : absolute
     state : its size and time of change, where it has to be the file that it was. Raises `ChangedError` for another one.
     """
 
@@ -93,7 +94,7 @@ class PathSource:
         if Path(self.name).is_dir():
             raise InputError("this is a folder, not a file", file=self.name)
         # A relative path means something else to a process in another folder.
-        self._path = os.path.abspath(self.name)
+        self.path = os.path.abspath(self.name)
         self._file = open(self.name, "rb", buffering=0)  # noqa: SIM115
         self._lock = threading.Lock()
         self._state = state_of(self._file.fileno())
@@ -129,7 +130,7 @@ class PathSource:
         self._file.close()
 
     def __reduce__(self) -> tuple[type[PathSource], tuple[str, tuple[int, int]]]:
-        return type(self), (self._path, self._state)
+        return type(self), (self.path, self._state)
 
 
 def open_path(path: str | os.PathLike[str] | BinaryIO) -> Source:

@@ -13,7 +13,7 @@ import swsfmt
 import swsfmt.torch
 from sws.quantize import Network, QuantizedModel, collect, quantize_model
 from sws.quantize.factors import factors
-from sws.quantize.kernels import kernels
+from sws.quantize.kernels.choice import kernels
 from sws.quantize.layout import Layout
 from sws.quantize.lengths import lengths_of, rate
 from sws.quantize.matrix import quantize_matrix

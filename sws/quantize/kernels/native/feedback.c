@@ -1,4 +1,4 @@
-/* The one loop of the quantiser that is no product of matrices: see `sws.quantize.kernels`, and twin.py for the same in
+/* The one loop of the quantiser that is no product of matrices: see protocol.py, and twin.py for the same in
  * Python. All numbers are floats, and every operation is rounded to float in the same order as there. */
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
@@ -163,7 +163,7 @@ static PyModuleDef_Slot slots[] = {
 };
 
 static struct PyModuleDef module = {
-    PyModuleDef_HEAD_INIT, "_native", "The kernel of the quantiser in C; see kernels.py.", 0, methods, slots, NULL, NULL,
+    PyModuleDef_HEAD_INIT, "_native", "The kernel of the quantiser in C; see protocol.py.", 0, methods, slots, NULL, NULL,
     NULL,
 };
 

@@ -1,14 +1,11 @@
-"""The kernel of the quantiser, in C or in Python: `swsfmt.entropy.backend` says which one is at work."""
+"""What the kernel is: its arguments, its result. C (`_native`) and Python (`twin`) are held to this by mypy."""
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
-
-from swsfmt.entropy import backend
 
 Floats = npt.NDArray[np.float32]
 Integers = npt.NDArray[np.int32]
@@ -16,7 +13,7 @@ Bytes = npt.NDArray[np.uint8]
 
 
 class Kernels(Protocol):
-    """C (`_native`) and Python (`twin`) are held to this by mypy. All arrays are contiguous."""
+    """All arrays are contiguous."""
 
     def quantize_tile(
         self,
@@ -36,8 +33,8 @@ class Kernels(Protocol):
         """Levels of a tile of a matrix, with the error of each weight made good by those after it.
 
         weights : (rows, columns), which it overwrites
-        column_factor, row_factor : U and V, upper triangular, (columns, columns) and (rows, rows), see `factors`; or
-            empty where columns or rows do not know of each other
+        column_factor, row_factor : U and V, upper triangular, (columns, columns) and (rows, rows), see
+            `sws.quantize.factors`; or empty where columns or rows do not know of each other
         steps, rates : those of the rows, then those of the columns; a weight has the product of both
         row_classes, column_classes : which code each row and column has
         lengths : (row classes, column classes, 2 * reach + 1), bits of levels -reach to reach
@@ -47,22 +44,3 @@ class Kernels(Protocol):
         Returns whether all levels fit in an int32. The rate 0 rounds to the nearest level.
         """
         ...
-
-
-def kernels() -> Kernels:
-    """Those at work."""
-    native = _native() if backend.active() == backend.NATIVE else None
-    if native is not None:
-        return native
-    from . import twin
-
-    return twin
-
-
-@cache
-def _native() -> Kernels | None:
-    try:
-        import sws.quantize._native as native
-    except ImportError:
-        return None
-    return native

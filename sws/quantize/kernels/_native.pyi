@@ -1,6 +1,6 @@
-"""The module in C: see `kernels.Kernels`, which mypy compares this with."""
+"""The module in C: see `protocol.Kernels`, which mypy compares this with."""
 
-from .kernels import Bytes, Floats, Integers
+from .protocol import Bytes, Floats, Integers
 
 def quantize_tile(
     weights: Floats,

@@ -1,10 +1,10 @@
-"""The kernel in Python: to be read, and to run where C was not built. See `kernels.Kernels`."""
+"""The kernel in Python: to be read, and to run where C was not built. See `protocol.Kernels`."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from .kernels import Bytes, Floats, Integers
+from .protocol import Bytes, Floats, Integers
 
 # Beyond it an int32 would not hold a level.
 _LARGEST = float(1 << 30)
