@@ -79,10 +79,8 @@ def main() -> None:
     if len(sys.argv) != 2 or shutil.which("node") is None:
         raise SystemExit("usage: js_reader.py MODEL.safetensors, with node installed")
     os.environ["OMP_NUM_THREADS"] = "1"
-    print(
-        "| file | bytes | C, ms | C without vectors, ms | Node, ms | ratios | peak of Node, MB | as a stream | decoded, MB |"
-    )
-    print("|---|---:|---:|---:|---:|---:|---:|---:|---:|")
+    columns = "bytes | C, ms | C without vectors, ms | Node, ms | ratios | peak of Node, MB | as a stream | decoded, MB"
+    print(f"| file | {columns} |\n|---|{8 * '---:|'}")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         script = folder / "time.mjs"
