@@ -1,4 +1,4 @@
-"""What `contrib/` has for other tools: the entry for file(1), the view for netron, as far as they can be tried here."""
+"""What `contrib/` has for other tools: the entry for file(1), and the view for netron by its interface."""
 
 from __future__ import annotations
 
