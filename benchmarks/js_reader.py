@@ -1,9 +1,10 @@
-"""The reader in JavaScript beside the kernels in C: `benchmarks/js_reader.py MODEL.safetensors` (all-MiniLM-L6-v2, in the documentation).
+"""The reader in JavaScript beside the kernels in C: `benchmarks/js_reader.py MODEL.safetensors`, of all-MiniLM-L6-v2.
 
-A row for MODEL as it is, without loss, and with its matrices rounded to multiples of a quarter of their standard deviation,
-in the profiles default and fast: bytes of the file; processor time in milliseconds for decoding all of it with the kernels
-(one thread, with and without vector instructions) and in Node; their ratio; and the peak memory of Node, for reading at
-once and as a stream, beside the size of the decoded tensors. Times are the least of several, taken by turns.
+A row for MODEL as it is, without loss, and with its matrices rounded to multiples of a quarter of their standard
+deviation, in the profiles default and fast: bytes of the file; processor time in milliseconds for decoding all of it
+with the kernels (one thread, with and without vector instructions) and in Node; their ratio; and the peak memory of
+Node, for reading at once and as a stream, beside the size of the decoded tensors.
+Times are the least of several, taken by turns.
 """
 
 from __future__ import annotations
@@ -77,7 +78,8 @@ def main() -> None:
     if len(sys.argv) != 2 or shutil.which("node") is None:
         raise SystemExit("usage: js_reader.py MODEL.safetensors, with node installed")
     os.environ["OMP_NUM_THREADS"] = "1"
-    print("| file | bytes | C, ms | C without vectors, ms | Node, ms | ratios | peak of Node, MB | as a stream | decoded, MB |")
+    head = "file | bytes | C, ms | no vectors, ms | Node, ms | ratios | Node's peak, MB | as a stream | decoded, MB"
+    print(f"| {head} |")
     print("|---|---:|---:|---:|---:|---:|---:|---:|---:|")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -95,7 +97,8 @@ def main() -> None:
             peaks = [node(script, mode, path)["peak"] / 1e6 for mode in ("once", "stream")]
             print(
                 f"| {label} | {len(data):,} | {min(c):.0f} | {min(plain):.0f} | {min(js):.0f} |"
-                f" {min(js) / min(c):.1f}, {min(js) / min(plain):.1f} | {peaks[0]:.0f} | {peaks[1]:.0f} | {dense / 1e6:.0f} |"
+                f" {min(js) / min(c):.1f}, {min(js) / min(plain):.1f} |"
+                f" {peaks[0]:.0f} | {peaks[1]:.0f} | {dense / 1e6:.0f} |"
             )
 
 

@@ -433,7 +433,7 @@ typedef struct sws__node {
     uint64_t length, count, rows, columns;
     uint64_t number;           /* escape, lookup: of values; sparse: of entries; adaptive, classes: lines of a chunk; dense, sparse: elements of a chunk or 0 */
     uint64_t entries;
-    uint32_t dims, crc, blocks, mark; /* dims, blocks, mark: where they are in the file */
+    uint32_t dims, crc, blocks, mark; /* dims, blocks (or widths of planes), mark: where they are in the file */
     uint32_t codebook;         /* its number */
     sws__code code, gaps;
     const sws__bitmap *live_rows, *live_columns;
@@ -772,7 +772,7 @@ static sws_status sws__parse_classes(sws__parser *p, sws__node *n)
 static unsigned sws__usual(const sws__node *n, unsigned k)
 {
     switch (n->coding) {
-    case SWS__PLANES: return SWS_U8;
+    case SWS__PLANES: return n->file->data[n->blocks + k] > 8 ? SWS_U16 : SWS_U8;
     case SWS__SCALED: return k == 0 || n->operations[k - 1] == '-' ? SWS_I8 : SWS_F32;
     case SWS__ESCAPE: return k == 0 && !n->has_mark ? SWS_BOOL : n->dtype;
     default: return k ? SWS_U16 : sws__size(n->dtype) == 2 ? SWS_U16 : sws__size(n->dtype) == 4 ? SWS_U32 : SWS_U64;
@@ -803,8 +803,13 @@ static sws_status sws__parse_parts(sws__parser *p, sws__node *n) /* what stands 
     unsigned size = sws__size(n->dtype);
     switch (n->coding) {
     case SWS__PLANES:
-        SWS__NEED(size >= 2 && n->dtype >= SWS_U16 && n->dtype <= SWS_F64, SWS_INDEX);
-        n->parts = (uint8_t)size;
+        SWS__NEED(n->dtype >= SWS_U8 && n->dtype <= SWS_F64, SWS_INDEX);
+        n->blocks = (uint32_t)p->in.at;
+        for (k = 0; k < 8 * size; k += form) {
+            SWS__TRY(sws__byte(&p->in, &form));
+            SWS__NEED(form >= 1 && form <= 16 && k + form <= 8 * size && form < 8 * size, SWS_INDEX);
+            n->parts++;
+        }
         return SWS_OK;
     case SWS__SCALED:
         SWS__NEED(sws__is_float(n->dtype), SWS_INDEX);
@@ -2120,19 +2125,27 @@ static sws_status sws__whole(sws__node *part, uint8_t *out)
 
 static sws_status sws__pull_planes(sws__node *n, uint8_t *out, size_t count)
 {
-    unsigned size = sws__size(n->dtype), k;
-    uint8_t block[SWS__BLOCK];
+    unsigned size = sws__size(n->dtype), k, bytes, width;
+    const uint8_t *widths = n->file->data + n->blocks;
+    uint8_t block[SWS__BLOCK * 2];
+    uint64_t r[SWS__BLOCK], v;
     while (count) {
         size_t m = count < SWS__BLOCK ? count : SWS__BLOCK, i;
-        for (k = 0; k < size; k++) {
+        memset(r, 0, sizeof r);
+        for (k = 0; k < n->parts; k++) {
+            width = widths[k];
+            bytes = width > 8 ? 2 : 1;
             SWS__TRY(sws__pull(&n->children[k], block, m));
-            for (i = 0; i < m; i++) out[i * size + size - 1 - k] = block[i];
+            for (i = 0; i < m; i++) {
+                v = sws__load(block + i * bytes, bytes);
+                SWS__NEED(!(v >> width), SWS_PAYLOAD);
+                r[i] = r[i] << width | v;
+            }
         }
-        if (sws__is_float(n->dtype)) for (i = 0; i < m; i++) {
-            uint64_t v = sws__load(out + i * size, size);
-            sws__store(out + i * size, v >> 1 | (v & 1) << (8 * size - 1), size);
+        for (i = 0; i < m; i++, out += size) {
+            if (sws__is_float(n->dtype)) r[i] = r[i] >> 1 | (r[i] & 1) << (8 * size - 1);
+            sws__store(out, r[i], size);
         }
-        out += m * size;
         count -= m;
     }
     return SWS_OK;

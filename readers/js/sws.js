@@ -588,9 +588,16 @@ class Parser {
 
   planes(record, depth) {
     const { dtype, shape } = record;
-    this.refuse(SIZES[dtype] < 2 || dtype < U16 || dtype > F64);
-    record.parts = [];
-    for (let i = 0; i < SIZES[dtype]; i++) record.parts.push(this.only(U8, shape, depth));
+    this.refuse(dtype < U8 || dtype > F64);
+    const bits = 8 * SIZES[dtype];
+    record.fields = [];
+    for (let sum = 0; sum < bits; ) {
+      const width = this.input.u8();
+      sum += width;
+      this.refuse(width < 1 || width > 16 || sum > bits || width === bits);
+      record.fields.push(width);
+    }
+    record.parts = record.fields.map((width) => this.only(width > 8 ? U16 : U8, shape, depth));
   }
 
   /** A part that has its usual dtype. */
@@ -980,17 +987,30 @@ const DECODERS = {
   },
 
   [PLANES](record, bytes, part) {
-    const { count, dtype } = record;
+    const { count, dtype, fields } = record;
     const size = SIZES[dtype];
     const out = words(size, count);
-    const planes = record.parts.map((_, k) => part(k, "bytes"));
-    const bytesOut = raw(out);
-    if (dtype < F16) planes.forEach((plane, k) => plane.forEach((byte, i) => (bytesOut[(i + 1) * size - 1 - k] = byte)));
-    else if (size < 8) JOIN[size](out, planes, 0, 1, planes[size - 1]);
-    else {
-      const halves = new Uint32Array(out.buffer);
-      JOIN[4](halves, planes, 1, 2, planes[7]);
-      JOIN[4](halves, planes.slice(4), 0, 2, planes[3]);
+    // Words of 32 bits at most; of the two of 8 bytes, the first has the low bits.
+    const step = size === 8 ? 2 : 1;
+    const view = step > 1 ? new Uint32Array(out.buffer) : out;
+    let shift = 8 * size;
+    const planes = fields.map((width, k) => [part(k, "bytes"), (shift -= width), width]);
+    const top = Math.min(8 * size, 32) - 1;
+    const turn = dtype < F16 ? 0 : top;
+    if (planes.length < 5 && step < 2) {
+      joinPlanes(out, 0, 1, planes, turn);
+      return out;
+    }
+    for (let half = 0; half < step; half++) {
+      const here = planes.map(([plane, s, width]) => [plane, s - 32 * half, width]).filter(([, s]) => s > -16 && s < 32);
+      for (let k = 0; k < here.length; k += 4) joinPlanes(view, half, step, here.slice(k, k + 4), 0);
+    }
+    if (turn) {
+      for (let i = 0; i < view.length; i += step) {
+        const low = view[i];
+        view[i] = (low >>> 1) | (view[i + step - 1] << top);
+        if (step > 1) view[i + 1] = (view[i + 1] >>> 1) | (low << top);
+      }
     }
     return out;
   },
@@ -1057,15 +1077,34 @@ const PLACE = {
 /** Puts n symbols' values into elements at, at + step, … */
 const place = (out, at, symbols, n, book, step = 1) => PLACE[book.size](out, at, symbols, n, book.table, step);
 
-/** Floats of two or four planes, the highest byte first, in every word from `at` on, `step` apart: turned right by a bit, that of `last`. */
-const JOIN = {
-  2: (out, [a, b]) => {
-    for (let i = 0; i < out.length; i++) out[i] = (((a[i] << 8) | b[i]) >>> 1) | (b[i] << 15);
-  },
-  4: (out, [a, b, c, d], at, step, last) => {
-    for (let i = 0, k = at; k < out.length; i++, k += step) out[k] = (((a[i] << 24) | (b[i] << 16) | (c[i] << 8) | d[i]) >>> 1) | (last[i] << 31);
-  },
-};
+/**
+ * Puts the fields of one to four planes, [plane, shift, width] each, to words from `at` on, whose other bits stay. A shift below 0 is one to the right.
+ * If `turn` is not 0, it is the highest bit, to which the lowest one goes.
+ */
+function joinPlanes(out, at, step, planes, turn) {
+  const [[a, sa, wa], [b, sb, wb] = [a, 0, 0], [c, sc, wc] = [a, 0, 0], [d, sd, wd] = [a, 0, 0]] = planes;
+  if (planes.some(([, shift]) => shift < 0)) {
+    for (const [plane, s, width] of planes) {
+      for (let i = 0, k = at; i < plane.length; i++, k += step) {
+        refuse(plane[i] >> width);
+        out[k] |= s < 0 ? plane[i] >>> -s : plane[i] << s;
+      }
+    }
+    return;
+  }
+  const [mb, mc, md] = [wb, wc, wd].map((w) => (w ? -1 : 0));
+  let seen = 0;
+  for (let i = 0, k = at; i < a.length; i++, k += step) {
+    const va = a[i];
+    const vb = b[i] & mb;
+    const vc = c[i] & mc;
+    const vd = d[i] & md;
+    seen |= (va >> wa) | (vb >> wb) | (vc >> wc) | (vd >> wd);
+    const word = (va << sa) | (vb << sb) | (vc << sc) | (vd << sd);
+    out[k] = turn ? (word >>> 1) | (word << turn) : out[k] | word;
+  }
+  refuse(seen);
+}
 
 /** Where the live lines or places of a matrix begin. */
 function offsets(count, bitmap, step) {

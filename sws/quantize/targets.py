@@ -22,8 +22,11 @@ TOLERANCE = 0.01
 """A target is hit at its value or up to this part below it, never above."""
 _AIM = 1 - TOLERANCE / 2
 _TRIES = 24
-# A bracket of steps that are this near, in logarithms, holds nothing more.
-_NARROWEST = 1e-7
+# A bracket of steps that are this near, in logarithms, holds a jump: so many others around it are tried, so far apart.
+_NARROWEST = 1e-3
+_NEARBY, _APART = 8, 2.5e-3
+# What comes so near below a target is taken where nothing comes nearer.
+_NEAR = 0.95
 # Outside of a bracket jumps grow by this factor at least, up to this one.
 _FACTOR, _FURTHEST = 4.0, 256.0
 _LEAST, _MOST = 2.0**-40, 2.0**40
@@ -122,7 +125,7 @@ def search(
     start: float = 1.0,
     tried: list[Attempt] | None = None,
 ) -> Attempt:
-    """The attempt that hits the target: at most its value, and at least 99 % of it.
+    """The attempt that hits the target: at most its value, and at least 99 % of it, or 95 % where no step gives more.
 
     attempt : quantises with a step, and measures; it is called some three to eight times
     elements : of all tensors, for a target in bits
@@ -158,6 +161,8 @@ class _Search:
         self._above: _End | None = None
         self._ends: list[_End] = []
         self._same_side = 0
+        self._centre: float | None = None
+        self._nearby_tries = 0
 
     def run(self, start: float) -> Attempt:
         step: float | None = min(max(start, _LEAST), _MOST)
@@ -170,9 +175,13 @@ class _Search:
                 return attempt
             if math.isnan(value):
                 raise InputError(f"with {attempt} there is no {self._target.kind}: the outputs are not finite")
-            self._narrow(_End(math.log(step), self._distance(value), attempt), is_below=value <= self._target.value)
+            if self._centre is None:
+                self._narrow(_End(math.log(step), self._distance(value), attempt), is_below=value <= self._target.value)
             step = self._between() if self._below and self._above else self._beyond()
-        raise self._unreachable()
+        nearest = self._nearest()
+        if nearest is None:
+            raise self._unreachable()
+        return nearest
 
     def _try(self, step: float) -> Attempt:
         if step not in self._known:
@@ -218,7 +227,7 @@ class _Search:
         low, high = self._below, self._above
         width = high.log_step - low.log_step
         if abs(width) < _NARROWEST:
-            return None
+            return self._nearby((low.log_step + high.log_step) / 2)
         part = (self._interpolated(low, high) - low.log_step) / width
         *_, before, last = self._ends
         is_slow = self._same_side > 0 and abs(last.distance) > 0.5 * abs(before.distance)
@@ -226,6 +235,22 @@ class _Search:
             part = 0.5
         # Not too near to an end: sizes have jumps.
         return math.exp(low.log_step + min(max(part, 0.005), 0.995) * width)
+
+    def _nearby(self, centre: float) -> float | None:
+        """Steps around a jump: what a network makes of them goes up and down, and one of them may hit."""
+        self._centre = centre
+        self._nearby_tries += 1
+        if self._nearby_tries > _NEARBY:
+            return None
+        side = 1 if self._nearby_tries % 2 else -1
+        return math.exp(centre + side * ((self._nearby_tries + 1) // 2) * _APART)
+
+    def _nearest(self) -> Attempt | None:
+        """The greatest below the target, where that is near enough to be what was meant."""
+        below = [one for one in self._tried if self._target.measured(one, self._elements) <= self._target.value]
+        best = max(below, key=lambda one: self._target.measured(one, self._elements), default=None)
+        is_near = best is not None and self._target.measured(best, self._elements) >= _NEAR * self._target.value
+        return best if is_near else None
 
     def _interpolated(self, low: _End, high: _End) -> float:
         """The logarithm of the step of distance 0: on the inverse parabola through the ends and the nearest other."""

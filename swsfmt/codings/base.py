@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from ..dtypes import Bits
 from ..entropy import escape
+from ..entropy.arrays import Symbols as Symbols
 from ..errors import PayloadError, UnknownCodingError
 from ..format.codebook import Codebook
 from ..format.cursor import Cursor
@@ -26,7 +27,6 @@ from ..format.sections import Span
 from ..tensor import Elements, Loadable, TensorInfo
 
 Payload: TypeAlias = bytes | memoryview
-Symbols: TypeAlias = npt.NDArray[np.uint16]
 
 P = TypeVar("P")
 

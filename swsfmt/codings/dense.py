@@ -17,7 +17,7 @@ from ..format.cursor import Cursor, varint
 from ..format.resources import Resources
 from ..format.sections import Section, Span
 from ..tensor import Loadable, TensorInfo
-from .base import Coding, Decoded, Freedom, Payload, Proposal, SymbolMatrix, Symbols
+from .base import Decoded, Freedom, Payload, Proposal, SymbolMatrix, Symbols
 from .chunks import NO_CHUNKS, Chunks, check_column, check_width, chunks_for, parse_chunks, width_of
 from .registry import register
 from .streams import (
@@ -30,6 +30,7 @@ from .streams import (
     parse_stream_kind,
     read_stream,
 )
+from .symbols import SymbolCoding
 
 # What a row of the chunk table takes, about.
 _CHUNK_BITS = 15
@@ -50,12 +51,11 @@ class Params:
     chunks: Chunks = NO_CHUNKS
 
 
-class DenseCoding(Coding[Params]):
+class DenseCoding(SymbolCoding[Params]):
     """Codebook and Huffman codes, or fields of a fixed width."""
 
     id = 3
     name = "dense"
-    has_symbols = True
 
     def parse(self, cursor: Cursor, tensor: TensorInfo, resources: Resources) -> Params:
         if tensor.numel == 0:
@@ -150,12 +150,6 @@ class DenseCoding(Coding[Params]):
 
     def has_rows(self, params: Params) -> bool:
         return params.chunks.code > 0 or params.stream.kind == StreamKind.FIXED
-
-    def codebook(self, params: Params) -> Codebook:
-        return params.codebook
-
-    def with_codebook(self, params: Params, codebook: Codebook) -> Params:
-        return replace(params, codebook=codebook)
 
     def survey(self, matrix: SymbolMatrix, freedom: Freedom, threads: int = 1) -> npt.NDArray[np.int64]:
         """How often each symbol occurs."""

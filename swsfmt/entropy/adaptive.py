@@ -11,6 +11,7 @@ from ..errors import PayloadError
 from ..parallel import in_parallel
 from . import backend
 from .adaptive_model import MAX_LINE, MAX_LINES, MAX_STRIDE, Model
+from .arrays import Elements, Symbols
 from .kernels import in_parts
 
 __all__ = [
@@ -27,9 +28,6 @@ __all__ = [
 
 # What a symbol takes where the twin is at work, in microseconds.
 _TWIN = 50
-
-Symbols = npt.NDArray[np.uint16]
-Elements = npt.NDArray[np.unsignedinteger]
 
 
 def encode(symbols: Symbols, model: Model) -> bytes:

@@ -15,9 +15,8 @@ import numpy.typing as npt
 
 from . import backend
 from .bits import BitReader, BitWriter
+from .protocol import Live as Live
 from .protocol import Raw
-
-Live = npt.NDArray[np.bool_]
 
 # Earlier bitmaps that are tried, so that the time for a file stays in proportion to its tensors.
 LOOK_BACK = 64

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 from bitarray import bitarray
 
-Symbols = npt.NDArray[np.uint16]
-Elements = npt.NDArray[np.unsignedinteger[Any]]
-Indices = npt.NDArray[np.int64]
-# The class of each row or column, and other small numbers.
-Labels = npt.NDArray[np.uint8]
+from .arrays import Elements, Indices, Labels, Symbols
+
 # The class of each row, that of each column, and how many of both there are: `rans.Classes`.
 Classes = tuple[Labels, Labels, int, int]
 

@@ -16,12 +16,12 @@ from bitarray import bitarray
 from ..errors import ChangedError
 from ..parallel import in_parallel
 from . import backend
+from .arrays import Elements as Elements
+from .arrays import Symbols as Symbols
 from .backend import active as active
 from .prefix_code import PrefixCode
 from .protocol import GapCounts
 
-Symbols = npt.NDArray[np.uint16]
-Elements = npt.NDArray[np.unsignedinteger]
 T = TypeVar("T")
 
 # What a symbol takes where the twin is at work, in microseconds.

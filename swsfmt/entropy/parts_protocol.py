@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Protocol
 
-import numpy as np
-import numpy.typing as npt
-
-Elements = npt.NDArray[np.unsignedinteger[Any]]
-Plane = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
-Mask = npt.NDArray[np.uint8]
+from .arrays import Elements, Mask, Plane
 
 
 class PartsKernels(Protocol):

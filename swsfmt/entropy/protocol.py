@@ -8,22 +8,22 @@ import numpy as np
 import numpy.typing as npt
 from bitarray import bitarray
 
+from .arrays import Elements as Elements
+from .arrays import Indices as Indices
+from .arrays import Labels as Labels
+from .arrays import Live as Live
+from .arrays import Mask as Mask
+from .arrays import Plane as Plane
+from .arrays import Symbols as Symbols
 from .classes_protocol import Classes as Classes
 from .classes_protocol import ClassesKernels
-from .classes_protocol import Labels as Labels
-from .parts_protocol import Mask as Mask
 from .parts_protocol import PartsKernels
-from .parts_protocol import Plane as Plane
 from .scaled_protocol import ScaledKernels
 
 # Bits of the longest codeword of a Huffman code, and what a complete code adds up to in units of the smallest share.
 MAX_LENGTH = 12
 KRAFT_ONE = 1 << MAX_LENGTH
 
-Symbols = npt.NDArray[np.uint16]
-Elements = npt.NDArray[np.unsignedinteger[Any]]
-Indices = npt.NDArray[np.int64]
-Live = npt.NDArray[np.bool_]
 # Plain memory in which an array lies, for `np.frombuffer`.
 Raw = bytes | bytearray | npt.NDArray[Any]
 # Lengths of an earlier code, its one symbol or -1, and the bits of a reference to it.

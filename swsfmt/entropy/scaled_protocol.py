@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-Elements = npt.NDArray[np.unsignedinteger[Any]]
-Indices = npt.NDArray[np.int64]
-Reals = npt.NDArray[np.float32] | npt.NDArray[np.float64]
+from .arrays import Elements, Indices
+from .arrays import Reals as Reals
+
 # A number of `swsfmt.entropy.scaled.Operation`, the values, and the length of a block in each dimension.
 ScaledFactor = tuple[int, Reals, Indices]
 

@@ -94,7 +94,7 @@ def test_names_that_are_not_there(tmp_path: Path) -> None:
         (b"", "the file is empty"),
         (
             b"hello",
-            "neither a PyTorch checkpoint nor .* nor a .npy file nor a GGUF file nor a sharded index",
+            "neither a PyTorch checkpoint nor .* nor a .npy file nor an ONNX model nor a GGUF file nor a sharded index",
         ),
         (b"version https://git-lfs.github.com/spec/v1\n", "git lfs pull"),
         (b"PK\x03\x04", "damaged, or not a PyTorch checkpoint"),
@@ -309,5 +309,5 @@ def test_a_new_format_is_a_class_and_a_line(tmp_path: Path, monkeypatch: pytest.
     assert swsfmt.load_file(tmp_path / "a.sws")["a"].tolist() == [1, 2, 3]
     convert(tmp_path / "a.sws", tmp_path / "b.lines")
     assert (tmp_path / "b.lines").read_text() == path.read_text()
-    with pytest.raises(swsfmt.InputError, match=r"\.npy or \.lines"):
+    with pytest.raises(swsfmt.InputError, match=r"\.onnx or \.lines"):
         convert(tmp_path / "a.sws", tmp_path / "b.txt")

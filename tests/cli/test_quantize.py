@@ -71,7 +71,7 @@ def test_target_bits_of_a_checkpoint_alone(pt: Path) -> None:
 
 def test_target_error(net: str, tmp_path: Path) -> None:
     report = quantized(net, "-o", tmp_path / "a.sws", "--target-error", "0.1", *NOISE, "--samples", 640)
-    assert 0.099 <= report["error"] <= 0.1
+    assert 0.095 <= report["error"] <= 0.1
     # Measured again, on the file and on other inputs.
     model, original, x = network(), network(), torch.randn(500, 32, generator=torch.Generator().manual_seed(7))
     swsfmt.torch.load_model(model, report["file"])

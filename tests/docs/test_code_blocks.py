@@ -250,7 +250,7 @@ def test_quantizing_commands(guide: Path) -> None:
     done = run(block("sws quantize net.py:make_model -o small.sws --target-size").text, guide)
     assert 19_800 <= (guide / "small.sws").stat().st_size <= 20_000
     (error,) = re.findall(r"^good.sws: .* relative error ([\d.]+)$", done.stdout, re.M)
-    assert 0.0495 <= float(error) <= 0.05
+    assert 0.0475 <= float(error) <= 0.05
     elements = 16 * 9 + 16 + 32 * 144 + 32 + 64 * 512 + 64 + 640 + 10
     assert 3.465 <= 8 * (guide / "bits.sws").stat().st_size / elements <= 3.5
     assert "image/svg" in (guide / "good.html").read_text()
@@ -291,7 +291,7 @@ def test_quantizing_in_the_readme(guide: Path, tmp_path: Path) -> None:
     (tmp_path / "weights.pt").write_bytes((guide / "weights.pt").read_bytes())
     done = run(block("sws quantize net.py:make_model -o small.sws --target-error").text, tmp_path)
     (error,) = re.findall(r"^small.sws: .* relative error ([\d.]+)$", done.stdout, re.M)
-    assert 0.0198 <= float(error) <= 0.02
+    assert 0.019 <= float(error) <= 0.02
 
 
 def json_keys() -> dict[str, set[str]]:

@@ -11,23 +11,22 @@ from dataclasses import replace
 
 from ...dtypes import Bits
 from ...errors import ChangedError
-from ...format.codebook import Codebook
 from ...format.cursor import Cursor
 from ...format.resources import Resources
 from ...tensor import Loadable, TensorInfo
-from ..base import Coding, Decoded, Freedom, Payload, Proposal, Scan, SymbolMatrix
+from ..base import Decoded, Freedom, Payload, Proposal, Scan, SymbolMatrix
 from ..matrix import matrix_shape
 from ..registry import register
+from ..symbols import SymbolCoding
 from .chunks import decode, decode_rows, encode
 from .params import Params, parse, write
 
 
-class AdaptiveCoding(Coding[Params]):
+class AdaptiveCoding(SymbolCoding[Params]):
     """The smallest, and some ten times slower to decode than the others."""
 
     id = 5
     name = "adaptive"
-    has_symbols = True
     profiles = frozenset({"small"})
 
     def parse(self, cursor: Cursor, tensor: TensorInfo, resources: Resources) -> Params:
@@ -49,12 +48,6 @@ class AdaptiveCoding(Coding[Params]):
 
     def has_rows(self, params: Params) -> bool:
         return _has_parts(params)
-
-    def codebook(self, params: Params) -> Codebook:
-        return params.codebook
-
-    def with_codebook(self, params: Params, codebook: Codebook) -> Params:
-        return replace(params, codebook=codebook)
 
     def survey(self, matrix: SymbolMatrix, freedom: Freedom, threads: int = 1) -> tuple[Params, bytes, int] | None:
         """The smallest form, its payload and its size in bits: to know the size is to have made it."""

@@ -12,13 +12,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ...dtypes import Bits
-from ...format.codebook import Codebook
 from ...format.cursor import Cursor
 from ...format.resources import Resources
 from ...tensor import Loadable, TensorInfo
-from ..base import Coding, Decoded, Freedom, Payload, Proposal, SymbolMatrix
+from ..base import Decoded, Freedom, Payload, Proposal, SymbolMatrix
 from ..matrix import matrix_shape
 from ..registry import register
+from ..symbols import SymbolCoding
 from . import payload as payloads
 from .params import Params, parse, write
 
@@ -26,12 +26,11 @@ from .params import Params, parse, write
 _SHARED_BITS = 8 * 48
 
 
-class ClassesCoding(Coding[Params]):
+class ClassesCoding(SymbolCoding[Params]):
     """As small as the adaptive coding for most dense tensors, and as quick as Huffman codes."""
 
     id = 9
     name = "classes"
-    has_symbols = True
     profiles = frozenset({"default", "small"})
 
     def parse(self, cursor: Cursor, tensor: TensorInfo, resources: Resources) -> Params:
@@ -50,12 +49,6 @@ class ClassesCoding(Coding[Params]):
 
     def has_rows(self, params: Params) -> bool:
         return True
-
-    def codebook(self, params: Params) -> Codebook:
-        return params.codebook
-
-    def with_codebook(self, params: Params, codebook: Codebook) -> Params:
-        return replace(params, codebook=codebook)
 
     def survey(self, matrix: SymbolMatrix, freedom: Freedom, threads: int = 1) -> tuple[Params, bytes, int] | None:
         """The form, its payload and its size in bits: to know the size is to have made it."""

@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ...cached import cached_property
-from ...entropy.bitmap import Live
+from ...entropy.arrays import Indices as Indices
+from ...entropy.arrays import Live
 
-Indices = npt.NDArray[np.int64]
 Ranks = npt.NDArray[np.int32]
 
 # Bits of a bitmap that are counted together.

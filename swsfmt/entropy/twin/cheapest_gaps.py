@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..logarithms import log2
 from ..protocol import MAX_LENGTH, Form, Indices, Raw, Table
 from .codes import cheapest_code, cheapest_table
 from .entries import gap_counts
@@ -66,18 +67,11 @@ def gap_estimates(gaps: Raw, counts: Raw, logarithms: Indices, symbol_bits: int,
             # No codeword has less than a bit, if there are two; the others start with another bit than it.
             entropy += total << _LOG_BITS
             rest = used[used != most]
-        of_rest = _log2(rest.sum(keepdims=True), logarithms)
-        entropy += int((rest * (of_rest - _log2(rest, logarithms))).sum())
+        of_rest = log2(rest.sum(keepdims=True), logarithms)
+        entropy += int((rest * (of_rest - log2(rest, logarithms))).sum())
         fixed = total * pbits << _LOG_BITS
         estimates[pbits - 1] = min(fixed, entropy) if huffman else fixed
     return estimates
-
-
-def _log2(n: Indices, logarithms: Indices) -> Indices:
-    """log2 of n >= 1 in 4096ths, from the leading 9 bits of n."""
-    mantissa, exponent = np.frexp(n.astype(np.float64))
-    fraction: Indices = logarithms[(mantissa * 512).astype(np.int64) - 256]
-    return (exponent.astype(np.int64) - 1 << _LOG_BITS) + fraction
 
 
 def _stream_bits(counts: Indices, tabled: bool, windows: bytes, tables: list[Table]) -> int:

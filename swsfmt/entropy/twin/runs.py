@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
 from ..bits import varint_bytes
-from ..protocol import Raw
-
-_Live = npt.NDArray[np.bool_]
+from ..protocol import Live, Raw
 
 # Strides worth a try: kernel and image widths are small.
 _STRIDES = range(2, 65)
@@ -18,7 +15,7 @@ _BLOCK = 1 << 18
 _COPY, _MASKED_RAW, _MASKED_RUNS = 4, 5, 6
 
 
-def cheapest_runs(live: _Live, most: int) -> tuple[int, int] | None:
+def cheapest_runs(live: Live, most: int) -> tuple[int, int] | None:
     sizes = [(_runs_bits(live), 0)]
     for stride in _STRIDES:
         if stride < len(live):
@@ -29,7 +26,7 @@ def cheapest_runs(live: _Live, most: int) -> tuple[int, int] | None:
     return (stride, size) if size < most else None
 
 
-def cheapest_mask(live: _Live, masks: list[Raw], first: int) -> tuple[int, int, int] | None:
+def cheapest_mask(live: Live, masks: list[Raw], first: int) -> tuple[int, int, int] | None:
     inside = int(np.count_nonzero(live))
     ways = []
     for number, raw in enumerate(masks, first):
@@ -51,7 +48,7 @@ def cheapest_mask(live: _Live, masks: list[Raw], first: int) -> tuple[int, int, 
     return kind, number, size
 
 
-def _runs_bits(bits: _Live) -> int:
+def _runs_bits(bits: Live) -> int:
     """Size in bits of the runs of `bits`, in Elias gamma, with the bit that comes first."""
     total, last = 1, -1.0
     for start in range(0, len(bits), _BLOCK):

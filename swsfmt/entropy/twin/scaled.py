@@ -13,7 +13,8 @@ import numpy.typing as npt
 
 from ...dtypes import BY_ID
 from .. import reals
-from ..scaled_protocol import Elements, Indices, Reals, ScaledFactor
+from ..arrays import Elements, Indices
+from ..scaled_protocol import Reals, ScaledFactor
 
 # Elements that are computed at a time.
 _BLOCK = 1 << 16

@@ -100,6 +100,28 @@ def test_a_method_with_few_sizes_names_the_nearest() -> None:
     assert search(Target.size(700_000), stairs, elements=WEIGHTS).bytes == 700_000
 
 
+def rough(step: float) -> Attempt:
+    """An error that goes up and down by a few per cent, as that of a small network on a few inputs does."""
+    return Attempt(step, 1000, error=0.03 * step * (1 + 0.03 * math.sin(4e4 * step)))
+
+
+@pytest.mark.parametrize("error", [0.011, 0.02, 0.0305, 0.04])
+def test_an_error_that_is_rough(error: float) -> None:
+    tried: list[Attempt] = []
+    got = search(Target.error(error), rough, elements=WEIGHTS, tried=tried)
+    assert got.error is not None
+    assert 0.95 * error <= got.error <= error
+    assert got == max((one for one in tried if one.error <= error), key=lambda one: one.error)  # type: ignore[operator, arg-type, return-value]
+    assert len(tried) <= 24
+
+
+def test_a_jump_of_less_than_five_per_cent_is_no_reason_to_give_up() -> None:
+    def jump(step: float) -> Attempt:
+        return Attempt(step, 1030 if step < 0.7 else 970)
+
+    assert search(Target.size(1000), jump, elements=WEIGHTS).bytes == 970
+
+
 def test_outputs_that_are_not_finite() -> None:
     with pytest.raises(InputError, match="not finite"):
         search(Target.error(0.1), lambda step: Attempt(step, 10, math.nan), elements=WEIGHTS)
