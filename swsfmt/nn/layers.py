@@ -54,7 +54,10 @@ class Compressed(torch.nn.Module):
         if torch.compiler.is_compiling():
             weight: torch.Tensor = _outside_of_graphs(self.cache, self.packed, self._like)
             return weight
-        return self.cache.get(self.packed, self._like.dtype, self._like.device)
+        # Not `self._like`, for which torch looks in several places.
+        like = self._buffers["_like"]
+        assert like is not None
+        return self.cache.get(self.packed, like.dtype, like.device)
 
     def rows(self, first: int, last: int) -> torch.Tensor:
         """The part first:last of the weight, decoded now."""

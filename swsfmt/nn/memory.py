@@ -29,12 +29,14 @@ class Cache:
 
     def get(self, packed: Packed, dtype: torch.dtype, device: torch.device) -> torch.Tensor:
         """The tensor in that dtype, on that device: the one that is kept, or decoded now. Nobody may write to it."""
-        with self._lock:
-            kept = self._tensors.get(packed.number)
-            if kept is not None and kept.dtype == dtype and kept.device == device:
-                if self.limit is not None:
-                    self._tensors.move_to_end(packed.number)
-                return kept
+        # Without the lock, which small layers would notice.
+        kept = self._tensors.get(packed.number)
+        if kept is not None and kept.dtype is dtype and kept.device == device:
+            if self.limit is not None:
+                with self._lock:
+                    if packed.number in self._tensors:
+                        self._tensors.move_to_end(packed.number)
+            return kept
         if self.limit is not None:
             # Room is made before it is needed: the limit is one for the peak.
             self._forget(packed.number, min(self.limit, packed.shape.numel() * dtype.itemsize))

@@ -12,6 +12,8 @@ DENSEST = 0.12
 """Of the elements of a large matrix that may differ from zero, where its product from indices is the faster one."""
 
 _GROUPS = (32, 64, 128, 256)
+# Not in torch before 2.6.
+HAS_INT4 = hasattr(torch.ops.aten, "_weight_int4pack_mm_for_cpu")
 
 
 class Product(torch.nn.Module):
@@ -140,7 +142,8 @@ def integer_product(packed: Packed) -> Int8Product | Int4Product | None:
     low, high = int(levels.min()), int(levels.max())
     others = [blocks for name, blocks in parts.blocks.items() if name != "scale"]
     group = block[1] if block[1] < columns else next((size for size in reversed(_GROUPS) if columns % size == 0), 0)
-    if high - low > 15 or group not in _GROUPS or columns % group or rows % 16 or any(own != block for own in others):
+    fits = HAS_INT4 and high - low <= 15
+    if not fits or group not in _GROUPS or columns % group or rows % 16 or any(own != block for own in others):
         if others or scales.shape[1] != 1 or low < -128 or high > 127:
             return None
         return Int8Product(levels.to(torch.int8), scales.expand(rows, 1).reshape(-1).contiguous())

@@ -290,6 +290,7 @@ def linear(weight: Any) -> torch.nn.Module:
     )
 
 
+@pytest.mark.skipif(not swsfmt.nn.products.HAS_INT4, reason="this torch has no kernel for them")
 @pytest.mark.parametrize("group", [32, 64, 256])
 @pytest.mark.parametrize("shift", ["none", "zero", "offset"])
 def test_levels_of_four_bits(group: int, shift: str) -> None:
