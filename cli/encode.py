@@ -48,9 +48,9 @@ def encode(
 ) -> None:
     """Write INPUT as a .sws file, every value bit for bit.
 
-    INPUT is a safetensors file, a PyTorch checkpoint, a .npz or .npy file, a GGUF file, the index of a sharded
-    checkpoint, a folder with one of them, or - for stdin. It may be larger than the memory. Workers of dask read
-    safetensors files, GGUF files and those of NumPy themselves, under the same path.
+    INPUT is a safetensors file, a PyTorch checkpoint, a .npz or .npy file, a GGUF file, an ONNX model, the index of a
+    sharded checkpoint, a folder with one of them, or - for stdin. It may be larger than the memory. Workers of dask
+    read safetensors files, GGUF files and those of NumPy themselves, under the same path.
 
     Of a GGUF file the tensors are what they dequantise to, stored as its levels, scales and minima.
     """

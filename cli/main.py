@@ -13,11 +13,13 @@ import swsfmt
 from swsfmt.entropy import backend
 
 from . import console, errors
+from .compare import compare
 from .decode import decode
 from .demo import demo
 from .encode import encode
 from .eval import evaluate
 from .inspect import inspect
+from .quantize import quantize
 from .train import train
 from .verify import verify
 
@@ -119,5 +121,5 @@ def main() -> None:
         backend.warned = True
 
 
-for command in (encode, decode, inspect, verify, train, evaluate, demo):
+for command in (encode, decode, quantize, inspect, verify, compare, train, evaluate, demo):
     main.add_command(command)

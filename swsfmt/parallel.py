@@ -201,11 +201,17 @@ def team_of(threads: int) -> Iterator[Team]:
         team.close()
 
 
-def in_order(function: Callable[..., T], *arguments: Iterable[Any], threads: int) -> Iterator[T]:
-    """`map` with at most `threads` threads; no more than two calls for each thread are under way or done ahead."""
+def in_order(
+    function: Callable[..., T], *arguments: Iterable[Any], threads: int, ahead: int | None = None
+) -> Iterator[T]:
+    """`map` with at most `threads` threads; no more than `ahead` calls are under way or done ahead.
+
+    ahead : None for two for each thread
+    """
     if threads <= 1:
         yield from map(function, *arguments)
         return
+    most = 2 * threads - 1 if ahead is None else ahead
     current = _current_team()
     # Not `team_of`: between two results this thread does what it likes.
     team = Team(threads) if current is None else current
@@ -213,7 +219,7 @@ def in_order(function: Callable[..., T], *arguments: Iterable[Any], threads: int
     try:
         for argument in zip(*arguments, strict=True):
             waiting.append(team.submit(function, *argument))
-            if len(waiting) >= 2 * threads:
+            if len(waiting) > most:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()

@@ -105,8 +105,9 @@ def load(
 ) -> dict[str, torch.Tensor]:
     """The tensors of a file in memory, in the order of the file. Raises `FormatError`, `LimitError`.
 
-    Tensors are decoded one at a time and go to `device` at once. Those of a dtype that this version of torch does not
-    have are left out, and a warning names them; `InputError` is raised where no others are there.
+    Tensors are decoded one at a time and go to `device` at once; to another device than the processor while the next
+    large one is decoded, so that two of them are in memory at most. Those of a dtype that this version of torch does
+    not have are left out, and a warning names them; `InputError` is raised where no others are there.
     dtype : floating-point tensors are converted to it, a floating-point or complex one; None leaves them as they are.
     out : tensors to decode into where one has the name, e.g. the `state_dict` of a model; that saves the time to get
         new memory. They may lie on any device. `InputError` is raised where dtype or shape differ. After another error
@@ -116,7 +117,9 @@ def load(
     """
     convert = converter(device, dtype)
     with Reader(BytesSource(data), limits) as reader:
-        return load_all(reader, convert, threads, detached(out), place_of, lacks, recode_to(device, dtype))
+        return load_all(
+            reader, convert, threads, detached(out), place_of, lacks, recode_to(device, dtype), _is_elsewhere(device)
+        )
 
 
 def load_file(
@@ -134,7 +137,9 @@ def load_file(
     """
     convert = converter(device, dtype)
     with Reader(open_path(filename), limits) as reader:
-        return load_all(reader, convert, threads, detached(out), place_of, lacks, recode_to(device, dtype))
+        return load_all(
+            reader, convert, threads, detached(out), place_of, lacks, recode_to(device, dtype), _is_elsewhere(device)
+        )
 
 
 def safe_open(
@@ -198,7 +203,8 @@ def load_model(
         `Module.load_state_dict`; so do tensors of another shape, strict or not.
     assign : True makes the tensors of the file, on `device` and in their own dtypes, the model's; False copies them
         into the model's. None assigns those that the model has on the meta device, where there is nothing to copy
-        into, and copies the others. Parameters that are tied stay tied.
+        into, and copies the others. Parameters that are tied stay tied. A model that was made on the meta device is in
+        memory once, at no time twice: ``with torch.device("meta"): model = Net()``.
     Raises `InputError` for assign=False where the model has tensors on the meta device, as nothing would be loaded.
     A buffer that is on the meta device and not in the `state_dict` stays there, with a warning.
     """
@@ -214,6 +220,11 @@ def load_model(
     state = load_file(filename, device, threads=threads, limits=limits)
     with located(file=os.fsdecode(filename) if isinstance(filename, str | bytes | os.PathLike) else None):
         return load_into(model, state, strict=strict, assign=assign)
+
+
+def _is_elsewhere(device: Device) -> bool:
+    """Whether tensors are copied to where they go."""
+    return devices.device(device).type != "cpu"
 
 
 def _module(model: Any) -> torch.nn.Module:

@@ -186,6 +186,13 @@ def _to_tensor(elements: Elements, device: torch.device, dtype: torch.dtype | No
         return tensor.to(device, dtype if tensor.is_floating_point() else None)
 
 
+def dtype_of(name: str) -> torch.dtype:
+    """The dtype of that name in the registry. Raises `InputError` where torch has none."""
+    if name not in _DTYPES:
+        raise InputError(f"this version of torch has no {name}; upgrade torch")
+    return _DTYPES[name]
+
+
 def lacks(dtype: DType) -> str | None:
     """Why there can be no tensors of a dtype; None where there can."""
     return None if dtype.name in _DTYPES else f"this version of torch has no {dtype.name}; upgrade torch"

@@ -19,6 +19,8 @@ LAYERS = [
     ("cli",),
     ("sws",),
     ("swsfmt",),
+    ("swsfmt.hf",),
+    ("swsfmt.nn",),
     ("swsfmt.checkpoints",),
     (
         "swsfmt.torch",
@@ -125,7 +127,7 @@ def test_no_cycles() -> None:
 def test_the_library_does_not_know_the_programs(name: str) -> None:
     roots = {other.split(".")[0] for other in imports(name)}
     assert not roots & {"sws", "cli", "click", "rich"}
-    assert "safetensors" not in roots or layer(name) == "swsfmt.checkpoints"
+    assert "safetensors" not in roots or layer(name) in ("swsfmt.checkpoints", "swsfmt.hf")
 
 
 @pytest.mark.parametrize("name", [name for name in MODULES if layer(name) == "cli"])
@@ -136,11 +138,15 @@ def test_the_command_asks_checkpoints_at_their_door(name: str) -> None:
 
 @pytest.mark.parametrize("name", LIBRARY)
 def test_only_the_modules_for_torch_import_torch(name: str) -> None:
+    """`swsfmt.hf` and `swsfmt.nn` hold modules of torch: nobody else imports them, and not all of theirs need torch."""
     roots = {other.split(".")[0] for other in imports(name)}
+    if layer(name) in ("swsfmt.hf", "swsfmt.nn"):
+        return
     assert ("torch" in roots) == (
         name
         in ("swsfmt.torch", "swsfmt.torch_tensors", "swsfmt.state_dict", "swsfmt.devices", "swsfmt.checkpoints.pytorch")
     )
+    assert not [other for other in imports(name) if other.startswith(("swsfmt.hf", "swsfmt.nn"))]
 
 
 @pytest.mark.parametrize("name", [name for name in MODULES if layer(name) != "sws"])

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+import swsfmt.torch
 from swsfmt import InputError
+from swsfmt.torch import Scaled
 
 from ..batches import Batches, Forward, Loss, call_model
 from ..chain import Chain, layer_chain
@@ -25,6 +28,7 @@ from ..quality import Quality, alive, emptied
 from ..warnings import SkippedWarning, warn
 from .distillation import distilled
 from .equality import Equality
+from .grid_phase import GridPhase
 from .progress import Progress, Report, ignore
 from .pruning_phase import PruningPhase
 from .quantization_phase import QuantizationPhase
@@ -41,6 +45,7 @@ def compress_network(
     train_loader: Batches,
     settings: Settings | None = None,
     *,
+    scaled: MutableMapping[str, Tensor | Scaled] | None = None,
     device: str | torch.device = "cpu",
     size: Size = file_size,
     report: Report = ignore,
@@ -59,6 +64,9 @@ def compress_network(
     the bits of the file while they are quantised.
 
     train_loader : batches as in `sws.batches`, e.g. pairs of inputs and class numbers
+    scaled : the network as levels and scales, e.g. `QuantizedModel.tensors` of `sws.quantize`: in place of all of the
+        above these are trained, with the other parameters (quantisation-aware training, of which `settings` have the
+        epochs, rates and distillation). Afterwards the mapping holds what was trained, for `swsfmt.torch.save_file`
     size : bytes of the file of a state_dict, for the rate term and the order of the neurons
     report : called after each epoch
     run_dir : for the CSV logs prune_log.csv and quantize_log.csv and, after every epoch, a checkpoint; with `resume`
@@ -73,10 +81,16 @@ def compress_network(
     another loss than cross-entropy, when that grew by more than a hundredth), or all weights of a layer.
     """
     settings = settings or Settings()
+    if scaled is not None:
+        # Neurons stay where they are.
+        settings = replace(settings, remove_dead=False, order=False)
     run = _Run(model, train_loader, settings, Task(loss, forward), Execution(device, run_dir, resume, accelerator))
     run.check_size(size)
     teacher = copy.deepcopy(model) if settings.distillation.weight else None
     with run.watched():
+        if scaled is not None:
+            run.train_scaled(scaled, teacher, report)
+            return model
         run.prune(teacher, report)
         run.quantize(teacher, size, report)
     return model
@@ -207,9 +221,34 @@ class _Run:
             state = order_neurons(self._model.state_dict(), chain.layers, size, between=chain.between)
             self._equality.replace(state)
 
+    def train_scaled(
+        self, scaled: MutableMapping[str, Tensor | Scaled], teacher: nn.Module | None, report: Report
+    ) -> None:
+        """Levels and scales, and all other parameters."""
+        names = {name for name, _ in self._model.named_parameters()}
+        levels = {name: value for name, value in scaled.items() if isinstance(value, Scaled) and name in names}
+        if not levels:
+            raise InputError("none of the parameters of the network is given as levels and scales")
+        phase = GridPhase(
+            self._model, levels, self._settings.quantization, lambda state: len(swsfmt.torch.save(state)), report
+        )
+        self._train(phase, phase.optimizer(), self._settings.quantization.epochs, teacher)
+        trained = phase.fill()
+        first: dict[int, Scaled] = {}
+        state = self._model.state_dict()
+        for name, value in scaled.items():
+            if isinstance(value, Scaled):
+                # Tied ones stay one.
+                scaled[name] = first.setdefault(id(value), trained.get(name, value))
+            elif name in state:
+                scaled[name] = _as_exact(state[name], value)
+        self._model.load_state_dict(
+            {name: v.dequantize() if isinstance(v, Scaled) else v for name, v in scaled.items()}, strict=False
+        )
+
     def _train(
         self,
-        phase: PruningPhase | QuantizationPhase,
+        phase: PruningPhase | QuantizationPhase | GridPhase,
         optimizer: torch.optim.Optimizer,
         epochs: int,
         teacher: nn.Module | None,
@@ -226,6 +265,12 @@ class _Run:
         if self._settings.remove_dead:
             chain = self._chain
             self._equality.replace(remove_dead_neurons(self._model.state_dict(), chain.layers, chain.between))
+
+
+def _as_exact(tensor: Tensor, before: Tensor) -> Tensor:
+    """Rounded to float16 where it was so before."""
+    was_half = before.is_floating_point() and bool((before.half().to(before.dtype) == before).all())
+    return (tensor.half().to(tensor.dtype) if was_half else tensor).detach().cpu().clone()
 
 
 def _movable(model: nn.Module, settings: Settings) -> Chain:

@@ -1,5 +1,5 @@
-"""Other people's files, in and out: PyTorch checkpoints, safetensors files, .npz and .npy, several files with an index,
-and folders with any of them; GGUF files in.
+"""Other people's files, in and out: PyTorch checkpoints, safetensors files, .npz and .npy, ONNX models, several files
+with an index, and folders with any of them; GGUF files in.
 
 `open` reads any of them, `convert` makes a .sws file of one, and one of a .sws file. What a program asks before it
 converts: `find`, `recognise`, `encoded_name`, `check_output`, `decoded_name`, `decoded_paths`, `parse_size`,
@@ -9,7 +9,7 @@ checkpoint   what has been read: names, tensors that may still be on disk, metad
 file         what was given: a path, a file in memory, an open binary file
 folder       which checkpoint is meant where a folder is given
 formats      what a format is to this package, and how one is recognised
-pytorch, safetensors, arrays, gguf, sharded
+pytorch, safetensors, arrays, gguf, onnx, sharded
 entries      where in nested dicts the tensors are
 prefixes     what wrappers put before names
 registry     all formats; a new one is a module and a line there

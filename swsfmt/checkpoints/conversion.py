@@ -69,8 +69,8 @@ def convert(
 
     A .sws file is decoded, and a checkpoint encoded, in the format that the suffix of `out` says: ``.safetensors``
     (there tied tensors are written under each name), ``.pt`` or ``.pth`` (there metadata is lost), ``.npz`` or ``.npy``
-    (both). Files are written atomically, in place of what is there. Large models go through tensor by tensor, but for
-    those of PyTorch.
+    (both), or ``.onnx`` for what was made of an ONNX model. Files are written atomically, in place of what is there.
+    Large models go through tensor by tensor, but for those of PyTorch and ONNX.
 
     file : a path, a file in memory or an open binary file; a .sws file may be behind a URL too. What `open` has given
         is encoded; an open `Reader` is decoded, with its own limits, and counts with its own `on_decode`.

@@ -24,7 +24,18 @@ _INDEX = ".index.json"
 _KINDS = [
     [f"{stem}{suffix}{index}" for stem, index in product(stems, ("", _INDEX))] for suffix, stems in _STEMS.items()
 ]
-_OTHERS = (".safetensors", ".safetensors.index.json", ".bin.index.json", ".pt", ".pth", ".bin", ".npz", ".npy", ".gguf")
+_OTHERS = (
+    ".safetensors",
+    ".safetensors.index.json",
+    ".bin.index.json",
+    ".pt",
+    ".pth",
+    ".bin",
+    ".npz",
+    ".npy",
+    ".gguf",
+    ".onnx",
+)
 _SHARD = re.compile(r"-\d{5}-of-\d{5}\.[a-z]+$")
 # What is beside a model, or a part of it.
 _BESIDE = re.compile(rf"{_SHARD.pattern}|^rng_state(_\d+)?\.pth$")

@@ -14,6 +14,7 @@ from .checkpoint import Checkpoint
 from .file import CheckpointFile, FileLike
 from .formats import CheckpointFormat, FileFormat, check_key, recognise
 from .gguf import Gguf
+from .onnx import Onnx
 from .pytorch import PyTorch
 from .safetensors import Safetensors
 from .sharded import ShardedIndex
@@ -26,6 +27,8 @@ FILE_FORMATS: tuple[FileFormat, ...] = (
     DEFAULT,
     Npz(),
     Npy(),
+    # Last: that it is one, its first bytes only suggest.
+    Onnx(),
 )
 FORMATS: tuple[CheckpointFormat, ...] = (*FILE_FORMATS, Gguf(), ShardedIndex(FILE_FORMATS))
 

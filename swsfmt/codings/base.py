@@ -228,6 +228,10 @@ class Coding(Protocol[P]):
         part: Bits = bits[first * unit : last * unit]
         return part
 
+    def has_rows(self, params: P) -> bool:
+        """Whether `decode_rows` reads only what holds the elements, so that a tensor is cheap to decode in parts."""
+        return False
+
     def parts(self, params: P) -> Sequence[Any]:
         """The records that a record holds; or their drafts, where it is to be written."""
         return ()

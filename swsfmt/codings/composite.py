@@ -22,6 +22,9 @@ from .unknown import UnknownCoding
 
 P = TypeVar("P")
 
+# Parts of fewer elements, such as scales, have no chunks, and cost little as a whole.
+_FEW = 1 << 15
+
 Record = records.Record[Coding[Any]]
 Draft = records.Draft[Coding[Any]]
 
@@ -65,6 +68,9 @@ class Composite(Coding[P]):
     def least_saving(self, params: P, part: TensorInfo) -> int:
         """Bits that a part must save, or it is stored without a codebook, which decodes at once."""
         return 0
+
+    def has_rows(self, params: P) -> bool:
+        return all(part.coding.has_rows(part.params) or info_of(part).numel < _FEW for part in self.parts(params))
 
     def structured(self, params: P, tensor: TensorInfo, parts: Sequence[Elements]) -> Structured:
         """A tensor that has been read in parts. Where they mean something."""

@@ -148,6 +148,9 @@ class DenseCoding(SymbolCoding[Params]):
         symbols = decode_part(reader, int(starts[begin]), int(starts[end]), total, params.stream)
         return params.codebook.symbols[symbols[first - begin * size : last - begin * size]]
 
+    def has_rows(self, params: Params) -> bool:
+        return params.chunks.code > 0 or params.stream.kind == StreamKind.FIXED
+
     def survey(self, matrix: SymbolMatrix, freedom: Freedom, threads: int = 1) -> npt.NDArray[np.int64]:
         """How often each symbol occurs."""
         return matrix.counts

@@ -68,6 +68,9 @@ class NarrowCoding(Coding[Params]):
     def decode_rows(self, params: Params, tensor: TensorInfo, payload: Payload, first: int, last: int) -> Bits:
         return _widened(params, tensor, np.frombuffer(payload, params.storage.bits)[first:last], None)
 
+    def has_rows(self, params: Params) -> bool:
+        return True
+
     def propose_plain(self, elements: Elements, own: Codebook | None) -> Proposal | None:
         info = elements.info
         if own is not None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from ..dtypes import BY_NAME, Bits, DType
 from ..entropy import planes as fields
@@ -54,8 +55,9 @@ _RANDOM = 7
 _INDEPENDENT = 8
 # What classes of rows and columns take off a plane, about, as a part of what its entropy of order 0 says.
 _CLASSES = 4
-# What a plane that is coded takes beside its elements, in bits, about: a head, a length, a code table.
-_PLANE_BITS = 512
+# What a plane that is coded takes beside its elements, in bits, about: a head, a length; for each value the length of
+# its code, and itself.
+_PLANE_BITS, _LENGTH_BITS = 128, 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -218,16 +220,24 @@ def _is_packed(info: TensorInfo, part: Bits) -> bool:
 
 def _plane_bits(info: TensorInfo, part: Bits, widths: Widths, number: int) -> int:
     """part : some of the elements"""
-    coded = _entropy(info, part, widths, number)
+    counts = _counts(info, part, widths, number)
+    coded = entropy_bits(counts) * info.numel // len(part)
     if len(info.shape) > 1 and number == 0:
         coded -= coded >> _CLASSES
-    return min(coded + _PLANE_BITS, 8 * plane_dtype(widths[number]).itemsize * info.numel)
+    value = 8 * plane_dtype(widths[number]).itemsize
+    coded += int(np.count_nonzero(counts)) * (value + _LENGTH_BITS) + _PLANE_BITS
+    return min(coded, value * info.numel)
 
 
 def _entropy(info: TensorInfo, part: Bits, widths: Widths, number: int) -> int:
     """Of order 0, of all elements."""
+    return entropy_bits(_counts(info, part, widths, number)) * info.numel // len(part)
+
+
+def _counts(info: TensorInfo, part: Bits, widths: Widths, number: int) -> npt.NDArray[np.int64]:
+    """How often each value of a field occurs."""
     plane = fields.plane(part, widths, number, is_rotated(info.dtype))
-    return entropy_bits(np.bincount(plane, minlength=1 << widths[number])) * info.numel // len(part)
+    return np.bincount(plane, minlength=1 << widths[number])
 
 
 def sample(bits: Bits) -> Bits:

@@ -39,6 +39,9 @@ class RawCoding(Coding[None]):
             raise PayloadError("a byte of a BOOL tensor is neither 0 nor 1")
         return Decoded(bits, [Span(Section.RAW, 0, 8 * len(payload))] if payload else [])
 
+    def has_rows(self, params: None) -> bool:
+        return True
+
     def propose_plain(self, elements: Elements, own: Codebook | None) -> Proposal:
         return Proposal(self, None, plain.size_bits(elements, elements.info.dtype))
 

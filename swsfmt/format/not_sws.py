@@ -14,6 +14,8 @@ HEAD = 1 << 17
 
 GIT_LFS_POINTER = "this is a git-lfs pointer, not the file itself; run git lfs pull"
 
+# Producer, its version, domain, version of the model, text, graph, operators, metadata: their tags.
+_ONNX_FIELDS = {bytes([tag]) for tag in (0x12, 0x1A, 0x22, 0x28, 0x32, 0x3A, 0x42, 0x72)}
 _BLANKS = b" \t\r\n"
 _MARKS = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 # The library safetensors reads no longer header.
@@ -79,6 +81,12 @@ def is_pickle(head: bytes) -> bool:
 
 def is_gguf(head: bytes) -> bool:
     return head.startswith(b"GGUF")
+
+
+def is_onnx(head: bytes) -> bool:
+    """A message of protobuf that begins as a ModelProto: version of ONNX, and another of its fields."""
+    # Tags of all fields that may come next, but for those that have two bytes.
+    return head[:1] == b"\x08" and b"\x00" < head[1:2] < b"\x40" and head[2:3] in _ONNX_FIELDS
 
 
 def is_json_object(head: bytes) -> bool:

@@ -195,7 +195,7 @@ class Reader:
     def decode(self, record: Record, threads: int = 1, out: Bits | None = None) -> Decoded:
         """Decode a record that is not tied to another, maybe to `out`."""
         info = self._known(record)
-        data = self._read(record)
+        data = self.stored(record)
 
         def decode() -> Decoded:
             return record.coding.decode(record.params, info, data, threads, out)
@@ -226,11 +226,12 @@ class Reader:
 
     def payload(self, record: Record) -> Payload:
         """The bytes of a payload, its CRC-32 checked."""
-        data = self._read(record)
+        data = self.stored(record)
         self._check(record, data)
         return data
 
-    def _read(self, record: Record) -> Payload:
+    def stored(self, record: Record) -> Payload:
+        """The bytes of a payload, not checked."""
         if self._closed:
             raise InputError("this file has been closed; read it inside of the with statement", file=self.source.name)
         return self.source.read_at(record.offset, record.payload_length) if record.inline is None else record.inline

@@ -49,6 +49,7 @@ def load_all(
     place_of: Callable[[T, TensorInfo], Place] | None = None,
     lacks: Lacks = lambda dtype: None,
     recode: Recode | None = None,
+    prefetch: bool = False,
 ) -> dict[str, T]:
     """Every tensor of an open file in its order; tied names get the same object.
 
@@ -60,13 +61,15 @@ def load_all(
     lacks : why there can be no tensors of a dtype; None where there can. Those of such a dtype are left out, which a
         `SwsWarning` says, as long as any are left.
     recode : changes the codebooks of tensors that are not in `out`; `convert` gets what comes of it.
+    prefetch : decode the next large tensor while `convert` works on one, as where that copies it to another device; for
+        that there is memory for one more.
     Raises `LimitError` where all together are more than the reader may decode.
     """
     reader.check_decoded_bytes()
     threads = thread_count(threads)
     given: Mapping[str, Any] = {} if out is None else arguments.mapping(out, "out", "names to tensors")
     with team_of(threads):
-        return _load_all(reader, convert, threads, given, place_of, lacks, recode)
+        return _load_all(reader, convert, threads, given, place_of, lacks, recode, prefetch)
 
 
 def _load_all(
@@ -77,6 +80,7 @@ def _load_all(
     place_of: Callable[[T, TensorInfo], Place] | None,
     lacks: Lacks,
     recode: Recode | None,
+    prefetch: bool,
 ) -> dict[str, T]:
     # All are looked at before the first is changed.
     places = {
@@ -94,7 +98,8 @@ def _load_all(
     targets = {name: place.bits for name, place in places.items()}
     tensors: dict[str, T] = {}
     records = _holdable(reader, lacks)
-    for record, elements in _decoded(reader, records, targets, threads, recode, one_by_one=shared):
+    decoded = _decoded(reader, records, targets, threads, recode, one_by_one=shared, prefetch=prefetch)
+    for record, elements in decoded:
         name = record.name
         if elements is not None and targets.get(name) is not None:
             tensors[name] = given[name]
@@ -134,6 +139,7 @@ def _decoded(
     recode: Recode | None,
     *,
     one_by_one: bool,
+    prefetch: bool,
 ) -> Iterator[tuple[Record, Elements | None]]:
     """These records in order, with their elements, which may be in their `targets` already; None for one that is tied.
 
@@ -157,7 +163,10 @@ def _decoded(
     for small, group in groupby(records, is_small):
         records = list(group)
         if not small:
-            yield from ((record, decode(record, threads)) for record in records)
+            ahead = in_order(
+                lambda record: decode(record, threads), records, threads=threads if prefetch else 1, ahead=1
+            )
+            yield from zip(records, ahead, strict=True)
             continue
         batches = list(_batches(records))
         decoded = in_order(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from .. import arguments
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
 
 DEFAULT_OPTIONS = Options()
+
+# Of a payload that is read again.
+_PIECE = 1 << 20
 
 Step = Callable[[int, int], None]
 """Takes how much is done, and how much there is."""
@@ -88,6 +92,9 @@ class EncodedFile:
         yield self.prefix
         while self._drafts:
             draft = self._drafts.popleft()
+            if isinstance(draft.payload, Spooled):
+                yield from draft.payload.pieces()
+                continue
             if not isinstance(draft.payload, Summary):
                 yield draft.payload
                 continue
@@ -141,12 +148,14 @@ def encode_file(
     threads: int | None = None,
     executor: Executor | None = None,
     step: Step | None = None,
+    spool: BinaryIO | None = None,
 ) -> EncodedFile:
     """Encode all tensors. Equal input gives equal bytes, wherever and in how many threads it is done.
 
     threads : None for as many as there are processors; with an executor, those of each task, None for one.
     executor : anything that works as those of `concurrent.futures` do; it is sent tensors, and functions by name.
     step : is told after each tensor of each stage how many bytes are done, and how many there are in all.
+    spool : a file, open to be written and read, that keeps payloads until they are asked for; None keeps them here.
     Raises `InputError` for metadata or names that cannot be stored, and what the tensors raise when they are read.
     """
     metadata = _checked(metadata, tensors)
@@ -169,10 +178,31 @@ def encode_file(
         for unit in examine_all(units.values(), options, workers):
             progress.after(unit.name)
         codebooks = choose(list(units.values()), workers, lambda unit: progress.after(unit.name), progress.repeat)
-        drafts = _write(tensors, units, workers, progress)
+        drafts = _write(tensors, units, workers, progress, spool)
     counts = {name: sum(leaf.examination.negative_zeros for leaf in unit.leaves()) for name, unit in units.items()}
     negative_zeros = {name: count for name, count in counts.items() if count}
     return EncodedFile(index.build(metadata, codebooks, drafts), drafts, tensors, negative_zeros)
+
+
+@dataclass(frozen=True)
+class Spooled(Summary):
+    """A payload that waits in a file. offset : there"""
+
+    spool: BinaryIO
+    offset: int
+
+    @classmethod
+    def to(cls, spool: BinaryIO, payload: bytes) -> Spooled:
+        """Raises `OSError`."""
+        offset = spool.seek(0, os.SEEK_END)
+        spool.write(payload)
+        return cls(len(payload), crc32(payload), spool, offset)
+
+    def pieces(self) -> Iterator[bytes]:
+        """All of it. Raises `OSError`."""
+        for start in range(0, self.length, _PIECE):
+            self.spool.seek(self.offset + start)
+            yield self.spool.read(min(_PIECE, self.length - start))
 
 
 class _Progress:
@@ -219,7 +249,11 @@ def _checked(metadata: Mapping[str, str] | None, tensors: Mapping[str, Loadable 
 
 
 def _write(
-    tensors: Mapping[str, Loadable | Tied], units: Mapping[str, Unit], workers: Workers, progress: _Progress
+    tensors: Mapping[str, Loadable | Tied],
+    units: Mapping[str, Unit],
+    workers: Workers,
+    progress: _Progress,
+    spool: BinaryIO | None,
 ) -> list[Draft[Coding[Any]]]:
     """The records, with their payloads."""
     leaves = (leaf for unit in units.values() for leaf in unit.leaves() if leaf.choice.payload is None)
@@ -232,5 +266,9 @@ def _write(
             continue
         with located(tensor=name):
             drafts.append(units[name].draft(written))
+        if spool is not None:
+            for leaf in drafts[-1].leaves():
+                if isinstance(leaf.payload, bytes) and len(leaf.payload) > MAX_INLINE:
+                    leaf.payload = Spooled.to(spool, leaf.payload)
         progress.after(name)
     return drafts

@@ -74,7 +74,7 @@ def test_outputs_are_told_before(out: str | None, sharded: bool, sws: Path, tmp_
 
 
 def test_suffix_that_is_no_format(sws: Path, tmp_path: Path) -> None:
-    with pytest.raises(swsfmt.InputError, match=r"must end in \.safetensors, \.pt, \.pth, \.npz or \.npy"):
+    with pytest.raises(swsfmt.InputError, match=r"must end in \.safetensors, \.pt, \.pth, \.npz, \.npy or \.onnx"):
         convert(sws, tmp_path / "out.bin")
 
 

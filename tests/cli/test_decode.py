@@ -242,7 +242,7 @@ def test_stdin_needs_an_output(sws: Path) -> None:
 def test_unknown_suffix_is_2(sws: Path, tmp_path: Path) -> None:
     result = run("decode", sws, "-o", tmp_path / "a.bin")
     assert result.exit_code == 2
-    assert ".safetensors, .pt, .pth, .npz or .npy" in result.stderr
+    assert ".safetensors, .pt, .pth, .npz, .npy or .onnx" in result.stderr
 
 
 @pytest.mark.parametrize("suffix", [".safetensors", ".pt"])

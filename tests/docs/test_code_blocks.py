@@ -12,10 +12,13 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
-from documents import Block, blocks
+from documents import Block, blocks, documents
 from safetensors.torch import load_file as load_safetensors
+from small_models import folder_of_transformers
+from small_models import text as some_text
 
 import sws.data
 import swsfmt
@@ -68,15 +71,16 @@ def test_install() -> None:
     assert len(named) == len(lines) - 1
     assert set(named) <= project["optional-dependencies"].keys()
     readme, makefile = ((ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "Makefile"))
-    for name in re.findall(r"swsfmt\[(\w+)\]", readme):
-        assert name in project["optional-dependencies"]
+    for page in documents():
+        for name in re.findall(r"swsfmt\[(\w+)\]", page.read_text(encoding="utf-8")):
+            assert name in project["optional-dependencies"], f"{page.name}: {name}"
     (version,) = set(re.findall(r"`pip install (torch==[\d.]+)`", readme))
     assert f"TORCH ?= {version}" in makefile
     assert project["requires-python"] == ">=3.11"
 
 
 def test_library(tmp_path: Path) -> None:
-    text = block("import torch\nfrom swsfmt.torch import load_model").text
+    text = block("import torch\nfrom swsfmt.torch import load_model, safe_open").text
     printed = run(["-c", text], tmp_path).stdout
     assert printed == "['0.weight', '0.bias', '2.weight', '2.bias'] [300, 784] torch.float32\n"
     report = swsfmt.inspect(tmp_path / "model.sws")
@@ -96,7 +100,10 @@ def test_levels_and_scales(tmp_path: Path) -> None:
 
 
 def test_library_gives_the_same_bytes_every_time(tmp_path: Path) -> None:
-    text = "import torch\ntorch.manual_seed(0)\n" + block("import torch\nfrom swsfmt.torch import load_model").text
+    text = (
+        "import torch\ntorch.manual_seed(0)\n"
+        + block("import torch\nfrom swsfmt.torch import load_model, safe_open").text
+    )
     files = []
     for number in range(2):
         folder = tmp_path / str(number)
@@ -104,6 +111,36 @@ def test_library_gives_the_same_bytes_every_time(tmp_path: Path) -> None:
         run(["-c", text], folder)
         files.append((folder / "model.sws").read_bytes())
     assert files[0] == files[1]
+
+
+def test_loading_a_module(tmp_path: Path) -> None:
+    text = block("import torch\nfrom swsfmt.torch import load_model, save_model\n").text
+    assert run(["-c", text], tmp_path).stdout == "([], []) cpu\n"
+
+
+def test_transformers(tmp_path: Path) -> None:
+    pytest.importorskip("transformers")
+    text = block("import torch\nimport transformers\n").text
+    printed = run(["-c", text], tmp_path, HF_HUB_OFFLINE="1").stdout
+    assert printed == "True\nswsfmt.nn.layers\n"
+    names = {path.name for path in (tmp_path / "folder").iterdir()}
+    assert names == {"config.json", "generation_config.json", "model.sws"}
+
+
+def test_compressed_layers(tmp_path: Path) -> None:
+    text = block("import copy\nimport torch\nimport swsfmt.nn\n").text
+    assert run(["-c", text], tmp_path).stdout == "True True\n"
+
+
+def test_onnx(tmp_path: Path) -> None:
+    onnx = pytest.importorskip("onnx")
+    weight = onnx.numpy_helper.from_array(np.arange(64, dtype="f4").reshape(8, 8) // 9, "weight")
+    value = [onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [8, 8]) for name in "xy"]
+    node = onnx.helper.make_node("MatMul", ["x", "weight"], ["y"])
+    graph = onnx.helper.make_graph([node], "net", value[:1], value[1:], [weight])
+    onnx.save(onnx.helper.make_model(graph), tmp_path / "net.onnx")
+    run(block("sws encode net.onnx").text, tmp_path)
+    assert (tmp_path / "back.onnx").read_bytes() == (tmp_path / "net.onnx").read_bytes()
 
 
 class Net(torch.nn.Module):
@@ -181,10 +218,86 @@ def test_training_in_python(tmp_path: Path) -> None:
     assert ratio > 20
 
 
+def quantizable(folder: Path) -> Path:
+    """The program of the guide, and weights of its network after some training on what it reads."""
+    (folder / "net.py").write_text(block("# net.py").text)
+    code = """
+import torch, net
+torch.manual_seed(0)
+torch.load = lambda path: None
+torch.nn.Module.load_state_dict = lambda self, state: None
+model = net.make_model()
+from sklearn.datasets import load_digits
+labels = torch.tensor(load_digits().target[:600]).split(20)
+optimizer = torch.optim.Adam(model.parameters(), 2e-3)
+for _ in range(4):
+    for images, own in zip(net.images(), labels):
+        optimizer.zero_grad()
+        torch.nn.functional.cross_entropy(model(images), own).backward()
+        optimizer.step()
+torch.save(model.state_dict(), "weights.pt")
+"""
+    run(["-c", code], folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def guide(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return quantizable(tmp_path_factory.mktemp("guide"))
+
+
+def test_quantizing_commands(guide: Path) -> None:
+    done = run(block("sws quantize net.py:make_model -o small.sws --target-size").text, guide)
+    assert 19_800 <= (guide / "small.sws").stat().st_size <= 20_000
+    (error,) = re.findall(r"^good.sws: .* relative error ([\d.]+)$", done.stdout, re.M)
+    assert 0.0495 <= float(error) <= 0.05
+    elements = 16 * 9 + 16 + 32 * 144 + 32 + 64 * 512 + 64 + 640 + 10
+    assert 3.465 <= 8 * (guide / "bits.sws").stat().st_size / elements <= 3.5
+    assert "image/svg" in (guide / "good.html").read_text()
+    # The last command measures again what the guide says is the figure to trust.
+    assert "cosine" in done.stdout.splitlines()[-1]
+    run(block("sws quantize weights.pt --dry-run").text, guide)
+    assert 3.96 <= 8 * (guide / "alone.sws").stat().st_size / elements <= 4
+    run(block("sws quantize net.py:make_model -o rules.sws").text, guide)
+    found, state = swsfmt.torch.load_file(guide / "rules.sws"), torch.load(guide / "weights.pt")
+    assert torch.equal(found["0.weight"], state["0.weight"])
+    assert torch.equal(found["6.bias"], state["6.bias"].half().float())
+
+
+def test_quantizing_in_python(guide: Path) -> None:
+    printed = run(["-c", block("import torch\n\nimport net").text], guide).stdout
+    assert re.fullmatch(r"step [\d.e-]+, 1[12],\d{3} bytes\n", printed)
+    first, trained = (swsfmt.torch.load_file(guide / name) for name in ("small.sws", "trained.sws"))
+    assert first.keys() == trained.keys()
+    assert not torch.equal(first["6.weight"], trained["6.weight"])
+    # What is said to change is all that did: what was raw has been trained too, as a float.
+    assert swsfmt.safe_open(guide / "trained.sws").get_parts("6.weight").levels.dtype == "int8"
+
+
+def test_quantizing_of_transformers(tmp_path: Path) -> None:
+    pytest.importorskip("transformers")
+    folder_of_transformers(tmp_path, "llama").rename(tmp_path / "my-model")
+    (tmp_path / "text.txt").write_text(some_text())
+    done = run(block("sws quantize my-model").text, tmp_path)
+    assert done.stdout.count("KL divergence in nats") == 2
+    assert "calibration: self" in run("sws inspect own-words.sws", tmp_path).stdout
+
+
+def test_quantizing_in_the_readme(guide: Path, tmp_path: Path) -> None:
+    program = (guide / "net.py").read_text()
+    (tmp_path / "net.py").write_text(
+        program.replace("def images(", "def inputs():\n    return images()\n\n\ndef images(")
+    )
+    (tmp_path / "weights.pt").write_bytes((guide / "weights.pt").read_bytes())
+    done = run(block("sws quantize net.py:make_model -o small.sws --target-error").text, tmp_path)
+    (error,) = re.findall(r"^small.sws: .* relative error ([\d.]+)$", done.stdout, re.M)
+    assert 0.0198 <= float(error) <= 0.02
+
+
 def json_keys() -> dict[str, set[str]]:
-    """The keys that the README lists, by the commands that print them."""
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    table = readme[readme.index("| keys | in |") :].split("\n\n")[0].splitlines()[2:]
+    """The keys that the page lists, by the commands that print them."""
+    page = (ROOT / "docs" / "command_line.md").read_text(encoding="utf-8")
+    table = page[page.index("| keys | in |") :].split("\n\n")[0].splitlines()[2:]
     keys: dict[str, set[str]] = {}
     for line in table:
         names, commands = (cell.strip() for cell in line.strip("|").split("|"))
@@ -201,13 +314,13 @@ def test_json_keys_are_those_of_the_table(tmp_path: Path) -> None:
         "verify": "sws verify --json model.sws --against model.pt",
         "decode": "sws decode --json model.sws -o back.pt",
     }
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "command_line.md").read_text(encoding="utf-8")
     for command, line in commands.items():
         printed: dict[str, Any] = json.loads(run(line, tmp_path).stdout)
         assert printed.keys() == set().union(
             *(own for row, own in keys.items() if row == "all commands" or command in row)
         )
-        (row,) = [line for line in readme.splitlines() if line.startswith("| `tensors`: for each")]
+        (row,) = [line for line in page.splitlines() if line.startswith("| `tensors`: for each")]
         assert printed["tensors"][0].keys() == set(re.findall(r"`(\w+)`", row)) - {"tensors"}
 
 

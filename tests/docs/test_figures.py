@@ -30,7 +30,7 @@ def test_tensors_of_many_values() -> None:
     """The other compressors may come in other versions."""
     pytest.importorskip("zstandard")
     module = benchmark("weak_spots")
-    head, *rows = table("README.md", "weights")
+    head, *rows = table("docs/sizes.md", "weights")
     matrices = module.matrices()
     assert [row[0] for row in rows] == list(matrices)
     for row in rows:
@@ -46,7 +46,7 @@ def test_sizes_of_the_checkpoint_that_is_shipped() -> None:
     import torch
 
     module = benchmark("compare_sizes")
-    head, *rows = table("README.md", "checkpoint")
+    head, *rows = table("docs/sizes.md", "checkpoint")
     (row,) = [row for row in rows if row[0] == "digits_cnn"]
     checkpoint = torch.load(ROOT / "examples" / "digits_cnn.pt", weights_only=True)
     sizes = module.sizes(checkpoint)

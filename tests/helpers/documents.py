@@ -21,7 +21,8 @@ class Block:
 
 def documents() -> list[Path]:
     """Every page of the project."""
-    pages = [path for folder in (".", "docs", "spec", "zoo", "examples") for path in (ROOT / folder).glob("*.md")]
+    folders = (".", "docs", "docs/api", "docs/design", "spec", "zoo", "examples")
+    pages = [path for folder in folders for path in (ROOT / folder).glob("*.md")]
     return sorted({page.resolve() for page in pages})
 
 

@@ -46,6 +46,9 @@ class AdaptiveCoding(SymbolCoding[Params]):
             return super().decode_rows(params, tensor, payload, first, last)
         return decode_rows(params, tensor, payload, first, last)
 
+    def has_rows(self, params: Params) -> bool:
+        return _has_parts(params)
+
     def survey(self, matrix: SymbolMatrix, freedom: Freedom, threads: int = 1) -> tuple[Params, bytes, int] | None:
         """The smallest form, its payload and its size in bits: to know the size is to have made it."""
         # Imported here: a reader has no need of it.

@@ -47,6 +47,9 @@ class ClassesCoding(SymbolCoding[Params]):
     def decode_rows(self, params: Params, tensor: TensorInfo, payload: Payload, first: int, last: int) -> Bits:
         return payloads.decode_rows(params, tensor, payload, first, last)
 
+    def has_rows(self, params: Params) -> bool:
+        return True
+
     def survey(self, matrix: SymbolMatrix, freedom: Freedom, threads: int = 1) -> tuple[Params, bytes, int] | None:
         """The form, its payload and its size in bits: to know the size is to have made it."""
         if not freedom.huffman:

@@ -118,6 +118,9 @@ class EscapeCoding(Composite[Params]):
 
     # What plans is imported where it is used: a reader has no need of it.
 
+    def has_rows(self, params: Params) -> bool:
+        return False
+
     def propose_split(self, elements: Elements) -> Split | None:
         from .plan import plan
 

@@ -78,6 +78,9 @@ class SparseCoding(Coding[Params]):
             return super().decode_rows(params, tensor, payload, first, last)
         return decode_rows(params.entries, coded, tensor, payload, first, last)
 
+    def has_rows(self, params: Params) -> bool:
+        return _parts(params) is not None
+
     def describe(self, params: Params) -> Description:
         coded = params.coded
         return Description() if coded is None else Description(coded.pbits, coded.scan.name.lower())

@@ -1,0 +1,174 @@
+"""What each ingredient of the quantiser is worth: all-MiniLM-L6-v2 with one of them switched off at a time.
+
+    python benchmarks/quantize_ablation.py [--fresh]
+
+Bytes of whole files (profile default) at a mean cosine of .99, between two files linear in the logarithm of 1 - cosine;
+180 of the sentences of `quantize_minilm.py`, with its statistics.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+import torch
+from package_networks import minilm
+from quantize_harness import (
+    Metrics,
+    Row,
+    arguments,
+    cosines,
+    heading,
+    outputs,
+    print_head,
+    print_row,
+    size_at,
+    statistics_of,
+    with_tensors,
+)
+from torch import Tensor, nn
+
+import swsfmt.torch
+from sws.quantize import Network, QuantizedModel, matrix
+from sws.quantize import network as networks
+from sws.quantize.factors import Factors, factors
+from sws.quantize.layout import Layout
+
+SHOW = ("cosine", "least")
+WANTED = 0.99
+Change = Callable[[Network], None]
+
+
+def each(change: Callable[[Factors], Factors]) -> Change:
+    """Of all factors of a network."""
+
+    def changed(network: Network) -> None:
+        for own in network._factors.values():
+            own[:] = [change(one) for one in own]
+
+    return changed
+
+
+def no_column_feedback(own: Factors) -> Factors:
+    return replace(own, columns=[block.diagonal().diag() for block in own.columns])
+
+
+def no_row_feedback(own: Factors) -> Factors:
+    return replace(own, rows=own.row_diagonal.float())
+
+
+def no_gradients(own: Factors) -> Factors:
+    """All rows count the same, as much as they do together."""
+    return replace(own, rows=torch.full_like(own.row_diagonal, own.row_diagonal.log().mean().exp()).float())
+
+
+def no_feedback(own: Factors) -> Factors:
+    return no_row_feedback(no_column_feedback(own))
+
+
+@contextmanager
+def steps(rows: bool, columns: bool) -> Iterator[None]:
+    """Steps of each row, or column, or not: then the geometric mean of them."""
+    usual = matrix._steps
+
+    def own(of_rows: Tensor, of_columns: Tensor, layout: Layout) -> tuple[Tensor, Tensor]:
+        parts = [
+            values if is_own else torch.full_like(values, values.log().mean().exp())
+            for values, is_own in ((of_rows, rows), (of_columns, columns))
+        ]
+        return usual(parts[0], parts[1], layout)
+
+    matrix._steps = own
+    try:
+        yield
+    finally:
+        matrix._steps = usual
+
+
+@contextmanager
+def damping(columns: float, rows: float) -> Iterator[None]:
+    usual = networks.factors
+    networks.factors = lambda roles, samples: factors(roles, samples, column_damping=columns, row_damping=rows)
+    try:
+        yield
+    finally:
+        networks.factors = usual
+
+
+def one_step(network: Network) -> None:
+    """The same step for all matrices, and so without sensitivities of tensors."""
+    units = {name: _unit(own) for name, own in network._factors.items()}
+    weights = {name: network.tensors[name].numel() for name in units}
+    mean = sum(units[name] * weights[name] for name in units) / sum(weights.values())
+    for name, own in network._factors.items():
+        scale = math.exp(mean - units[name])
+        own[:] = [_scaled(one, scale) for one in own]
+
+
+def _unit(own: list[Factors]) -> float:
+    return sum(float(one.row_diagonal.log().mean() + one.column_diagonal.log().mean()) for one in own) / len(own)
+
+
+def _scaled(own: Factors, scale: float) -> Factors:
+    return replace(own, columns=[block * scale for block in own.columns])
+
+
+def main() -> None:
+    given = arguments(__doc__)
+    trained = minilm(sentences=60)
+    full = minilm()
+    if trained is None or full is None:
+        return
+    statistics = statistics_of(full, "other sentences", full.calibration, given.fresh)
+    batches = trained.measuring()
+    floats = outputs(trained, trained.model, batches)
+
+    def evaluate(model: nn.Module) -> Metrics:
+        return cosines(floats, outputs(trained, model, batches))
+
+    def files(name: str, change: Change | None = None, **options: float) -> None:
+        network = Network(trained.model.state_dict(), statistics)
+        if change is not None:
+            change(network)
+        weights = sum(p.numel() for p in trained.model.parameters())
+        rows, loss = [], 1 - WANTED
+        for _ in range(4):
+            result = QuantizedModel(network.quantize(math.sqrt(24 * loss / weights), **options))
+            metrics = with_tensors(trained, result.state_dict(), evaluate)
+            rows.append(Row(name, len(swsfmt.torch.save(result.tensors)), metrics))
+            print_row(rows[-1], SHOW)
+            size = size_at(rows, "cosine", WANTED, lambda cosine: 1 - cosine)
+            if size is not None:
+                sizes[name] = size
+                return
+            # A little further than where it should be, so that it lies between the two.
+            loss *= ((1 - WANTED) / (1 - metrics["cosine"])) ** 1.15
+
+    sizes: dict[str, float] = {}
+    heading(trained)
+    print_head(SHOW)
+    files("all")
+    files("without rates: the nearest level", rate=0)
+    files("without the feedback of rows", each(no_row_feedback))
+    files("without the feedback of columns", each(no_column_feedback))
+    files("without feedback", each(no_feedback))
+    files("without gradients: all rows alike", each(no_gradients))
+    with steps(rows=False, columns=True):
+        files("one step for all rows of a matrix")
+    with steps(rows=True, columns=False):
+        files("one step for all columns")
+    with steps(rows=False, columns=False):
+        files("one step a matrix")
+        files("one step a matrix, without feedback", each(no_feedback))
+        files("one step for all, without feedback", lambda network: (one_step(network), each(no_feedback)(network))[0])
+    with damping(1e-4, 1e-4):
+        files("hardly any damping")
+    print(f"\n| at {WANTED} | bytes | more |\n|---|---:|---:|")
+    for name, size in sizes.items():
+        print(f"| {name} | {size:,.0f} | {size / sizes['all'] - 1:+.1%} |")
+
+
+if __name__ == "__main__":
+    main()

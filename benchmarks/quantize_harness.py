@@ -1,0 +1,202 @@
+"""What the benchmarks of quantising have in common: rows of a table, what is kept from run to run, sizes at a quality.
+
+Kept in the user's cache: statistics, for as long as the modules that make them are what they were, and the rows of
+peers; --fresh measures them anew.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import itertools
+import json
+import math
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from package_networks import Trained
+from quantize_peers import Peer, peers
+from torch import Tensor, nn
+
+import swsfmt.torch
+from sws import quantize
+from sws.quantize import Network, QuantizedModel, Statistics, collect
+
+CACHE = Path.home() / ".cache" / "swsfmt" / "quantize"
+# What statistics hang on.
+MODULES = ("collect.py", "observe.py", "layers.py", "layout.py", "statistics.py", "recurrence.py")
+
+Metrics = dict[str, float]
+Evaluate = Callable[[nn.Module], Metrics]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One file and how good it is. kind : "peer", "ours", or what else a table is about"""
+
+    name: str
+    bytes: int
+    metrics: Metrics
+    kind: str = "ours"
+
+
+def arguments(document: str | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=document, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--fresh", action="store_true", help="measure peers and collect statistics anew")
+    parser.add_argument("--no-peers", action="store_true", help="ours alone")
+    parser.add_argument("--only", metavar="WORD", default="", help="networks with this in their names")
+    return parser.parse_args()
+
+
+def heading(trained: Trained) -> None:
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False).stdout
+    print(f"\n{trained.name}: {trained.original_bytes:,} bytes as float32 (commit {commit.strip()})\n", flush=True)
+
+
+def statistics_of(trained: Trained, name: str, batches: Callable[[], Iterable[object]], fresh: bool) -> Statistics:
+    """Statistics on these batches. name : of the inputs"""
+    folder = Path(quantize.__file__).parent
+    code = b"".join((folder / module).read_bytes() for module in MODULES if (folder / module).is_file())
+    path = CACHE / f"{_slug(trained.name)}-{_slug(name)}-{hashlib.sha256(code).hexdigest()[:10]}.safetensors"
+    if path.is_file() and not fresh:
+        return Statistics.load(path)
+    start = time.process_time()
+    statistics = collect(trained.model, batches(), trained.forward)
+    print(f"statistics, {name}: {time.process_time() - start:.0f} CPU s", file=sys.stderr, flush=True)
+    CACHE.mkdir(parents=True, exist_ok=True)
+    statistics.save(path)
+    return statistics
+
+
+def with_tensors(trained: Trained, state: dict[str, Tensor], evaluate: Evaluate) -> Metrics:
+    """The metrics of the network with other tensors, which it has not afterwards."""
+    own = {name: tensor.clone() for name, tensor in trained.model.state_dict().items()}
+    try:
+        trained.model.load_state_dict(state)
+        return evaluate(trained.model)
+    finally:
+        trained.model.load_state_dict(own)
+
+
+def peer_rows(
+    trained: Trained, evaluate: Evaluate, fresh: bool, which: Iterable[Peer] | None = None, *, show: Sequence[str] = ()
+) -> list[Row]:
+    """Each printed as it is measured."""
+    arrays = {name: tensor.numpy() for name, tensor in trained.model.state_dict().items()}
+    path = CACHE / f"{_slug(trained.name)}-peers.json"
+    known = json.loads(path.read_text()) if path.is_file() and not fresh else {}
+    rows = []
+    for peer in peers(arrays) if which is None else which:
+        if peer.name not in known:
+            size, back = peer.quantize(arrays)
+            state = {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in back.items()}
+            known[peer.name] = asdict(Row(peer.name, size, with_tensors(trained, state, evaluate), "peer"))
+            CACHE.mkdir(parents=True, exist_ok=True)
+            path.write_text(json.dumps(known, indent=1))
+        rows.append(Row(**known[peer.name]))
+        print_row(rows[-1], show)
+    return rows
+
+
+def our_rows(
+    trained: Trained,
+    evaluate: Evaluate,
+    statistics: Statistics | None,
+    losses: Sequence[float],
+    name: str,
+    *,
+    show: Sequence[str] = (),
+    profiles: Sequence[str] = ("default", "small"),
+) -> list[Row]:
+    """One file for each loss and profile: one quality, sizes of files as they are saved.
+
+    losses : 1 - cosine or KL that is to be expected: N weights with errors of c^2 / 12 each in units of a relative
+        error of 1 give a loss of N c^2 / 24
+    """
+    network = Network(trained.model.state_dict(), statistics)
+    weights = sum(p.numel() for p in trained.model.parameters())
+    rows = []
+    for step in (math.sqrt(24 * loss / weights) for loss in losses):
+        start = time.process_time()
+        result = QuantizedModel(network.quantize(step))
+        seconds = time.process_time() - start
+        metrics = with_tensors(trained, result.state_dict(), evaluate)
+        for profile in profiles:
+            size = len(swsfmt.torch.save(result.tensors, profile=profile))
+            rows.append(Row(f"{name}, c = {step:.4g}, {profile}", size, metrics, f"{name}, {profile}"))
+            print_row(rows[-1], show)
+        print(f"quantised in {seconds:.0f} CPU s", file=sys.stderr, flush=True)
+    return rows
+
+
+def print_head(show: Sequence[str]) -> None:
+    print(f"| file | bytes | {' | '.join(show)} |\n|---|---:|{'---:|' * len(show)}")
+
+
+def print_row(row: Row, show: Sequence[str]) -> None:
+    values = [f"{row.metrics[name]:.5g}" if name in row.metrics else "" for name in show]
+    print(f"| {row.name} | {row.bytes:,} | {' | '.join(values)} |", flush=True)
+
+
+def size_at(rows: Iterable[Row], metric: str, value: float, loss: Callable[[float], float]) -> float | None:
+    """Bytes at a quality: between the two files next to it linear in the logarithm of the loss; None beyond all.
+
+    loss : of the metric, positive; less is better
+    """
+    frontier: list[tuple[float, int]] = []
+    for row in sorted(rows, key=lambda row: row.bytes):
+        own = loss(row.metrics[metric])
+        # What is larger and no better is never taken.
+        if np.isfinite(own) and own > 0 and (not frontier or own < frontier[-1][0]):
+            frontier.append((own, row.bytes))
+    wanted = loss(value)
+    for (worse, smaller), (better, larger) in itertools.pairwise(frontier):
+        if better <= wanted <= worse:
+            part = np.log(worse / wanted) / np.log(worse / better)
+            return float(smaller + part * (larger - smaller))
+    return None
+
+
+def print_sizes(
+    groups: dict[str, list[Row]], metric: str, values: Sequence[float], loss: Callable[[float], float]
+) -> None:
+    """Sizes of each group at these qualities."""
+    print(f"\n| bytes at {metric} | {' | '.join(f'{value:g}' for value in values)} |\n|---|{'---:|' * len(values)}")
+    for name, rows in groups.items():
+        sizes = [size_at(rows, metric, value, loss) for value in values]
+        if any(size is not None for size in sizes):
+            print(f"| {name} | {' | '.join('' if size is None else f'{size:,.0f}' for size in sizes)} |", flush=True)
+
+
+def grouped(rows: Iterable[Row]) -> dict[str, list[Row]]:
+    """Ours by kind, peers by family: what comes before the setting."""
+    families = (
+        "llama.cpp", "round to nearest", "hqq", "nf4", "torchao", "EntQuant's method", "NNCodec, trellis", "NNCodec"
+    )  # fmt: skip
+    out: dict[str, list[Row]] = {}
+    for row in rows:
+        family = next((name for name in families if row.name.startswith(name)), row.name)
+        if family == "llama.cpp":
+            family += ", importance matrix" if "imatrix" in row.name else ", data-free"
+        out.setdefault(family if row.kind == "peer" else row.kind, []).append(row)
+    return out
+
+
+def cosines(first: Tensor, second: Tensor) -> Metrics:
+    own = torch.cosine_similarity(first.double(), second.double(), dim=1)
+    return {"cosine": float(own.mean()), "least": float(own.min())}
+
+
+def outputs(trained: Trained, model: nn.Module, batches: Iterable[object]) -> Tensor:
+    with torch.inference_mode():
+        return torch.cat([trained.forward(model, batch) for batch in batches])
+
+
+def _slug(name: str) -> str:
+    return "".join(c if c.isalnum() else "-" for c in name.lower())

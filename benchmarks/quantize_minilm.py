@@ -1,0 +1,76 @@
+"""all-MiniLM-L6-v2: whole files against the quality of its embeddings, beside what others make of it.
+
+    NNC_PYTHON=... PEERS_PYTHON=... python benchmarks/quantize_minilm.py [--fresh] [--no-peers]
+
+420 sentences of three kinds that nothing else uses (`texts.evaluation`); calibration on other sentences, and on random
+words of the vocabulary for what needs no text of the user's. Cosines are of embeddings with those of the float model;
+Spearman's correlation is that of the similarities of all pairs of sentences.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from package_networks import minilm
+from quantize_harness import (
+    Metrics,
+    arguments,
+    cosines,
+    grouped,
+    heading,
+    our_rows,
+    outputs,
+    peer_rows,
+    print_head,
+    print_sizes,
+    statistics_of,
+)  # fmt: skip
+from scipy.stats import spearmanr
+from torch import Tensor, nn
+
+SHOW = ("cosine", "least", "Spearman")
+QUALITIES = (0.98, 0.99, 0.995, 0.999)
+LOSSES = (0.01, 0.005, 0.002, 0.0005)
+ORDINARY = 999, 29000  # Numbers of the words of the vocabulary: what comes before is for special purposes.
+
+
+def random_words(count: int = 1020, seed: int = 3) -> list[dict[str, Tensor]]:
+    """Sequences of 8 to 40 random words between the two marks."""
+    generator = torch.Generator().manual_seed(seed)
+    batches = []
+    for length in np.linspace(8, 40, count // 16).astype(int):
+        ids = torch.randint(*ORDINARY, (16, int(length)), generator=generator)
+        ids[:, 0], ids[:, -1] = 101, 102
+        batches.append({"input_ids": ids, "attention_mask": torch.ones_like(ids)})
+    return batches
+
+
+def main() -> None:
+    given = arguments(__doc__)
+    trained = minilm()
+    if trained is None:
+        return
+    batches = trained.measuring()
+    floats = outputs(trained, trained.model, batches).double()
+    above = np.triu_indices(len(floats), 1)
+    similarities = (floats @ floats.T).numpy()[above]
+
+    def evaluate(model: nn.Module) -> Metrics:
+        own = outputs(trained, model, batches).double()
+        rank = spearmanr(similarities, (own @ own.T).numpy()[above]).statistic
+        return {**cosines(floats, own), "Spearman": float(rank)}
+
+    heading(trained)
+    statistics = statistics_of(trained, "other sentences", trained.calibration, given.fresh)
+    print_head(SHOW)
+    rows = our_rows(trained, evaluate, statistics, LOSSES, "ours", show=SHOW)
+    words = statistics_of(trained, "random words", random_words, given.fresh)
+    rows += our_rows(trained, evaluate, words, (0.006, 0.002, 0.0004), "ours, random words", show=SHOW)
+    rows += our_rows(trained, evaluate, None, (0.01, 0.002, 0.0003), "ours, data-free", show=SHOW)
+    if not given.no_peers:
+        rows += peer_rows(trained, evaluate, given.fresh, show=SHOW)
+    print_sizes(grouped(rows), "cosine", QUALITIES, lambda cosine: 1 - cosine)
+
+
+if __name__ == "__main__":
+    main()

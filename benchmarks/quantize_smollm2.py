@@ -1,0 +1,149 @@
+"""SmolLM2-135M: whole files against the next-token distributions, beside llama.cpp's types of the same floats.
+
+    NNC_PYTHON=... PEERS_PYTHON=... python benchmarks/quantize_smollm2.py [--fresh] [--no-peers]
+
+The float model is what its GGUF (Q4_1, Q8_0) dequantises to. 8,192 tokens of prose of three kinds that nothing else
+uses; calibration on 4,096 tokens of other prose, and on as many that the model makes itself. KL is the mean
+divergence of the next-token distributions from the float model's, in nats.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+import torch
+from package_networks import Trained
+from package_smollm2 import WINDOW, gguf_file, model_of, tokenizer_of, windows
+from quantize_harness import (
+    Metrics,
+    arguments,
+    grouped,
+    heading,
+    our_rows,
+    peer_rows,
+    print_head,
+    print_sizes,
+    statistics_of,
+)
+from quantize_peers import Peer, State, elsewhere, entquant, has_llama_cpp, llama_cpp, round_to_nearest
+from torch import Tensor, nn
+
+from sws.compare import OutputMeter
+
+SHOW = ("KL", "perplexity", "top-1")
+MEASURED, CALIBRATED = 32, 16
+KLS = (0.021, 0.082, 0.261)
+
+
+def logits(model: nn.Module, batch: dict[str, Tensor]) -> Tensor:
+    own: Tensor = model(**batch).logits
+    return own
+
+
+def made_by_itself(model: nn.Module, count: int, seed: int = 5, batch: int = 16) -> list[dict[str, Tensor]]:
+    """Windows of text that the model samples from its own distribution, from a random first token on."""
+    torch.manual_seed(seed)
+    out = []
+    with torch.inference_mode():
+        for _ in range(count // batch):
+            ids = torch.randint(20, 49_000, (batch, 1))
+            cache, last = None, ids
+            while ids.shape[1] < WINDOW:
+                step = model(input_ids=last, past_key_values=cache, use_cache=True)
+                cache = step.past_key_values
+                last = step.logits[:, -1].softmax(-1).multinomial(1)
+                ids = torch.cat([ids, last], 1)
+            out += [{"input_ids": part.clone()} for part in ids.split(4)]
+    return out
+
+
+def importance(model: nn.Module, batches: list[dict[str, Tensor]]) -> State:
+    """Mean squares of the inputs of each matrix, as llama-imatrix has them; the embedding has none."""
+    sums: dict[str, Tensor] = {}
+
+    def add(name: str, _module: nn.Module, inputs: tuple[Tensor]) -> None:
+        sums[name] = sums.get(name, 0) + inputs[0].double().flatten(0, -2).square().mean(0)
+
+    hooks = [
+        module.register_forward_pre_hook(partial(add, f"{name}.weight"))
+        for name, module in model.named_modules()
+        if isinstance(module, nn.Linear)
+    ]
+    with torch.inference_mode():
+        for batch in batches:
+            model(**batch)
+    for hook in hooks:
+        hook.remove()
+    return {name: total.float().numpy() for name, total in sums.items() if not name.startswith("lm_head")}
+
+
+def peers(matrix: State) -> list[Peer]:
+    out = []
+    if has_llama_cpp():
+        for kind in ("Q3_K", "Q4_K", "Q5_K", "Q6_K", "Q2_K"):
+            out.append(Peer(f"llama.cpp {kind}", partial(llama_cpp, kind)))
+        for kind in ("Q3_K", "Q4_K", "Q5_K", "Q2_K"):
+            out.append(Peer(f"llama.cpp {kind}, imatrix", partial(llama_cpp, kind, importance=matrix), False))
+    out += [Peer(f"EntQuant's method, {weight}", partial(entquant, weight)) for weight in (4, 10)]
+    out += [Peer("round to nearest, 4 bits, groups of 32", partial(round_to_nearest, 4, 32))]
+    out += [
+        Peer(f"{method} {setting}", partial(elsewhere, method, setting))
+        for method, setting in (("nf4", "64"), ("hqq", "4 64"))
+    ]
+    return out
+
+
+def main() -> None:
+    given = arguments(__doc__)
+    path = gguf_file()
+    if path is None:
+        return
+    model, tokenizer = model_of(path), tokenizer_of(path)
+    batches = windows(tokenizer, MEASURED, measuring=True)
+    size = sum(p.numel() * 4 for p in model.parameters())
+    trained = Trained(
+        "SmolLM2-135M",
+        model,
+        size,
+        lambda network, batch: network(**batch),
+        lambda: batches,
+        lambda: windows(tokenizer, CALIBRATED, measuring=False),
+    )
+    heading(trained)
+    with torch.inference_mode():
+        floats = [logits(model, batch)[:, :-1].half() for batch in batches]
+
+    def evaluate(network: nn.Module) -> Metrics:
+        meter = OutputMeter(logits=True)
+        with torch.inference_mode():
+            for batch, original in zip(batches, floats, strict=True):
+                meter.add(original.float(), logits(network, batch)[:, :-1], batch["input_ids"][:, 1:])
+        result = meter.result
+        assert result.kl is not None
+        assert result.top1 is not None
+        assert result.small_perplexity is not None
+        return {"KL": result.kl, "perplexity": result.small_perplexity, "top-1": result.top1}
+
+    print_head(SHOW)
+    print(f"| float32 | {size:,} | {' | '.join(f'{value:.5g}' for value in evaluate(model).values())} |", flush=True)
+    statistics = statistics_of(trained, "other prose", trained.calibration, given.fresh)
+    rows = our_rows(trained, evaluate, statistics, (0.08, 0.3, 0.02), "ours", show=SHOW)
+    if not given.no_peers:
+        matrix = importance(model, trained.calibration()[:4])
+        rows += peer_rows(trained, evaluate, given.fresh, peers(matrix), show=SHOW)
+    own = statistics_of(trained, "made by itself", lambda: made_by_itself(model, CALIBRATED), given.fresh)
+    rows += our_rows(trained, evaluate, own, (0.06, 0.2), "ours, self-calibrated", show=SHOW)
+    rows += our_rows(trained, evaluate, None, (0.1, 0.02), "ours, data-free", show=SHOW)
+    values = sorted(
+        {
+            *KLS,
+            *(row.metrics["KL"] for row in rows if row.name in ("llama.cpp Q3_K", "llama.cpp Q4_K", "llama.cpp Q5_K")),
+        }
+    )
+    print_sizes(grouped(rows), "KL", values, lambda kl: kl)
+
+
+if __name__ == "__main__":
+    np.random.seed(0)
+    main()

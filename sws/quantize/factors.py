@@ -1,0 +1,128 @@
+"""From second moments to the two triangular factors that steps and feedback are made of.
+
+With H of the columns and G of the rows the error E of a matrix costs tr(G E H E^T). H^-1 = U^T U and G^-1 = V^T V with
+U and V upper triangular (GPTQ, arXiv 2210.17323, has U); E = V^T X U costs |X|^2, so that quantising element after
+element leaves X_ij = (error of the moment) / (V_ii U_jj), and steps of c V_ii U_jj make all of equal size (WaterSIC,
+arXiv 2603.04956).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from .statistics import Moments
+
+COLUMN_DAMPING = 0.03
+ROW_DAMPING = 0.1
+"""Of the mean diagonal, added to H and G."""
+HEAD_UNIFORM = 0.3
+"""Of the rows of a head, of which only the diagonal is known: how much of it is the mean of all."""
+
+_LEAST_UNSEEN = 0.1
+
+
+@dataclass(frozen=True)
+class Factors:
+    """Of one group of a matrix.
+
+    columns : blocks of U, float32, upper triangular; or its diagonal, where columns do not know of each other
+    rows : blocks of V; or its diagonal
+    """
+
+    columns: Sequence[Tensor] | Tensor
+    rows: Sequence[Tensor] | Tensor
+
+    @property
+    def column_diagonal(self) -> Tensor:
+        """U_jj of all columns, float64."""
+        return _diagonal(self.columns)
+
+    @property
+    def row_diagonal(self) -> Tensor:
+        """V_ii of all rows, float64."""
+        return _diagonal(self.rows)
+
+
+def _diagonal(blocks: Sequence[Tensor] | Tensor) -> Tensor:
+    if isinstance(blocks, Tensor):
+        return blocks.double()
+    return torch.cat([block.diagonal() for block in blocks]).double()
+
+
+def factors(
+    roles: Sequence[Moments],
+    samples: int,
+    *,
+    column_damping: float = COLUMN_DAMPING,
+    row_damping: float = ROW_DAMPING,
+) -> list[Factors] | None:
+    """Of each group; None where calibration has not reached the matrix.
+
+    The roles of a tied embedding are added, as if the sum of two Kronecker products were one.
+    """
+    if not roles:
+        return None
+    total = torch.stack([own.total for own in roles]).sum(0)
+    if not bool((total > 0).any()):
+        return None
+    out = []
+    for group in range(len(total)):
+        columns = [
+            torch.stack([own.columns[n][group].double() for own in roles]).sum(0) for n in range(len(roles[0].columns))
+        ]
+        trace = float(total[group]) or float(total.sum()) / len(total)
+        # H G is the mean over outputs of what the error of all tokens does to one.
+        share = math.sqrt(trace * samples)
+        whole = _mean_diagonal(columns)
+        of_columns = [_factor((block + column_damping * whole * torch.eye(len(block))) / share) for block in columns]
+        out.append(Factors(of_columns, _row_factors(roles, group, share, row_damping)))
+    return out
+
+
+def _row_factors(roles: Sequence[Moments], group: int, share: float, damping: float) -> list[Tensor] | Tensor:
+    if any(isinstance(own.rows, Tensor) for own in roles):
+        diagonal = torch.zeros(1, dtype=torch.float64)
+        for own in roles:
+            rows = _mean_squares(own)[group].double()
+            uniform = HEAD_UNIFORM if own.counts is None else _unseen(rows, own.counts)
+            diagonal = diagonal + (1 - uniform) * rows + uniform * rows.mean()
+        return (diagonal / share).rsqrt().float()
+    (own,) = roles
+    blocks = [block[group].double() for block in own.rows]
+    whole = _mean_diagonal(blocks)
+    return [_factor((block + damping * whole * torch.eye(len(block))) / share) for block in blocks]
+
+
+def _unseen(squares: Tensor, counts: Tensor) -> float:
+    """Which part of what new text weighs are words that did not occur: as much as those that occurred once (Good,
+    Biometrika 1953); a tenth at least. squares : of the gradients of each word
+    """
+    return max(_LEAST_UNSEEN, float(squares[counts == 1].sum()) / max(float(squares.sum()), 1e-300))
+
+
+def _mean_squares(own: Moments) -> Tensor:
+    """The diagonal of the moments of the rows, (groups, rows)."""
+    if isinstance(own.rows, Tensor):
+        return own.rows
+    return torch.cat([block.diagonal(dim1=1, dim2=2) for block in own.rows], 1)
+
+
+def _mean_diagonal(blocks: Sequence[Tensor]) -> float:
+    diagonal = torch.cat([block.diagonal() for block in blocks])
+    # Of a matrix that nothing reached, any.
+    return float(diagonal.mean()) or 1.0
+
+
+def _factor(moments: Tensor) -> Tensor:
+    """The upper triangular U of M^-1 = U^T U, float32. M = U^-1 U^-T, so that M turned around has U^-1 turned around as
+    its lower Cholesky factor.
+    """
+    lower = torch.linalg.cholesky(moments.flip(0, 1))
+    inverse = torch.linalg.solve_triangular(lower, torch.eye(len(lower), dtype=lower.dtype), upper=False)
+    turned: Tensor = inverse.flip(0, 1).float().contiguous()
+    return turned

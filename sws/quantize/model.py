@@ -1,0 +1,93 @@
+"""A whole model in one call."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from torch import Tensor, nn
+
+from swsfmt import InputError
+
+from .collect import Forward, Progress, collect
+from .network import Value
+from .networks import FEEDBACK, Plan
+from .outputs import OutputError
+from .quantized import QuantizedModel
+from .rules import Rule
+from .sketch import Sketch
+from .statistics import Statistics
+from .targets import ERROR, Attempt, Target, search
+
+# Of the batches of calibration: one in so many measures the error of outputs instead, where that is asked for.
+_HELD_OUT = 8
+
+
+def quantize_model(
+    model: nn.Module,
+    calibration: Iterable[Any] | None = None,
+    *,
+    target: Target | float,
+    rules: Iterable[Rule | str] = (),
+    statistics: Statistics | None = None,
+    forward: Forward | None = None,
+    method: str = FEEDBACK,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> QuantizedModel:
+    """Quantise all matrices of a model; without calibration and statistics by their weights alone, which is worse.
+
+    calibration, forward, seed, progress : see `collect`
+    target : what is asked for; a number is a step c, which nothing is searched for. Of a target "error" every eighth
+        batch of the calibration measures the outputs and is not calibrated with
+    rules : by name, what is not done as with the others, e.g. "lm_head.*:raw"
+    statistics : of `collect`, in place of a calibration
+    method : "feedback", or one of `methods.METHODS`
+    The model stays as it is; `QuantizedModel.apply_to` changes one. `report` of the result has "step", "bytes", "error"
+    and "attempts", what the search has tried, and "without_statistics", the matrices that calibration did not reach.
+    Raises `InputError` for a target that cannot be reached, a rule that is about no tensor, weights that are infinite
+    or NaN, statistics of another model.
+    """
+    if not isinstance(target, Target):
+        target = Target.step(target)
+    batches = [] if calibration is None else list(calibration)
+    held_out = batches[::_HELD_OUT] if target.kind == ERROR else []
+    if target.kind == ERROR and not batches:
+        raise InputError("without calibration there is nothing to measure the error of outputs on")
+    if len(batches) > 1 and held_out:
+        batches = [batch for number, batch in enumerate(batches) if number % _HELD_OUT]
+    if statistics is None and batches and method == FEEDBACK:
+        statistics = collect(model, batches, forward, seed=seed, progress=progress)
+    tensors = model.state_dict()
+    network = Plan.of(method, rules, tensors).network(tensors, statistics)
+    error = OutputError(model, held_out, forward) if held_out else None
+    sketch = Sketch()
+    sketch.add(network)
+
+    def attempt(step: float) -> Attempt:
+        quantized = QuantizedModel(network.quantize(step))
+        measured = None if error is None else error.measure(quantized.tensors)
+        return Attempt(step, quantized.size(), measured, quantized=quantized)
+
+    tried: list[Attempt] = []
+    best = search(target, attempt, elements=sketch.elements, start=sketch.step(target), tried=tried)
+    quantized: QuantizedModel = best.quantized or QuantizedModel(network.quantize(best.step))
+    quantized.report = {
+        "step": best.step,
+        "bytes": best.bytes,
+        "error": best.error,
+        "attempts": [{"step": one.step, "bytes": one.bytes, "error": one.error} for one in tried or [best]],
+        "without_statistics": network.without_statistics if statistics is not None else [],
+    }
+    return quantized
+
+
+def quantize_tensors(
+    tensors: Mapping[str, Tensor],
+    statistics: Statistics | None,
+    step: float,
+    rules: Iterable[Rule | str] = (),
+    method: str = FEEDBACK,
+) -> dict[str, Value]:
+    """All tensors of a state_dict at the slope of one step c, see `quantize_model`."""
+    return Plan.of(method, rules, tensors).network(tensors, statistics).quantize(step)

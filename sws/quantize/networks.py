@@ -1,0 +1,48 @@
+"""Which `Network` a method is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from torch import Tensor
+
+from swsfmt import InputError, arguments
+
+from .methods import METHODS
+from .methods.network import SimpleNetwork
+from .network import Network
+from .rules import STEP, Rule, resolve
+from .statistics import Statistics
+
+FEEDBACK = "feedback"
+"""The method of this package; without statistics it is the best that is possible without them."""
+NAMES = (FEEDBACK, *METHODS)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How the tensors are quantised, whatever the step.
+
+    method : one of `NAMES`
+    rules : by the name of the tensor, resolved
+    """
+
+    method: str = FEEDBACK
+    rules: Mapping[str, Rule] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, method: str, rules: Iterable[Rule | str], names: Iterable[str]) -> Plan:
+        """Raises `InputError` for a method that does not exist and for a rule that is about no tensor."""
+        if method not in NAMES:
+            raise InputError(f"{arguments.no_such('method', method, NAMES)}; there are {', '.join(NAMES)}")
+        return cls(method, resolve(rules, names))
+
+    def network(self, tensors: Mapping[str, Tensor], statistics: Statistics | None = None) -> Network:
+        """Raises `InputError` for weights that are infinite or NaN, and statistics of other shapes."""
+        own = {name: rule for name, rule in self.rules.items() if name in tensors}
+        actions = {name: rule.action for name, rule in own.items() if rule.action != STEP}
+        factors = {name: rule.factor for name, rule in own.items() if rule.action == STEP}
+        if self.method == FEEDBACK:
+            return Network(tensors, statistics, actions, factors)
+        return SimpleNetwork(METHODS[self.method], tensors, actions, factors)

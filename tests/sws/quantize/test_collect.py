@@ -1,0 +1,239 @@
+"""Statistics by hooks are those of an explicit computation, for each kind of layer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import swsfmt
+from sws.quantize import Statistics, collect
+from sws.quantize.layers import matrices
+from sws.quantize.statistics import Moments
+
+
+def exact(model: nn.Module, batch: Any, name: str) -> Tensor:
+    """The squared gradient of a weight for the directions that `collect` draws: what the moments of one token have."""
+    parameter = dict(model.named_parameters())[name]
+    generator = torch.Generator().manual_seed(0)
+    model.eval()
+    output = model(*batch) if isinstance(batch, tuple) else model(batch)
+    output = output[0] if isinstance(output, tuple) else output
+    flat = output.flatten(1)
+    noise = torch.randn(flat.shape, generator=generator) / flat.detach().norm(dim=1, keepdim=True)
+    (gradient,) = torch.autograd.grad((noise * flat).sum(), parameter)
+    return gradient
+
+
+class Attention(nn.Module):
+    def __init__(self, separate: bool) -> None:
+        super().__init__()
+        sizes = {"kdim": 6, "vdim": 5} if separate else {}
+        self.attention = nn.MultiheadAttention(8, 2, batch_first=True, **sizes)
+        self.sizes = sizes
+
+    def forward(self, x: Tensor) -> Tensor:
+        key, value = x[..., : self.sizes.get("kdim", 8)], x[..., : self.sizes.get("vdim", 8)]
+        if not self.sizes:
+            return self.attention(x, x, x)[0]
+        return self.attention(x, key, value)[0]
+
+
+class Recurrent(nn.Module):
+    def __init__(self, layer: nn.Module) -> None:
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layer(x)[0]
+
+
+# With one token a product is all that there is: its moments are the outer product of the gradient of its weight.
+ONE_TOKEN: dict[str, tuple[Callable[[], nn.Module], Any]] = {
+    "linear": (lambda: nn.Linear(6, 4), (1, 6)),
+    "conv1d": (lambda: nn.Conv1d(4, 6, 3, groups=2), (1, 4, 3)),
+    "conv2d": (lambda: nn.Conv2d(3, 5, (3, 2), dilation=2), (1, 3, 5, 3)),
+    "conv3d": (lambda: nn.Conv3d(2, 3, 2), (1, 2, 2, 2, 2)),
+    "depthwise": (lambda: nn.Conv2d(4, 4, 3, groups=4), (1, 4, 3, 3)),
+    "transposed": (lambda: nn.ConvTranspose2d(4, 6, 3, groups=2, padding=1), (1, 4, 1, 1)),
+    "lstm": (lambda: Recurrent(nn.LSTM(5, 4, bidirectional=True, batch_first=True)), (1, 1, 5)),
+    "gru": (lambda: Recurrent(nn.GRU(5, 4)), (1, 1, 5)),
+}
+
+
+@pytest.mark.parametrize("kind", ONE_TOKEN)
+def test_one_token(kind: str) -> None:
+    make, shape = ONE_TOKEN[kind]
+    torch.manual_seed(1)
+    model, batch = make(), torch.randn(shape)
+    statistics = collect(model, [batch])
+    for matrix in matrices(model):
+        gradient = matrix.layout.matrix(exact(model, batch, matrix.name)).double()
+        (own,) = statistics.moments[matrix.name]
+        # The gradient is g x^T: |g|^2 x x^T and |x|^2 g g^T.
+        torch.testing.assert_close(own.columns[0].double(), gradient.transpose(1, 2) @ gradient, rtol=1e-4, atol=1e-9)
+        assert isinstance(own.rows, list)
+        torch.testing.assert_close(own.rows[0].double(), gradient @ gradient.transpose(1, 2), rtol=1e-4, atol=1e-9)
+        torch.testing.assert_close(own.total, gradient.square().sum((1, 2)), rtol=1e-4, atol=1e-9)
+
+
+# Of a product that several tokens pass, the traces are the sum over tokens of |x|^2 |g|^2.
+@pytest.mark.parametrize("separate", [False, True])
+def test_attention_gives_the_same_output_and_has_statistics(separate: bool) -> None:
+    torch.manual_seed(1)
+    model = Attention(separate)
+    batch = torch.randn(3, 5, 8)
+    expected = model(batch)
+    seen = []
+
+    def forward(model: nn.Module, batch: Tensor) -> Tensor:
+        seen.append(model(batch))
+        return seen[-1]
+
+    statistics = collect(model, [batch], forward)
+    torch.testing.assert_close(seen[0], expected)
+    names = ["q_proj_weight", "k_proj_weight", "v_proj_weight"] if separate else ["in_proj_weight"]
+    for name in names:
+        (own,) = statistics.moments[f"attention.{name}"]
+        torch.testing.assert_close(own.columns[0][0].trace().double(), own.total[0], rtol=1e-4, atol=1e-9)
+        assert float(own.total) > 0
+
+
+def test_attention_counts_every_row() -> None:
+    """Of one token attention is linear: the outer product again, where the gradient is not zero."""
+    torch.manual_seed(1)
+    model, batch = Attention(False), torch.randn(1, 1, 8)
+    statistics = collect(model, [batch])
+    gradient = exact(model, batch, "attention.in_proj_weight").double()
+    (own,) = statistics.moments["attention.in_proj_weight"]
+    torch.testing.assert_close(own.columns[0][0].double(), gradient.T @ gradient, rtol=1e-4, atol=1e-9)
+
+
+@pytest.mark.parametrize("layer", [nn.RNN, nn.LSTM, nn.GRU])
+@pytest.mark.parametrize("options", [{}, {"num_layers": 2, "bidirectional": True, "batch_first": True, "bias": False}])
+def test_recurrent_layers_run_as_ever(layer: type[nn.Module], options: dict[str, Any]) -> None:
+    torch.manual_seed(1)
+    model = Recurrent(layer(5, 4, **options))
+    batch = torch.randn(3, 6, 5)
+    expected, seen = model(batch), []
+
+    def forward(model: nn.Module, batch: Tensor) -> Tensor:
+        seen.append(model(batch))
+        return seen[-1]
+
+    statistics = collect(model, [batch], forward)
+    torch.testing.assert_close(seen[0], expected)
+    assert all(float(own.total) > 0 for roles in statistics.moments.values() for own in roles)
+
+
+def test_lstm_with_projection_and_state() -> None:
+    torch.manual_seed(1)
+    layer = nn.LSTM(5, 4, proj_size=3)
+    batch, state = torch.randn(6, 2, 5), (torch.randn(1, 2, 3), torch.randn(1, 2, 4))
+    expected, seen = layer(batch, state), []
+
+    def forward(model: nn.Module, batch: Tensor) -> Tensor:
+        seen.append(model(batch, state))
+        return seen[-1][0]
+
+    collect(layer, [batch], forward)
+    for one, other in zip((seen[0][0], *seen[0][1]), (expected[0], *expected[1]), strict=True):
+        torch.testing.assert_close(one, other)
+
+
+class Tied(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(7, 4)
+        self.head = nn.Linear(4, 7, bias=False)
+        self.head.weight = self.embedding.weight
+
+    def forward(self, ids: Tensor) -> Tensor:
+        return self.head(self.embedding(ids).tanh())
+
+
+def test_a_tied_embedding_has_both_roles() -> None:
+    model = Tied()
+    statistics = collect(model, [torch.tensor([[1, 2, 2]])])
+    lookup, head = statistics.moments["embedding.weight"]
+    assert lookup.is_lookup
+    assert not head.is_lookup
+    assert lookup.counts is not None
+    assert lookup.counts.tolist() == [0, 1, 2, 0, 0, 0, 0]
+    assert isinstance(lookup.rows, Tensor)
+    assert (lookup.rows[0] > 0).tolist() == [False, True, True, False, False, False, False]
+
+
+def test_vectors_have_squared_gradients() -> None:
+    torch.manual_seed(1)
+    model, batch = nn.Sequential(nn.Linear(6, 4), nn.LayerNorm(4)), torch.randn(3, 6)
+    statistics = collect(model, [batch])
+    assert list(statistics.vectors) == ["0.bias", "1.weight", "1.bias"]
+    torch.testing.assert_close(statistics.vectors["1.weight"], exact(model, batch, "1.weight").square())
+
+
+def test_what_was_there_is_there_afterwards() -> None:
+    model = nn.Sequential(nn.Linear(6, 4), nn.Dropout(), nn.MultiheadAttention(4, 2))
+    model[0].eval()
+    model[0].weight.requires_grad_(False)
+    model[0].bias.grad = torch.ones(4)
+    forward = model[2].forward
+
+    def run(model: nn.Module, batch: Tensor) -> Tensor:
+        x = model[1](model[0](batch))
+        return model[2](x, x, x)[0]
+
+    collect(model, [torch.randn(3, 2, 6)], run)
+    assert [module.training for module in model.modules()][:3] == [True, False, True]
+    assert not model[0].weight.requires_grad
+    assert model[0].bias.requires_grad
+    assert model[0].bias.grad.tolist() == [1] * 4
+    assert not model[0]._forward_hooks
+    assert model[2].forward == forward
+
+
+def test_sums_go_on_where_they_stopped(tmp_path: Path) -> None:
+    torch.manual_seed(1)
+    model = nn.Sequential(nn.Linear(6, 4), nn.ReLU(), nn.Linear(4, 3))
+    batches = [torch.randn(5, 6) for _ in range(4)]
+    whole = collect(model, batches)
+    half = collect(model, batches[:2])
+    half.save(tmp_path / "stats.safetensors")
+    rest = collect(model, batches[2:], statistics=Statistics.load(tmp_path / "stats.safetensors"))
+    assert rest.samples == whole.samples == 20
+    for name, (own,) in whole.moments.items():
+        for (_, one), (_, other) in zip(own.tensors(), rest.moments[name][0].tensors(), strict=True):
+            assert torch.equal(one, other)
+    assert torch.equal(whole.vectors["0.bias"], rest.vectors["0.bias"])
+
+
+def test_what_cannot_be() -> None:
+    model = nn.Linear(6, 4)
+    with pytest.raises(swsfmt.InputError, match="no batches"):
+        collect(model, [])
+    with pytest.raises(swsfmt.InputError, match="no gradients"):
+        collect(model, [torch.randn(2, 6)], lambda model, batch: model(batch).detach())
+    with pytest.raises(swsfmt.InputError, match="returned str"):
+        collect(model, [torch.randn(2, 6)], lambda model, batch: "text")
+    with pytest.raises(swsfmt.InputError, match="NaN"):
+        collect(model, [torch.full((2, 6), torch.nan)])
+    with pytest.raises(swsfmt.InputError, match="no statistics"):
+        Statistics.load(__file__)
+
+
+def test_blocks_of_wide_matrices(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sws.quantize.statistics.WHOLE", 4)
+    monkeypatch.setattr("sws.quantize.statistics.BLOCK", 3)
+    torch.manual_seed(1)
+    model, batch = nn.Linear(8, 5), torch.randn(1, 8)
+    (own,) = collect(model, [batch]).moments["weight"]
+    gradient = exact(model, batch, "weight")
+    assert [block.shape[-1] for block in own.columns] == [3, 3, 2]
+    torch.testing.assert_close(own.columns[1][0], (gradient.T @ gradient)[3:6, 3:6], rtol=1e-4, atol=1e-9)
+    assert isinstance(own.rows, list)
+    torch.testing.assert_close(own.rows[1][0], (gradient @ gradient.T)[3:, 3:], rtol=1e-4, atol=1e-9)
+    assert isinstance(own, Moments)
