@@ -192,13 +192,14 @@ def cheapest_widths(info: TensorInfo, part: Bits) -> tuple[int, Widths, frozense
     """
     forms = []
     for widths in widths_of(info.dtype):
-        bits = [_plane_bits(info, part, widths, number) for number in range(len(widths))]
-        random = [
-            number
-            for number, (own, width) in enumerate(zip(bits, widths, strict=True))
-            if own >= (width * info.numel) - (width * info.numel >> _RANDOM)
-        ]
-        forms.append((sum(bits), widths, frozenset(random)))
+        bits, random = 0, set()
+        for number, width in enumerate(widths):
+            counts = _counts(info, part, widths, number)
+            entropy, most = entropy_bits(counts) * info.numel // len(part), width * info.numel
+            bits += _plane_bits(info, widths, number, entropy, int(np.count_nonzero(counts)))
+            if entropy >= most - (most >> _RANDOM):
+                random.add(number)
+        forms.append((bits, widths, frozenset(random)))
     least = min(forms, key=lambda form: form[:2])
     if _is_packed(info, part):
         # Nothing is lost when bytes come apart, and tables for classes are smaller.
@@ -218,15 +219,12 @@ def _is_packed(info: TensorInfo, part: Bits) -> bool:
     return min(halves) >= info.numel and sum(halves) <= sum(whole) + (sum(whole) >> _INDEPENDENT)
 
 
-def _plane_bits(info: TensorInfo, part: Bits, widths: Widths, number: int) -> int:
-    """part : some of the elements"""
-    counts = _counts(info, part, widths, number)
-    coded = entropy_bits(counts) * info.numel // len(part)
+def _plane_bits(info: TensorInfo, widths: Widths, number: int, entropy: int, values: int) -> int:
+    """What one plane takes. values : how many there are"""
     if len(info.shape) > 1 and number == 0:
-        coded -= coded >> _CLASSES
+        entropy -= entropy >> _CLASSES
     value = 8 * plane_dtype(widths[number]).itemsize
-    coded += int(np.count_nonzero(counts)) * (value + _LENGTH_BITS) + _PLANE_BITS
-    return min(coded, value * info.numel)
+    return min(entropy + values * (value + _LENGTH_BITS) + _PLANE_BITS, value * info.numel)
 
 
 def _entropy(info: TensorInfo, part: Bits, widths: Widths, number: int) -> int:
