@@ -112,13 +112,13 @@ def main() -> None:
     )
     heading(trained)
     with torch.inference_mode():
-        floats = [logits(model, batch)[:, :-1].half() for batch in batches]
+        floats = [logits(model, batch)[:, :-1] for batch in batches]
 
     def evaluate(network: nn.Module) -> Metrics:
         meter = OutputMeter(logits=True)
         with torch.inference_mode():
             for batch, original in zip(batches, floats, strict=True):
-                meter.add(original.float(), logits(network, batch)[:, :-1], batch["input_ids"][:, 1:])
+                meter.add(original, logits(network, batch)[:, :-1], batch["input_ids"][:, 1:])
         result = meter.result
         assert result.kl is not None
         assert result.top1 is not None
