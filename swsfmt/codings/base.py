@@ -122,12 +122,15 @@ class Proposal(NamedTuple):
 
     bits : size of parameters and payload
     payload : where it is there already
+    unshared : of a coding that leaves nothing for later tensors to share, such as code tables, what this may cost them,
+        in bits, about; it is part of `bits` where the coding is weighed against others with that
     """
 
     coding: Coding[Any]
     params: Any
     bits: int
     payload: bytes | Summary | None = None
+    unshared: int | None = None
 
 
 class Split(NamedTuple):

@@ -149,7 +149,13 @@ def alone_bits(elements: Elements, own: Codebook, codings: Codings, freedom: Fre
 
 def propose(info: TensorInfo, survey: Survey, book: int, resources: Resources, freedom: Freedom) -> Proposal:
     """The cheapest coding of those that were surveyed, with codebook number `book`."""
-    return cheapest([coding.propose(own, info, book, resources, freedom) for coding, own in survey])
+    proposals = [coding.propose(own, info, book, resources, freedom) for coding, own in survey]
+    best = cheapest(proposals)
+    if best.unshared is None:
+        return best
+    # Between those that leave nothing to share, that is no matter.
+    alone = [proposal for proposal in proposals if proposal is not None and proposal.unshared is not None]
+    return min(alone, key=lambda proposal: proposal.bits - (proposal.unshared or 0))
 
 
 def cheapest(proposals: Iterable[Proposal | None]) -> Proposal:

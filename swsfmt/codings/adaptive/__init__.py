@@ -65,7 +65,7 @@ class AdaptiveCoding(SymbolCoding[Params]):
         freedom: Freedom,
     ) -> Proposal:
         params, payload, bits = survey
-        return Proposal(self, replace(params, number=number), bits, payload)
+        return Proposal(self, replace(params, number=number), bits, payload, 0)
 
     def encode(self, params: Params, tensor: Loadable, threads: int = 1) -> tuple[Params, bytes]:
         symbols, counts = params.codebook.symbols_of(tensor.load().bits, threads)

@@ -68,7 +68,7 @@ class ClassesCoding(SymbolCoding[Params]):
         freedom: Freedom,
     ) -> Proposal:
         params, payload, bits = survey
-        return Proposal(self, replace(params, number=number), bits + _SHARED_BITS, payload)
+        return Proposal(self, replace(params, number=number), bits + _SHARED_BITS, payload, _SHARED_BITS)
 
     def encode(self, params: Params, tensor: Loadable, threads: int = 1) -> tuple[Params, bytes]:
         symbols, _ = params.codebook.symbols_of(tensor.load().bits, threads)
