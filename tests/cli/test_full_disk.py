@@ -33,6 +33,8 @@ TO_STDOUT = {
     "decode": ["m.sws -o -", "m.sws -o out.pt --force --json"],
     "inspect": ["m.sws", "m.sws --json"],
     "verify": ["m.sws", "m.sws --json", "m.sws --against m.safetensors --json"],
+    "quantize": ["m.pt -o out.sws --force --step 0.1", "m.pt -o out.sws --force --step 0.1 --json"],
+    "compare": ["m.safetensors m.sws", "m.safetensors m.sws --json"],
     "train": ["digits -o run --json"],
     "eval": [],
     "demo": ["-o demo"],
@@ -49,12 +51,18 @@ TO_A_FILE = {
     ],
     "inspect": [],
     "verify": [],
+    "quantize": [],
+    "compare": [],
     "train": [],
     "eval": [],
     "demo": [],
 }
 # Training takes a minute each; tests/sws has what a run writes.
-SHORT = [f"{name} {args}" for name in ("encode", "decode", "inspect", "verify") for args in TO_STDOUT[name]]
+SHORT = [
+    f"{name} {args}"
+    for name in ("encode", "decode", "inspect", "verify", "quantize", "compare")
+    for args in TO_STDOUT[name]
+]
 SHORT += ["--version", "--help", "encode --help"]
 WRITING = [f"{name} {args}" for name, runs in TO_A_FILE.items() for args in runs]
 

@@ -266,7 +266,7 @@ def training(model: nn.Module, run: Path, accelerator: Any) -> None:
     assert_type(
         compress_network(
             model, train, settings, device="cpu", size=lambda state: len(state), report=print,
-            run_dir=run, resume=True, accelerator=accelerator, loss=loss, forward=forward,
+            run_dir=run, resume=True, accelerator=accelerator, loss=loss, forward=forward, scaled=None,
         ),
         nn.Module,
     )  # fmt: skip
