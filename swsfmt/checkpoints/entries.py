@@ -128,7 +128,8 @@ def _advice(choices: list[Candidate]) -> str:
     likely = sorted(choices, key=lambda candidate: -candidate.count)
     shown = [f"key={c.key!r} ({c.count:,} tensor{'s' * (c.count != 1)})" for c in likely[:_MOST_LISTED]]
     others = ", or one of others" if len(likely) > _MOST_LISTED else ""
-    return f"; choose with {' or '.join(shown)}{others} (sws: --key {_plain(likely[0].key)})"
+    options = " or ".join(f"--key {_plain(c.key)}" for c in likely[:_MOST_LISTED])
+    return f"; choose with {' or '.join(shown)}{others} (sws: {options})"
 
 
 def _plain(key: str) -> str:

@@ -262,8 +262,10 @@ def scatter(
     """
     symbols, size = np.ascontiguousarray(gaps), elements.itemsize
     line_offsets, place_offsets = _NO_OFFSETS if offsets is None else offsets
+    # Elements that are read where they lie in a file may begin at any byte, numbers in C may not.
+    aligned = np.require(elements, requirements="A")
     return backend.kernels.scatter(
-        symbols, skip, elements, size, position, lines, line_length, line_offsets, place_offsets, out
+        symbols, skip, aligned, size, position, lines, line_length, line_offsets, place_offsets, out
     )
 
 
