@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import torch
+from debian_packages import unpacked
 from scipy.signal import resample_poly
 
 CACHE = Path.home() / ".cache" / "swsfmt" / "speech"
@@ -50,20 +51,8 @@ def spoken(text: str, voice: str, pitch: int = 50) -> Samples:
     return out
 
 
-@cache
 def _root() -> Path:
-    root = CACHE / "root"
-    if not root.is_dir():
-        CACHE.mkdir(parents=True, exist_ok=True)
-        try:
-            subprocess.run(["apt-get", "download", "-q", *PACKAGES], cwd=CACHE, check=True, capture_output=True)
-            for package in CACHE.glob("*.deb"):
-                subprocess.run(["dpkg-deb", "-x", package, CACHE / "unpacking"], check=True)
-                package.unlink()
-        except (OSError, subprocess.CalledProcessError) as error:
-            raise SystemExit(f"espeak-ng cannot be had: {error}; apt-get update may help") from error
-        (CACHE / "unpacking").rename(root)
-    return root
+    return unpacked(PACKAGES, CACHE, "espeak-ng")
 
 
 def mel_spectrogram(samples: Samples, bands: int = 40, window: int = 400, hop: int = 160) -> torch.Tensor:

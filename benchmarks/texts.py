@@ -14,6 +14,8 @@ import sys
 from functools import cache
 from pathlib import Path
 
+from debian_packages import unpacked
+
 CACHE = Path.home() / ".cache" / "swsfmt" / "texts"
 PACKAGES = ("bible-kjv-text", "bible-kjv", "dict-gcide", "fortunes")
 
@@ -73,22 +75,8 @@ def _fitting(texts):  # type: ignore[no-untyped-def]
     return [text for text in texts if 40 < len(text) < 400 and text[0].isalpha()]
 
 
-@cache
 def _packages() -> Path:
-    """The folder into which all packages are unpacked."""
-    root = CACHE / "root"
-    if root.is_dir():
-        return root
-    CACHE.mkdir(parents=True, exist_ok=True)
-    try:
-        subprocess.run(["apt-get", "download", "-q", *PACKAGES], cwd=CACHE, check=True, capture_output=True)
-        for package in CACHE.glob("*.deb"):
-            subprocess.run(["dpkg-deb", "-x", package, CACHE / "unpacking"], check=True)
-            package.unlink()
-    except (OSError, subprocess.CalledProcessError) as error:
-        raise SystemExit(f"the texts cannot be had: {error}; apt-get update may help") from error
-    (CACHE / "unpacking").rename(root)
-    return root
+    return unpacked(PACKAGES, CACHE, "the texts")
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from swsfmt.torch import to_tensor
 
 from ..batches import to_device
 from . import outputs
+from .collect import call
 from .sources import Source, called, function, is_function
 
 SELF, NONE, NOISE = "self", "none", "noise"
@@ -79,7 +80,7 @@ def check(source: Source, calibration: Calibration, forward: Any, device: torch.
     batch = to_device(calibration.batches[0], device)
     try:
         with torch.no_grad():
-            output = (forward or outputs.call)(source.network(), batch)
+            output = (forward or call)(source.network(), batch)
     except (InputError, MemoryError):
         raise
     except Exception as error:  # networks raise anything

@@ -11,12 +11,11 @@ from torch import Tensor, nn
 
 from swsfmt import InputError
 
+from ..batches import Forward
 from .layers import matrices
 from .observe import observing
 from .statistics import Statistics
 
-Forward = Callable[[nn.Module, Any], Any]
-"""Runs a model on a batch."""
 Progress = Callable[[int], None]
 """Is told after each batch how many there were."""
 
@@ -43,7 +42,7 @@ def collect(
     Raises `InputError` where there are no batches, or no gradients.
     """
     found = matrices(model)
-    run = forward or _call
+    run = forward or call
     own = statistics if statistics is not None else Statistics()
     for matrix in found:
         own.layouts.setdefault(matrix.name, matrix.layout)
@@ -80,7 +79,8 @@ def collect(
     return own
 
 
-def _call(model: nn.Module, batch: Any) -> Any:
+def call(model: nn.Module, batch: Any) -> Any:
+    """The plain call: with the items of a batch that is a tuple or list, the entries of a mapping as keywords."""
     if isinstance(batch, Mapping):
         return model(**batch)
     return model(*batch) if isinstance(batch, tuple | list) else model(batch)

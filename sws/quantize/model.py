@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from swsfmt import InputError
 
-from .collect import Forward, Progress, collect
+from ..batches import Forward
+from .collect import Progress, collect
 from .network import Value
 from .networks import FEEDBACK, Plan
 from .outputs import OutputError

@@ -13,17 +13,10 @@ from torch import Tensor, nn
 from swsfmt import InputError
 from swsfmt.torch import Scaled
 
-from ..batches import to_device
-from .sources import Forward
+from ..batches import Forward, to_device
+from .collect import call
 
 RELATIVE, DIVERGENCE = "relative error", "KL divergence in nats"
-
-
-def call(model: nn.Module, batch: Any) -> Any:
-    """The plain call: with the items of a batch that is a tuple or list, the entries of a mapping as keywords."""
-    if isinstance(batch, Mapping):
-        return model(**batch)
-    return model(*batch) if isinstance(batch, tuple | list) else model(batch)
 
 
 class OutputError:

@@ -26,8 +26,7 @@ from swsfmt.checkpoints import Checkpoint
 from swsfmt.errors import located
 from swsfmt.limits import DEFAULT_LIMITS
 
-Forward = Callable[[nn.Module, Any], Any]
-"""Runs a model on a batch; returns a tensor, several, or what has `logits`."""
+from ..batches import Forward
 
 _CONFIG = "config.json"
 _FUNCTION = re.compile(r"(?P<file>.+\.py):(?P<name>[A-Za-z_]\w*)")

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 from torch import nn
+from two_classes import Batches, trained
 
 import swsfmt.torch
 from sws.quantize import quantize_model
@@ -15,33 +16,6 @@ from sws.shrink import Distillation, Quantization, Settings, compress_network
 from sws.shrink.grid import Grids
 from swsfmt import InputError
 from swsfmt.torch import Scaled
-
-
-class Batches:
-    """Two classes that a line through the origin separates."""
-
-    def __init__(self) -> None:
-        generator = torch.Generator().manual_seed(0)
-        self.inputs = torch.randn(512, 20, generator=generator)
-        self.targets = (self.inputs[:, 0] - 2 * self.inputs[:, 1] + self.inputs[:, 2] > 0).long()
-
-    def __len__(self) -> int:
-        return 8
-
-    def __iter__(self) -> Any:
-        return zip(self.inputs.split(64), self.targets.split(64), strict=True)
-
-
-def trained() -> nn.Sequential:
-    torch.manual_seed(1)
-    model = nn.Sequential(nn.Linear(20, 32), nn.ReLU(), nn.Linear(32, 2))
-    optimizer = torch.optim.Adam(model.parameters(), 1e-2)
-    for _ in range(10):
-        for inputs, targets in Batches():
-            optimizer.zero_grad()
-            nn.functional.cross_entropy(model(inputs), targets).backward()
-            optimizer.step()
-    return model
 
 
 def loss(model: nn.Module) -> float:

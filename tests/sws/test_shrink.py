@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import importlib
 import math
-from typing import Any
 
 import pytest
 import torch
 from torch import nn
+from two_classes import Batches, network, trained
 
 import sws.shrink
 import swsfmt.torch
@@ -18,37 +18,6 @@ from sws.shrink.procedure import Progress
 from sws.shrink.pruning import GlobalPruner, cubic_sparsity, group_norms
 from sws.shrink.rate import file_size, symbol_bits, without
 from swsfmt import InputError
-
-
-class Batches:
-    """Two classes that a line through the origin separates, in 20 dimensions of which 3 matter."""
-
-    def __init__(self) -> None:
-        generator = torch.Generator().manual_seed(0)
-        self.inputs = torch.randn(512, 20, generator=generator)
-        self.targets = (self.inputs[:, 0] - 2 * self.inputs[:, 1] + self.inputs[:, 2] > 0).long()
-
-    def __len__(self) -> int:
-        return 8
-
-    def __iter__(self) -> Any:
-        return zip(self.inputs.split(64), self.targets.split(64), strict=True)
-
-
-def network() -> nn.Sequential:
-    torch.manual_seed(1)
-    return nn.Sequential(nn.Linear(20, 32), nn.ReLU(), nn.Linear(32, 2))
-
-
-def trained() -> nn.Sequential:
-    model = network()
-    optimizer = torch.optim.Adam(model.parameters(), 1e-2)
-    for _ in range(10):
-        for inputs, targets in Batches():
-            optimizer.zero_grad()
-            nn.functional.cross_entropy(model(inputs), targets).backward()
-            optimizer.step()
-    return model
 
 
 def error(model: nn.Module) -> float:
