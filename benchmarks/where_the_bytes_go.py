@@ -22,7 +22,10 @@ PARTS = {
     "values": (("values",), "#56B4E9"),
     "raw (biases, last layers)": (("raw",), "#E69F00"),
     "bitmaps of dead rows and columns": (("row_bitmaps", "column_bitmaps"), "#009E73"),
-    "code tables, codebooks, chunk tables": (("code_tables", "codebooks", "chunk_tables"), "#CC79A7"),
+    "class labels, code tables, codebooks, chunk tables": (
+        ("class_labels", "code_tables", "codebooks", "chunk_tables"),
+        "#CC79A7",
+    ),
     "header, index, names, checksums": (("header_and_index",), "#333333"),
 }
 
