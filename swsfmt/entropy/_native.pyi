@@ -183,6 +183,7 @@ def read_runs(bits: bitarray, start: int, stop: int, out: npt.NDArray[np.bool_],
 def read_table(bits: bitarray, start: int, stop: int, out: npt.NDArray[np.uint8], /) -> tuple[int, int] | None: ...
 def adaptive_encode(
     symbols: Symbols,
+    logarithms: Indices,
     lines: int,
     length: int,
     stride: int,
@@ -192,7 +193,7 @@ def adaptive_encode(
     zeros: bool,
     light: bool,
     /,
-) -> bytes: ...
+) -> tuple[bytes, int]: ...
 def adaptive_decode(
     data: bytes | memoryview,
     starts: Indices,
