@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..dtypes import Bits
+from ..entropy import planes
 
 # Logarithms are in fractions of a bit, so that no machine comes to another sum.
 _PARTS = 256
@@ -15,7 +16,7 @@ def value_counts(bits: Bits) -> tuple[Bits, npt.NDArray[np.int64]]:
     """The distinct elements, ascending, and how often each occurs."""
     if bits.itemsize > 2:
         return np.unique(bits, return_counts=True)
-    counts = np.bincount(bits, minlength=1 << 8 * bits.itemsize)
+    (counts,) = planes.counts(bits, (8 * bits.itemsize,), rotated=False)
     values = np.flatnonzero(counts)
     return values.astype(bits.dtype), counts[values]
 

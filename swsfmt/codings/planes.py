@@ -193,9 +193,9 @@ def cheapest_widths(info: TensorInfo, part: Bits) -> tuple[int, Widths, frozense
     forms = []
     for widths in widths_of(info.dtype):
         bits, random = 0, set()
-        for number, width in enumerate(widths):
-            counts = _counts(info, part, widths, number)
-            entropy, most = entropy_bits(counts) * info.numel // len(part), width * info.numel
+        for number, counts in enumerate(fields.counts(part, widths, is_rotated(info.dtype))):
+            width = widths[number]
+            entropy, most = _entropy(info, part, counts), width * info.numel
             bits += _plane_bits(info, widths, number, entropy, int(np.count_nonzero(counts)))
             if entropy >= most - (most >> _RANDOM):
                 random.add(number)
@@ -212,7 +212,7 @@ def _is_packed(info: TensorInfo, part: Bits) -> bool:
     if is_rotated(info.dtype) or len(info.shape) < 2:
         return False
     halves, whole = (
-        [_entropy(info, part, (width,) * count, number) for number in range(count)]
+        [_entropy(info, part, counts) for counts in fields.counts(part, (width,) * count, rotated=False)]
         for width, count in ((4, 2 * info.dtype.itemsize), (8, info.dtype.itemsize))
     )
     # A half that takes less than a bit is one of small integers.
@@ -227,15 +227,9 @@ def _plane_bits(info: TensorInfo, widths: Widths, number: int, entropy: int, val
     return min(entropy + values * (value + _LENGTH_BITS) + _PLANE_BITS, value * info.numel)
 
 
-def _entropy(info: TensorInfo, part: Bits, widths: Widths, number: int) -> int:
-    """Of order 0, of all elements."""
-    return entropy_bits(_counts(info, part, widths, number)) * info.numel // len(part)
-
-
-def _counts(info: TensorInfo, part: Bits, widths: Widths, number: int) -> npt.NDArray[np.int64]:
-    """How often each value of a field occurs."""
-    plane = fields.plane(part, widths, number, is_rotated(info.dtype))
-    return np.bincount(plane, minlength=1 << widths[number])
+def _entropy(info: TensorInfo, part: Bits, counts: npt.NDArray[np.int64]) -> int:
+    """Of order 0, of all elements. counts : of a field of those of the sample"""
+    return entropy_bits(counts) * info.numel // len(part)
 
 
 def sample(bits: Bits) -> Bits:

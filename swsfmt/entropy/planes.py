@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from . import backend
 from .kernels import Elements, in_parts
-from .protocol import Plane
+from .protocol import Indices, Plane
 
 # Elements of a part that is worth a thread.
 _PART = 1 << 18
@@ -34,6 +34,17 @@ def plane(elements: Elements, widths: Sequence[int], number: int, rotated: bool,
 
     in_parts(part, len(data), threads, _PART)
     return out
+
+
+def counts(elements: Elements, widths: Sequence[int], rotated: bool) -> list[Indices]:
+    """How often each value of each field occurs, in the order of `plane`: int64 of shape (2**width,) for each.
+
+    A single field of all bits, up to 16, counts the elements themselves.
+    """
+    data, ends = np.ascontiguousarray(elements), np.cumsum([1 << width for width in widths])
+    out = np.zeros(int(ends[-1]), np.int64)
+    backend.kernels.count_fields(data, data.itemsize, bytes(widths), rotated, out)
+    return np.split(out, ends[:-1])
 
 
 def join(planes: Sequence[Plane], widths: Sequence[int], rotated: bool, out: Elements, threads: int = 1) -> bool:

@@ -187,11 +187,8 @@ def _of_planes(elements: Bits, dtype: DType) -> int:
     """What byte planes take, each coded or as it is."""
     if not has_planes(dtype):
         return 8 * dtype.itemsize * len(elements)
-    bits, widths = 0, (8,) * dtype.itemsize
-    for number in range(dtype.itemsize):
-        plane = fields.plane(elements, widths, number, is_rotated(dtype))
-        bits += min(8 * len(plane), entropy_bits(np.bincount(plane, minlength=256)))
-    return bits
+    counts = fields.counts(elements, (8,) * dtype.itemsize, is_rotated(dtype))
+    return sum(min(8 * len(elements), entropy_bits(own)) for own in counts)
 
 
 def _huffman(counts: Counts) -> int:
