@@ -16,7 +16,7 @@ def value_counts(bits: Bits) -> tuple[Bits, npt.NDArray[np.int64]]:
     """The distinct elements, ascending, and how often each occurs."""
     if bits.itemsize > 2:
         return np.unique(bits, return_counts=True)
-    (counts,) = planes.counts(bits, (8 * bits.itemsize,), rotated=False)
+    (counts,) = planes.Counts(bits, rotated=False).of((8 * bits.itemsize,))
     values = np.flatnonzero(counts)
     return values.astype(bits.dtype), counts[values]
 

@@ -187,7 +187,7 @@ def _of_planes(elements: Bits, dtype: DType) -> int:
     """What byte planes take, each coded or as it is."""
     if not has_planes(dtype):
         return 8 * dtype.itemsize * len(elements)
-    counts = fields.counts(elements, (8,) * dtype.itemsize, is_rotated(dtype))
+    counts = fields.Counts(elements, is_rotated(dtype)).of((8,) * dtype.itemsize)
     return sum(min(8 * len(elements), entropy_bits(own)) for own in counts)
 
 
