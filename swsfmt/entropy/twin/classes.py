@@ -20,9 +20,7 @@ def class_counts(symbols: Symbols, classes: Classes, alphabet: int, counts: Indi
         counts += np.bincount((pair * alphabet + matrix[first : first + many]).ravel(), minlength=len(counts))
 
 
-def class_costs(
-    symbols: Symbols, others: Labels, costs: npt.NDArray[np.int32], of_columns: bool, out: Indices
-) -> None:
+def class_costs(symbols: Symbols, others: Labels, costs: npt.NDArray[np.int32], of_columns: bool, out: Indices) -> None:
     sums, of_class = out.reshape(-1, 8), costs.reshape(8, -1, 8)
     matrix = symbols.reshape(len(others), -1).T if of_columns else symbols.reshape(-1, len(others))
     many = max(1, _BLOCK // len(others))
