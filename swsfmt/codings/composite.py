@@ -103,25 +103,27 @@ class Structured:
 
 
 class Latest:
-    """The parts of the tensor that was taken apart last: siblings are asked for one after the other, and come from one
-    reading. Those of a large tensor are not kept. Without them it can be pickled.
+    """The parts of the tensor that was taken apart last: siblings that are asked for one after the other come from one
+    reading. Those of a large tensor are not kept, and none are after `close`. Without them it can be pickled.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, is_open: bool = True) -> None:
         # A part may be taken apart in turn.
         self._lock = threading.RLock()
-        self.forget()
-
-    def forget(self) -> None:
+        self._is_open = is_open
         self._source: Source | None = None
         self._parts: list[Elements] = []
 
-    def __reduce__(self) -> tuple[type[Latest], tuple[()]]:
-        return Latest, ()
+    def __reduce__(self) -> tuple[type[Latest], tuple[bool]]:
+        return Latest, (self._is_open,)
+
+    def close(self) -> None:
+        """From here on only some parts are asked for, each for itself."""
+        self._is_open, self._source, self._parts = False, None, []
 
     def part(self, source: Source, number: int) -> Elements:
         """One part, numbered from 0. Raises `ChangedError` where the tensor is not what it was."""
-        if source.tensor.info.nbytes > _KEPT:
+        if not self._is_open or source.tensor.info.nbytes > _KEPT:
             return source.part(source.read(), number)
         with self._lock:
             if self._source is not source:

@@ -178,10 +178,9 @@ def encode_file(
     with Workers([tensor.info.nbytes for tensor in own.values()], threads, executor) as workers:
         for unit in examine_all(units.values(), options, workers, latest):
             progress.after(unit.name)
+        latest.close()
         codebooks = choose(list(units.values()), workers, lambda unit: progress.after(unit.name), progress.repeat)
         drafts = _write(tensors, units, workers, progress, spool)
-    # What is read once more is compared with what it was.
-    latest.forget()
     counts = {name: sum(leaf.examination.negative_zeros for leaf in unit.leaves()) for name, unit in units.items()}
     negative_zeros = {name: count for name, count in counts.items() if count}
     return EncodedFile(index.build(metadata, codebooks, drafts), drafts, tensors, negative_zeros)

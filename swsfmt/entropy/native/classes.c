@@ -101,17 +101,22 @@ static void column_costs(const uint16_t *symbols, const uint8_t *rows, size_t co
     for (size_t first = 0; first < columns; first += TILE) {
         size_t tile = columns - first < TILE ? columns - first : TILE;
         for (size_t i = 0; i < count;) {
-            int32_t sums[TILE * MAX_LINE_CLASSES] = {0};
+            int32_t sums[TILE][MAX_LINE_CLASSES] = {{0}};
             size_t stop = count - i < SUMMED ? count : i + SUMMED;
             for (; i < stop; i++) {
                 const uint16_t *row = symbols + i * columns + first;
                 const int32_t *of_row = costs + rows[i] * alphabet * MAX_LINE_CLASSES;
-                for (size_t j = 0; j < tile; j++)
-                    for (size_t k = 0; k < MAX_LINE_CLASSES; k++)
-                        sums[j * MAX_LINE_CLASSES + k] += of_row[row[j] * MAX_LINE_CLASSES + k];
+                for (size_t j = 0; j < tile; j++) {
+                    /* So that the compiler makes vectors of it. */
+                    int32_t *restrict sum = sums[j];
+                    const int32_t *restrict own = of_row + (size_t)row[j] * MAX_LINE_CLASSES;
+                    for (int k = 0; k < MAX_LINE_CLASSES; k++)
+                        sum[k] += own[k];
+                }
             }
-            for (size_t k = 0; k < tile * MAX_LINE_CLASSES; k++)
-                out[first * MAX_LINE_CLASSES + k] += sums[k];
+            for (size_t j = 0; j < tile; j++)
+                for (size_t k = 0; k < MAX_LINE_CLASSES; k++)
+                    out[(first + j) * MAX_LINE_CLASSES + k] += sums[j][k];
         }
     }
 }
