@@ -2,13 +2,10 @@
 #ifndef SWSFMT_RANS_AVX2_H
 #define SWSFMT_RANS_AVX2_H
 
+#include "avx2.h"
 #include "rans_block.h"
 
-#if defined(__x86_64__) && (defined(__GNUC__) || defined(__clang__))
-#define SWSFMT_AVX2
-#include <immintrin.h>
-
-#define WITH_AVX2 __attribute__((target("avx2,popcnt")))
+#ifdef SWSFMT_AVX2
 
 /* Two entries, each as one double: those of the slots of lanes i and j. */
 WITH_AVX2 static inline __m128d two_entries(const Entry *entries, const uint16_t *slots, uint64_t places)
@@ -82,7 +79,7 @@ AVX2_LANES(64)
 static inline DecodeBlock *vector_decoder(size_t lanes)
 {
     static DecodeBlock *const BY_LANES[] = {decode_avx2_8, decode_avx2_16, decode_avx2_32, decode_avx2_64};
-    if (lanes < 8 || !__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("popcnt"))
+    if (lanes < 8 || !has_avx2())
         return NULL;
     return BY_LANES[lanes == 8 ? 0 : lanes == 16 ? 1 : lanes == 32 ? 2 : 3];
 }

@@ -19,7 +19,7 @@ static int are_frequencies(const uint16_t *frequencies, int bits, size_t pairs, 
 /* Chunks `first` to last - 1, of `chunk` rows each. in starts: the bytes where they start; last + 1 of them.
  * out out: the elements of the whole matrix, of which those of these chunks are written.
  * Returns FINE, NO_MEMORY, or the bad chunk. */
-static Py_ssize_t decode_chunks(const RansTables *t, DecodeBlock *decode, const Classes *c, const uint8_t *data,
+static Py_ssize_t decode_chunks(const RansTables *t, int vectors, const Classes *c, const uint8_t *data,
                                 const int64_t *starts, size_t chunk, size_t first, size_t last, size_t lanes,
                                 const uint8_t *elements, int bytes, uint8_t *out)
 {
@@ -30,7 +30,7 @@ static Py_ssize_t decode_chunks(const RansTables *t, DecodeBlock *decode, const 
         own.row_count = c->row_count - i * chunk < chunk ? c->row_count - i * chunk : chunk;
         if (!rows_by_class(&own, &order))
             return NO_MEMORY;
-        int fine = decode_rans_chunk(t, decode, &own, order, lanes, data + starts[i], (size_t)(starts[i + 1] - starts[i]),
+        int fine = decode_rans_chunk(t, vectors, &own, order, lanes, data + starts[i], (size_t)(starts[i + 1] - starts[i]),
                                      elements, bytes, out + i * chunk * c->column_count * (size_t)bytes);
         free(order);
         if (!fine)
@@ -72,7 +72,7 @@ PyObject *py_rans_decode(PyObject *self, PyObject *args)
         Py_BEGIN_ALLOW_THREADS
         RansTables *t = make_rans_tables(b[FREQUENCIES].buf, bits, &c, alphabet, b[ELEMENTS].buf, bytes);
         if (t != NULL)
-            bad = decode_chunks(t, decoder_of((size_t)lanes, vectors), &c, b[DATA].buf, s, (size_t)chunk, (size_t)first,
+            bad = decode_chunks(t, vectors, &c, b[DATA].buf, s, (size_t)chunk, (size_t)first,
                                 (size_t)last, (size_t)lanes, b[ELEMENTS].buf, bytes, b[OUT].buf);
         free_tables(t);
         Py_END_ALLOW_THREADS
