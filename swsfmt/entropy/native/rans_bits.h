@@ -16,8 +16,10 @@ typedef const uint8_t *DecodeBits(const RansTables *t, const uint32_t *zeros, ui
 static inline uint32_t step_of_bit(uint32_t zeros, int bits, uint32_t state, uint8_t *out)
 {
     uint32_t slot = state & ((1u << bits) - 1), share = zeros * (state >> bits);
-    *out = slot >= zeros;
-    return *out ? state - share - zeros : share + slot;
+    uint32_t is_one = slot >= zeros, one = 0u - is_one;
+    *out = (uint8_t)is_one;
+    /* No branch, since nobody could foretell it. */
+    return ((share + slot) & ~one) | ((state - share - zeros) & one);
 }
 
 static inline const uint8_t *decode_bits_portable(const RansTables *t, const uint32_t *zeros, uint32_t *states,
@@ -50,48 +52,47 @@ static inline const uint8_t *decode_bits_portable(const RansTables *t, const uin
 
 #ifdef SWSFMT_AVX2
 
-/* Of four vectors of eight words that are 0 or -1: a byte for each, 1 or 0. */
-WITH_AVX2 static inline __m256i bytes_of_zeros(__m256i a, __m256i b, __m256i c, __m256i d)
+/* in is_zero: four vectors of eight words that are 0 or -1. out out: a byte for each, 1 or 0. */
+WITH_AVX2 static inline void put_zeros(uint8_t *out, const __m256i *is_zero)
 {
-    __m256i packed = _mm256_packs_epi16(_mm256_packs_epi32(a, b), _mm256_packs_epi32(c, d));
-    __m256i in_order = _mm256_permutevar8x32_epi32(packed, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
-    return _mm256_add_epi8(in_order, _mm256_set1_epi8(1));
+    __m256i halves = _mm256_packs_epi32(is_zero[0], is_zero[1]), others = _mm256_packs_epi32(is_zero[2], is_zero[3]);
+    __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
+    __m256i bytes = _mm256_permutevar8x32_epi32(_mm256_packs_epi16(halves, others), order);
+    _mm256_storeu_si256((__m256i *)(void *)out, _mm256_add_epi8(bytes, _mm256_set1_epi8(1)));
+}
+
+/* Eight symbols: the states after them. out is_zero: -1 for each that is 0. */
+WITH_AVX2 static inline __attribute__((always_inline)) __m256i eight_bits(const Steps *s, __m256i zeros, __m256i state,
+                                                                          const uint8_t *labels, const uint8_t **word,
+                                                                          __m256i *is_zero)
+{
+    __m128i eight = _mm_loadl_epi64((const __m128i *)(const void *)labels);
+    __m256i low = _mm256_permutevar8x32_epi32(zeros, _mm256_cvtepu8_epi32(eight));
+    __m256i slot = _mm256_and_si256(state, s->slot_mask);
+    __m256i share = _mm256_mullo_epi32(low, _mm256_srl_epi32(state, s->bits));
+    __m256i of_one = _mm256_sub_epi32(_mm256_sub_epi32(state, low), share);
+    *is_zero = _mm256_cmpgt_epi32(low, slot);
+    return renormalised(s, _mm256_blendv_epi8(of_one, _mm256_add_epi32(share, slot), *is_zero), word);
 }
 
 WITH_AVX2 static inline __attribute__((always_inline)) const uint8_t *
 decode_bit_vectors(const RansTables *t, const uint32_t *zeros, uint32_t *states, const size_t lanes,
                    const uint8_t *labels, size_t n, const uint8_t *word, const uint8_t *end, uint8_t *out)
 {
-    const __m256i slot_mask = _mm256_set1_epi32((1 << t->bits) - 1), none = _mm256_setzero_si256();
-    const __m256i of_labels = _mm256_loadu_si256((const __m256i *)(const void *)zeros);
-    const __m128i shift = _mm_cvtsi32_si128(t->bits);
+    const Steps s = steps_of(t);
+    const __m256i of_labels = load_states(zeros);
     __m256i state[MAX_RANS_LANES / 8], is_zero[MAX_RANS_LANES / 8];
     size_t k = 0;
     UNROLL for (size_t v = 0; v < lanes / 8; v++)
-        state[v] = _mm256_loadu_si256((const __m256i *)(const void *)(states + 8 * v));
+        state[v] = load_states(states + 8 * v);
     for (; n - k >= lanes && (size_t)(end - word) >= 2 * lanes + 16; k += lanes) {
-        UNROLL for (size_t v = 0; v < lanes / 8; v++) {
-            __m128i eight = _mm_loadl_epi64((const __m128i *)(const void *)(labels + k + 8 * v));
-            __m256i low = _mm256_permutevar8x32_epi32(of_labels, _mm256_cvtepu8_epi32(eight));
-            __m256i slot = _mm256_and_si256(state[v], slot_mask);
-            __m256i share = _mm256_mullo_epi32(low, _mm256_srl_epi32(state[v], shift));
-            __m256i of_one = _mm256_sub_epi32(_mm256_sub_epi32(state[v], low), share);
-            is_zero[v] = _mm256_cmpgt_epi32(low, slot);
-            __m256i next = _mm256_blendv_epi8(of_one, _mm256_add_epi32(share, slot), is_zero[v]);
-            __m256i is_low = _mm256_cmpeq_epi32(_mm256_srli_epi32(next, 16), none);
-            unsigned mask = (unsigned)_mm256_movemask_ps(_mm256_castsi256_ps(is_low));
-            __m256i words = _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)(const void *)word));
-            __m256i spread = _mm256_loadu_si256((const __m256i *)(const void *)t->spread[mask]);
-            __m256i own = _mm256_shuffle_epi8(words, spread);
-            state[v] = _mm256_blendv_epi8(next, _mm256_or_si256(_mm256_slli_epi32(next, 16), own), is_low);
-            word += 2 * (size_t)_mm_popcnt_u32(mask);
-        }
+        UNROLL for (size_t v = 0; v < lanes / 8; v++)
+            state[v] = eight_bits(&s, of_labels, state[v], labels + k + 8 * v, &word, &is_zero[v]);
         UNROLL for (size_t v = 0; v < lanes / 8; v += 4)
-            _mm256_storeu_si256((__m256i *)(void *)(out + k + 8 * v),
-                                bytes_of_zeros(is_zero[v], is_zero[v + 1], is_zero[v + 2], is_zero[v + 3]));
+            put_zeros(out + k + 8 * v, &is_zero[v]);
     }
     UNROLL for (size_t v = 0; v < lanes / 8; v++)
-        _mm256_storeu_si256((__m256i *)(void *)(states + 8 * v), state[v]);
+        keep_states(states + 8 * v, state[v]);
     return decode_bits_portable(t, zeros, states, lanes, labels + k, n - k, word, end, out + k);
 }
 
@@ -105,7 +106,6 @@ decode_bit_vectors(const RansTables *t, const uint32_t *zeros, uint32_t *states,
     }
 
 AVX2_BITS(32)
-AVX2_BITS(64)
 
 #endif
 
@@ -113,8 +113,8 @@ AVX2_BITS(64)
 static inline DecodeBits *bit_decoder_of(size_t lanes, int vectors)
 {
 #ifdef SWSFMT_AVX2
-    if (vectors && lanes >= 32 && vector_decoder(lanes) != NULL)
-        return lanes == 32 ? decode_bits_avx2_32 : decode_bits_avx2_64;
+    if (vectors && lanes == 32 && has_avx2())
+        return decode_bits_avx2_32;
 #endif
     (void)lanes, (void)vectors;
     return decode_bits_portable;
