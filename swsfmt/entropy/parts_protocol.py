@@ -24,6 +24,7 @@ class PartsKernels(Protocol):
         """The inverse of `plane`, of 2 to 64 planes, the highest one first.
 
         widths : of the fields; they fill an element
+        planes : the first one may be `out`
         Returns whether all fields are below 2**width; where they are not, `out` may hold anything.
         """
         ...

@@ -52,9 +52,12 @@ static inline RansTables *make_rans_tables(const uint16_t *frequencies, int bits
         return NULL;
     t->bits = bits;
     for (size_t mask = 0; mask < 256; mask++)
-        for (size_t lane = 0, next = 0; lane < 8; lane++)
-            for (size_t byte = 0; byte < 4; byte++)
-                t->spread[mask][4 * lane + byte] = (uint8_t)(byte < 2 && mask >> lane & 1 ? next++ : 128);
+        for (size_t lane = 0, next = 0; lane < 8; lane++) {
+            uint32_t takes = mask >> lane & 1;
+            uint32_t four = takes ? UINT32_C(0x80800100) + (uint32_t)next * 0x101 : UINT32_C(0x80808080);
+            memcpy(&t->spread[mask][4 * lane], &four, 4);
+            next += 2 * takes;
+        }
     if (alphabet == 2) {
         for (size_t i = 0; i < pairs; i++)
             t->zeros[i] = frequencies[2 * i];
@@ -88,11 +91,16 @@ static inline RansTables *make_rans_tables(const uint16_t *frequencies, int bits
 }
 
 /* in from: n elements as they come out of a block. out to: n elements of `bytes`. */
-static inline void put_elements(const uint32_t *from, size_t n, const uint8_t *elements, int bytes, uint8_t *to)
+static inline void put_elements(const uint32_t *restrict from, size_t n, const uint8_t *elements, int bytes,
+                                uint8_t *restrict to)
 {
     if (bytes == 1)
         for (size_t k = 0; k < n; k++)
             to[k] = (uint8_t)from[k];
+    else if (bytes == 2 && (uintptr_t)to % 2 == 0)
+        /* Aligned, and so a loop of which the compiler can make vectors. */
+        for (size_t k = 0; k < n; k++)
+            ((uint16_t *)(void *)to)[k] = (uint16_t)from[k];
     else if (bytes == 2)
         for (size_t k = 0; k < n; k++) {
             uint16_t two = (uint16_t)from[k];
