@@ -118,7 +118,7 @@ class PlanesCoding(Composite[Params]):
         self, params: Params, tensor: TensorInfo, payload: Payload, threads: int = 1, out: Bits | None = None
     ) -> Decoded:
         bits = np.empty(tensor.numel, tensor.dtype.bits) if out is None else out
-        planes = []
+        planes: list[Decoded] = []
         for part, own in part_payloads(params.parts, payload):
             # The first plane, where it is as wide as the elements, is decoded where they go: the join begins with it.
             is_wide = not planes and info_of(part).dtype.itemsize == tensor.dtype.itemsize
