@@ -20,7 +20,7 @@ from ..format.cursor import Cursor
 from ..format.resources import Resources
 from ..tensor import Elements, TensorInfo
 from .base import Coding, Decoded, Freedom, Payload, Split
-from .composite import Composite, Draft, check_dtype, decode_part, decode_part_rows, parse_part, part_payloads
+from .composite import Composite, Draft, check_dtype, decode_part, decode_part_rows, info_of, parse_part, part_payloads
 from .dense import DENSE
 from .estimates import entropy_bits
 from .raw import RAW
@@ -51,6 +51,8 @@ _SAMPLE, _BLOCK = 1 << 18, 1 << 12
 _LEAST_SAVING = 6
 # A plane of floats that could save less than 1 / 2**7 is taken for random.
 _RANDOM = 7
+# The elements of planes that have been joined.
+_NOT_KEPT = np.empty(0, np.uint8)
 # Halves of bytes are independent where they take no more than 1 / 2**8 more than bytes.
 _INDEPENDENT = 8
 # What classes of rows and columns take off a plane, about, as a part of what its entropy of order 0 says.
@@ -115,10 +117,14 @@ class PlanesCoding(Composite[Params]):
     def decode(
         self, params: Params, tensor: TensorInfo, payload: Payload, threads: int = 1, out: Bits | None = None
     ) -> Decoded:
-        planes = [decode_part(part, own, threads) for part, own in part_payloads(params.parts, payload)]
         bits = np.empty(tensor.numel, tensor.dtype.bits) if out is None else out
+        planes: list[Decoded] = []
+        for part, own in part_payloads(params.parts, payload):
+            # The first plane, where it is as wide as the elements, is decoded where they go: the join begins with it.
+            is_wide = not planes and info_of(part).dtype.itemsize == tensor.dtype.itemsize
+            planes.append(decode_part(part, own, threads, bits if is_wide else None))
         _join(params, tensor, [plane.bits for plane in planes], bits, threads)
-        return Decoded(bits, [], parts=planes)
+        return Decoded(bits, [], parts=[plane._replace(bits=_NOT_KEPT) for plane in planes])
 
     def check(self, params: Params, tensor: TensorInfo, payload: Payload, threads: int = 1) -> None:
         if all(width == 8 * plane_dtype(width).itemsize for width in params.widths):

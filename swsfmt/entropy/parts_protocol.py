@@ -33,6 +33,7 @@ class PartsKernels(Protocol):
         """The inverse of `plane`, of 2 to 64 planes, the highest one first.
 
         widths : of the fields; they fill an element
+        planes : the first one may be `out`
         Returns whether all fields are below 2**width; where they are not, `out` may hold anything.
         """
         ...
@@ -48,9 +49,10 @@ class PartsKernels(Protocol):
         """
         ...
 
-    def spread(self, mask: Mask, values: Elements, itemsize: int, out: Elements, /) -> int:
+    def spread(self, mask: Mask, values: Elements, itemsize: int, vectors: bool, out: Elements, /) -> int:
         """The next of the values where the mask is not 0, and 0 elsewhere.
 
+        vectors : whether it may use instructions that only some processors have; the result is the same
         Returns how many places of the mask are not 0; those for which no value was left get 0.
         """
         ...

@@ -24,12 +24,15 @@ enum { BLOCK = 2048 };
                 out[i] = (P)(in[i] >> shift & mask);                                                                   \
     }
 
-/* The next field behind those that `out` has; the last one turns the elements. Returns what is above the field. */
+/* The next field behind those that `out` has, of which the first may lie in it; the last one turns the elements. Returns what is above the field. */
 #define APPEND(T, W, P, B)                                                                                             \
     static uint64_t append##B##to##W(const P *plane, size_t n, int width, int is_first, int turns, T *out)             \
     {                                                                                                                  \
         P all = 0;                                                                                                     \
-        if (is_first)                                                                                                  \
+        if (is_first && (const void *)plane == (const void *)out)                                                      \
+            for (size_t i = 0; i < n; i++)                                                                             \
+                all |= plane[i];                                                                                       \
+        else if (is_first)                                                                                             \
             for (size_t i = 0; i < n; i++) {                                                                           \
                 all |= plane[i];                                                                                       \
                 out[i] = plane[i];                                                                                     \
