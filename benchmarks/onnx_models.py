@@ -1,7 +1,8 @@
 """ONNX models to .sws files and back: `python benchmarks/onnx_models.py`.
 
 silero-vad and three nets of rapidocr, from their packages: sizes, CPU seconds of encoding with the defaults and with
-profile small, and whether onnxruntime gives the same outputs for what comes back, bit for bit, on the same random inputs.
+profile small, and whether onnxruntime gives the same outputs for what comes back, bit for bit, on the same random
+inputs.
 """
 
 from __future__ import annotations
