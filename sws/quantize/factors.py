@@ -22,6 +22,10 @@ HEAD_UNIFORM = 0.3
 """Of the rows of a head, of which only the diagonal is known: how much of it is the mean of all."""
 
 _LEAST_UNSEEN = 0.1
+# Too few are fewer effective samples than columns, where more than this share of the correlations is given up for it.
+_UNCERTAIN = 0.3
+# So many for each column are enough.
+_ENOUGH = 4
 
 
 @dataclass(frozen=True)
@@ -30,12 +34,12 @@ class Factors:
 
     columns : blocks of U, float32, upper triangular; or its diagonal, where columns do not know of each other
     rows : blocks of V; or its diagonal
-    uncertain : which share of the correlations of columns was given up, as there were too few samples to tell them
+    lacking : how many times as many samples would do to tell how columns are correlated; 0 where there are enough
     """
 
     columns: Sequence[Tensor] | Tensor
     rows: Sequence[Tensor] | Tensor
-    uncertain: float = 0.0
+    lacking: float = 0.0
 
     @property
     def column_diagonal(self) -> Tensor:
@@ -74,7 +78,8 @@ def factors(
             totals = [one[group].double() for one in sums]
             spreads, counts = [float(own.spread[place, group]) for own in roles], [own.count for own in roles]
             known = effective_samples(totals, spreads, counts) if shrinks else math.inf
-            return shrunk(torch.stack(totals).sum(0), known, damping)
+            moments, share = shrunk(torch.stack(totals).sum(0), known, damping)
+            return moments, _ENOUGH * len(moments) / known if share > _UNCERTAIN and known < len(moments) else 0.0
 
         trace = float(total[group]) or float(total.sum()) / len(total)
         # H G is the mean over outputs of what the error of all tokens does to one.
@@ -86,8 +91,7 @@ def factors(
         else:
             of_rows = roles[0].rows
             rows = [_factor(block([of_rows[n]], blocks + n)[0] / share) for n in range(len(of_rows))]
-        uncertain = sum(given_up for _, given_up in columns) / blocks
-        out.append(Factors([_factor(own / share) for own, _ in columns], rows, uncertain))
+        out.append(Factors([_factor(own / share) for own, _ in columns], rows, max(lacking for _, lacking in columns)))
     return out
 
 
