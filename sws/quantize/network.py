@@ -101,14 +101,14 @@ class Network:
 
     def shortage(self) -> str | None:
         """What is to be said where calibration has too few samples for the widths of the matrices; None otherwise."""
-        all_elements, elements = (sum(self.tensors[name].numel() for name in of) for of in (self._factors, self.lacking))
-        if elements <= _MOST_LACKING * all_elements:
+        elements = [sum(self.tensors[name].numel() for name in names) for names in (self.lacking, self._factors)]
+        if elements[0] <= _MOST_LACKING * elements[1]:
             return None
         worst = max(self.lacking, key=lambda name: self.lacking[name])
         factors = sorted(self.lacking.values())
         return (
-            f"too little calibration for {len(self.lacking)} of {len(self._factors)} matrices, least of all for {worst} "
-            f"with {self.layouts[worst].columns} inputs, and the file is larger for it: "
+            f"too little calibration for {len(self.lacking)} of {len(self._factors)} matrices, least of all for "
+            f"{worst} with {self.layouts[worst].columns} inputs, and the file is larger for it: "
             f"give about {math.ceil(factors[len(factors) // 2])} times as many samples"
         )
 

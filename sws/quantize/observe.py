@@ -18,8 +18,8 @@ from .recurrence import run as run_recurrence
 from .statistics import Statistics
 
 Observe = Callable[[str, Tensor, Tensor, int], None]
-"""Takes the attribute of a weight, the inputs (..., columns) and the outputs (..., rows) of a product with it, and which
-of their dimensions is that of the batch."""
+"""Takes the attribute of a weight, the inputs (..., columns) and the outputs (..., rows) of a product with it, and
+which of their dimensions is that of the batch."""
 
 
 @contextmanager

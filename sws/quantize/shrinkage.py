@@ -1,8 +1,8 @@
 """Second moments of few samples: correlations are shrunk to what so many can tell, and little data does little harm.
 
 Correlations are shrunk to zero by the part with the least expected square of the error (Schäfer and Strimmer 2005,
-Statistical Applications in Genetics and Molecular Biology 4(1), 32, after Ledoit and Wolf 2004). How far off they are is
-not asked of each, but of all together: it gives an effective number of samples, that of tokens where all weigh the
+Statistical Applications in Genetics and Molecular Biology 4(1), 32, after Ledoit and Wolf 2004). How far off they are
+is not asked of each, but of all together: it gives an effective number of samples, that of tokens where all weigh the
 same, and less where few weigh the most (Kish 1965). Variances stay: shrunk to their median or their mean (Ledoit and
 Wolf), too, they were worse on other data.
 """
