@@ -88,12 +88,10 @@ class Moments:
         if outputs is not None:
             each = tokens // outputs if tokens % outputs == 0 else tokens
             x, g = (part.unflatten(1, (-1, each)) for part in (x, g))
-            size = _MOST_ELEMENTS // (each * max(each, x.shape[3], g.shape[3]))
-            if each >= min(x.shape[3], g.shape[3]):
-                size = 1
-            for start in range(0, x.shape[1], max(1, size)):
-                chosen = slice(start, start + max(1, size))
-                self._add_outputs(x[:, chosen], g[:, chosen])
+            columns, rows = x.shape[3], g.shape[3]
+            size = rows * columns if each >= min(rows, columns) else each * max(each, rows, columns)
+            for some, own in zip(*(part.split(max(1, _MOST_ELEMENTS // size), 1) for part in (x, g)), strict=True):
+                self._add_outputs(some, own)
             return
         of_inputs, of_gradients = x.square().sum(2), g.square().sum(2)
         is_used = (of_gradients > 0).any(0)
