@@ -88,8 +88,8 @@ class Moments:
         if outputs is not None:
             each = tokens // outputs if tokens % outputs == 0 else tokens
             x, g = (part.unflatten(1, (-1, each)) for part in (x, g))
-            columns, rows = x.shape[3], g.shape[3]
-            size = rows * columns if each >= min(rows, columns) else each * max(each, rows, columns)
+            width, height = x.shape[3], g.shape[3]
+            size = height * width if each >= min(height, width) else each * max(each, height, width)
             for some, own in zip(*(part.split(max(1, _MOST_ELEMENTS // size), 1) for part in (x, g)), strict=True):
                 self._add_outputs(some, own)
             return
@@ -99,8 +99,8 @@ class Moments:
             # Padding, and the like.
             x, g = x[:, is_used], g[:, is_used]
             of_inputs, of_gradients = of_inputs[:, is_used], of_gradients[:, is_used]
-        weighted = (x * of_gradients.sqrt()[:, :, None], g * of_inputs.sqrt()[:, :, None])
-        self._add(*(part[:, :, None] for part in weighted), (of_inputs * of_gradients).sum(1))
+        columns, rows = x * of_gradients.sqrt()[:, :, None], g * of_inputs.sqrt()[:, :, None]
+        self._add(columns[:, :, None], rows[:, :, None], (of_inputs * of_gradients).sum(1))
 
     def _add_outputs(self, x: Tensor, g: Tensor) -> None:
         """Of each output its tokens, (groups, outputs, tokens, columns) and (groups, outputs, tokens, rows)."""
