@@ -131,7 +131,7 @@ def check(name: str, place: Path) -> None:
     config = transformers.AutoConfig.from_pretrained(place)
     # Nothing of ours is asked for this one.
     config.__dict__.pop("quantization_config", None)
-    plain = auto_of(name).from_pretrained(None, config=config, state_dict=state)
+    plain = type(model).from_pretrained(None, config=config, state_dict=state)
     with torch.inference_mode():
         same = all(torch.equal(a, b) for a, b in zip(model(**given)[:1], plain(**given)[:1], strict=True))
     with tempfile.TemporaryDirectory() as out:
