@@ -4,8 +4,8 @@ all-MiniLM-L6-v2 and SmolLM2-135M, float32, from a folder with model.safetensors
 file of the same floats, with one of the quantised model (see resident.py), and SmolLM2 from the GGUF file that its
 floats are those of. Each figure is of processes of their own, in one thread of torch, after all imports. Loading is
 `from_pretrained` and one forward pass of one row of 16 tokens, as files that are mapped are read no earlier: its CPU
-time, the least of five, and by how much it raised the most memory that the process ever had, the median; what is mapped
-counts. Then `save_pretrained` of the model that was loaded, the same way.
+time, the least of all runs, and by how much it raised the most memory that the process ever had, the median; what is
+mapped counts. Then `save_pretrained` of the model that was loaded, the same way.
 "the same": the outputs are those of a model that was made of the decoded state_dict, bit for bit, and what was saved
 and loaded again has the same tensors.
 """
@@ -30,7 +30,6 @@ from package_smollm2 import gguf_file, model_of
 from resident import inputs, most_memory, prepared
 
 CACHE = Path.home() / ".cache" / "swsfmt"
-RUNS = 5
 FLOATS, BINARY, OURS, QUANTIZED, GGUF = "safetensors", "pytorch_model.bin", "ours", "ours, quantised", "GGUF"
 
 
@@ -132,7 +131,7 @@ def check(name: str, place: Path) -> None:
     config = transformers.AutoConfig.from_pretrained(place)
     # Nothing of ours is asked for this one.
     config.__dict__.pop("quantization_config", None)
-    plain = auto_of(name).from_pretrained(None, config=config, state_dict=state)
+    plain = type(model).from_pretrained(None, config=config, state_dict=state)
     with torch.inference_mode():
         same = all(torch.equal(a, b) for a, b in zip(model(**given)[:1], plain(**given)[:1], strict=True))
     with tempfile.TemporaryDirectory() as out:
@@ -157,13 +156,15 @@ def in_a_process(work: str, name: str, place: Path) -> Any:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("models", nargs="*", default=["minilm", "smollm2"])
-    for name in parser.parse_args().models:
+    parser.add_argument("--runs", type=int, default=5, help="processes for each figure")
+    given = parser.parse_args()
+    for name in given.models:
         print(f"\n{name}\n")
         print("| folder | file, MB | load, CPU s | load, peak MB | save, CPU s | save, peak MB | outputs, and saved |")
         print("|---|---:|---:|---:|---:|---:|---|", flush=True)
         for kind, place in folders(name).items():
             work = "load" if kind == GGUF else "save"
-            runs = [in_a_process(work, name, place) for _ in range(RUNS)]
+            runs = [in_a_process(work, name, place) for _ in range(given.runs)]
             columns = list(zip(*runs, strict=True))
             figures = [
                 f"{min(own):.2f}" if number % 2 == 0 else f"{statistics.median(own) / 1e6:.0f}"
