@@ -37,7 +37,7 @@ def test_one_finer_number_is_seen(dtype: dtypes.DType) -> None:
     """Wherever it is."""
     for place in (0, 255, 256, 999):
         bits = np.ones(1000, f"<f{dtype.itemsize}").view(dtype.bits).copy()
-        bits[place] += 1
+        bits[place : place + 1] += 1
         assert dtypes.storage_for(bits, dtype) == dtype
 
 
