@@ -39,7 +39,8 @@ def entropy_bits(counts: npt.NDArray[np.int64]) -> int:
 
 def _log2(counts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """In parts of a bit."""
-    return np.rint(_PARTS * np.log2(counts)).astype(np.int64)
+    parts: npt.NDArray[np.int64] = np.rint(_PARTS * np.log2(counts)).astype(np.int64)
+    return parts
 
 
 @cache
