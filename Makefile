@@ -116,7 +116,8 @@ sanitize: .venv/made
 	OMP_NUM_THREADS=1 $(BIN)/python scripts/sanitize.py -m pytest -q tests/spec/test_hostile.py tests/spec/test_bombs.py \
 	    tests/spec/test_counterparts.py tests/spec/test_damage.py tests/spec/test_vectors.py \
 	    tests/spec/test_mutation.py tests/entropy/test_kernels.py tests/entropy/test_native_kernels.py \
-	    tests/entropy/test_adaptive.py
+	    tests/entropy/test_adaptive.py tests/entropy/test_rans.py tests/entropy/test_planes.py \
+	    tests/codings/test_planes.py tests/sws/quantize/test_feedback.py
 
 fuzz: .venv/made
 	OMP_NUM_THREADS=1 $(BIN)/python scripts/sanitize.py tests/spec/fuzz_reader.py --seconds $(or $(SECONDS),300)

@@ -2,8 +2,8 @@
 
     python scripts/sanitize.py COMMAND...        e.g.  python scripts/sanitize.py -m pytest tests/spec/test_hostile.py
 
-COMMAND is given to a Python that finds a copy of the package with these kernels. Needs gcc or a clang that has the
-sanitizers' libraries. Any finding ends the command with an error.
+COMMAND is given to a Python that finds copies of the packages with these kernels, those of the format and the one of
+the quantiser. Needs gcc or a clang that has the sanitizers' libraries. Any finding ends the command with an error.
 """
 
 from __future__ import annotations
@@ -17,17 +17,28 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-NATIVE = ROOT / "swsfmt" / "entropy" / "native"
+# The folders of the extensions, whose sources are in `native`.
+KERNELS = (Path("swsfmt", "entropy"), Path("sws", "quantize", "kernels"))
+# `sws` finds the last two beside itself, as in a checkout.
+PACKAGES = ("swsfmt", "sws", "cli", "recipes")
 
 
 def build(folder: Path) -> None:
-    """A copy of the package in `folder`, with sanitized kernels whose asserts are active."""
-    shutil.copytree(ROOT / "swsfmt", folder / "swsfmt", ignore=shutil.ignore_patterns("*.so", "*.pyd", "__pycache__"))
-    target = folder / "swsfmt" / "entropy" / f"_native{sysconfig.get_config_var('EXT_SUFFIX')}"
+    """Copies of the packages in `folder`, with sanitized kernels whose asserts are active."""
+    ignore = shutil.ignore_patterns("*.so", "*.pyd", "__pycache__")
+    for package in PACKAGES:
+        shutil.copytree(ROOT / package, folder / package, ignore=ignore)
+    for kernels in KERNELS:
+        build_kernels(ROOT / kernels / "native", folder / kernels)
+
+
+def build_kernels(native: Path, folder: Path) -> None:
+    """The extension of these sources, in `folder`."""
+    target = folder / f"_native{sysconfig.get_config_var('EXT_SUFFIX')}"
     flags = ["-std=c99", "-Wall", "-Wextra", "-Werror", "-O1", "-g", "-fPIC", "-shared", "-fno-omit-frame-pointer"]
     flags += ["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-UNDEBUG"]
     command = [os.environ.get("CC", "cc"), *flags, f"-I{sysconfig.get_path('include')}"]
-    subprocess.run([*command, *sorted(NATIVE.glob("*.c")), "-o", target], check=True)
+    subprocess.run([*command, *sorted(native.glob("*.c")), "-o", target], check=True)
 
 
 def library(name: str) -> str:

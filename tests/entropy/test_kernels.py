@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 import numpy as np
@@ -17,7 +18,7 @@ from symbols import symbols_of
 import swsfmt
 from swsfmt.entropy import backend, kernels, protocol, twin
 from swsfmt.entropy.prefix_code import PrefixCode, field_width
-from swsfmt.errors import PayloadError
+from swsfmt.errors import ChangedError, PayloadError
 
 pytestmark = pytest.mark.usefixtures("each_kernel")
 
@@ -370,3 +371,21 @@ def test_fields_of_a_fixed_width_to_bytes(width: int, offset: int) -> None:
             wrong = starts.copy()
             wrong[number] += change
             assert kernels.decode_dense(data, wrong, chunk, count, code, elements) is None
+
+
+@pytest.mark.parametrize("count", [3, 1000, 20_000])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.uint32, np.uint64])
+def test_elements_and_their_values(dtype: type[np.unsignedinteger[Any]], count: int) -> None:
+    """Of one and two bytes without a hash, where they are many."""
+    values = np.array([0, 7, 200, 255], dtype)
+    elements = values[np.random.default_rng(count).integers(0, 4, count)]
+    found = kernels.distinct(elements, 4)
+    assert found is not None
+    assert found.tolist() == sorted(set(elements.tolist()))
+    assert kernels.distinct(elements, len(found) - 1) is None
+    symbols, counts = kernels.symbols_of(elements, values)
+    assert values[symbols].tolist() == elements.tolist()
+    assert counts.tolist() == [(elements == value).sum() for value in values]
+    elements[-1] = 8
+    with pytest.raises(ChangedError):
+        kernels.symbols_of(elements, values)

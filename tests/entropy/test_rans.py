@@ -273,3 +273,5 @@ def test_counts_and_costs(shape: tuple[int, int]) -> None:
             for threads in (1, 3):
                 assert np.array_equal(rans.counts(symbols, classes, 20, threads), counted)
                 assert np.array_equal(rans.row_costs(symbols, classes.columns, costs, threads), wanted)
+            # Columns are the rows of the transposed matrix.
+            assert np.array_equal(rans.column_costs(symbols.T, classes.columns, costs), wanted)

@@ -1,4 +1,5 @@
-"""A fuzz target: any bytes give tensors or an `SwsError`, the same with the kernels in C and with those in Python.
+"""A fuzz target: any bytes give tensors or an `SwsError`, the same with the kernels in C and with those in Python; and
+those tensors give a file, the same with both.
 
     python tests/spec/fuzz_reader.py --seconds 60 [--seed N]      mutations of the vectors of the specification
     python tests/spec/fuzz_reader.py --atheris [CORPUS ...]       under atheris, where it is installed
@@ -12,8 +13,9 @@ from __future__ import annotations
 import random
 import sys
 import time
+import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -25,8 +27,14 @@ from swsfmt.entropy import backend
 from swsfmt.format import index
 from swsfmt.read import reader
 from swsfmt.read.reader import Reader
+from swsfmt.tensor import Elements
+from swsfmt.write.file import encode
+from swsfmt.write.options import Options
 
 VECTORS = Path(__file__).resolve().parents[2] / "spec" / "vectors"
+OPTIONS = [Options(profile="default"), Options(profile="small")]
+# To encode takes longer: of so many files one, and of tensors of so many elements at most.
+ONE_IN, MOST_ENCODED = 16, 1 << 13
 LIMITS = Limits(max_decoded_bytes=1 << 17, max_tensors=64, max_index_bytes=1 << 16, max_bitmap_bits=1 << 14)
 
 
@@ -66,12 +74,33 @@ def outcome(data: bytes) -> list[tuple[str, Any]]:
     return out
 
 
+def encoded(data: bytes) -> bytes:
+    """A file of the tensors in a file, which must come back: all kernels of the encoder see them."""
+    tensors: dict[str, Elements] = {}
+    try:
+        with Reader.open(data, LIMITS) as opened:
+            for record in opened.records:
+                with suppress(SwsError):
+                    record = opened.resolve(record)
+                    if record.info is not None and record.info.numel <= MOST_ENCODED:
+                        tensors[record.name] = Elements(record.info, opened.decode(record).bits.copy())
+    except SwsError:
+        return b""
+    file = encode(tensors, options=OPTIONS[len(data) % len(OPTIONS)], threads=1)
+    with Reader.open(file) as opened:
+        for record in opened.records:
+            assert opened.decode(record).bits.tobytes() == tensors[record.name].bits.tobytes()
+    return file
+
+
 def test_one_input(data: bytes) -> None:
     """The target itself. Raises what is not an `SwsError`, and `AssertionError` where the kernels do not agree."""
-    found = outcome(data)
+    found, is_encoded = outcome(data), zlib.crc32(data) % ONE_IN == 0
+    file = encoded(data) if is_encoded else b""
     if backend.active() == backend.NATIVE:
         with backend.use(backend.BITARRAY):
             assert outcome(data) == found
+            assert not is_encoded or encoded(data) == file
 
 
 def corpus() -> list[bytes]:

@@ -12,6 +12,7 @@ import pytest
 
 import swsfmt
 from swsfmt import dtypes
+from swsfmt.codings import composite, planes
 from swsfmt.entropy import backend
 from swsfmt.errors import ChangedError
 from swsfmt.tensor import Elements, TensorInfo
@@ -77,11 +78,11 @@ class Changing:
         self.info = TensorInfo(dtypes.F32, before.shape)
         self._readings = [before, after]
         self._change = change
-        self._count = 0
+        self.count = 0
 
     def load(self) -> Elements:
-        self._count += 1
-        array = self._readings[self._count > self._change]
+        self.count += 1
+        array = self._readings[self.count > self._change]
         return Elements(self.info, np.ascontiguousarray(array).reshape(-1).view("<u4"))
 
 
@@ -107,6 +108,32 @@ def test_one_reading_or_an_error(name: str, change: int, options: dict[str, Any]
         # Equal as bits: there may be something that is no number.
         assert swsfmt.load(data)["w"].tobytes() in (before.tobytes(), after.tobytes())
     assert where in (None, "w")
+
+
+@pytest.mark.parametrize(("kept", "readings"), [(1 << 25, 9), (0, 12)], ids=["together", "each"])
+def test_parts_come_from_one_reading(kept: int, readings: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Four planes are looked at, with one reading or one for each.
+
+    kept : tensors up to so many bytes are kept until all their parts have been looked at
+    """
+    monkeypatch.setattr(composite, "_KEPT", kept)
+    tensor = Changing(FLOATS, FLOATS, 99)
+    data = b"".join(encode_file({"w": tensor}, threads=1).pieces())
+    assert tensor.count == readings
+    assert np.array_equal(swsfmt.load(data)["w"], FLOATS)
+
+
+def test_parts_that_are_sent_elsewhere_take_nothing_along() -> None:
+    latest = composite.Latest()
+    elements = Elements(TensorInfo(dtypes.F32, FLOATS.shape), FLOATS.reshape(-1).view("<u4"))
+    params = planes.Params((8, 8, 8, 8))
+    infos = planes.PLANES.part_infos(params, elements.info)
+    source = composite.Source(elements, planes.PLANES, params, infos, composite.checksum(elements), latest)
+    part = composite.Part(source, 1)
+    bits = part.load().bits
+    sent = pickle.loads(pickle.dumps(part))
+    assert sent.source.latest._parts == []
+    assert np.array_equal(sent.load().bits, bits)
 
 
 def test_a_file_stays_what_it_was(tmp_path: Path) -> None:

@@ -90,8 +90,17 @@ static void row_costs(const uint16_t *symbols, size_t rows, const uint8_t *colum
         }
 }
 
+/* in restrict: so that the compiler makes vectors of it. */
+static inline void add_costs(int32_t *restrict sums, const int32_t *restrict own)
+{
+    int32_t both[MAX_LINE_CLASSES];
+    for (int k = 0; k < MAX_LINE_CLASSES; k++)
+        both[k] = sums[k] + own[k];
+    memcpy(sums, both, sizeof both);
+}
+
 /* Columns whose sums stay in the first-level cache. */
-enum { TILE = 512 };
+enum { TILE = 128 };
 
 /* The same for each column. in rows: the class of each. costs: for each such class and each symbol those in
  * MAX_LINE_CLASSES classes of columns. in out out: the sums of each column. */
@@ -106,13 +115,9 @@ static void column_costs(const uint16_t *symbols, const uint8_t *rows, size_t co
             for (; i < stop; i++) {
                 const uint16_t *row = symbols + i * columns + first;
                 const int32_t *of_row = costs + rows[i] * alphabet * MAX_LINE_CLASSES;
-                for (size_t j = 0; j < tile; j++) {
-                    /* So that the compiler makes vectors of it. */
-                    int32_t *restrict sum = sums[j];
-                    const int32_t *restrict own = of_row + (size_t)row[j] * MAX_LINE_CLASSES;
-                    for (int k = 0; k < MAX_LINE_CLASSES; k++)
-                        sum[k] += own[k];
-                }
+                int32_t *sum = sums[0];
+                for (const uint16_t *end = row + tile; row < end; row++, sum += MAX_LINE_CLASSES)
+                    add_costs(sum, of_row + (size_t)*row * MAX_LINE_CLASSES);
             }
             for (size_t j = 0; j < tile; j++)
                 for (size_t k = 0; k < MAX_LINE_CLASSES; k++)

@@ -1,15 +1,6 @@
 /* Symbols to bits. */
 #include "kernels.h"
 
-/* Whether each of `n` symbols has a codeword. in lengths: of all symbols that occur. */
-static int have_codewords(const uint16_t *symbols, size_t n, const uint8_t *lengths)
-{
-    unsigned missing = 0;
-    for (size_t i = 0; i < n; i++)
-        missing |= lengths[symbols[i]] == 0;
-    return !missing;
-}
-
 /* The bits that `n` symbols take. in lengths: of all symbols that occur. */
 static uint64_t stream_bits(const uint16_t *symbols, size_t n, const uint8_t *lengths)
 {
@@ -19,22 +10,48 @@ static uint64_t stream_bits(const uint16_t *symbols, size_t n, const uint8_t *le
     return total;
 }
 
-/* in codewords, lengths: of all symbols that occur; lengths of at most MAX_LENGTH.
- * out out: 8 bytes more than the stream of `n` symbols takes. */
-static void encode(const uint16_t *symbols, size_t n, const uint16_t *codewords, const uint8_t *lengths, uint8_t *out)
+/* The same; 0 in `complete` where a symbol has no codeword. */
+static uint64_t complete_bits(const uint16_t *symbols, size_t n, const uint8_t *lengths, int *complete)
 {
-    uint64_t word = 0;
+    uint64_t total = 0;
+    unsigned missing = 0;
+    for (size_t i = 0; i < n; i++) {
+        unsigned length = lengths[symbols[i]];
+        missing |= length == 0;
+        total += length;
+    }
+    *complete = !missing;
+    return total;
+}
+
+/* A codeword in the low 16 bits, its length above them: one look for each symbol. */
+typedef uint32_t Word;
+
+static Word *make_words(const uint16_t *codewords, const uint8_t *lengths, size_t alphabet)
+{
+    Word *words = malloc((alphabet + 1) * sizeof *words);
+    for (size_t s = 0; words != NULL && s < alphabet; s++)
+        words[s] = codewords[s] | (Word)lengths[s] << 16;
+    return words;
+}
+
+/* in words: of all symbols that occur; lengths of at most MAX_LENGTH.
+ * out out: 8 bytes more than the stream of `n` symbols takes. */
+static void encode(const uint16_t *symbols, size_t n, const Word *words, uint8_t *out)
+{
+    uint64_t bits = 0;
     unsigned used = 0;
     size_t i = 0;
     while (i < n) {
         size_t stop = n - i < 4 ? n : i + 4;
         for (; i < stop; i++) {
-            word |= (uint64_t)codewords[symbols[i]] << used;
-            used += lengths[symbols[i]];
+            Word word = words[symbols[i]];
+            bits |= (uint64_t)(word & 0xFFFF) << used;
+            used += word >> 16;
         }
-        put64(out, word);
+        put64(out, bits);
         out += used >> 3;
-        word >>= used & ~7u;
+        bits >>= used & ~7u;
         used &= 7;
     }
 }
@@ -65,24 +82,24 @@ PyObject *py_encode_symbols(PyObject *self, PyObject *args)
         PyErr_SetString(PyExc_ValueError, "encode_symbols: a symbol is outside of the alphabet");
     } else {
         uint8_t *out = NULL;
-        uint64_t bits = 0;
+        uint64_t bits;
         int complete;
+        Word *words = make_words(b[CODEWORDS].buf, lengths, alphabet);
         Py_BEGIN_ALLOW_THREADS
-        complete = have_codewords(symbols, n, lengths);
-        if (complete) {
-            bits = stream_bits(symbols, n, lengths);
+        bits = complete_bits(symbols, n, lengths, &complete);
+        if (complete)
             out = malloc((size_t)(bits / 8) + 16);
-        }
-        if (out != NULL)
-            encode(symbols, n, b[CODEWORDS].buf, lengths, out);
+        if (out != NULL && words != NULL)
+            encode(symbols, n, words, out);
         Py_END_ALLOW_THREADS
         if (!complete)
             result = Py_NewRef(Py_None);
-        else if (out == NULL)
+        else if (out == NULL || words == NULL)
             PyErr_NoMemory();
         else
             result = Py_BuildValue("y#K", (const char *)out, (Py_ssize_t)((bits + 7) / 8), (unsigned long long)bits);
         free(out);
+        free(words);
     }
     release(b, BUFFERS);
     return result;
