@@ -1,9 +1,10 @@
-"""What each ingredient of the quantiser is worth: all-MiniLM-L6-v2 with one of them switched off at a time.
+"""What each ingredient of the quantiser is worth: a network with one of them switched off at a time.
 
-    python benchmarks/quantize_ablation.py [--fresh]
+    python benchmarks/quantize_ablation.py [--fresh] [--only WORD]
 
-Bytes of whole files (profile default) at a mean cosine of .99, between two files linear in the logarithm of 1 - cosine;
-180 of the sentences of `quantize_minilm.py`, with its statistics.
+Bytes of whole files (profile default) at a mean cosine of .99, between two files linear in the logarithm of 1 - cosine:
+of all-MiniLM-L6-v2 on 180 of the sentences of `quantize_minilm.py`, of CREPE tiny on all frames of `quantize_crepe.py`,
+each with the statistics of these.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 import torch
-from package_networks import minilm
+from package_networks import Trained, crepe_tiny, minilm
 from quantize_harness import (
     Metrics,
     Row,
@@ -31,7 +32,7 @@ from quantize_harness import (
 from torch import Tensor, nn
 
 import swsfmt.torch
-from sws.quantize import Network, QuantizedModel, matrix
+from sws.quantize import Network, QuantizedModel, Statistics, matrix
 from sws.quantize import network as networks
 from sws.quantize.factors import Factors, factors
 from sws.quantize.layout import Layout
@@ -95,9 +96,9 @@ def steps(rows: bool, columns: bool) -> Iterator[None]:
 
 
 @contextmanager
-def damping(columns: float, rows: float) -> Iterator[None]:
+def sums_as_they_are() -> Iterator[None]:
     usual = networks.factors
-    networks.factors = lambda roles, samples: factors(roles, samples, column_damping=columns, row_damping=rows)
+    networks.factors = lambda roles, samples: factors(roles, samples, damping=1e-3, shrinks=False)
     try:
         yield
     finally:
@@ -124,11 +125,16 @@ def _scaled(own: Factors, scale: float) -> Factors:
 
 def main() -> None:
     given = arguments(__doc__)
-    trained = minilm(sentences=60)
-    full = minilm()
-    if trained is None or full is None:
-        return
-    statistics = statistics_of(full, "other sentences", full.calibration, given.fresh)
+    for name, make, inputs in (
+        ("minilm", lambda: minilm(sentences=60), "other sentences"),
+        ("crepe", crepe_tiny, "other inputs"),
+    ):
+        trained = make() if given.only in name else None
+        if trained is not None:
+            ablate(trained, statistics_of(trained, inputs, trained.calibration, given.fresh))
+
+
+def ablate(trained: Trained, statistics: Statistics) -> None:
     batches = trained.measuring()
     floats = outputs(trained, trained.model, batches)
 
@@ -170,8 +176,8 @@ def main() -> None:
         files("one step a matrix")
         files("one step a matrix, without feedback", each(no_feedback))
         files("one step for all, without feedback", lambda network: (one_step(network), each(no_feedback)(network))[0])
-    with damping(1e-4, 1e-4):
-        files("hardly any damping")
+    with sums_as_they_are():
+        files("sums as they are: nothing shrunk")
     print(f"\n| at {WANTED} | bytes | more |\n|---|---:|---:|")
     for name, size in sizes.items():
         print(f"| {name} | {size:,.0f} | {size / sizes['all'] - 1:+.1%} |")

@@ -59,15 +59,17 @@ def heading(trained: Trained) -> None:
     print(f"\n{trained.name}: {trained.original_bytes:,} bytes as float32 (commit {commit.strip()})\n", flush=True)
 
 
-def statistics_of(trained: Trained, name: str, batches: Callable[[], Iterable[object]], fresh: bool) -> Statistics:
-    """Statistics on these batches. name : of the inputs"""
+def statistics_of(
+    trained: Trained, name: str, batches: Callable[[], Iterable[object]], fresh: bool, seed: int = 0
+) -> Statistics:
+    """Statistics on these batches. name : of the inputs. seed : of directions"""
     folder = Path(quantize.__file__).parent
     code = b"".join((folder / module).read_bytes() for module in MODULES if (folder / module).is_file())
     path = CACHE / f"{_slug(trained.name)}-{_slug(name)}-{hashlib.sha256(code).hexdigest()[:10]}.safetensors"
     if path.is_file() and not fresh:
         return Statistics.load(path)
     start = time.process_time()
-    statistics = collect(trained.model, batches(), trained.forward)
+    statistics = collect(trained.model, batches(), trained.forward, seed=seed)
     print(f"statistics, {name}: {time.process_time() - start:.0f} CPU s", file=sys.stderr, flush=True)
     CACHE.mkdir(parents=True, exist_ok=True)
     statistics.save(path)

@@ -98,6 +98,8 @@ class Calibrated:
             if self._network.without_statistics:
                 names = ", ".join(self._network.without_statistics[:8])
                 self._means.tell(f"calibration did not reach {names}: quantised like a typical matrix")
+            if (shortage := self._network.shortage()) is not None:
+                self._means.tell(f"WARNING: {shortage}")
         if self._batches.held_out:
             self._error = OutputError(self._model, self._batches.held_out, self._forward)
         return self._attempt

@@ -15,15 +15,17 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from .shrinkage import DAMPING, effective_samples, shrunk
 from .statistics import Moments
 
-COLUMN_DAMPING = 0.03
-ROW_DAMPING = 0.1
-"""Of the mean diagonal, added to H and G."""
 HEAD_UNIFORM = 0.3
 """Of the rows of a head, of which only the diagonal is known: how much of it is the mean of all."""
 
 _LEAST_UNSEEN = 0.1
+# Too few are fewer effective samples than columns, where more than this share of the correlations is given up for it.
+_UNCERTAIN = 0.3
+# So many for each column are enough.
+_ENOUGH = 4
 
 
 @dataclass(frozen=True)
@@ -32,10 +34,12 @@ class Factors:
 
     columns : blocks of U, float32, upper triangular; or its diagonal, where columns do not know of each other
     rows : blocks of V; or its diagonal
+    lacking : how many times as many samples would do to tell how columns are correlated; 0 where there are enough
     """
 
     columns: Sequence[Tensor] | Tensor
     rows: Sequence[Tensor] | Tensor
+    lacking: float = 0.0
 
     @property
     def column_diagonal(self) -> Tensor:
@@ -55,14 +59,11 @@ def _diagonal(blocks: Sequence[Tensor] | Tensor) -> Tensor:
 
 
 def factors(
-    roles: Sequence[Moments],
-    samples: int,
-    *,
-    column_damping: float = COLUMN_DAMPING,
-    row_damping: float = ROW_DAMPING,
+    roles: Sequence[Moments], samples: int, *, damping: float = DAMPING, shrinks: bool = True
 ) -> list[Factors] | None:
     """Of each group; None where calibration has not reached the matrix.
 
+    damping : see `shrinkage`. shrinks : False takes the sums for what they are
     The roles of a tied embedding are added, as if the sum of two Kronecker products were one.
     """
     if not roles:
@@ -72,30 +73,35 @@ def factors(
         return None
     out = []
     for group in range(len(total)):
-        columns = [
-            torch.stack([own.columns[n][group].double() for own in roles]).sum(0) for n in range(len(roles[0].columns))
-        ]
+
+        def block(sums: Sequence[Tensor], place: int, group: int = group) -> tuple[Tensor, float]:
+            totals = [one[group].double() for one in sums]
+            spreads, counts = [float(own.spread[place, group]) for own in roles], [own.count for own in roles]
+            known = effective_samples(totals, spreads, counts) if shrinks else math.inf
+            moments, share = shrunk(torch.stack(totals).sum(0), known, damping)
+            return moments, _ENOUGH * len(moments) / known if share > _UNCERTAIN and known < len(moments) else 0.0
+
         trace = float(total[group]) or float(total.sum()) / len(total)
         # H G is the mean over outputs of what the error of all tokens does to one.
         share = math.sqrt(trace * samples)
-        whole = _mean_diagonal(columns)
-        of_columns = [_factor((block + column_damping * whole * torch.eye(len(block))) / share) for block in columns]
-        out.append(Factors(of_columns, _row_factors(roles, group, share, row_damping)))
+        blocks = len(roles[0].columns)
+        columns = [block([own.columns[n] for own in roles], n) for n in range(blocks)]
+        if any(isinstance(own.rows, Tensor) for own in roles):
+            rows: list[Tensor] | Tensor = _row_diagonal(roles, group, share)
+        else:
+            of_rows = roles[0].rows
+            rows = [_factor(block([of_rows[n]], blocks + n)[0] / share) for n in range(len(of_rows))]
+        out.append(Factors([_factor(own / share) for own, _ in columns], rows, max(lacking for _, lacking in columns)))
     return out
 
 
-def _row_factors(roles: Sequence[Moments], group: int, share: float, damping: float) -> list[Tensor] | Tensor:
-    if any(isinstance(own.rows, Tensor) for own in roles):
-        diagonal = torch.zeros(1, dtype=torch.float64)
-        for own in roles:
-            rows = _mean_squares(own)[group].double()
-            uniform = HEAD_UNIFORM if own.counts is None else _unseen(rows, own.counts)
-            diagonal = diagonal + (1 - uniform) * rows + uniform * rows.mean()
-        return (diagonal / share).rsqrt().float()
-    (own,) = roles
-    blocks = [block[group].double() for block in own.rows]
-    whole = _mean_diagonal(blocks)
-    return [_factor((block + damping * whole * torch.eye(len(block))) / share) for block in blocks]
+def _row_diagonal(roles: Sequence[Moments], group: int, share: float) -> Tensor:
+    diagonal = torch.zeros(1, dtype=torch.float64)
+    for own in roles:
+        rows = _mean_squares(own)[group].double()
+        uniform = HEAD_UNIFORM if own.counts is None else _unseen(rows, own.counts)
+        diagonal = diagonal + (1 - uniform) * rows + uniform * rows.mean()
+    return (diagonal / share).rsqrt().float()
 
 
 def _unseen(squares: Tensor, counts: Tensor) -> float:
@@ -110,12 +116,6 @@ def _mean_squares(own: Moments) -> Tensor:
     if isinstance(own.rows, Tensor):
         return own.rows
     return torch.cat([block.diagonal(dim1=1, dim2=2) for block in own.rows], 1)
-
-
-def _mean_diagonal(blocks: Sequence[Tensor]) -> float:
-    diagonal = torch.cat([block.diagonal() for block in blocks])
-    # Of a matrix that nothing reached, any.
-    return float(diagonal.mean()) or 1.0
 
 
 def _factor(moments: Tensor) -> Tensor:

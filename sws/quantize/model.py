@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from swsfmt import InputError
 
 from ..batches import Forward
+from ..warnings import QualityWarning, warn
 from .collect import Progress, collect
 from .network import Value
 from .networks import FEEDBACK, Plan
@@ -46,6 +47,7 @@ def quantize_model(
     method : "feedback", or one of `methods.METHODS`
     The model stays as it is; `QuantizedModel.apply_to` changes one. `report` of the result has "step", "bytes", "error"
     and "attempts", what the search has tried, and "without_statistics", the matrices that calibration did not reach.
+    Warns with a `QualityWarning` of too few samples for the widths of the matrices.
     Raises `InputError` for a target that cannot be reached, a rule that is about no tensor, weights that are infinite
     or NaN, statistics of another model.
     """
@@ -61,6 +63,8 @@ def quantize_model(
         statistics = collect(model, batches, forward, seed=seed, progress=progress)
     tensors = model.state_dict()
     network = Plan.of(method, rules, tensors).network(tensors, statistics)
+    if (shortage := network.shortage()) is not None:
+        warn(shortage, QualityWarning)
     error = OutputError(model, held_out, forward) if held_out else None
     sketch = Sketch()
     sketch.add(network)

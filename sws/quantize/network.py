@@ -25,6 +25,8 @@ Step: TypeAlias = Callable[[str], None]
 # The greatest relative error of a vector that float16 may hold.
 _HARMLESS = 2.0**-10
 _HALF_MAX = 65504.0
+# Of all weights, in matrices that calibration has too few samples for: more is worth a warning.
+_MOST_LACKING = 0.2
 # Of a vector: with more levels float16 is as small.
 _MOST_LEVEL = 1 << 11
 
@@ -58,6 +60,8 @@ class Network:
         }
         self.without_statistics: list[str] = []
         """Names of matrices that calibration has not reached: their steps are those of a typical matrix."""
+        self.lacking: dict[str, float] = {}
+        """Of each matrix that it has reached too little, how many times as many samples would do: see `Factors`."""
         self._prepare()
 
     def _layout(self, name: str, tensor: Tensor) -> Layout | None:
@@ -82,6 +86,8 @@ class Network:
                 self.without_statistics.append(name)
                 continue
             self._factors[name] = own
+            if lacking := max(one.lacking for one in own):
+                self.lacking[name] = lacking
             unit = sum(float(f.row_diagonal.log().mean() + f.column_diagonal.log().mean()) for f in own) / len(own)
             relative.append(unit - math.log(data_free.size_of(self.tensors[name])))
         if relative:
@@ -92,6 +98,19 @@ class Network:
                 self._factors[name] = data_free.like(tensor, layout, typical)
             else:
                 self._factors[name] = data_free.factors(tensor, layout)
+
+    def shortage(self) -> str | None:
+        """What is to be said where calibration has too few samples for the widths of the matrices; None otherwise."""
+        elements = [sum(self.tensors[name].numel() for name in names) for names in (self.lacking, self._factors)]
+        if elements[0] <= _MOST_LACKING * elements[1]:
+            return None
+        worst = max(self.lacking, key=lambda name: self.lacking[name])
+        factors = sorted(self.lacking.values())
+        return (
+            f"too little calibration for {len(self.lacking)} of {len(self._factors)} matrices, least of all for "
+            f"{worst} with {self.layouts[worst].columns} inputs, and the file is larger for it: "
+            f"give about {math.ceil(factors[len(factors) // 2])} times as many samples"
+        )
 
     def relative_steps(self) -> dict[str, float]:
         """Of each matrix the step at c = 1, in root mean squares of its weights: the geometric mean."""

@@ -17,8 +17,9 @@ from .layers import CONVOLUTIONS, RECURRENT, TRANSPOSED, Matrix
 from .recurrence import run as run_recurrence
 from .statistics import Statistics
 
-Observe = Callable[[str, Tensor, Tensor], None]
-"""Takes the attribute of a weight, the inputs (..., columns) and the outputs (..., rows) of a product with it."""
+Observe = Callable[[str, Tensor, Tensor, int], None]
+"""Takes the attribute of a weight, the inputs (..., columns) and the outputs (..., rows) of a product with it, and
+which of their dimensions is that of the batch."""
 
 
 @contextmanager
@@ -58,18 +59,17 @@ def watched(output: Tensor) -> Tensor:
 def _observer(matrices: list[Matrix], statistics: Statistics) -> Observe:
     own = {matrix.key: matrix for matrix in matrices}
 
-    def observe(key: str, inputs: Tensor, outputs: Tensor) -> None:
+    def observe(key: str, inputs: Tensor, outputs: Tensor, batch: int) -> None:
         matrix = own[key]
         moments = statistics.of(matrix.name, matrix.layout)
-        x = inputs.detach().clone().flatten(0, -2)
+        x = inputs.detach().clone()
 
         def add(gradient: Tensor) -> None:
-            g = gradient.flatten(0, -2)[None]
             # A recurrent layer has a product for each step.
             if statistics.kind == "relative":
-                moments.defer(x[None], g)
+                moments.defer(x.movedim(batch, 0), gradient.movedim(batch, 0))
             else:
-                moments.add(x[None], g, None)
+                moments.add(x.flatten(0, -2)[None], gradient.flatten(0, -2)[None], None)
 
         outputs.register_hook(add)
 
@@ -95,7 +95,7 @@ def _hook(matrix: Matrix, statistics: Statistics) -> Callable[..., Tensor]:
             outputs = statistics.outputs(len(inputs))
             with torch.no_grad():
                 if isinstance(module, nn.Embedding):
-                    moments.add_lookup(inputs.flatten(), gradient.flatten(0, -2), outputs is not None)
+                    moments.add_lookup(inputs.flatten(), gradient.flatten(0, -2), outputs)
                 elif isinstance(module, CONVOLUTIONS):
                     x = _grouped(_patches(inputs, module), module.groups)
                     moments.add(x, _places(gradient, module.groups), outputs)
@@ -201,5 +201,6 @@ def _product(
     module: nn.Module, observe: Observe, key: str, inputs: Tensor, weight: Tensor, bias: Tensor | None
 ) -> Tensor:
     outputs = watched(F.linear(inputs, weight, bias))
-    observe(key, inputs, outputs)
+    is_first = module.batch_first or inputs.dim() < 3
+    observe(key, inputs, outputs, 0 if is_first else 1)
     return outputs

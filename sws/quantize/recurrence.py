@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from swsfmt import InputError
 
 
-def run(module: nn.RNNBase, observe: Callable[[str, Tensor, Tensor], None], inputs: Any, state: Any = None) -> Any:
+def run(module: nn.RNNBase, observe: Callable[[str, Tensor, Tensor, int], None], inputs: Any, state: Any = None) -> Any:
     """What an RNN, LSTM or GRU gives for these inputs, without dropout. Raises `InputError` for a packed sequence."""
     if not isinstance(inputs, Tensor):
         raise InputError("calibration takes padded tensors as inputs of a recurrent layer, no packed sequences")
@@ -57,7 +57,7 @@ def _states(module: nn.RNNBase, inputs: Tensor, state: Any, is_single: bool) -> 
 
 def _direction(
     module: nn.RNNBase,
-    observe: Callable[[str, Tensor, Tensor], None],
+    observe: Callable[[str, Tensor, Tensor, int], None],
     suffix: str,
     inputs: Tensor,
     state: tuple[Tensor, ...],
@@ -67,7 +67,7 @@ def _direction(
         outputs = F.linear(x, getattr(module, f"weight_{kind}{suffix}"), bias)
         if not outputs.requires_grad:
             outputs = outputs.detach().requires_grad_().clone()
-        observe(f"weight_{kind}{suffix}", x, outputs)
+        observe(f"weight_{kind}{suffix}", x, outputs, -2)
         return outputs
 
     outputs = []

@@ -22,24 +22,14 @@ DIAGONAL = 8192
 """Of more rows, as vocabularies have, only the mean squares are known."""
 # Of tokens: where fewer have a gradient, the others are left out.
 _MOST_USED = 0.95
+# Of what is made of some outputs at a time.
+_MOST_ELEMENTS = 1 << 24
 
 
 def cuts(length: int) -> list[slice]:
     """The blocks of so many rows or columns."""
     size = length if length <= WHOLE else BLOCK
     return [slice(start, min(start + size, length)) for start in range(0, length, size)]
-
-
-def _parts(outputs: int, tokens: int, size: int) -> int:
-    """Into how many parts so many outputs are cut: more know more, up to the time that the tokens apart would take.
-
-    Any sums of outputs do, as their directions are independent. size : of the greater side of the matrix
-    """
-    if tokens % outputs:
-        return 1
-    return max(
-        parts for parts in range(1, outputs + 1) if outputs % parts == 0 and (parts == 1 or parts * size <= tokens)
-    )
 
 
 @dataclass
@@ -53,7 +43,10 @@ class Moments:
     columns : blocks of the sum of D^T D, each float32 (groups, size, size)
     rows : blocks of the sum of D D^T, likewise; or its diagonal, float32 (groups, rows), beyond `DIAGONAL` rows
     total : the sum of |D|^2, float64 (groups,): the trace of both
-    deferred : a D that is not complete
+    spread : of each block of columns, then of rows, the sum over D of the squares of all elements of its part of D^T D
+        or D D^T, float64 (blocks, groups): from it follows how far off the sums are (`shrinkage`)
+    count : of D
+    deferred : inputs and gradients of a batch that is not complete
     counts : of a lookup, as in an embedding, where inputs are one-hot: how often each row occurred, float32 (rows,);
         None of a product
     """
@@ -61,8 +54,10 @@ class Moments:
     columns: list[Tensor]
     rows: list[Tensor] | Tensor
     total: Tensor
+    spread: Tensor
+    count: int = 0
     counts: Tensor | None = None
-    deferred: Tensor | None = field(default=None, repr=False)
+    deferred: list[tuple[Tensor, Tensor]] = field(default_factory=list, repr=False)
 
     @property
     def is_lookup(self) -> bool:
@@ -77,7 +72,10 @@ class Moments:
         diagonal = is_lookup or layout.rows > DIAGONAL
         rows = torch.zeros(layout.groups, layout.rows) if diagonal else blocks(layout.rows)
         counts = torch.zeros(layout.rows) if is_lookup else None
-        return cls(blocks(layout.columns), rows, torch.zeros(layout.groups, dtype=torch.float64), counts)
+        columns = blocks(layout.columns)
+        total = torch.zeros(layout.groups, dtype=torch.float64)
+        spread = torch.zeros(len(columns) + (0 if diagonal else len(rows)), layout.groups, dtype=torch.float64)
+        return cls(columns, rows, total, spread, counts=counts)
 
     def add(self, inputs: Tensor, gradients: Tensor, outputs: int | None) -> None:
         """inputs : (groups, tokens, columns). gradients : (groups, tokens, rows)
@@ -86,67 +84,92 @@ class Moments:
             tokens of one adds up; None where each token has its own
         """
         x, g = inputs.float(), gradients.float()
+        tokens = x.shape[1]
         if outputs is not None:
-            parts = _parts(outputs, x.shape[1], max(x.shape[2], g.shape[2]))
-            for some, own in zip(x.chunk(parts, 1), g.chunk(parts, 1), strict=True):
-                self._add_weights(own.transpose(1, 2) @ some)
+            each = tokens // outputs if tokens % outputs == 0 else tokens
+            x, g = (part.unflatten(1, (-1, each)) for part in (x, g))
+            width, height = x.shape[3], g.shape[3]
+            size = height * width if each >= min(height, width) else each * max(each, height, width)
+            for some, own in zip(*(part.split(max(1, _MOST_ELEMENTS // size), 1) for part in (x, g)), strict=True):
+                self._add_outputs(some, own)
             return
-        of_gradients = g.square().sum(2)
+        of_inputs, of_gradients = x.square().sum(2), g.square().sum(2)
         is_used = (of_gradients > 0).any(0)
-        if int(is_used.sum()) < _MOST_USED * len(is_used):
+        if int(is_used.sum()) < _MOST_USED * tokens:
             # Padding, and the like.
-            x, g, of_gradients = x[:, is_used], g[:, is_used], of_gradients[:, is_used]
-        of_inputs = x.square().sum(2)
-        weighted = (x * of_gradients.sqrt()[:, :, None], g * of_inputs.sqrt()[:, :, None])
-        self._add(*weighted, (of_inputs * of_gradients).sum(1))
+            x, g = x[:, is_used], g[:, is_used]
+            of_inputs, of_gradients = of_inputs[:, is_used], of_gradients[:, is_used]
+        columns, rows = x * of_gradients.sqrt()[:, :, None], g * of_inputs.sqrt()[:, :, None]
+        self._add(columns[:, :, None], rows[:, :, None], (of_inputs * of_gradients).sum(1))
 
-    def add_lookup(self, ids: Tensor, gradients: Tensor, together: bool) -> None:
+    def _add_outputs(self, x: Tensor, g: Tensor) -> None:
+        """Of each output its tokens, (groups, outputs, tokens, columns) and (groups, outputs, tokens, rows)."""
+        if x.shape[2] >= min(x.shape[3], g.shape[3]):
+            own = g.mT @ x
+            self._add(own, own.mT, own.square().sum((1, 2, 3)))
+            return
+        # D = g^T x is larger than both: D^T D = x^T (g g^T) x = (R x)^T (R x) is as much work as tokens apart.
+        of_x, of_g = x @ x.mT, g @ g.mT
+        self._add(_root(of_g) @ x, _root(of_x) @ g, (of_x * of_g).sum((1, 2, 3)))
+
+    def add_lookup(self, ids: Tensor, gradients: Tensor, outputs: int | None) -> None:
         """Of an embedding: `ids` (tokens,) are the rows that were looked up. gradients : (tokens, columns)"""
         assert self.counts is not None
         assert isinstance(self.rows, Tensor)
         g = gradients.float()
-        occurred, places = ids.unique(return_inverse=True)
-        if together:
+        rows = ids
+        if outputs is not None:
+            # What one output has of a row adds up.
+            each = len(ids) // outputs if len(ids) % outputs == 0 else len(ids)
+            own = torch.arange(len(ids), device=ids.device) // each * len(self.counts) + ids
+            occurred, places = own.unique(return_inverse=True)
             g = g.new_zeros(len(occurred), g.shape[1]).index_add_(0, places, g)
+            rows = occurred % len(self.counts)
         of_gradients = g.square().sum(1)
-        for block, cut in zip(self.columns, cuts(g.shape[1]), strict=True):
-            block[0] += (g[:, cut].T @ g[:, cut]).to(block.device)
-        self.rows[0].index_add_(0, (occurred if together else ids).to(self.rows.device), of_gradients.to(self.rows))
+        self._add_columns(g[None, :, None])
+        self.rows[0].index_add_(0, rows.to(self.rows.device), of_gradients.to(self.rows))
         counts = (gradients != 0).any(1)
         self.counts.index_add_(0, ids.to(self.counts.device), counts.to(self.counts))
         self.total += of_gradients.double().sum().to(self.total.device)
 
     def defer(self, inputs: Tensor, gradients: Tensor) -> None:
-        """As `add`, of a part of the tokens that make the outputs of a batch: `settle` adds them all."""
-        own = gradients.float().transpose(1, 2) @ inputs.float()
-        self.deferred = own if self.deferred is None else self.deferred + own
+        """As `add`, of a part of the tokens that make the outputs of a batch, (..., columns) and (..., rows): `settle`
+        adds them all.
+        """
+        self.deferred.append((inputs, gradients))
 
-    def settle(self) -> None:
-        """Add what was deferred."""
-        if self.deferred is not None:
-            self._add_weights(self.deferred)
-            self.deferred = None
-
-    def _add_weights(self, gradients: Tensor) -> None:
-        """(groups, rows, columns)"""
-        self._add(gradients, gradients.transpose(1, 2), gradients.square().sum((1, 2)))
+    def settle(self, outputs: int) -> None:
+        """Add what was deferred, where its first dimension is that of the outputs; else as tokens of one of them."""
+        if not self.deferred:
+            return
+        if any(len(inputs) != outputs for inputs, _ in self.deferred):
+            outputs = 1
+        x, g = (
+            torch.cat([part.reshape(outputs, -1, part.shape[-1]) for part in parts], 1).flatten(0, 1)[None]
+            for parts in zip(*self.deferred, strict=True)
+        )
+        self.deferred.clear()
+        self.add(x, g, outputs)
 
     def _add(self, columns: Tensor, rows: Tensor, total: Tensor) -> None:
-        """Products of columns and of rows, (groups, any, columns) and (groups, any, rows), with themselves."""
-        for block, cut in zip(self.columns, cuts(columns.shape[2]), strict=True):
-            part = columns[:, :, cut]
-            block += (part.transpose(1, 2) @ part).to(block.device)
+        """Lines whose products with themselves are D^T D and D D^T: (groups, D, lines, columns) and (groups, D, lines,
+        rows).
+        """
+        self._add_columns(columns)
         if isinstance(self.rows, Tensor):
-            self.rows += rows.square().sum(1).to(self.rows.device)
+            self.rows += rows.square().sum((1, 2)).to(self.rows.device)
         else:
-            for block, cut in zip(self.rows, cuts(rows.shape[2]), strict=True):
-                part = rows[:, :, cut]
-                block += (part.transpose(1, 2) @ part).to(block.device)
+            _add_products(self.rows, rows, self.spread[len(self.columns) :])
         self.total += total.double().to(self.total.device)
+
+    def _add_columns(self, columns: Tensor) -> None:
+        _add_products(self.columns, columns, self.spread[: len(self.columns)])
+        self.count += columns.shape[1]
 
     def tensors(self) -> Iterator[tuple[str, Tensor]]:
         """All of it, with names."""
         yield "total", self.total
+        yield "spread", self.spread
         if self.counts is not None:
             yield "counts", self.counts
         yield from ((f"columns.{number}", block) for number, block in enumerate(self.columns))
@@ -154,6 +177,27 @@ class Moments:
             yield "rows", self.rows
         else:
             yield from ((f"rows.{number}", block) for number, block in enumerate(self.rows))
+
+
+def _add_products(blocks: list[Tensor], lines: Tensor, spread: Tensor) -> None:
+    """Of (groups, D, lines, size): to each block the products of its part with itself, to `spread` their squares."""
+    for block, sums, cut in zip(blocks, spread, cuts(lines.shape[3]), strict=True):
+        part = lines[..., cut]
+        flat = part.flatten(1, 2)
+        product = flat.mT @ flat
+        if part.shape[2] <= part.shape[3]:
+            squares = (part @ part.mT).square().sum((1, 2, 3))
+        else:
+            squares = (part.mT @ part).square().sum((1, 2, 3))
+        block += product.to(block.device)
+        sums += squares.double().to(sums.device)
+
+
+def _root(square: Tensor) -> Tensor:
+    """R of R^T R = `square`, positive semidefinite, (..., size, size)."""
+    values, vectors = torch.linalg.eigh(square)
+    root: Tensor = values.clamp(min=0).sqrt()[..., None] * vectors.mT
+    return root
 
 
 @dataclass
@@ -180,7 +224,7 @@ class Statistics:
         """Add what was deferred: one batch has passed."""
         for roles in self.moments.values():
             for own in roles:
-                own.settle()
+                own.settle(self.batch)
 
     def outputs(self, length: int) -> int | None:
         """Of the batch at hand, for `Moments.add`: where `length` is that of its inputs along their first dimension."""
@@ -213,6 +257,7 @@ class Statistics:
             "kind": self.kind,
             "layouts": {name: [list(own.shape), own.groups, own.is_transposed] for name, own in self.layouts.items()},
             "lookups": {name: [own.is_lookup for own in roles] for name, roles in self.moments.items()},
+            "counts": {name: [own.count for own in roles] for name, roles in self.moments.items()},
         }
         save_file(tensors, path, {"swsfmt-statistics": json.dumps(head)})
 
@@ -236,6 +281,7 @@ class Statistics:
                 own = cls(layouts, {}, vectors, head["samples"], head["kind"])
                 for name, lookups in head["lookups"].items():
                     for number, is_lookup in enumerate(lookups):
+                        own.of(name, layouts[name], is_lookup).count = head["counts"][name][number]
                         moments, prefix = own.of(name, layouts[name], is_lookup), f"{name}/{number}/"
                         for key, tensor in moments.tensors():
                             tensor.copy_(get(prefix + key))

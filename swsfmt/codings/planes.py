@@ -144,7 +144,7 @@ class PlanesCoding(Composite[Params]):
         if not has_planes(info.dtype) or info.numel < _LEAST:
             return None
         part = sample(elements.bits)
-        if info.dtype.itemsize == 1 and not _is_packed(info, part):
+        if info.dtype.itemsize == 1 and not _is_packed(info, part, fields.Counts(part, rotated=False)):
             return None
         size, widths, random = cheapest_widths(info, part)
         return Split(self, Params(widths, random=random if is_rotated(info.dtype) else frozenset()), size)
@@ -196,30 +196,33 @@ def cheapest_widths(info: TensorInfo, part: Bits) -> tuple[int, Widths, frozense
 
     Returns what they take together, in bits, about; the widths; and which planes have nothing to code.
     """
-    forms = []
+    forms, count = [], fields.Counts(part, is_rotated(info.dtype))
     for widths in widths_of(info.dtype):
         bits, random = 0, set()
-        for number, width in enumerate(widths):
-            counts = _counts(info, part, widths, number)
-            entropy, most = entropy_bits(counts) * info.numel // len(part), width * info.numel
+        for number, counts in enumerate(count.of(widths)):
+            width = widths[number]
+            entropy, most = _entropy(info, part, counts), width * info.numel
             bits += _plane_bits(info, widths, number, entropy, int(np.count_nonzero(counts)))
             if entropy >= most - (most >> _RANDOM):
                 random.add(number)
         forms.append((bits, widths, frozenset(random)))
     least = min(forms, key=lambda form: form[:2])
-    if _is_packed(info, part):
+    if _is_packed(info, part, count):
         # Nothing is lost when bytes come apart, and tables for classes are smaller.
         return least[0], *forms[-1][1:]
     return least
 
 
-def _is_packed(info: TensorInfo, part: Bits) -> bool:
-    """Whether the halves of bytes are independent, as integers of four bits are that have been packed into others."""
+def _is_packed(info: TensorInfo, part: Bits, count: fields.Counts) -> bool:
+    """Whether the halves of bytes are independent, as integers of four bits are that have been packed into others.
+
+    count : of the fields of the sample
+    """
     if is_rotated(info.dtype) or len(info.shape) < 2:
         return False
     halves, whole = (
-        [_entropy(info, part, (width,) * count, number) for number in range(count)]
-        for width, count in ((4, 2 * info.dtype.itemsize), (8, info.dtype.itemsize))
+        [_entropy(info, part, counts) for counts in count.of((width,) * parts)]
+        for width, parts in ((4, 2 * info.dtype.itemsize), (8, info.dtype.itemsize))
     )
     # A half that takes less than a bit is one of small integers.
     return min(halves) >= info.numel and sum(halves) <= sum(whole) + (sum(whole) >> _INDEPENDENT)
@@ -233,15 +236,9 @@ def _plane_bits(info: TensorInfo, widths: Widths, number: int, entropy: int, val
     return min(entropy + values * (value + _LENGTH_BITS) + _PLANE_BITS, value * info.numel)
 
 
-def _entropy(info: TensorInfo, part: Bits, widths: Widths, number: int) -> int:
-    """Of order 0, of all elements."""
-    return entropy_bits(_counts(info, part, widths, number)) * info.numel // len(part)
-
-
-def _counts(info: TensorInfo, part: Bits, widths: Widths, number: int) -> npt.NDArray[np.int64]:
-    """How often each value of a field occurs."""
-    plane = fields.plane(part, widths, number, is_rotated(info.dtype))
-    return np.bincount(plane, minlength=1 << widths[number])
+def _entropy(info: TensorInfo, part: Bits, counts: npt.NDArray[np.int64]) -> int:
+    """Of order 0, of all elements. counts : of a field of those of the sample"""
+    return entropy_bits(counts) * info.numel // len(part)
 
 
 def sample(bits: Bits) -> Bits:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from .arrays import Elements, Mask, Plane
+from .arrays import Elements, Indices, Mask, Plane
 
 
 class PartsKernels(Protocol):
@@ -15,6 +15,15 @@ class PartsKernels(Protocol):
 
         rotated : after a rotation to the left by one bit
         out : uint8 up to 8 bits, else uint16
+        """
+        ...
+
+    def count_fields(self, elements: Elements, itemsize: int, widths: bytes, rotated: bool, counts: Indices, /) -> None:
+        """How often each value of each field occurs, of elements of 1, 2, 4 or 8 bytes, the highest field first.
+
+        widths : of the 1 to 64 fields, 1 to 16 bits each; they fill an element
+        rotated : after a rotation to the left by one bit
+        counts : int64, 2**width for each field, one after the other; added to
         """
         ...
 

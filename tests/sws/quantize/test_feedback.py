@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +19,10 @@ from sws.quantize.kernels.choice import kernels
 from sws.quantize.layout import Layout
 from sws.quantize.lengths import lengths_of, rate
 from sws.quantize.matrix import quantize_matrix
+from sws.quantize.shrinkage import effective_samples, shrunk
 from sws.quantize.statistics import Moments
 from sws.quantize.targets import Target
+from sws.warnings import QualityWarning
 from swsfmt.entropy import backend
 from swsfmt.torch import Scaled
 
@@ -102,7 +106,7 @@ def test_feedback_is_better_than_rounding_at_the_same_steps(shape: tuple[int, in
     """Over tiles too; and what is left is what theory says: c^2 / 12 for each weight."""
     layout, own = Layout(shape), moments(*shape)
     weights = torch.randn(1, *shape, generator=torch.Generator().manual_seed(1))
-    known = factors([own], 1, column_damping=1e-6, row_damping=1e-6)
+    known = factors([own], 1, damping=1e-6, shrinks=False)
     assert known is not None
     step = 0.05 * float(own.total.sqrt()) / shape[0] / shape[1]
     made = quantize_matrix(weights, known, step, layout, rate=0)
@@ -262,3 +266,63 @@ def test_rules_and_methods() -> None:
     assert not torch.equal(state["0.weight"], model[0].weight)
     with pytest.raises(swsfmt.InputError, match="nothing to measure"):
         quantize_model(model, target=Target.error(0.1))
+
+
+def inputs_in_common(count: int) -> torch.Tensor:
+    """64 of each, which are mixed of 8."""
+    generator = torch.Generator().manual_seed(0)
+    few = torch.randn(count, 8, generator=generator) @ torch.randn(8, 64, generator=generator)
+    return few + 0.5 * torch.randn(count, 64, generator=generator)
+
+
+def test_too_little_calibration_is_said() -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 4))
+    with pytest.warns(QualityWarning, match=r"too little calibration for 2 of 2 .* 0\.weight with 64 inputs.* times"):
+        quantize_model(model, inputs_in_common(8).split(4), target=0.01)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        quantize_model(model, inputs_in_common(1000).split(50), target=0.01)
+
+
+@pytest.mark.parametrize("tokens", [10, 25])
+def test_shrunk_moments_of_few_samples_are_better_on_others(tokens: int) -> None:
+    """Errors are made good by correlations: those of a few samples are of these alone."""
+    layout, few, many = Layout((48, 40)), moments(48, 40, tokens), moments(48, 40, 20_000)
+    weights = torch.randn(1, 48, 40, generator=torch.Generator().manual_seed(1))
+    merits = []
+    for shrinks in (True, False):
+        known = factors([few], few.count, shrinks=shrinks)
+        assert known is not None
+        made = quantize_matrix(weights, known, 0.02, layout, rate=0)
+        steps = (made.row_steps.log2().mean() + made.column_steps.log2().mean()).exp2()
+        # At the same mean of the logarithms of steps, and so about the same bits.
+        merits.append(loss(many, (weights - made.dequantize())[0]) / float(steps) ** 2)
+    assert merits[0] < 0.8 * merits[1]
+
+
+def test_effective_samples_are_tokens_of_equal_weight() -> None:
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(2000, 10, generator=generator, dtype=torch.float64)
+    weight = torch.ones(2000, 1, dtype=torch.float64)
+    sizes = []
+    for _ in range(2):
+        own = x * weight.sqrt()
+        sizes.append(effective_samples([own.T @ own], [float(own.square().sum(1).square().sum())], [2000]))
+        # A twentieth of them weighs as much as all others.
+        weight[:100] = 19
+    assert sizes[0] == pytest.approx(2000, rel=0.05)
+    assert sizes[1] == pytest.approx((1900 + 1900) ** 2 / (1900 + 100 * 19**2), rel=0.1)
+
+
+def test_what_is_known_for_certain_is_not_shrunk() -> None:
+    total = torch.tensor([[4.0, 1.0], [1.0, 1.0]], dtype=torch.float64)
+    same, share = shrunk(total, math.inf, 0)
+    assert share == 0
+    torch.testing.assert_close(same, total)
+    less, share = shrunk(total, 16, 0)
+    # Of one correlation of a half: 1 / 16 / (1 / 4).
+    assert share == pytest.approx(0.25)
+    torch.testing.assert_close(less, torch.tensor([[4.0, 0.75], [0.75, 1.0]], dtype=torch.float64))
+    dead, _ = shrunk(torch.diag(torch.tensor([1.0, 0.0], dtype=torch.float64)), 16, 0)
+    assert 0 < float(dead[1, 1]) < 0.01
