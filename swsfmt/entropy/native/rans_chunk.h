@@ -158,22 +158,22 @@ typedef struct {
     int bytes;
 } ChunkDecoder;
 
-/* The next `n` elements, wherever rows end. in out walk: where they are. word, end: as for `DecodeBlock`, and so is what is
- * returned. out: the chunk. */
+/* The next `n` elements, wherever rows end; of two symbols, no more than there are lanes. in out walk: where they are.
+ * word, end: as for `DecodeBlock`, and so is what is returned. out: the chunk. */
 static inline const uint8_t *decode_mixed(const ChunkDecoder *d, uint32_t *states, Walk *walk, size_t n,
                                           const uint8_t *word, const uint8_t *end, uint8_t *out)
 {
     uint32_t pairs[RANS_BLOCK], block[RANS_BLOCK];
-    uint8_t labels[RANS_BLOCK], symbols[RANS_BLOCK];
+    uint8_t labels[MAX_RANS_LANES] = {0}, symbols[MAX_RANS_LANES];
     const RansTables *t = d->tables;
     Walk before = *walk;
     if (t->slots != NULL) {
         next_pairs(walk, n, 1u << t->bits, pairs);
         word = d->decode(t, t->slots, states, d->lanes, pairs, n, word, end, block);
     } else {
+        assert(n <= MAX_RANS_LANES);
         next_pairs(walk, n, 1, pairs);
-        for (size_t k = 0; k < n; k++)
-            labels[k] = (uint8_t)pairs[k];
+        put_elements(pairs, n, NULL, 1, labels);
         word = decode_bits_portable(t, t->zeros, states, d->lanes, labels, n, word, end, symbols);
         for (size_t k = 0; k < n && word != NULL; k++)
             block[k] = small_element(d->elements, symbols[k], d->bytes);
@@ -245,7 +245,7 @@ static inline int decode_rans_chunk(const ChunkDecoder *d, const Classes *c, con
                               out + (row * c->column_count + column) * (size_t)d->bytes);
             advance(&walk, many);
         } else {
-            many = by_row && c->column_count >= lanes && left > lanes ? lanes : left;
+            many = by_row && left > lanes ? lanes : left;
             word = decode_mixed(d, states, &walk, many, word, end, out);
         }
     }
