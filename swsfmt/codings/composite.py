@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ from .unknown import UnknownCoding
 
 P = TypeVar("P")
 
+# Of tensors up to so many bytes all parts are kept for a while.
+_KEPT = 1 << 25
 # Parts of fewer elements, such as scales, have no chunks, and cost little as a whole.
 _FEW = 1 << 15
 
@@ -99,26 +102,79 @@ class Structured:
         raise NotImplementedError
 
 
-@dataclass(frozen=True)
-class Part:
-    """One part of a tensor that a writer takes apart: read from that tensor each time.
+class Latest:
+    """The parts of the tensor that was taken apart last: siblings that are asked for one after the other come from one
+    reading. Those of a large tensor are not kept, and none are after `close`. Without them it can be pickled.
+    """
 
-    crc : CRC-32 of that tensor's elements, since its parts may have to be read at different times
+    def __init__(self, is_open: bool = True) -> None:
+        # A part may be taken apart in turn.
+        self._lock = threading.RLock()
+        self._is_open = is_open
+        self._source: Source | None = None
+        self._parts: list[Elements] = []
+
+    def __reduce__(self) -> tuple[type[Latest], tuple[bool]]:
+        return Latest, (self._is_open,)
+
+    def close(self) -> None:
+        """From here on only some parts are asked for, each for itself."""
+        self._is_open, self._source, self._parts = False, None, []
+
+    def part(self, source: Source, number: int) -> Elements:
+        """One part, numbered from 0. Raises `ChangedError` where the tensor is not what it was."""
+        if not self._is_open or source.tensor.info.nbytes > _KEPT:
+            return source.part(source.read(), number)
+        with self._lock:
+            if self._source is not source:
+                elements = source.read()
+                self._parts = [source.part(elements, own) for own in range(len(source.infos))]
+                self._source = source
+            return self._parts[number]
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """A tensor that a writer takes apart: read for its parts, as often as they are asked for.
+
+    infos : dtypes and shapes of the parts
+    crc : CRC-32 of the elements, since parts may have to be read at different times
+    latest : of the file that is written
     """
 
     tensor: Loadable
     coding: Composite[Any]
     params: Any
-    number: int
-    info: TensorInfo
+    infos: Sequence[TensorInfo]
     crc: int
+    latest: Latest
 
-    def load(self) -> Elements:
-        """Its elements. Raises `ChangedError` where the tensor is not what it was."""
+    def read(self) -> Elements:
+        """All of it. Raises `ChangedError` where it is not what it was."""
         elements = self.tensor.load()
         if checksum(elements) != self.crc:
             raise ChangedError
-        return self.coding.part(self.params, elements, self.number)
+        return elements
+
+    def part(self, elements: Elements, number: int) -> Elements:
+        """Of what was read."""
+        return self.coding.part(self.params, elements, number)
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """One part of a tensor. It is `Loadable`."""
+
+    source: Source
+    number: int
+
+    @property
+    def info(self) -> TensorInfo:
+        return self.source.infos[self.number]
+
+    def load(self) -> Elements:
+        """Its elements. Raises `ChangedError` where the tensor is not what it was."""
+        return self.source.latest.part(self.source, self.number)
 
 
 def checksum(elements: Elements) -> int:

@@ -20,7 +20,7 @@ from ..format.cursor import Cursor
 from ..format.resources import Resources
 from ..tensor import Elements, TensorInfo
 from .base import Coding, Decoded, Freedom, Payload, Split
-from .composite import Composite, Draft, check_dtype, decode_part, decode_part_rows, parse_part, part_payloads
+from .composite import Composite, Draft, check_dtype, decode_part, decode_part_rows, info_of, parse_part, part_payloads
 from .dense import DENSE
 from .estimates import entropy_bits
 from .raw import RAW
@@ -51,6 +51,8 @@ _SAMPLE, _BLOCK = 1 << 18, 1 << 12
 _LEAST_SAVING = 6
 # A plane of floats that could save less than 1 / 2**7 is taken for random.
 _RANDOM = 7
+# The elements of planes that have been joined.
+_NOT_KEPT = np.empty(0, np.uint8)
 # Halves of bytes are independent where they take no more than 1 / 2**8 more than bytes.
 _INDEPENDENT = 8
 # What classes of rows and columns take off a plane, about, as a part of what its entropy of order 0 says.
@@ -115,10 +117,14 @@ class PlanesCoding(Composite[Params]):
     def decode(
         self, params: Params, tensor: TensorInfo, payload: Payload, threads: int = 1, out: Bits | None = None
     ) -> Decoded:
-        planes = [decode_part(part, own, threads) for part, own in part_payloads(params.parts, payload)]
         bits = np.empty(tensor.numel, tensor.dtype.bits) if out is None else out
+        planes: list[Decoded] = []
+        for part, own in part_payloads(params.parts, payload):
+            # The first plane, where it is as wide as the elements, is decoded where they go: the join begins with it.
+            is_wide = not planes and info_of(part).dtype.itemsize == tensor.dtype.itemsize
+            planes.append(decode_part(part, own, threads, bits if is_wide else None))
         _join(params, tensor, [plane.bits for plane in planes], bits, threads)
-        return Decoded(bits, [], parts=planes)
+        return Decoded(bits, [], parts=[plane._replace(bits=_NOT_KEPT) for plane in planes])
 
     def check(self, params: Params, tensor: TensorInfo, payload: Payload, threads: int = 1) -> None:
         if all(width == 8 * plane_dtype(width).itemsize for width in params.widths):
@@ -138,7 +144,7 @@ class PlanesCoding(Composite[Params]):
         if not has_planes(info.dtype) or info.numel < _LEAST:
             return None
         part = sample(elements.bits)
-        if info.dtype.itemsize == 1 and not _is_packed(info, part):
+        if info.dtype.itemsize == 1 and not _is_packed(info, part, fields.Counts(part, rotated=False)):
             return None
         size, widths, random = cheapest_widths(info, part)
         return Split(self, Params(widths, random=random if is_rotated(info.dtype) else frozenset()), size)
@@ -190,30 +196,33 @@ def cheapest_widths(info: TensorInfo, part: Bits) -> tuple[int, Widths, frozense
 
     Returns what they take together, in bits, about; the widths; and which planes have nothing to code.
     """
-    forms = []
+    forms, count = [], fields.Counts(part, is_rotated(info.dtype))
     for widths in widths_of(info.dtype):
         bits, random = 0, set()
-        for number, width in enumerate(widths):
-            counts = _counts(info, part, widths, number)
-            entropy, most = entropy_bits(counts) * info.numel // len(part), width * info.numel
+        for number, counts in enumerate(count.of(widths)):
+            width = widths[number]
+            entropy, most = _entropy(info, part, counts), width * info.numel
             bits += _plane_bits(info, widths, number, entropy, int(np.count_nonzero(counts)))
             if entropy >= most - (most >> _RANDOM):
                 random.add(number)
         forms.append((bits, widths, frozenset(random)))
     least = min(forms, key=lambda form: form[:2])
-    if _is_packed(info, part):
+    if _is_packed(info, part, count):
         # Nothing is lost when bytes come apart, and tables for classes are smaller.
         return least[0], *forms[-1][1:]
     return least
 
 
-def _is_packed(info: TensorInfo, part: Bits) -> bool:
-    """Whether the halves of bytes are independent, as integers of four bits are that have been packed into others."""
+def _is_packed(info: TensorInfo, part: Bits, count: fields.Counts) -> bool:
+    """Whether the halves of bytes are independent, as integers of four bits are that have been packed into others.
+
+    count : of the fields of the sample
+    """
     if is_rotated(info.dtype) or len(info.shape) < 2:
         return False
     halves, whole = (
-        [_entropy(info, part, (width,) * count, number) for number in range(count)]
-        for width, count in ((4, 2 * info.dtype.itemsize), (8, info.dtype.itemsize))
+        [_entropy(info, part, counts) for counts in count.of((width,) * parts)]
+        for width, parts in ((4, 2 * info.dtype.itemsize), (8, info.dtype.itemsize))
     )
     # A half that takes less than a bit is one of small integers.
     return min(halves) >= info.numel and sum(halves) <= sum(whole) + (sum(whole) >> _INDEPENDENT)
@@ -227,15 +236,9 @@ def _plane_bits(info: TensorInfo, widths: Widths, number: int, entropy: int, val
     return min(entropy + values * (value + _LENGTH_BITS) + _PLANE_BITS, value * info.numel)
 
 
-def _entropy(info: TensorInfo, part: Bits, widths: Widths, number: int) -> int:
-    """Of order 0, of all elements."""
-    return entropy_bits(_counts(info, part, widths, number)) * info.numel // len(part)
-
-
-def _counts(info: TensorInfo, part: Bits, widths: Widths, number: int) -> npt.NDArray[np.int64]:
-    """How often each value of a field occurs."""
-    plane = fields.plane(part, widths, number, is_rotated(info.dtype))
-    return np.bincount(plane, minlength=1 << widths[number])
+def _entropy(info: TensorInfo, part: Bits, counts: npt.NDArray[np.int64]) -> int:
+    """Of order 0, of all elements. counts : of a field of those of the sample"""
+    return entropy_bits(counts) * info.numel // len(part)
 
 
 def sample(bits: Bits) -> Bits:

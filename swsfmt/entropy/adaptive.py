@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from ..errors import PayloadError
 from ..parallel import in_parallel
-from . import backend
+from . import backend, logarithms
 from .adaptive_model import MAX_LINE, MAX_LINES, MAX_STRIDE, Model
 from .arrays import Elements, Symbols
 from .kernels import in_parts
@@ -18,6 +19,7 @@ __all__ = [
     "MAX_LINE",
     "MAX_LINES",
     "MAX_STRIDE",
+    "Code",
     "Model",
     "Symbols",
     "decode",
@@ -32,21 +34,38 @@ _TWIN = 50
 
 def encode(symbols: Symbols, model: Model) -> bytes:
     """The bytes of a matrix of symbols, shape (lines, length): neither is 0, and at most `MAX_LINES` of `MAX_LINE`."""
-    lines, length = symbols.shape
     backend.warn_if_slow(_TWIN * symbols.size)
-    data = np.ascontiguousarray(symbols, np.uint16)
-    return backend.kernels.adaptive_encode(data, lines, length, *_arguments(model))
+    return _encode(symbols, model)[0]
 
 
-def encode_each(matrices: Sequence[Symbols], models: Sequence[Model], threads: int = 1) -> list[bytes]:
-    """`encode` for each of them, in threads."""
+class Code(NamedTuple):
+    """cost : bits that the decisions take, in units of the logarithms. to_bytes : makes what `encode` gives."""
+
+    cost: int
+    to_bytes: Callable[[], bytes]
+
+
+def encode_each(matrices: Sequence[Symbols], models: Sequence[Model], threads: int = 1) -> list[Code]:
+    """`encode` for each of them, in threads. They are to be compared by their costs: not all need be made bytes."""
     backend.warn_if_slow(_TWIN * sum(matrix.size for matrix in matrices))
     if backend.active() == backend.BITARRAY:
         from .twin import adaptive_together
 
         if max(matrix.size for matrix in matrices) <= adaptive_together.MOST:
-            return adaptive_together.encode_all(matrices, models)
-    return in_parallel(encode, matrices, models, threads=threads)
+            together = adaptive_together.encode_all(matrices, models)
+            return [Code(code.cost, code.to_bytes) for code in together]
+
+    def encode_one(symbols: Symbols, model: Model) -> Code:
+        code, cost = _encode(symbols, model)
+        return Code(cost, lambda: code)
+
+    return in_parallel(encode_one, matrices, models, threads=threads)
+
+
+def _encode(symbols: Symbols, model: Model) -> tuple[bytes, int]:
+    lines, length = symbols.shape
+    data = np.ascontiguousarray(symbols, np.uint16)
+    return backend.kernels.adaptive_encode(data, logarithms.TABLE, lines, length, *_arguments(model))
 
 
 def decode(data: bytes | memoryview, lines: int, length: int, model: Model) -> Symbols:

@@ -52,8 +52,13 @@ class ClassesKernels(Protocol):
         """See `rans.counts`: they are added to `counts`."""
         ...
 
-    def class_costs(self, symbols: Symbols, columns: Labels, costs: npt.NDArray[np.int32], out: Indices, /) -> None:
-        """See `rans.row_costs`: they are added to `out`, shape (rows, 8)."""
+    def class_costs(
+        self, symbols: Symbols, others: Labels, costs: npt.NDArray[np.int32], of_columns: bool, out: Indices, /
+    ) -> None:
+        """See `rans.row_costs`, or `rans.column_costs`: they are added to `out`, shape (lines, 8).
+
+        others : the class of each column, or of each row
+        """
         ...
 
     def read_frequencies(

@@ -42,10 +42,10 @@ def spread(mask: Mask, values: Elements, out: Elements, threads: int = 1) -> int
 
     Returns how many ones the mask has.
     """
-    marks = np.ascontiguousarray(mask)
+    marks, vectors = np.ascontiguousarray(mask), backend.vectors
 
     def place(first: int, last: int, own: Elements) -> int:
-        return backend.kernels.spread(marks[first:last], own, out.itemsize, out[first:last])
+        return backend.kernels.spread(marks[first:last], own, out.itemsize, vectors, out[first:last])
 
     return _in_order(lambda i, j: backend.kernels.count_marks(marks[i:j], 1, 1), place, out, values, threads)
 

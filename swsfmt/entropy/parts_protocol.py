@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from .arrays import Elements, Mask, Plane
+from .arrays import Elements, Indices, Mask, Plane
 
 
 class PartsKernels(Protocol):
@@ -18,12 +18,22 @@ class PartsKernels(Protocol):
         """
         ...
 
+    def count_fields(self, elements: Elements, itemsize: int, widths: bytes, rotated: bool, counts: Indices, /) -> None:
+        """How often each value of each field occurs, of elements of 1, 2, 4 or 8 bytes, the highest field first.
+
+        widths : of the 1 to 64 fields, 1 to 16 bits each; they fill an element
+        rotated : after a rotation to the left by one bit
+        counts : int64, 2**width for each field, one after the other; added to
+        """
+        ...
+
     def join_planes(
         self, planes: tuple[Plane, ...], widths: bytes, itemsize: int, rotated: bool, out: Elements, /
     ) -> bool:
         """The inverse of `plane`, of 2 to 64 planes, the highest one first.
 
         widths : of the fields; they fill an element
+        planes : the first one may be `out`
         Returns whether all fields are below 2**width; where they are not, `out` may hold anything.
         """
         ...
@@ -39,9 +49,10 @@ class PartsKernels(Protocol):
         """
         ...
 
-    def spread(self, mask: Mask, values: Elements, itemsize: int, out: Elements, /) -> int:
+    def spread(self, mask: Mask, values: Elements, itemsize: int, vectors: bool, out: Elements, /) -> int:
         """The next of the values where the mask is not 0, and 0 elsewhere.
 
+        vectors : whether it may use instructions that only some processors have; the result is the same
         Returns how many places of the mask are not 0; those for which no value was left get 0.
         """
         ...

@@ -347,6 +347,7 @@ class Kernels(ScaledKernels, PartsKernels, ClassesKernels, Protocol):
     def adaptive_encode(
         self,
         symbols: Symbols,
+        logarithms: Indices,
         lines: int,
         length: int,
         stride: int,
@@ -356,8 +357,8 @@ class Kernels(ScaledKernels, PartsKernels, ClassesKernels, Protocol):
         zeros: bool,
         light: bool,
         /,
-    ) -> bytes:
-        """See `adaptive.encode`; first, second : the `values` of the model."""
+    ) -> tuple[bytes, int]:
+        """See `adaptive.encode_each`; first, second : the `values` of the model. logarithms : `logarithms.TABLE`."""
         ...
 
     def adaptive_decode(

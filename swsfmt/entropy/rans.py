@@ -136,7 +136,18 @@ def row_costs(symbols: Symbols, columns: Labels, costs: npt.NDArray[np.int32], t
     def part(first: int, last: int) -> Indices:
         out = np.zeros((last - first, MAX_CLASSES), np.int64)
         if last > first:
-            kernels.class_costs(data[first:last], columns, costs, out)
+            kernels.class_costs(data[first:last], columns, costs, False, out)
         return out
 
     return np.concatenate(in_parts(part, len(data), threads, -(-_PART // data.shape[1])))
+
+
+def column_costs(symbols: Symbols, rows: Labels, costs: npt.NDArray[np.int32]) -> Indices:
+    """The same of the columns: int64 of shape (columns, 8).
+
+    rows : the class of each row. costs : by the class of its row, its symbol, and the class of the column
+    """
+    data = np.ascontiguousarray(symbols)
+    out = np.zeros((data.shape[1], MAX_CLASSES), np.int64)
+    backend.kernels.class_costs(data, rows, costs, True, out)
+    return out

@@ -6,6 +6,7 @@ import is needed to load it, no network either, and the weights are those of the
 
 weights     the .sws files of a folder
 loading     what transformers lacks to find and to open them
+saving      shards that transformers writes become .sws files
 quantizer   what is registered with transformers: how weights are kept, and what is saved
 folders     a model or another folder becomes a folder of ours
 hub         `ModelHubMixin`, for modules that are not of transformers
@@ -17,7 +18,7 @@ Needs ``pip install 'swsfmt[hf]'``.
 
 from __future__ import annotations
 
-from . import loading, quantizer
+from . import loading, quantizer, saving
 from .folders import encode_folder, save_pretrained
 from .hub import ModelHubMixin
 from .quantizer import SwsConfig
@@ -26,4 +27,5 @@ from .remote_code import write_remote_code
 __all__ = ["ModelHubMixin", "SwsConfig", "encode_folder", "save_pretrained", "write_remote_code"]
 
 loading.install()
+saving.install()
 quantizer.register()

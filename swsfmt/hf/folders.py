@@ -6,14 +6,16 @@ import json
 import os
 import shutil
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Unpack
 
 from .. import arguments
 from ..checkpoints import Conversion, convert, find
 from ..errors import InputError
+from ..torch import save_file
 from ..write.options import EncodingOptions, Options
-from . import weights
+from . import saving, weights
 
 CONFIG = "config.json"
 _QUANTIZED = {"quant_method": "sws"}
@@ -36,8 +38,8 @@ def save_pretrained(
 ) -> None:
     """Write a model of transformers as a folder with ``config.json`` and ``model.sws``, or shards with an index.
 
-    transformers chooses names and shards and writes them; they are encoded from there, shard by shard, so that for a
-    while there is place for the dense model on the disk. What was in the folder under the same names is replaced.
+    transformers chooses names and shards; each is encoded from memory. What was in the folder under the same names is
+    replaced when all are there.
     max_shard_size : of dense bytes, as transformers counts them
     push_to_hub : upload the folder, as transformers does; then `kwargs` has what names the repository
     options : of the encoder, as keyword arguments of `swsfmt.save_file`: {"profile": "small"}
@@ -50,8 +52,13 @@ def save_pretrained(
     _check(folder)
     with tempfile.TemporaryDirectory(prefix=".sws-", suffix=".tmp", dir=folder) as name:
         dense = Path(name)
-        # Not what `SwsQuantizer` may have put in its place.
-        type(model).save_pretrained(model, dense, max_shard_size=max_shard_size, **_without_hub(kwargs))
+
+        def encode(tensors: Mapping[str, Any], path: str, metadata: Mapping[str, str] | None) -> None:
+            save_file(tensors, dense / _own_name(os.path.basename(path)), metadata, threads=threads, **options or {})
+
+        with saving.encoding(encode):
+            # Not what `SwsQuantizer` may have put in its place.
+            type(model).save_pretrained(model, dense, max_shard_size=max_shard_size, **_without_hub(kwargs))
         _encode_all(dense, folder, threads, options or {})
     if push_to_hub:
         _upload(model, folder, kwargs)
@@ -86,6 +93,7 @@ def encode_folder(
 
 
 def _encode_all(dense: Path, folder: Path, threads: int | None, options: EncodingOptions) -> None:
+    """Encode what transformers has written as safetensors files all the same, and move all to the folder."""
     index = dense / _INDEX
     if index.is_file():
         content = json.loads(index.read_text(encoding="utf-8"))

@@ -29,6 +29,8 @@ class Packed:
     shape : of the tensor
     dtype : of its elements
     nbytes : what it takes of the file, in bytes
+    dense_bytes : what its elements take, decoded
+    has_rows : whether some rows take less to decode than all of them: the coding has restart points
     """
 
     def __init__(self, reader: Reader, name: str) -> None:
@@ -40,22 +42,15 @@ class Packed:
         self.shape = torch.Size(info.shape)
         self.dtype = dtype_of(info.dtype.name)
         self.nbytes = self._record.payload_length
+        self.dense_bytes = info.nbytes
+        # Not asked for when it is needed: graphs are made of what is asked then.
+        self.has_rows = len(self.shape) > 0 and self._record.coding.has_rows(self._record.params)
         self._is_checked = False
         self.number = next(_NUMBERS)
         _ALL[self.number] = self
 
     def __repr__(self) -> str:
         return f"Packed({self._name!r}, {tuple(self.shape)}, {self.dtype}, {self.nbytes:,} bytes)"
-
-    @property
-    def dense_bytes(self) -> int:
-        """What its elements take, decoded."""
-        return self._info.nbytes
-
-    @property
-    def has_rows(self) -> bool:
-        """Whether some rows take less to decode than all of them: the coding has restart points."""
-        return len(self.shape) > 0 and self._record.coding.has_rows(self._record.params)
 
     def decode(self, threads: int | None = None) -> torch.Tensor:
         """All of it, in new memory. Raises `FormatError`."""
@@ -127,7 +122,12 @@ def open_packed(file: File, limits: Limits = DEFAULT_LIMITS) -> dict[str, Packed
     return tensors
 
 
-@torch.library.custom_op("swsfmt::rows", mutates_args=())
+# torch before 2.5 reads no annotations that are strings, so the schemas are written out.
+@torch.library.custom_op(
+    "swsfmt::rows",
+    mutates_args=(),
+    schema="(int number, int first, int last, ScalarType dtype, Device device) -> Tensor",
+)
 def rows_of(number: int, first: int, last: int, dtype: torch.dtype, device: torch.device) -> torch.Tensor:
     """Rows of the packed tensor of that number; a compiled graph keeps the call, and decodes each time it runs."""
     return _ALL[number].rows(first, last).to(device, dtype)
@@ -138,7 +138,11 @@ def _(number: int, first: int, last: int, dtype: torch.dtype, device: torch.devi
     return torch.empty((last - first, *_ALL[number].shape[1:]), dtype=dtype, device=device)
 
 
-@torch.library.custom_op("swsfmt::select", mutates_args=())
+@torch.library.custom_op(
+    "swsfmt::select",
+    mutates_args=(),
+    schema="(int number, Tensor indices, ScalarType dtype, int size) -> Tensor",
+)
 def select(number: int, indices: torch.Tensor, dtype: torch.dtype, size: int) -> torch.Tensor:
     """The rows of these indices, of any shape; those are decoded, in blocks of `size` bytes, that hold one."""
     packed = _ALL[number]

@@ -73,7 +73,12 @@ class SparseProduct(Product):
         return (out if bias is None else out + bias).reshape(*input.shape[:-1], self.shape[0])
 
 
-@torch.library.custom_op("swsfmt::multiply_sparse", mutates_args=())
+# For the schema see `packed`.
+@torch.library.custom_op(
+    "swsfmt::multiply_sparse",
+    mutates_args=(),
+    schema="(Tensor starts, Tensor places, Tensor values, Tensor input) -> Tensor",
+)
 def multiply(starts: torch.Tensor, places: torch.Tensor, values: torch.Tensor, input: torch.Tensor) -> torch.Tensor:
     """The transpose of a sparse matrix times each row of the input, of shape (n, columns); gives (n, rows).
 

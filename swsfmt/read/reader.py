@@ -22,7 +22,7 @@ from ..format.codebook import Codebook
 from ..format.index import MAX_HEADER, parse_prefix, prefix_length
 from ..format.sections import Span
 from ..limits import DEFAULT_LIMITS, Limits
-from ..parallel import in_parallel
+from ..parallel import in_order, in_parallel
 from ..tensor import Elements, TensorInfo
 from .source import File, Source, open_source
 
@@ -137,11 +137,19 @@ class Reader:
         with located(file=self.source.name):
             self.limits.check("max_decoded_bytes", self.decoded_bytes(), "the decoded size of the file")
 
-    def read(self, name: str, threads: int = 1, out: Bits | None = None, recode: Recode | None = None) -> Elements:
+    def read(
+        self,
+        name: str,
+        threads: int = 1,
+        out: Bits | None = None,
+        recode: Recode | None = None,
+        payload: Payload | None = None,
+    ) -> Elements:
         """Decode one tensor, its chunks in parallel where it has them.
 
         out : contiguous memory for its elements; after an error it may hold anything. None for new memory.
         recode : changes the codebook that it is decoded with, which is less work than to change every element.
+        payload : what `stored` gave for its record; None to read it now
         Raises `FormatError`, `LimitError`, `UnknownCodingError`, `TensorNotFoundError`.
         """
         record = self.record(name)
@@ -152,7 +160,7 @@ class Reader:
             params = record.coding.with_codebook(record.params, recoded)
             info = TensorInfo(recoded.dtype if recoded.decoded is None else recoded.decoded[0], info.shape)
             record = dataclasses.replace(record, info=info, params=params)
-        bits = self.decode(record, threads, out).bits
+        bits = self.decode(record, threads, out, payload).bits
         if out is not None and bits is not out:
             out[:] = bits
             bits = out
@@ -192,10 +200,12 @@ class Reader:
             raise
         return Elements(TensorInfo(info.dtype, (last - first, *info.shape[1:])), bits)
 
-    def decode(self, record: Record, threads: int = 1, out: Bits | None = None) -> Decoded:
-        """Decode a record that is not tied to another, maybe to `out`."""
+    def decode(
+        self, record: Record, threads: int = 1, out: Bits | None = None, payload: Payload | None = None
+    ) -> Decoded:
+        """Decode a record that is not tied to another, maybe to `out`. payload : as for `read`"""
         info = self._known(record)
-        data = self.stored(record)
+        data = self.stored(record) if payload is None else payload
 
         def decode() -> Decoded:
             return record.coding.decode(record.params, info, data, threads, out)
@@ -235,6 +245,17 @@ class Reader:
         if self._closed:
             raise InputError("this file has been closed; read it inside of the with statement", file=self.source.name)
         return self.source.read_at(record.offset, record.payload_length) if record.inline is None else record.inline
+
+    def check_payloads(self, records: Iterable[Record], threads: int = 1) -> None:
+        """Raise what `read` would raise for what is damaged, unknown or too large: before anything is overwritten.
+
+        A payload that has its checksum and is not valid all the same is found when it is decoded.
+        """
+        own = {id(target): target for target in map(self.resolve, records)}
+        for record in own.values():
+            self._known(record)
+        for _ in in_order(self.payload, own.values(), threads=threads):
+            pass
 
     def _check(self, record: Record, data: Payload) -> None:
         """Inline payloads have the CRC-32 of the index, and those of parts their own."""

@@ -1,4 +1,7 @@
-"""All tensors of an open file: small ones side by side, large ones chunk by chunk, into new memory or memory given."""
+"""All tensors of an open file: small ones side by side, large ones chunk by chunk, into new memory or memory given.
+
+The payload of the next large one is read while one is decoded; small ones are read by the threads that decode them.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from itertools import groupby, islice
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 from .. import arguments
+from ..codings.base import Payload
 from ..dtypes import Bits, DType
 from ..errors import InputError, SwsError, warn
 from ..memory import Span, share_memory
@@ -150,23 +154,31 @@ def _decoded(
     def is_small(record: Record) -> bool:
         return _size(record) <= _SMALL
 
-    def decode(record: Record, threads: int = 1) -> Elements | None:
-        if reader.resolve(record) is not record and not (one_by_one and record.name in targets):
+    def is_tied(record: Record) -> bool:
+        return reader.resolve(record) is not record and not (one_by_one and record.name in targets)
+
+    def decode(record: Record, threads: int = 1, payload: Payload | None = None) -> Elements | None:
+        if is_tied(record):
             return None
         if record.name in targets:
-            return reader.read(record.name, threads, targets[record.name])
-        return reader.read(record.name, threads, recode=recode)
+            return reader.read(record.name, threads, targets[record.name], payload=payload)
+        return reader.read(record.name, threads, recode=recode, payload=payload)
 
     if one_by_one:
         yield from ((record, decode(record, threads)) for record in records)
         return
     for small, group in groupby(records, is_small):
         records = list(group)
-        if not small:
-            ahead = in_order(
-                lambda record: decode(record, threads), records, threads=threads if prefetch else 1, ahead=1
-            )
+        if not small and prefetch:
+            ahead = in_order(lambda record: decode(record, threads), records, threads=threads, ahead=1)
             yield from zip(records, ahead, strict=True)
+            continue
+        if not small:
+            payloads = in_order(
+                lambda record: None if is_tied(record) else reader.stored(record), records, threads=threads, ahead=1
+            )
+            for record, payload in zip(records, payloads, strict=True):
+                yield record, decode(record, threads, payload)
             continue
         batches = list(_batches(records))
         decoded = in_order(

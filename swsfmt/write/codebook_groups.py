@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections import Counter
-from collections.abc import Collection, Container, Mapping
+from collections.abc import Container, Mapping
 
 import numpy as np
 
@@ -88,7 +87,7 @@ class _Groups:
 
     def __init__(self) -> None:
         self.all: list[_Group] = []
-        self._of_dtype: Counter[int] = Counter()
+        self._of_dtype: dict[int, list[int]] = {}
         self._with_value: dict[tuple[int, int], list[int]] = {}
         self._with_values: dict[tuple[int, bytes], set[int]] = {}
 
@@ -96,8 +95,12 @@ class _Groups:
         """The first group that has these values and no others."""
         return min(self._with_values.get(_values_of(own), ()), default=None)
 
-    def near(self, own: Codebook, values: Collection[int], all_of_them: bool) -> set[int]:
+    def near(self, own: Codebook, values: set[int], all_of_them: bool) -> set[int]:
         """Groups that have one of the values; or candidates for those that have all of them."""
+        groups = self._of_dtype.get(own.dtype.id, _NOWHERE)
+        if len(groups) <= _FIRST_AND_LAST:
+            # The same, found sooner.
+            return {number for number in groups if not values.isdisjoint(self.all[number].values)}
         postings = []
         for value in values:
             postings.append(self._with_value.get((own.dtype.id, value), _NOWHERE))
@@ -107,7 +110,7 @@ class _Groups:
             postings = [min(postings, key=len)]
         near: set[int] = set()
         for numbers in postings:
-            if len(near) == self._of_dtype[own.dtype.id]:
+            if len(near) == len(groups):
                 break
             if len(numbers) > 2 * _FIRST_AND_LAST:
                 near.update(numbers[:_FIRST_AND_LAST], numbers[-_FIRST_AND_LAST:])
@@ -120,7 +123,7 @@ class _Groups:
         known: set[int] = set()
         if number == len(self.all):
             self.all.append(_Group(codebook))
-            self._of_dtype[codebook.dtype.id] += 1
+            self._of_dtype.setdefault(codebook.dtype.id, []).append(number)
         else:
             known = self.all[number].values
             self._with_values[_values_of(self.all[number].codebook)].discard(number)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from .. import arguments
 from ..codings import Coding, codings_of
 from ..codings.alias import ALIAS
-from ..codings.composite import Structured
+from ..codings.composite import Latest, Structured
 from ..errors import ChangedError, InputError, located, warn
 from ..format import index
 from ..format.checksum import crc32
@@ -174,9 +174,11 @@ def encode_file(
         name: Unit(name, tensor, codings[profiles[name]], options.freedom(len(tensor.info.shape)))
         for name, tensor in own.items()
     }
+    latest = Latest()
     with Workers([tensor.info.nbytes for tensor in own.values()], threads, executor) as workers:
-        for unit in examine_all(units.values(), options, workers):
+        for unit in examine_all(units.values(), options, workers, latest):
             progress.after(unit.name)
+        latest.close()
         codebooks = choose(list(units.values()), workers, lambda unit: progress.after(unit.name), progress.repeat)
         drafts = _write(tensors, units, workers, progress, spool)
     counts = {name: sum(leaf.examination.negative_zeros for leaf in unit.leaves()) for name, unit in units.items()}

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from ..codings import Coding
-from ..codings.base import Freedom, Proposal, Split
-from ..codings.composite import Composite, Part, Structured
+from ..codings.base import Freedom, Proposal
+from ..codings.composite import Composite, Latest, Part, Source, Structured
 from ..errors import located
 from ..format.codebook import Codebook
 from ..format.records import Draft
-from ..tensor import Loadable, TensorInfo
+from ..tensor import Loadable
 from . import examine
 from .examine import Codings, Examination, Survey
 from .executors import Workers
@@ -53,14 +53,20 @@ class Unit:
         for part in self.parts:
             yield from part.leaves()
 
-    def split(self, options: Options) -> None:
+    def split(self, options: Options, latest: Latest) -> None:
         """Take it apart, where its examination says so."""
         split = self.examination.split
         if split is None:
             return
         assert isinstance(split.coding, Composite)
-        for number, info in enumerate(split.coding.part_infos(split.params, self.tensor.info)):
-            part = _part(self.tensor, split, number, info, self.examination.crc)
+        infos = split.coding.part_infos(split.params, self.tensor.info)
+        parts: Sequence[Loadable]
+        if isinstance(self.tensor, Structured):
+            parts = self.tensor.parts
+        else:
+            source = Source(self.tensor, split.coding, split.params, infos, self.examination.crc, latest)
+            parts = [Part(source, number) for number in range(len(infos))]
+        for number, (part, info) in enumerate(zip(parts, infos, strict=True)):
             freedom = options.freedom(len(info.shape))
             codings, freedom = split.coding.choices(split.params, number, self.codings, freedom)
             unit = Unit(self.name, part, codings, freedom, self.depth + 1)
@@ -79,15 +85,11 @@ class Unit:
         return Draft(self.name, coding, self.tensor.info, params)
 
 
-def _part(tensor: Loadable, split: Split, number: int, info: TensorInfo, crc: int) -> Loadable:
-    if isinstance(tensor, Structured):
-        return tensor.parts[number]
-    assert isinstance(split.coding, Composite)
-    return Part(tensor, split.coding, split.params, number, info, crc)
+def examine_all(units: Iterable[Unit], options: Options, workers: Workers, latest: Latest) -> Iterator[Unit]:
+    """Look at every unit, and then at the parts of those that are taken apart; gives each unit that has been done.
 
-
-def examine_all(units: Iterable[Unit], options: Options, workers: Workers) -> Iterator[Unit]:
-    """Look at every unit, and then at the parts of those that are taken apart; gives each unit that has been done."""
+    latest : what parts come from
+    """
     units = list(units)
     whole = [unit for unit in units if not isinstance(unit.tensor, Structured)]
     results = workers.map(examine.examine, ((unit.tensor, unit.codings, unit.depth, unit.freedom) for unit in whole))
@@ -97,9 +99,9 @@ def examine_all(units: Iterable[Unit], options: Options, workers: Workers) -> It
                 unit.examination = Examination.of_parts(unit.tensor)
             else:
                 unit.examination = next(results)
-        unit.split(options)
+        unit.split(options, latest)
         yield unit
     parts = [part for unit in units for part in unit.parts]
     if parts:
-        for _ in examine_all(parts, options, workers):
+        for _ in examine_all(parts, options, workers, latest):
             pass

@@ -21,7 +21,6 @@ import swsfmt
 import swsfmt.dtypes
 import swsfmt.torch
 from swsfmt.codings.base import Decoded
-from swsfmt.dtypes import Bits
 from swsfmt.processors import processors
 from swsfmt.read import tensors as handle
 from swsfmt.read.reader import Reader, Record
@@ -266,9 +265,9 @@ def test_every_tensor_is_decoded_once_and_a_tied_one_again_for_each_name(
     decoded: list[str] = []
     decode = Reader.decode
 
-    def counted(reader: Reader, record: Record, threads: int = 1, out: Bits | None = None) -> Decoded:
+    def counted(reader: Reader, record: Record, *rest: Any) -> Decoded:
         decoded.append(record.name)
-        return decode(reader, record, threads, out)
+        return decode(reader, record, *rest)
 
     monkeypatch.setattr(Reader, "decode", counted)
     assert run("decode", sws, "-o", sws.with_suffix(suffix), *args).exit_code == 0
@@ -288,9 +287,9 @@ def test_threads(args: tuple[str, ...], expected: int, suffix: str, sws: Path, m
     seen: set[int] = set()
     decode = Reader.decode
 
-    def watched(reader: Reader, record: Record, threads: int = 1, out: Bits | None = None) -> Decoded:
+    def watched(reader: Reader, record: Record, threads: int = 1, *rest: Any) -> Decoded:
         seen.add(threads)
-        return decode(reader, record, threads, out)
+        return decode(reader, record, threads, *rest)
 
     monkeypatch.setattr(Reader, "decode", watched)
     # No tensor is a small one, of which many are decoded side by side, each in one thread.

@@ -168,6 +168,13 @@ def test_kernels(itemsize: int, density: float) -> None:
         wanted[places[:count]] = values[: min(count, marks)]
         filled = np.where(mask > 0, 251, 252).astype(dtype)
         filled[places[:count]] = values[: min(count, marks)]
+        out = np.full(len(mask), 99, dtype)
+        with backend.without_vectors():
+            assert escape.spread(mask, values[:count], out) == marks
+        assert np.array_equal(out, wanted)
+        # What is not zero is a mark.
+        assert escape.spread(mask * 130, values[:count], out) == marks
+        assert np.array_equal(out, wanted)
         for threads in (1, 3):
             out = np.full(len(mask), 99, dtype)
             assert escape.spread(mask, values[:count], out, threads) == marks

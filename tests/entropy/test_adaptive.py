@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import swsfmt
-from swsfmt.entropy import adaptive, backend
+from swsfmt.entropy import adaptive, backend, logarithms
 from swsfmt.entropy.adaptive import Model, Symbols
 from swsfmt.entropy.twin import adaptive as twin
 from swsfmt.entropy.twin import adaptive_together
@@ -75,7 +75,7 @@ def test_round_trip(case: tuple[Symbols, Model]) -> None:
     code = adaptive.encode(symbols, model)
     assert not code.endswith(b"\0")
     assert np.array_equal(adaptive.decode(code, *symbols.shape, model), symbols)
-    assert code == twin.encode(symbols.tolist(), model)
+    assert code == twin.encode(symbols.tolist(), model)[0]
 
 
 @settings(max_examples=60, deadline=None)
@@ -120,7 +120,7 @@ def test_native_kernel_checks_sizes(arguments: tuple[int, ...]) -> None:
     native = backend.load(backend.NATIVE)
     whole = (*arguments, *(3, 5, 1, 1, 2, 1)[len(arguments) :], True, False)
     with pytest.raises(ValueError, match="do not fit"):
-        native.adaptive_encode(EXAMPLE, *whole)
+        native.adaptive_encode(EXAMPLE, logarithms.TABLE, *whole)
     with pytest.raises(ValueError, match="do not fit"):
         native.adaptive_decode(
             b"",
@@ -195,7 +195,7 @@ def test_native_kernel_checks_symbols() -> None:
     native = backend.load(backend.NATIVE)
     for values, zeros in (((1, 1), True), ((2, 1), False)):
         with pytest.raises(ValueError, match="do not fit"):
-            native.adaptive_encode(EXAMPLE, 3, 5, 1, 1, *values, zeros, False)
+            native.adaptive_encode(EXAMPLE, logarithms.TABLE, 3, 5, 1, 1, *values, zeros, False)
 
 
 def test_no_decision_is_made_after_the_last_byte(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -228,7 +228,7 @@ def test_ones_behind_the_last_byte(values: tuple[int, int], zeros: bool, light: 
 def test_strides_beyond_the_matrix(stride: int) -> None:
     """They are all the same: there are no neighbours."""
     model = Model(stride, max(1, stride - 2), (2, 1))
-    expected = twin.encode(EXAMPLE.tolist(), model)
+    expected, _ = twin.encode(EXAMPLE.tolist(), model)
     assert adaptive.encode(EXAMPLE, model) == expected
     assert np.array_equal(adaptive.decode(expected, 3, 5, model), EXAMPLE)
 
@@ -246,15 +246,24 @@ def test_several_at_once(case: tuple[Symbols, Model], forms: list[tuple[int, int
     wanted = [adaptive.encode(matrix, own) for matrix, own in pairs]
     for together in (1, 1 << 16):
         with patch.object(adaptive_together, "_TOGETHER", together):
-            assert adaptive_together.encode_all(*zip(*pairs, strict=True)) == wanted
-    assert adaptive.encode_each(*zip(*pairs, strict=True)) == wanted
+            codes = adaptive_together.encode_all(*zip(*pairs, strict=True))
+        assert [code.to_bytes() for code in codes] == wanted
+        each = adaptive.encode_each(*zip(*pairs, strict=True))
+        assert [code.to_bytes() for code in each] == wanted
+        assert [code.cost for code in each] == [code.cost for code in codes]
+
+
+def test_a_cost_is_about_the_length() -> None:
+    symbols = np.random.default_rng(1).integers(0, 4, (30, 40)).astype(np.uint16)
+    (code,) = adaptive.encode_each([symbols], [Model(1, 1, (2, 1))])
+    assert abs(code.cost / logarithms.UNIT - 8 * len(code.to_bytes())) < 24
 
 
 def test_weights_that_reach_their_bound() -> None:
     with patch.object(twin, "_MAX_WEIGHT", 20_000), backend.use(backend.BITARRAY):
         symbols = np.random.default_rng(0).integers(0, 4, (12, 30)).astype(np.uint16)
         wanted = adaptive.encode(symbols, Model(1, 1, (2, 1)))
-        assert adaptive_together.encode_all([symbols], [Model(1, 1, (2, 1))]) == [wanted]
+        assert adaptive_together.encode_all([symbols], [Model(1, 1, (2, 1))])[0].to_bytes() == wanted
     assert wanted != adaptive.encode(symbols, Model(1, 1, (2, 1)))
 
 

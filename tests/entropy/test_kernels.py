@@ -351,3 +351,22 @@ def test_elements(count: int, dtype: str, seed: int, whole: bool) -> None:
     else:
         with pytest.raises(PayloadError, match="ends before"):
             kernels.decode_elements(encoded[:-1], 0, code, elements, out)
+
+
+@pytest.mark.parametrize("width", range(1, 9))
+@pytest.mark.parametrize("offset", [0, 3])
+def test_fields_of_a_fixed_width_to_bytes(width: int, offset: int) -> None:
+    """In chunks, to elements that are their own numbers and to others; a chunk that ends elsewhere is refused."""
+    code, chunk, count = PrefixCode.fixed(1 << width), 21, 100
+    symbols = np.random.default_rng(width).integers(0, 1 << width, count).astype(np.uint16)
+    data = bitarray(offset, endian="little") + kernels.encode_symbols(symbols, code)
+    starts = offset + np.append(np.arange(0, count, chunk), count) * width
+    numbers = np.arange(1 << width, dtype=np.uint8)
+    for elements in (numbers, numbers[::-1].copy()):
+        out = kernels.decode_dense(data, starts, chunk, count, code, elements)
+        assert out is not None
+        assert np.array_equal(out, elements[symbols])
+        for number, change in ((1, 1), (4, -width), (5, -1)):
+            wrong = starts.copy()
+            wrong[number] += change
+            assert kernels.decode_dense(data, wrong, chunk, count, code, elements) is None

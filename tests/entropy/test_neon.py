@@ -40,11 +40,11 @@ int main(void)
     uint8_t *elements = take(n[ALPHABET] * n[BYTES]), *data = take(n[SIZE]);
     uint8_t *out = malloc(n[ROWS] * n[COLUMNS] * n[BYTES]);
     RansTables *t = make_rans_tables(frequencies, (int)n[BITS], &c, n[ALPHABET], elements, (int)n[BYTES]);
-    DecodeBlock *decode = decoder_of(n[LANES], 1);
+    ChunkDecoder d = {t, decoder_of(n[LANES], 1), bit_decoder_of(n[LANES], 1), n[LANES], elements, (int)n[BYTES]};
     uint32_t *order;
-    if (t == NULL || decode == decode_portable || !rows_by_class(&c, &order))
+    if (t == NULL || d.decode == decode_portable || !rows_by_class(&c, &order))
         return 3;
-    if (!decode_rans_chunk(t, decode, &c, order, n[LANES], data, n[SIZE], elements, (int)n[BYTES], out))
+    if (!decode_rans_chunk(&d, &c, order, data, n[SIZE], out))
         return 4;
     fwrite(out, 1, n[ROWS] * n[COLUMNS] * n[BYTES], stdout);
     return 0;

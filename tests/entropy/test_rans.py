@@ -88,6 +88,25 @@ def test_all_ways_have_one_result(dtype: str, lanes: int, shape: tuple[int, int]
     assert len(codes) == 1
 
 
+@pytest.mark.parametrize("dtype", ["u1", "u2", "u4", "u8"])
+@pytest.mark.parametrize("lanes", [1, 8, 32, 64])
+@pytest.mark.parametrize("shape", [(40, 50), (3, 700), (700, 3), (1, 3000), (9, 256), (5, 130)], ids=str)
+@pytest.mark.parametrize("classes", [(3, 4), (1, 1), (8, 8)], ids=str)
+def test_two_symbols(dtype: str, lanes: int, shape: tuple[int, int], classes: tuple[int, int]) -> None:
+    """They are decoded without tables. One pair of classes has the first symbol alone, one the second."""
+    bits, chunk = 10 + lanes % 3, max(1, shape[0] // 2)
+    symbols, found = example(shape, 2, classes)
+    symbols[np.ix_(found.rows == 0, found.columns == 0)] = shape[1] % 2
+    elements = np.array([0, 1] if shape[0] == 9 else [7, 250], dtype)
+    frequencies = tables(symbols, found, 2, bits)
+    data, starts = coded(symbols, found, frequencies, bits, lanes, chunk)
+    for way in WAYS:
+        with ExitStack() as stack:
+            enter(stack, way)
+            out = decoded(data, starts, chunk, found, frequencies, bits, lanes, elements)
+            assert np.array_equal(out, elements[symbols].ravel())
+
+
 @given(st.data())
 def test_round_trip(data: st.DataObject) -> None:
     shape = data.draw(st.integers(1, 40)), data.draw(st.integers(1, 60))
@@ -117,11 +136,12 @@ def test_the_size_is_that_of_the_frequencies() -> None:
 
 @pytest.mark.usefixtures("way")
 @pytest.mark.parametrize("lanes", [1, 8, 32])
-def test_every_flipped_bit_is_refused_or_changes_elements(lanes: int) -> None:
-    symbols, classes = example((12, 40))
-    frequencies = tables(symbols, classes, 20)
+@pytest.mark.parametrize("alphabet", [2, 20])
+def test_every_flipped_bit_is_refused_or_changes_elements(lanes: int, alphabet: int) -> None:
+    symbols, classes = example((12, 40), alphabet)
+    frequencies = tables(symbols, classes, alphabet)
     data, starts = coded(symbols, classes, frequencies, 12, lanes, 12)
-    elements = np.arange(20, dtype=np.uint32)
+    elements = np.arange(alphabet, dtype=np.uint32)
     for bit in range(0, 8 * len(data), 1 if lanes == 8 else 5):
         damaged = bytearray(data)
         damaged[bit // 8] ^= 1 << bit % 8
@@ -134,11 +154,12 @@ def test_every_flipped_bit_is_refused_or_changes_elements(lanes: int) -> None:
 
 @pytest.mark.usefixtures("way")
 @pytest.mark.parametrize("lanes", [1, 8, 32])
-def test_other_lengths_are_refused(lanes: int) -> None:
-    symbols, classes = example((12, 400))
-    frequencies = tables(symbols, classes, 20)
+@pytest.mark.parametrize("alphabet", [2, 20])
+def test_other_lengths_are_refused(lanes: int, alphabet: int) -> None:
+    symbols, classes = example((12, 400), alphabet)
+    frequencies = tables(symbols, classes, alphabet)
     data, _ = coded(symbols, classes, frequencies, 12, lanes, 12)
-    elements = np.arange(20, dtype=np.uint32)
+    elements = np.arange(alphabet, dtype=np.uint32)
     for wrong in [data[:cut] for cut in (0, 1, 4 * lanes - 1, 4 * lanes, len(data) - 2, len(data) - 1)] + [
         data + bytes(more) for more in (1, 2, 64)
     ]:

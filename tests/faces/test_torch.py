@@ -303,11 +303,11 @@ def test_small_tensors_are_decoded_side_by_side(tmp_path: Path, monkeypatch: pyt
     save_file(tensors, path)
     both, decode = threading.Barrier(2, timeout=60), Reader.decode
 
-    def watched(reader: Reader, record: Record, threads: int = 1, out: Any = None) -> Any:
+    def watched(reader: Reader, record: Record, threads: int = 1, *rest: Any) -> Any:
         if record.name in ("0", "1"):
             both.wait()
         assert threads == (2 if record.name == "large" else 1)
-        return decode(reader, record, threads, out)
+        return decode(reader, record, threads, *rest)
 
     monkeypatch.setattr(Reader, "decode", watched)
     places = {name: torch.empty_like(tensors[name]) for name in ("1", "large")}

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import safetensors.torch
 import torch
 import transformers
 
@@ -148,6 +149,43 @@ def test_a_loaded_model_is_saved_as_it_came(tmp_path: Path) -> None:
     assert same(transformers.AutoModel.from_pretrained(second), loaded)
     assert json.loads((second / "config.json").read_text()) == json.loads((first / "config.json").read_text())
     assert same(copy.deepcopy(loaded), loaded)
+
+
+def written(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize("size", ["5GB", "20KB"])
+def test_nothing_dense_is_written(size: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = quantized(llama())
+    dense: list[str] = []
+    ours: Any = transformers.modeling_utils.safe_save_file  # type: ignore[attr-defined]
+
+    def watched(tensors: Any, path: str, metadata: Any = None) -> None:
+        dense.append(path)
+        safetensors.torch.save_file(tensors, path, metadata=metadata)
+
+    # As in a version of transformers that is not known: encoded when it is there.
+    monkeypatch.setattr(transformers.modeling_utils, "safe_save_file", watched)
+    hf.save_pretrained(model, tmp_path / "later", max_shard_size=size)
+    assert dense
+    monkeypatch.setattr(transformers.modeling_utils, "safe_save_file", ours)
+    # Nothing is left to be encoded.
+    monkeypatch.setattr(hf.folders, "convert", None)
+    hf.save_pretrained(model, tmp_path / "at_once", max_shard_size=size)
+    assert written(tmp_path / "at_once").keys() == written(tmp_path / "later").keys()
+    for name in ("at_once", "later"):
+        assert same(transformers.AutoModelForCausalLM.from_pretrained(tmp_path / name), model)
+
+
+def test_other_models_are_saved_as_before(tmp_path: Path) -> None:
+    """After one of ours, and after one that failed."""
+    model = quantized(bert())
+    hf.save_pretrained(model, tmp_path / "ours")
+    with pytest.raises(swsfmt.InputError):
+        hf.save_pretrained(model, tmp_path / "no", options={"profile": {"no.such.tensor": "small"}})
+    model.save_pretrained(tmp_path / "theirs")
+    assert "model.safetensors" in written(tmp_path / "theirs")
 
 
 def test_saved_again_with_shards_the_old_file_is_gone(tmp_path: Path) -> None:

@@ -46,3 +46,33 @@ def test_an_error_in_the_next_one_is_raised() -> None:
     data[-9] ^= 1
     with Reader(BytesSource(bytes(data))) as reader, pytest.raises(swsfmt.ChecksumError):
         load_all(reader, lambda elements: elements, 2, prefetch=True)
+
+
+class Watched(BytesSource):
+    """Counts payloads that were read; index and header are no payloads."""
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__(data)
+        self.payloads = 0
+        self.changed = threading.Condition()
+
+    def read_at(self, offset: int, count: int) -> memoryview:
+        with self.changed:
+            self.payloads += offset > 0
+            self.changed.notify_all()
+        return super().read_at(offset, count)
+
+
+@pytest.mark.parametrize(("threads", "wait", "seen"), [(2, 60, [2, 3, 3]), (1, 0, [1, 2, 3])])
+def test_the_next_payload_is_read_meanwhile(threads: int, wait: float, seen: list[int]) -> None:
+    source = Watched(swsfmt.save({name: np.random.default_rng(0).random(LARGE, "f4") for name in "abc"}))
+    read: list[int] = []
+
+    def convert(elements: Elements) -> None:
+        with source.changed:
+            source.changed.wait_for(lambda: source.payloads >= min(3, len(read) + 2), wait)
+            read.append(source.payloads)
+
+    with Reader(source) as reader:
+        load_all(reader, convert, threads)
+    assert read == seen

@@ -13,6 +13,7 @@ from itertools import product
 
 from ...entropy.adaptive import MAX_LINE, MAX_LINES, MAX_STRIDE, encode_each
 from ...entropy.bits import varint_bytes
+from ...entropy.logarithms import UNIT
 from ..base import Scan, SymbolMatrix, Symbols
 from ..matrix import matrix_shape
 from .chunks import encode
@@ -24,6 +25,8 @@ _STRIDES = (4, 5, 7, 16, 25, 28, 32, 49)
 _SAMPLE = 1 << 19
 # From this many elements on the smaller set of contexts is taken, because it is faster.
 _LIGHT_FROM = 1 << 22
+# Of candidates whose decisions take so many bits more than the fewest, at most, the bytes are compared.
+_CLOSE = 32
 # A chunk has about this many bytes, and all of them together take at most 1/200 more than one would.
 _CHUNK_BYTES = 1 << 16
 _CHUNK_SHARE = 200
@@ -53,10 +56,15 @@ def plan(matrix: SymbolMatrix, light: bool | None = None, threads: int = 1) -> t
     ]
     samples = [_sample(symbols, candidate.scan) for candidate in candidates]
     by_line = [sample if p.scan == Scan.ROWS else sample.T for p, sample in zip(candidates, samples, strict=True)]
-    payloads = encode_each(by_line, [candidate.model for candidate in candidates], threads)
+    codes = encode_each(by_line, [candidate.model for candidate in candidates], threads)
     # Lines of rows and of columns give samples of different sizes.
-    sizes = [(len(code) + len(write(p))) / s.size for code, p, s in zip(payloads, candidates, samples, strict=True)]
-    best = min(range(len(candidates)), key=sizes.__getitem__)
+    costs = [
+        (code.cost / UNIT + 8 * len(write(p))) / s.size for code, p, s in zip(codes, candidates, samples, strict=True)
+    ]
+    least = min(range(len(candidates)), key=costs.__getitem__)
+    close = [i for i, cost in enumerate(costs) if cost <= costs[least] + _CLOSE / samples[least].size]
+    payloads = {i: codes[i].to_bytes() for i in close}
+    best = min(close, key=lambda i: (len(payloads[i]) + len(write(candidates[i]))) / samples[i].size)
     params, payload = candidates[best], payloads[best]
     if samples[best].size < symbols.size:
         params, payload = _chunked(params, symbols, payload, samples[best].size, threads)

@@ -41,6 +41,20 @@ class ClassesCoding(SymbolCoding[Params]):
     ) -> Decoded:
         return payloads.decode(params, tensor, payload, threads, out)
 
+    def place(
+        self,
+        params: Params,
+        tensor: TensorInfo,
+        payload: Payload,
+        values: Bits,
+        threads: int = 1,
+        out: Bits | None = None,
+    ) -> Decoded:
+        """In one thread some chunks at a time, while their mask is in the cache."""
+        if threads > 1:
+            return super().place(params, tensor, payload, values, threads, out)
+        return payloads.place(params, tensor, payload, values, out)
+
     def check(self, params: Params, tensor: TensorInfo, payload: Payload, threads: int = 1) -> None:
         payloads.check(params, tensor, payload, threads)
 

@@ -43,13 +43,12 @@ def find_classes(symbols: Symbols, magnitudes: Indices, threads: int = 1) -> Cla
     alphabet = len(magnitudes)
     sample = _sample(symbols)
     scale = max(1, symbols.size // sample.size)
-    across = np.ascontiguousarray(sample.T)
-    classes = _start(sample, across, magnitudes)
+    classes = _start(sample, magnitudes)
     for _ in range(_TURNS):
-        classes = _turn(sample, across, classes, alphabet)
+        classes = _turn(sample, classes, alphabet)
     classes = _merged(sample, classes, alphabet, scale, symbols.shape)
     if classes.row_classes * classes.column_classes > 1:
-        classes = _turn(sample, across, classes, alphabet)
+        classes = _turn(sample, classes, alphabet)
     if sample.size < symbols.size:
         classes = _all_lines(symbols, sample, classes, alphabet, threads)
     return _compact(classes)
@@ -69,12 +68,12 @@ def _sample(symbols: Symbols) -> Symbols:
     return np.ascontiguousarray(symbols[::of_rows, ::of_columns])
 
 
-def _start(symbols: Symbols, across: Symbols, magnitudes: Indices) -> Classes:
+def _start(symbols: Symbols, magnitudes: Indices) -> Classes:
     rows, columns = symbols.shape
     costs = np.zeros((MAX_CLASSES, len(magnitudes), MAX_CLASSES), np.int32)
     costs[0, :, 0] = magnitudes
     of_rows = rans.row_costs(symbols, np.zeros(columns, np.uint8), costs)[:, 0]
-    of_columns = rans.row_costs(across, np.zeros(rows, np.uint8), costs)[:, 0]
+    of_columns = rans.column_costs(symbols, np.zeros(rows, np.uint8), costs)[:, 0]
     return Classes(_cut(of_rows), _cut(of_columns), _most(rows), _most(columns))
 
 
@@ -90,23 +89,28 @@ def _cut(sums: Indices) -> Labels:
     return labels
 
 
-def _turn(symbols: Symbols, across: Symbols, classes: Classes, alphabet: int) -> Classes:
-    """Rows, then columns, move to the classes that code them best. across : the transposed symbols."""
+def _turn(symbols: Symbols, classes: Classes, alphabet: int) -> Classes:
+    """Rows, then columns, move to the classes that code them best."""
     classes = classes._replace(rows=_best_rows(symbols, classes, rans.counts(symbols, classes, alphabet)))
-    counts = rans.counts(symbols, classes, alphabet)
-    return classes._replace(columns=_best_rows(across, _across(classes), counts.transpose(1, 0, 2)))
-
-
-def _across(classes: Classes) -> Classes:
-    """Of the transposed matrix."""
-    return Classes(classes.columns, classes.rows, classes.column_classes, classes.row_classes)
+    return classes._replace(columns=_best_columns(symbols, classes, rans.counts(symbols, classes, alphabet)))
 
 
 def _best_rows(symbols: Symbols, classes: Classes, counts: Indices, threads: int = 1) -> Labels:
+    """The class of each row. counts : of each symbol in each pair of classes"""
     costs = np.zeros((MAX_CLASSES, counts.shape[2], MAX_CLASSES), np.int32)
     costs[: classes.column_classes, :, : classes.row_classes] = _costs(counts).transpose(1, 2, 0)
-    sums = rans.row_costs(symbols, classes.columns, costs, threads)
-    labels: Labels = sums[:, : classes.row_classes].argmin(axis=1).astype(np.uint8)
+    return _cheapest(rans.row_costs(symbols, classes.columns, costs, threads), classes.row_classes)
+
+
+def _best_columns(symbols: Symbols, classes: Classes, counts: Indices) -> Labels:
+    costs = np.zeros((MAX_CLASSES, counts.shape[2], MAX_CLASSES), np.int32)
+    costs[: classes.row_classes, :, : classes.column_classes] = _costs(counts).transpose(0, 2, 1)
+    return _cheapest(rans.column_costs(symbols, classes.rows, costs), classes.column_classes)
+
+
+def _cheapest(sums: Indices, classes: int) -> Labels:
+    """Of so many classes the one in which each line costs least."""
+    labels: Labels = sums[:, :classes].argmin(axis=1).astype(np.uint8)
     return labels
 
 
@@ -163,9 +167,7 @@ def _all_lines(symbols: Symbols, sample: Symbols, classes: Classes, alphabet: in
     of_rows, of_columns = _steps(symbols.shape)
     counts = rans.counts(sample, classes, alphabet)
     if of_columns > 1:
-        classes = classes._replace(
-            columns=_best_rows(symbols[::of_rows].T, _across(classes), counts.transpose(1, 0, 2))
-        )
+        classes = classes._replace(columns=_best_columns(symbols[::of_rows], classes, counts))
     return classes._replace(rows=_best_rows(symbols, classes, counts, threads))
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import numpy.typing as npt
 
 from ...dtypes import Bits
-from ...entropy import rans
+from ...entropy import escape, rans
 from ...entropy.bits import BitReader, BitWriter
 from ...entropy.frequencies import frequencies_of, read_frequencies, write_levels
 from ...entropy.prefix_code import field_width
@@ -15,14 +17,14 @@ from ...entropy.rans import Classes
 from ...errors import PayloadError
 from ...format.sections import Role, Section, Span
 from ...tensor import TensorInfo
-from ..base import Decoded, Payload, Symbols
+from ..base import Decoded, Payload, Symbols, check_marks
 from ..matrix import matrix_shape
 from .params import Model, Params
 
 CLASS_LABELS = Section("class_labels", "classes of rows and columns", Role.ROWS, before=Section.CODE_TABLES)
 
 _LENGTH_BYTES = 4
-# Elements that are decoded at a time where none are kept, about.
+# Elements that are decoded at a time where they are not kept, about.
 _BLOCK = 1 << 18
 
 
@@ -96,8 +98,25 @@ def decode(params: Params, tensor: TensorInfo, payload: Payload, threads: int, o
 
 
 def check(params: Params, tensor: TensorInfo, payload: Payload, threads: int) -> None:
-    """Decode some chunks at a time, to save memory. Raises `PayloadError`."""
+    """Raises `PayloadError`."""
+    for _ in _blocks(params, tensor, payload, Head(params, tensor, payload), threads):
+        pass
+
+
+def place(params: Params, tensor: TensorInfo, payload: Payload, values: Bits, out: Bits | None) -> Decoded:
+    """See `Coding.place`. Raises `PayloadError`."""
     head = Head(params, tensor, payload)
+    bits = np.empty(tensor.numel, values.dtype) if out is None else out
+    done = marks = 0
+    for mask in _blocks(params, tensor, payload, head):
+        marks += escape.spread(mask, values[marks:], bits[done : done + len(mask)])
+        done += len(mask)
+    check_marks(marks, len(values))
+    return Decoded(bits, head.spans)
+
+
+def _blocks(params: Params, tensor: TensorInfo, payload: Payload, head: Head, threads: int = 1) -> Iterator[Bits]:
+    """The elements of some chunks at a time, to save memory, each in the place of those before."""
     rows, columns = matrix_shape(tensor.shape)
     size, chunks = params.chunk(rows), len(head.starts) - 1
     many = max(1, _BLOCK // (size * columns)) * max(1, threads)
@@ -105,6 +124,7 @@ def check(params: Params, tensor: TensorInfo, payload: Payload, threads: int) ->
     for first in range(0, chunks, many):
         part = block[: min(many * size, rows - first * size) * columns]
         _decode(params, payload, head, first, min(first + many, chunks), part, threads)
+        yield part
 
 
 def decode_rows(params: Params, tensor: TensorInfo, payload: Payload, first: int, last: int) -> Bits:

@@ -110,32 +110,34 @@ def _wide(elements: Elements, mask: _Mask | None) -> Plan | None:
     # Zero is a symbol for nothing, where there is none it is the mark.
     keeps_zero = zeros > 1
     apart = 0 if keeps_zero else zeros
-    best: tuple[int, int] | None = None
+    # Nothing that takes as much as planes is of use, nor what takes more before its rare values are looked at.
+    least, best = _scaled(_of_planes(sample, elements.info.dtype), elements, sample), 0
     for kept in sorted({min(kept, often) for kept in _KEPT}, reverse=True):
+        table = kept * (8 * elements.info.dtype.itemsize + _TABLE_BITS)
+        if table >= least:
+            continue
         rare = int(counts[kept:].sum()) + apart
         of_symbols = np.append(counts[:kept], max(1, rare))
         dense = _huffman(np.append(of_symbols, zeros) if keeps_zero else of_symbols)
         bits = _scaled(dense, elements, sample)
         if keeps_zero and mask is not None:
             bits = min(bits, mask.bits + _scaled(_huffman(of_symbols), elements, sample))
-        bits += kept * (8 * elements.info.dtype.itemsize + _TABLE_BITS)
-        if rare:
+        bits += table
+        if rare and bits < least:
             of_rare = _of_counts(values[kept:], counts[kept:], elements.info.dtype, kept)
             bits += _scaled(of_rare, elements, sample)
-        if best is None or bits < best[0]:
-            best = bits, kept
-    assert best is not None
-    bits, kept = best
-    if bits >= _scaled(_of_planes(sample, elements.info.dtype), elements, sample):
+        if bits < least:
+            least, best = bits, kept
+    if best == 0:
         return None
-    chosen = np.sort(values[:kept])
+    chosen = np.sort(values[:best])
     if keeps_zero:
         chosen = np.insert(chosen, 0, 0)
     mark = _mark(chosen, elements.info.dtype)
     count = 0
     for start in range(0, len(elements.bits), _BLOCK):
         count += escape.keep(elements.bits[start : start + _BLOCK], chosen, mark)[1]
-    return Plan(bits + _PART_BITS, count, mark, chosen) if count else None
+    return Plan(least + _PART_BITS, count, mark, chosen) if count else None
 
 
 def _mark(kept: Bits, dtype: DType) -> int:
@@ -187,11 +189,8 @@ def _of_planes(elements: Bits, dtype: DType) -> int:
     """What byte planes take, each coded or as it is."""
     if not has_planes(dtype):
         return 8 * dtype.itemsize * len(elements)
-    bits, widths = 0, (8,) * dtype.itemsize
-    for number in range(dtype.itemsize):
-        plane = fields.plane(elements, widths, number, is_rotated(dtype))
-        bits += min(8 * len(plane), entropy_bits(np.bincount(plane, minlength=256)))
-    return bits
+    counts = fields.Counts(elements, is_rotated(dtype)).of((8,) * dtype.itemsize)
+    return sum(min(8 * len(elements), entropy_bits(own)) for own in counts)
 
 
 def _huffman(counts: Counts) -> int:

@@ -107,21 +107,24 @@ def analyse(
 def _of_vector(
     symbols: npt.NDArray[np.uint16], entries: int, chunked: bool, freedom: Freedom, threads: int
 ) -> Iterator[Geometry]:
-    """The geometries of a matrix of one row or one column. It is the same line, along which it is read in any case."""
+    """The geometries of a matrix of one row or one column that can be the cheapest.
+
+    It is the same line, along which it is read in any case; so line ends along it, and a scan across it without line
+    ends, add bits and change no gap.
+    """
     rows, columns = symbols.shape
-    along = Scan.ROWS if rows == 1 else Scan.COLUMNS
+    along, across = (Scan.ROWS, Scan.COLUMNS) if rows == 1 else (Scan.COLUMNS, Scan.ROWS)
+    scan = Scan.ROWS if freedom.scan is None else freedom.scan
     line = _lines(symbols.reshape(1, -1), Scan.ROWS, None, threads).gaps[_Heads.LAST_ENTRY]
     # Where no place is dead, or each is a line of its own, no gap is left.
     none = Gaps(np.zeros(1, np.int64), np.array([entries]))
+    yield Geometry(CompactMatrix(rows, columns, None, None), scan, 0, line)
+    if not chunked and freedom.scan in (None, across):
+        yield Geometry(CompactMatrix(rows, columns, None, None), across, 1, none)
     live = _dead(symbols.reshape(-1) != 0, freedom.compact)
-    for places in [None] if live is None else [None, live]:
-        matrix = CompactMatrix(rows, columns, *((None, places) if along == Scan.ROWS else (places, None)))
-        for scan in _SCANS if freedom.scan is None else [freedom.scan]:
-            yield Geometry(matrix, scan, 0, line if places is None else none)
-            if not chunked and scan == along:
-                yield Geometry(matrix, scan, entries.bit_length(), line if places is None else none)
-            elif not chunked:
-                yield Geometry(matrix, scan, 1, none)
+    if live is not None:
+        places = (None, live) if along == Scan.ROWS else (live, None)
+        yield Geometry(CompactMatrix(rows, columns, *places), scan, 0, none)
 
 
 def _dead(live: Live, compact: bool) -> Live | None:

@@ -22,25 +22,28 @@ static int lies_within(const Matrix *x, size_t items)
     return lines * x->line_step <= items - 1 - places * x->place_step;
 }
 
-/* adaptive_encode(symbols, lines, length, stride, line_stride, first, second, zeros, light) -> bytes */
+/* adaptive_encode(symbols, logarithms, lines, length, stride, line_stride, first, second, zeros, light)
+ * -> bytes, and what the decisions take in bits, as `Coder` counts them */
 PyObject *py_adaptive_encode(PyObject *self, PyObject *args)
 {
-    Py_buffer symbols;
+    enum { SYMBOLS, LOGARITHM_TABLE, BUFFERS };
+    Py_buffer b[BUFFERS];
     Py_ssize_t lines, length, stride, line_stride;
     Matrix x;
-    if (!PyArg_ParseTuple(args, "y*nnnnIIpp", &symbols, &lines, &length, &stride, &line_stride, &x.values[0],
-                          &x.values[1], &x.zeros, &x.light))
+    if (!PyArg_ParseTuple(args, "y*y*nnnnIIpp", &b[SYMBOLS], &b[LOGARITHM_TABLE], &lines, &length, &stride,
+                          &line_stride, &x.values[0], &x.values[1], &x.zeros, &x.light))
         return NULL;
     x.lines = (size_t)lines, x.length = (size_t)length, x.stride = (size_t)stride, x.line_stride = (size_t)line_stride;
-    x.symbols = symbols.buf;
+    x.symbols = b[SYMBOLS].buf;
     PyObject *result = NULL;
-    int sound = is_sound(&x) && holds(&symbols, 2) && count_of(&symbols, 2) / x.length == x.lines &&
-                count_of(&symbols, 2) % x.length == 0;
+    int sound = is_sound(&x) && holds(&b[SYMBOLS], 2) && count_of(&b[SYMBOLS], 2) / x.length == x.lines &&
+                count_of(&b[SYMBOLS], 2) % x.length == 0 && holds(&b[LOGARITHM_TABLE], 8) &&
+                count_of(&b[LOGARITHM_TABLE], 8) == LOGARITHMS;
     for (size_t i = 0; sound && i < x.lines * x.length; i++)
         sound = x.symbols[i] <= x.values[0] + x.values[1] && (x.zeros || x.symbols[i] > 0);
     if (sound) {
         const Tables *t = PyModule_GetState(self);
-        Coder c = {.high = UINT32_MAX};
+        Coder c = {.high = UINT32_MAX, .logarithms = b[LOGARITHM_TABLE].buf};
         int fine;
         Py_BEGIN_ALLOW_THREADS
         fine = code_matrix(t, &c, &x, 0);
@@ -48,14 +51,14 @@ PyObject *py_adaptive_encode(PyObject *self, PyObject *args)
             finish_encoding(&c);
         Py_END_ALLOW_THREADS
         if (fine && !c.failed)
-            result = PyBytes_FromStringAndSize((const char *)c.out, (Py_ssize_t)c.at);
+            result = Py_BuildValue("y#L", c.at ? (const char *)c.out : "", (Py_ssize_t)c.at, (long long)c.bits);
         else
             PyErr_NoMemory();
         free(c.out);
     } else {
         PyErr_SetString(PyExc_ValueError, "adaptive_encode: sizes or symbols do not fit");
     }
-    release(&symbols, 1);
+    release(b, BUFFERS);
     return result;
 }
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "bits.h"
+#include "logarithm.h"
 
 /* What is called with constants is compiled for each of them. */
 #if defined(__GNUC__)
@@ -14,13 +15,16 @@
 #endif
 
 /* in: `length` bytes, to be decoded; or out: those written so far, with so much room, to be freed. at: how many bytes
- * have been read or written. failed: there was no memory. */
+ * have been read or written. failed: there was no memory. bits: what the decisions take that have been encoded, in
+ * fractions of `1 << LOG_BITS` bits; in logarithms: see `log2_of`. */
 typedef struct {
     uint32_t low, high, code;
     const uint8_t *in;
     uint8_t *out;
     size_t length, at, room;
     int failed;
+    int64_t bits;
+    const int64_t *logarithms;
 } Coder;
 
 INLINE uint32_t next_byte(Coder *c)

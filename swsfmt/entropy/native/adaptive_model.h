@@ -156,6 +156,8 @@ INLINE int code_bit(const Tables *t, Coder *c, Model *m, const uint32_t *context
     const uint32_t middle = middle_of(c, (uint32_t)g.p);
     if (decoding)
         bit = c->code <= middle;
+    else
+        c->bits += (16 << LOG_BITS) - log2_of(bit ? g.p : 65536 - g.p, c->logarithms);
     if (!rare) {
         c->high = bit ? middle : c->high;
         c->low = bit ? c->low : middle + 1;

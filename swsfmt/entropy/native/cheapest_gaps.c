@@ -1,8 +1,9 @@
 /* Which form of a sparse matrix has the smallest stream of gaps, with what it needs besides. */
 #include "codes.h"
+#include "logarithm.h"
 
 /* The difference of two logarithms is too large by this at most: log2(1 + 1 / 256), and what rounding adds. */
-enum { LOG_BITS = 12, LOG_ERROR = 25 };
+enum { LOG_ERROR = 25 };
 
 /* From so many entries on, which have chunks, fewer skips are worth 1/64 of a bit each: they take time. */
 enum { LARGE = 1 << 15, SKIPS_SHIFT = 6 };
@@ -29,18 +30,6 @@ typedef struct {
     int pbits;
     int64_t rank;
 } Candidate;
-
-/* log2 of n >= 1 in fractions of `1 << LOG_BITS`, from its leading 9 bits. in logarithms: of 1 + i / 256. */
-static inline int64_t log2_of(int64_t n, const int64_t *logarithms)
-{
-    uint64_t mantissa = (uint64_t)n;
-    int64_t exponent = 8;
-    for (; mantissa >= 512; mantissa >>= 1)
-        exponent++;
-    for (; mantissa < 256; mantissa <<= 1)
-        exponent--;
-    return exponent * ((int64_t)1 << LOG_BITS) + logarithms[mantissa - 256];
-}
 
 /* Whether one bit less has no skips either, so that its symbols are the same. */
 static inline int is_wider_than_needed(const Form *form, int pbits)

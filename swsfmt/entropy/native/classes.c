@@ -90,13 +90,45 @@ static void row_costs(const uint16_t *symbols, size_t rows, const uint8_t *colum
         }
 }
 
-/* class_costs(symbols, others, costs, out) -> None */
+/* Columns whose sums stay in the first-level cache. */
+enum { TILE = 512 };
+
+/* The same for each column. in rows: the class of each. costs: for each such class and each symbol those in
+ * MAX_LINE_CLASSES classes of columns. in out out: the sums of each column. */
+static void column_costs(const uint16_t *symbols, const uint8_t *rows, size_t count, size_t columns, const int32_t *costs,
+                         size_t alphabet, int64_t *out)
+{
+    for (size_t first = 0; first < columns; first += TILE) {
+        size_t tile = columns - first < TILE ? columns - first : TILE;
+        for (size_t i = 0; i < count;) {
+            int32_t sums[TILE][MAX_LINE_CLASSES] = {{0}};
+            size_t stop = count - i < SUMMED ? count : i + SUMMED;
+            for (; i < stop; i++) {
+                const uint16_t *row = symbols + i * columns + first;
+                const int32_t *of_row = costs + rows[i] * alphabet * MAX_LINE_CLASSES;
+                for (size_t j = 0; j < tile; j++) {
+                    /* So that the compiler makes vectors of it. */
+                    int32_t *restrict sum = sums[j];
+                    const int32_t *restrict own = of_row + (size_t)row[j] * MAX_LINE_CLASSES;
+                    for (int k = 0; k < MAX_LINE_CLASSES; k++)
+                        sum[k] += own[k];
+                }
+            }
+            for (size_t j = 0; j < tile; j++)
+                for (size_t k = 0; k < MAX_LINE_CLASSES; k++)
+                    out[(first + j) * MAX_LINE_CLASSES + k] += sums[j][k];
+        }
+    }
+}
+
+/* class_costs(symbols, others, costs, of_columns, out) -> None */
 PyObject *py_class_costs(PyObject *self, PyObject *args)
 {
     (void)self;
     enum { SYMBOLS, OTHERS, COSTS, OUT, BUFFERS };
     Py_buffer b[BUFFERS];
-    if (!PyArg_ParseTuple(args, "y*y*y*w*", &b[SYMBOLS], &b[OTHERS], &b[COSTS], &b[OUT]))
+    int of_columns;
+    if (!PyArg_ParseTuple(args, "y*y*y*pw*", &b[SYMBOLS], &b[OTHERS], &b[COSTS], &of_columns, &b[OUT]))
         return NULL;
     PyObject *result = NULL;
     const uint8_t *others = b[OTHERS].buf;
@@ -114,7 +146,10 @@ PyObject *py_class_costs(PyObject *self, PyObject *args)
         sound = costs[i] >= 0 && costs[i] <= MOST_COST;
     if (sound) {
         Py_BEGIN_ALLOW_THREADS
-        row_costs(b[SYMBOLS].buf, lines, others, count, costs, alphabet, b[OUT].buf);
+        if (of_columns)
+            column_costs(b[SYMBOLS].buf, others, count, lines, costs, alphabet, b[OUT].buf);
+        else
+            row_costs(b[SYMBOLS].buf, lines, others, count, costs, alphabet, b[OUT].buf);
         Py_END_ALLOW_THREADS
         result = Py_NewRef(Py_None);
     } else {

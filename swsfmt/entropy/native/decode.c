@@ -1,6 +1,7 @@
 /* Streams of symbols to symbols, or to the elements that they stand for. */
 #include "kernels.h"
 
+#include "fixed.h"
 #include "lanes.h"
 
 /* ---- one stream -------------------------------------------------------------------------------------------------- */
@@ -85,6 +86,19 @@ static long decode_dense(Bits b, const Table *t, const int64_t *starts, size_t c
     return FINE;
 }
 
+/* The same of fields of a fixed width, to elements of one byte. */
+static long unpack_chunks(Bits b, int width, const uint8_t *elements, const int64_t *starts, size_t chunk, size_t total,
+                          size_t first, size_t last, uint8_t *out)
+{
+    for (size_t i = first; i < last; i++) {
+        size_t begin = i * chunk, n = total - begin < chunk ? total - begin : chunk;
+        if ((uint64_t)(starts[i + 1] - starts[i]) != n * (uint64_t)width)
+            return (long)i;
+        unpack(b, (uint64_t)starts[i], n, width, elements, out + begin);
+    }
+    return FINE;
+}
+
 /* decode_dense(bits, code, elements, itemsize, starts, chunk, total, first, last, out) -> -1, or the bad chunk */
 PyObject *py_decode_dense(PyObject *self, PyObject *args)
 {
@@ -110,10 +124,17 @@ PyObject *py_decode_dense(PyObject *self, PyObject *args)
         size_t count = (size_t)(last - first) * (size_t)chunk;
         long bad = NO_MEMORY;
         Py_BEGIN_ALLOW_THREADS
-        Table *table = make_table(&code.code, b[ELEMENTS].buf, bytes, count < (size_t)total ? count : (size_t)total, 1);
-        if (table != NULL)
-            bad = decode_dense(bits, table, s, (size_t)chunk, (size_t)total, (size_t)first, (size_t)last, b[OUT].buf);
-        free(table);
+        int width = bytes == 1 ? fixed_width(&code.code) : 0;
+        if (width > 0) {
+            bad = unpack_chunks(bits, width, b[ELEMENTS].buf, s, (size_t)chunk, (size_t)total, (size_t)first,
+                                (size_t)last, b[OUT].buf);
+        } else {
+            Table *table =
+                make_table(&code.code, b[ELEMENTS].buf, bytes, count < (size_t)total ? count : (size_t)total, 1);
+            if (table != NULL)
+                bad = decode_dense(bits, table, s, (size_t)chunk, (size_t)total, (size_t)first, (size_t)last, b[OUT].buf);
+            free(table);
+        }
         Py_END_ALLOW_THREADS
         result = bad == NO_MEMORY ? PyErr_NoMemory() : PyLong_FromLong(bad);
     } else {

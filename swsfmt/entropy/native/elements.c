@@ -170,6 +170,66 @@ static inline size_t keep_of(Hash *h, const uint8_t *data, size_t n, uint64_t ma
     return others;
 }
 
+/* Elements of one or two bytes need no hash: there is a place for each value that they could have. Of fewer elements of two
+ * bytes than this the table takes longer to clear. */
+enum { FEW = 1 << 14, LOOKED_AT = 1 << 12 };
+
+static int have_places(size_t n, int bytes)
+{
+    return bytes == 1 || (bytes == 2 && n >= FEW);
+}
+
+/* As `distinct_of`, ascending. in out seen: 2**(8 * bytes) zeros. */
+static inline size_t distinct_places(uint8_t *seen, const uint8_t *data, size_t n, uint64_t *values, size_t most, int bytes)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < n && count <= most;) {
+        size_t stop = n - i < LOOKED_AT ? n : i + LOOKED_AT;
+        for (; i < stop; i++) {
+            uint8_t *place = &seen[element_at(data, i, bytes)];
+            count += 1 - (size_t)*place;
+            *place = 1;
+        }
+    }
+    if (count > most)
+        return most + 1;
+    size_t number = 0;
+    for (size_t value = 0; value < (size_t)1 << 8 * bytes && number < count; value++)
+        if (seen[value])
+            values[number++] = value;
+    return number;
+}
+
+/* As `symbols_of`. in values: `count` of uint64. in out places: 2**(8 * bytes). in out counts: SETS times count + 1, the last
+ * of each for elements that are none of the values. */
+static inline int symbols_by_place(uint16_t *places, int64_t *counts, const uint8_t *values, size_t count,
+                                   const uint8_t *data, size_t n, uint16_t *out, int bytes)
+{
+    size_t i = 0, all = (size_t)1 << 8 * bytes;
+    int64_t *sets[SETS];
+    for (size_t value = 0; value < all; value++)
+        places[value] = (uint16_t)count;
+    for (size_t number = 0; number < count; number++) {
+        uint64_t value = element_at(values, number, 8);
+        if (value < all)
+            places[value] = (uint16_t)number;
+    }
+    for (size_t set = 0; set < SETS; set++)
+        sets[set] = counts + set * (count + 1);
+    for (; n - i >= SETS; i += SETS)
+        for (size_t k = 0; k < SETS; k++) {
+            uint16_t symbol = places[element_at(data, i + k, bytes)];
+            out[i + k] = symbol;
+            sets[k][symbol]++;
+        }
+    for (; i < n; i++) {
+        uint16_t symbol = places[element_at(data, i, bytes)];
+        out[i] = symbol;
+        sets[0][symbol]++;
+    }
+    return (sets[0][count] | sets[1][count] | sets[2][count] | sets[3][count]) == 0;
+}
+
 /* Constant sizes make the loops above fast. */
 static size_t distinct_by_size(Hash *h, const uint8_t *data, size_t n, uint64_t *values, size_t most, int bytes)
 {
@@ -220,6 +280,58 @@ static int compare(const void *one, const void *other)
     return (a > b) - (a < b);
 }
 
+/* The distinct elements, ascending, and how many, or most + 1 if more. Returns 0 where there is no memory. */
+static int distinct_values(const uint8_t *data, size_t n, int bytes, uint64_t *values, size_t most, size_t *count)
+{
+    if (have_places(n, bytes)) {
+        uint8_t *seen = calloc((size_t)1 << 8 * bytes, 1);
+        if (seen != NULL)
+            *count = bytes == 1 ? distinct_places(seen, data, n, values, most, 1)
+                                : distinct_places(seen, data, n, values, most, 2);
+        free(seen);
+        return seen != NULL;
+    }
+    Hash *h = make_hash(n < most ? n : most);
+    if (h != NULL)
+        *count = distinct_by_size(h, data, n, values, most, bytes);
+    free(h);
+    if (*count <= most)
+        qsort(values, *count, sizeof *values, compare);
+    return h != NULL;
+}
+
+/* The symbols of elements, whether all have one, and how often each occurs, which is added. Returns 0 where there is no
+ * memory. in values: `count` of uint64. */
+static int number_elements(const uint8_t *data, size_t n, int bytes, const uint8_t *values, size_t count, uint16_t *out,
+                           int64_t *counts, int *all)
+{
+    const int64_t *sets[SETS];
+    void *memory;
+    if (have_places(n, bytes)) {
+        size_t most = (size_t)1 << 8 * bytes;
+        int64_t *own = memory = calloc(1, SETS * (count + 1) * sizeof *own + most * sizeof(uint16_t));
+        if (own == NULL)
+            return 0;
+        uint16_t *places = (uint16_t *)(void *)(own + SETS * (count + 1));
+        *all = bytes == 1 ? symbols_by_place(places, own, values, count, data, n, out, 1)
+                          : symbols_by_place(places, own, values, count, data, n, out, 2);
+        for (size_t set = 0; set < SETS; set++)
+            sets[set] = own + set * (count + 1);
+    } else {
+        Hash *h = memory = hash_of(values, count);
+        if (h == NULL)
+            return 0;
+        *all = symbols_by_size(h, data, n, out, bytes);
+        for (size_t set = 0; set < SETS; set++)
+            sets[set] = h->counts[set] + 1;
+    }
+    for (size_t i = 0; i < count; i++)
+        for (size_t set = 0; set < SETS; set++)
+            counts[i] += sets[set][i];
+    free(memory);
+    return 1;
+}
+
 /* distinct(elements, itemsize, most) -> bytes of uint64, ascending, or None where there are more than `most` <= MAX_DISTINCT */
 PyObject *py_distinct(PyObject *self, PyObject *args)
 {
@@ -233,17 +345,11 @@ PyObject *py_distinct(PyObject *self, PyObject *args)
     if (is_size(bytes) && data.len % bytes == 0 && most >= 0 && most <= MAX_DISTINCT) {
         uint64_t values[MAX_DISTINCT];
         size_t count = 0;
-        Hash *h;
+        int complete;
         Py_BEGIN_ALLOW_THREADS
-        size_t n = (size_t)data.len / (size_t)bytes;
-        h = make_hash(n < (size_t)most ? n : (size_t)most);
-        if (h != NULL)
-            count = distinct_by_size(h, data.buf, n, values, (size_t)most, bytes);
-        free(h);
-        if (count <= (size_t)most)
-            qsort(values, count, sizeof *values, compare);
+        complete = distinct_values(data.buf, (size_t)data.len / (size_t)bytes, bytes, values, (size_t)most, &count);
         Py_END_ALLOW_THREADS
-        if (h == NULL)
+        if (!complete)
             PyErr_NoMemory();
         else if (count > (size_t)most)
             result = Py_NewRef(Py_None);
@@ -269,19 +375,12 @@ PyObject *py_symbols(PyObject *self, PyObject *args)
     size_t count = count_of(&b[VALUES], 8);
     if (is_size(bytes) && b[DATA].len % bytes == 0 && holds(&b[VALUES], 8) && count <= MAX_DISTINCT &&
         holds_exactly(&b[OUT], 2, (size_t)(b[DATA].len / bytes)) && holds_exactly(&b[COUNTS], 8, count)) {
-        int64_t *counts = b[COUNTS].buf;
-        Hash *h;
+        int complete;
         Py_BEGIN_ALLOW_THREADS
-        h = hash_of(b[VALUES].buf, count);
-        if (h != NULL) {
-            all = symbols_by_size(h, b[DATA].buf, (size_t)(b[DATA].len / bytes), b[OUT].buf, bytes);
-            for (size_t i = 0; i < count; i++)
-                for (int set = 0; set < SETS; set++)
-                    counts[i] += h->counts[set][i + 1];
-        }
-        free(h);
+        complete = number_elements(b[DATA].buf, (size_t)(b[DATA].len / bytes), bytes, b[VALUES].buf, count, b[OUT].buf,
+                                   b[COUNTS].buf, &all);
         Py_END_ALLOW_THREADS
-        result = h == NULL ? PyErr_NoMemory() : PyBool_FromLong(all);
+        result = complete ? PyBool_FromLong(all) : PyErr_NoMemory();
     } else {
         refuse("symbols");
     }

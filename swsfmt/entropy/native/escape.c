@@ -1,6 +1,8 @@
 /* Elements that stand elsewhere: the places where they belong are the marks of a mask, or elements that are a mark. */
 #include "kernels.h"
 
+#include "spread_avx2.h"
+
 /* Elements that are looked at together: of most groups none is a mark. */
 enum { GROUP = 16 };
 
@@ -34,10 +36,11 @@ enum { GROUP = 16 };
         return marks;                                                                                                  \
     }                                                                                                                  \
                                                                                                                        \
-    /* The next value where the mask is not 0, zero elsewhere. Returns as `fill` does. */                              \
-    static size_t spread_##T(const uint8_t *mask, size_t n, const T *values, size_t count, T *out)                     \
+    /* The next value where the mask is not 0, zero elsewhere. marks: the values that have been used. Returns as      \
+     * `fill` does. */                                                                                                 \
+    static size_t spread_##T(const uint8_t *mask, size_t n, const T *values, size_t count, size_t marks, T *out)       \
     {                                                                                                                  \
-        size_t marks = 0, i = 0;                                                                                       \
+        size_t i = 0;                                                                                                  \
         while (n - i >= 8 && count - marks >= 8) {                                                                     \
             uint64_t eight;                                                                                            \
             memcpy(&eight, mask + i, 8);                                                                               \
@@ -134,28 +137,42 @@ PyObject *py_fill_marks(PyObject *self, PyObject *args)
     return sound ? PyLong_FromSize_t(marks) : refuse("fill_marks");
 }
 
-/* spread(mask, values, itemsize, out) -> how many marks there were */
+/* See `spread_uint32_t`. vectors: whether it may use what this processor alone has. */
+static size_t spread(const uint8_t *mask, size_t n, const void *values, size_t count, int bytes, int vectors, void *out)
+{
+    size_t marks = 0, done = 0;
+#ifdef SWSFMT_AVX2
+    if (vectors && bytes == 4 && has_avx2())
+        done = spread_words(mask, n, values, count, out, &marks);
+    else if (vectors && bytes == 2 && has_avx2())
+        done = spread_pairs(mask, n, values, count, out, &marks);
+#endif
+    (void)vectors;
+    mask += done, n -= done;
+    if (bytes == 1)
+        return spread_uint8_t(mask, n, values, count, marks, out);
+    if (bytes == 2)
+        return spread_uint16_t(mask, n, values, count, marks, (uint16_t *)out + done);
+    if (bytes == 4)
+        return spread_uint32_t(mask, n, values, count, marks, (uint32_t *)out + done);
+    return spread_uint64_t(mask, n, values, count, marks, out);
+}
+
+/* spread(mask, values, itemsize, vectors, out) -> how many marks there were */
 PyObject *py_spread(PyObject *self, PyObject *args)
 {
     (void)self;
     enum { MASK, VALUES, OUT, BUFFERS };
     Py_buffer b[BUFFERS];
-    int bytes;
-    if (!PyArg_ParseTuple(args, "y*y*iw*", &b[MASK], &b[VALUES], &bytes, &b[OUT]))
+    int bytes, vectors;
+    if (!PyArg_ParseTuple(args, "y*y*ipw*", &b[MASK], &b[VALUES], &bytes, &vectors, &b[OUT]))
         return NULL;
     size_t n = count_of(&b[MASK], 1);
     int sound = is_size(bytes) && holds_exactly(&b[OUT], (size_t)bytes, n) && holds(&b[VALUES], (size_t)bytes);
     size_t marks = 0, count = sound ? count_of(&b[VALUES], (size_t)bytes) : 0;
     if (sound) {
         Py_BEGIN_ALLOW_THREADS
-        if (bytes == 1)
-            marks = spread_uint8_t(b[MASK].buf, n, b[VALUES].buf, count, b[OUT].buf);
-        else if (bytes == 2)
-            marks = spread_uint16_t(b[MASK].buf, n, b[VALUES].buf, count, b[OUT].buf);
-        else if (bytes == 4)
-            marks = spread_uint32_t(b[MASK].buf, n, b[VALUES].buf, count, b[OUT].buf);
-        else
-            marks = spread_uint64_t(b[MASK].buf, n, b[VALUES].buf, count, b[OUT].buf);
+        marks = spread(b[MASK].buf, n, b[VALUES].buf, count, bytes, vectors, b[OUT].buf);
         Py_END_ALLOW_THREADS
     }
     release(b, BUFFERS);

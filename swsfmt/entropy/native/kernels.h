@@ -22,6 +22,7 @@ PyObject *py_scatter(PyObject *self, PyObject *args);
 
 /* planes.c */
 PyObject *py_plane(PyObject *self, PyObject *args);
+PyObject *py_count_fields(PyObject *self, PyObject *args);
 PyObject *py_join_planes(PyObject *self, PyObject *args);
 
 /* escape.c */

@@ -11,6 +11,7 @@ static PyMethodDef methods[] = {
     {"decode_sparse", py_decode_sparse, METH_VARARGS, NULL},
     {"scatter", py_scatter, METH_VARARGS, NULL},
     {"plane", py_plane, METH_VARARGS, NULL},
+    {"count_fields", py_count_fields, METH_VARARGS, NULL},
     {"join_planes", py_join_planes, METH_VARARGS, NULL},
     {"count_marks", py_count_marks, METH_VARARGS, NULL},
     {"fill_marks", py_fill_marks, METH_VARARGS, NULL},

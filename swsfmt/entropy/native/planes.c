@@ -24,12 +24,15 @@ enum { BLOCK = 2048 };
                 out[i] = (P)(in[i] >> shift & mask);                                                                   \
     }
 
-/* The next field behind those that `out` has; the last one turns the elements. Returns what is above the field. */
+/* The next field behind those that `out` has, of which the first may lie in it; the last one turns the elements. Returns what is above the field. */
 #define APPEND(T, W, P, B)                                                                                             \
     static uint64_t append##B##to##W(const P *plane, size_t n, int width, int is_first, int turns, T *out)             \
     {                                                                                                                  \
         P all = 0;                                                                                                     \
-        if (is_first)                                                                                                  \
+        if (is_first && (const void *)plane == (const void *)out)                                                      \
+            for (size_t i = 0; i < n; i++)                                                                             \
+                all |= plane[i];                                                                                       \
+        else if (is_first)                                                                                             \
             for (size_t i = 0; i < n; i++) {                                                                           \
                 all |= plane[i];                                                                                       \
                 out[i] = plane[i];                                                                                     \
@@ -83,6 +86,109 @@ BOTH(uint16_t, 16)
 BOTH(uint32_t, 32)
 BOTH(uint64_t, 64)
 
+/* Counts of neighbours go to different sets, so that equal ones need not wait for each other. */
+enum { COUNT_SETS = 2, COUNTED = 1 << 30 };
+
+/* in out sets: COUNT_SETS times as many counts as all fields have values */
+#define COUNT(T, W)                                                                                                    \
+    static void count##W(const T *in, size_t n, const uint8_t *widths, int fields, int rotated, uint32_t *sets,        \
+                         size_t all)                                                                                   \
+    {                                                                                                                  \
+        uint16_t values[BLOCK];                                                                                        \
+        for (size_t first = 0; first < n; first += BLOCK) {                                                            \
+            size_t m = n - first < BLOCK ? n - first : BLOCK, start = 0;                                               \
+            int shift = W;                                                                                             \
+            for (int k = 0; k < fields; k++) {                                                                         \
+                T mask = (T)((1u << widths[k]) - 1);                                                                   \
+                shift -= widths[k];                                                                                    \
+                take##W##to16(in + first, m, shift, mask, rotated, values);                                            \
+                uint32_t *even = sets + start, *odd = even + all;                                                      \
+                size_t i = 0;                                                                                          \
+                for (; i + 1 < m; i += 2) {                                                                            \
+                    even[values[i]]++;                                                                                 \
+                    odd[values[i + 1]]++;                                                                              \
+                }                                                                                                      \
+                if (i < m)                                                                                             \
+                    even[values[i]]++;                                                                                 \
+                start += (size_t)1 << widths[k];                                                                       \
+            }                                                                                                          \
+        }                                                                                                              \
+    }
+
+COUNT(uint8_t, 8)
+COUNT(uint16_t, 16)
+COUNT(uint32_t, 32)
+COUNT(uint64_t, 64)
+
+static void count_by_size(const uint8_t *in, size_t n, int bytes, const uint8_t *widths, int fields, int rotated,
+                          uint32_t *sets, size_t all)
+{
+    const void *data = in;
+    if (bytes == 1)
+        count8(data, n, widths, fields, rotated, sets, all);
+    else if (bytes == 2)
+        count16(data, n, widths, fields, rotated, sets, all);
+    else if (bytes == 4)
+        count32(data, n, widths, fields, rotated, sets, all);
+    else
+        count64(data, n, widths, fields, rotated, sets, all);
+}
+
+/* Whether there are so many fields that fill the bits of an element. */
+static int fill(const Py_buffer *widths, int count, int bits)
+{
+    const uint8_t *width = widths->buf;
+    int sum = 0;
+    if (count < 1 || count > MAX_PLANES || !holds_exactly(widths, 1, (size_t)count))
+        return 0;
+    for (int k = 0; k < count; k++) {
+        if (width[k] < 1 || width[k] > MAX_WIDTH)
+            return 0;
+        sum += width[k];
+    }
+    return sum == bits;
+}
+
+/* count_fields(elements, itemsize, widths, rotated, counts) */
+PyObject *py_count_fields(PyObject *self, PyObject *args)
+{
+    (void)self;
+    enum { ELEMENTS, WIDTHS, COUNTS, BUFFERS };
+    Py_buffer b[BUFFERS];
+    int bytes, rotated;
+    if (!PyArg_ParseTuple(args, "y*iy*pw*", &b[ELEMENTS], &bytes, &b[WIDTHS], &rotated, &b[COUNTS]))
+        return NULL;
+    PyObject *result = NULL;
+    const uint8_t *widths = b[WIDTHS].buf;
+    int fields = b[WIDTHS].len > MAX_PLANES ? 0 : (int)b[WIDTHS].len;
+    int sound = is_size(bytes) && fill(&b[WIDTHS], fields, 8 * bytes);
+    size_t n = sound ? count_of(&b[ELEMENTS], (size_t)bytes) : 0, all = 0;
+    for (int k = 0; sound && k < fields; k++)
+        all += (size_t)1 << widths[k];
+    sound = sound && holds_exactly(&b[ELEMENTS], (size_t)bytes, n) && holds_exactly(&b[COUNTS], 8, all);
+    if (sound) {
+        int64_t *counts = b[COUNTS].buf;
+        uint32_t *sets = calloc(COUNT_SETS * all, sizeof *sets);
+        Py_BEGIN_ALLOW_THREADS
+        for (size_t first = 0; sets != NULL && first < n; first += COUNTED) {
+            size_t m = n - first < COUNTED ? n - first : COUNTED;
+            count_by_size((const uint8_t *)b[ELEMENTS].buf + first * (size_t)bytes, m, bytes, widths, fields, rotated,
+                          sets, all);
+            for (size_t k = 0; k < all; k++) {
+                counts[k] += (int64_t)sets[k] + sets[all + k];
+                sets[k] = sets[all + k] = 0;
+            }
+        }
+        Py_END_ALLOW_THREADS
+        result = sets == NULL ? PyErr_NoMemory() : Py_NewRef(Py_None);
+        free(sets);
+    } else {
+        refuse("count_fields");
+    }
+    release(b, BUFFERS);
+    return result;
+}
+
 /* plane(elements, itemsize, shift, width, rotated, out) */
 PyObject *py_plane(PyObject *self, PyObject *args)
 {
@@ -112,21 +218,6 @@ PyObject *py_plane(PyObject *self, PyObject *args)
     return result;
 }
 
-/* Whether there are so many fields, at least two, that fill the bits of an element. */
-static int fill(const Py_buffer *widths, int count, int bits)
-{
-    const uint8_t *width = widths->buf;
-    int sum = 0;
-    if (count < 2 || count > MAX_PLANES || !holds_exactly(widths, 1, (size_t)count))
-        return 0;
-    for (int k = 0; k < count; k++) {
-        if (width[k] < 1 || width[k] > MAX_WIDTH)
-            return 0;
-        sum += width[k];
-    }
-    return sum == bits;
-}
-
 /* join_planes(planes, widths, itemsize, rotated, out): a tuple of planes, and the widths of their fields */
 PyObject *py_join_planes(PyObject *self, PyObject *args)
 {
@@ -140,7 +231,7 @@ PyObject *py_join_planes(PyObject *self, PyObject *args)
     const uint8_t *planes[MAX_PLANES], *widths = b[WIDTHS].buf;
     Py_ssize_t length = PyTuple_Size(tuple);
     int count = length > MAX_PLANES ? 0 : (int)length;
-    int sound = is_size(bytes) && fill(&b[WIDTHS], count, 8 * bytes);
+    int sound = is_size(bytes) && count > 1 && fill(&b[WIDTHS], count, 8 * bytes);
     size_t n = sound ? count_of(&b[OUT], (size_t)bytes) : 0;
     sound = sound && holds_exactly(&b[OUT], (size_t)bytes, n);
     for (int k = 0; sound && k < count; k++) {

@@ -23,16 +23,22 @@ typedef struct {
     size_t row_count, column_count, row_classes, column_classes;
 } Classes;
 
+/* The largest label, 0 if there are none: a loop of which the compiler can make vectors. */
+static inline size_t largest_label(const uint8_t *labels, size_t n)
+{
+    uint8_t most = 0;
+    for (size_t i = 0; i < n; i++)
+        most = labels[i] > most ? labels[i] : most;
+    return most;
+}
+
 /* Whether all labels are below the numbers of classes, and these within bounds. */
 static inline int are_classes(const Classes *c)
 {
-    unsigned fits = c->row_classes >= 1 && c->row_classes <= MAX_LINE_CLASSES && c->column_classes >= 1 &&
-                    c->column_classes <= MAX_LINE_CLASSES && c->column_count >= 1;
-    for (size_t i = 0; i < c->row_count; i++)
-        fits &= c->rows[i] < c->row_classes;
-    for (size_t i = 0; i < c->column_count; i++)
-        fits &= c->columns[i] < c->column_classes;
-    return (int)fits;
+    return c->row_classes >= 1 && c->row_classes <= MAX_LINE_CLASSES && c->column_classes >= 1 &&
+           c->column_classes <= MAX_LINE_CLASSES && c->column_count >= 1 &&
+           largest_label(c->rows, c->row_count) < c->row_classes &&
+           largest_label(c->columns, c->column_count) < c->column_classes;
 }
 
 static inline int is_lanes(Py_ssize_t lanes)

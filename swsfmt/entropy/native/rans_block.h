@@ -16,6 +16,7 @@ typedef struct {
 
 /* bits: a table has 2^bits slots. slots: for each pair of classes the number of the entry of each slot. entries: for each pair those of its alphabet.
  * columns: what the class of each column adds to the number of a slot; NULL where there are too many, or too few.
+ * zeros: where there are two symbols, the frequency of the first one for each pair of classes, and no slots and entries.
  * spread: for each set of lanes out of eight, the bytes of the next words that each lane gets, 128 for none. */
 typedef struct {
     int bits;
@@ -23,6 +24,7 @@ typedef struct {
     Entry *entries;
     uint32_t *columns;
     uint8_t spread[256][32];
+    uint32_t zeros[MAX_LINE_CLASSES * MAX_LINE_CLASSES + 8];
 } RansTables;
 
 /* Decode `n` symbols, the first one in lane 0.

@@ -19,9 +19,8 @@ static int are_frequencies(const uint16_t *frequencies, int bits, size_t pairs, 
 /* Chunks `first` to last - 1, of `chunk` rows each. in starts: the bytes where they start; last + 1 of them.
  * out out: the elements of the whole matrix, of which those of these chunks are written.
  * Returns FINE, NO_MEMORY, or the bad chunk. */
-static Py_ssize_t decode_chunks(const RansTables *t, DecodeBlock *decode, const Classes *c, const uint8_t *data,
-                                const int64_t *starts, size_t chunk, size_t first, size_t last, size_t lanes,
-                                const uint8_t *elements, int bytes, uint8_t *out)
+static Py_ssize_t decode_chunks(const ChunkDecoder *d, const Classes *c, const uint8_t *data, const int64_t *starts,
+                                size_t chunk, size_t first, size_t last, uint8_t *out)
 {
     for (size_t i = first; i < last; i++) {
         Classes own = *c;
@@ -30,8 +29,8 @@ static Py_ssize_t decode_chunks(const RansTables *t, DecodeBlock *decode, const 
         own.row_count = c->row_count - i * chunk < chunk ? c->row_count - i * chunk : chunk;
         if (!rows_by_class(&own, &order))
             return NO_MEMORY;
-        int fine = decode_rans_chunk(t, decode, &own, order, lanes, data + starts[i], (size_t)(starts[i + 1] - starts[i]),
-                                     elements, bytes, out + i * chunk * c->column_count * (size_t)bytes);
+        int fine = decode_rans_chunk(d, &own, order, data + starts[i], (size_t)(starts[i + 1] - starts[i]),
+                                     out + i * chunk * c->column_count * (size_t)d->bytes);
         free(order);
         if (!fine)
             return (Py_ssize_t)i;
@@ -71,9 +70,11 @@ PyObject *py_rans_decode(PyObject *self, PyObject *args)
         Py_ssize_t bad = NO_MEMORY;
         Py_BEGIN_ALLOW_THREADS
         RansTables *t = make_rans_tables(b[FREQUENCIES].buf, bits, &c, alphabet, b[ELEMENTS].buf, bytes);
-        if (t != NULL)
-            bad = decode_chunks(t, decoder_of((size_t)lanes, vectors), &c, b[DATA].buf, s, (size_t)chunk, (size_t)first,
-                                (size_t)last, (size_t)lanes, b[ELEMENTS].buf, bytes, b[OUT].buf);
+        if (t != NULL) {
+            ChunkDecoder d = {t, decoder_of((size_t)lanes, vectors), bit_decoder_of((size_t)lanes, vectors),
+                              (size_t)lanes, b[ELEMENTS].buf, bytes};
+            bad = decode_chunks(&d, &c, b[DATA].buf, s, (size_t)chunk, (size_t)first, (size_t)last, b[OUT].buf);
+        }
         free_tables(t);
         Py_END_ALLOW_THREADS
         result = bad == NO_MEMORY ? PyErr_NoMemory() : PyLong_FromSsize_t(bad);

@@ -14,7 +14,7 @@ from .frequencies import read_frequencies
 from .grid import grid_levels, grid_steps
 from .lengths import code_lengths, codewords
 from .packed import read_runs, read_table
-from .planes import join_planes, plane
+from .planes import count_fields, join_planes, plane
 from .rans import rans_decode, rans_encode
 from .record_head import record_head
 from .runs import cheapest_mask, cheapest_runs
@@ -35,6 +35,7 @@ __all__ = [
     "class_counts",
     "code_lengths",
     "codewords",
+    "count_fields",
     "count_marks",
     "decode_dense",
     "decode_gaps",

@@ -13,6 +13,7 @@ from itertools import accumulate
 
 import numpy as np
 
+from .. import logarithms as _logarithms
 from ..adaptive_model import Model
 from ..protocol import Elements, Indices, Symbols
 
@@ -60,6 +61,11 @@ def density(c: int, k: int) -> int:
     return bucket(64 * (4 * c + 1) // (4 * k + 2))
 
 
+COSTS = np.pad(16 * _logarithms.UNIT - _logarithms.log2(np.arange(1, 1 << 16)), (1, 0))
+"""Of a decision of probability p / 65536: the bits that it takes, in units of the logarithms."""
+_COSTS = COSTS.tolist()
+
+
 class Encoder:
     """Range coder: the interval [low, high] shrinks with each decision, and its common first bytes go out."""
 
@@ -71,6 +77,8 @@ class Encoder:
     def __init__(self) -> None:
         self.low, self.high = 0, _FULL
         self.out = bytearray()
+        # What the decisions take, in units of the logarithms.
+        self.cost = 0
         # Whether a line or a place is called live and holds no entry.
         self.has_idle_flag = False
 
@@ -161,6 +169,7 @@ class Mixer:
         x = sum(w * i for w, i in zip(self.weights, inputs, strict=True)) >> 16
         p = min(max(squash(min(max(x, -_MAX_STRETCH), _MAX_STRETCH)), 1), 65535)
         bit = coder.code(p, bit)
+        coder.cost += _COSTS[p if bit else 65536 - p]
 
         error = ((bit << 16) - p) * (640 + 7680 // (1 + (self.decisions >> 6)))
         self.decisions += 1
@@ -340,10 +349,11 @@ def _code(coder: Encoder, symbols: Sequence[Sequence[int]], model: Model) -> Ite
     coder.has_idle_flag |= any(entries.is_idle(place) for place, flag in enumerate(live) if flag)
 
 
-def encode(symbols: Sequence[Sequence[int]], model: Model) -> bytes:
+def encode(symbols: Sequence[Sequence[int]], model: Model) -> tuple[bytes, int]:
+    """The bytes, and what the decisions take in units of the logarithms."""
     coder = Encoder()
     list(_code(coder, symbols, model))
-    return coder.finish()
+    return coder.finish(), coder.cost
 
 
 def decode(data: bytes, lines: int, length: int, model: Model) -> tuple[list[list[int]], bool]:
@@ -355,6 +365,7 @@ def decode(data: bytes, lines: int, length: int, model: Model) -> tuple[list[lis
 
 def adaptive_encode(
     symbols: Symbols,
+    logarithms: Indices,
     lines: int,
     length: int,
     stride: int,
@@ -363,7 +374,7 @@ def adaptive_encode(
     second: int,
     zeros: bool,
     light: bool,
-) -> bytes:
+) -> tuple[bytes, int]:
     return encode(symbols.reshape(lines, length).tolist(), Model(stride, line_stride, (first, second), zeros, light))
 
 

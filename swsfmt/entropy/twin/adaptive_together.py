@@ -28,11 +28,8 @@ _STEPS = 32
 
 _BUCKETS = np.array(one._BUCKETS)
 _STRETCHED = np.array(one._STRETCHED)
-_LOGITS = 9 * (one._MAX_WEIGHT >> 16) * one._MAX_STRETCH
-# The probability of each sum of weighed logits; those of negative ones stand at the end, as Python counts.
-_PROBABILITIES = np.array([*map(one.squash, range(one._MAX_STRETCH + 1))])
-_PROBABILITIES = np.pad(_PROBABILITIES, (0, _LOGITS - one._MAX_STRETCH), mode="edge")
-_PROBABILITIES = np.concatenate([_PROBABILITIES, 65536 - _PROBABILITIES[:0:-1]]).clip(1, 65535)
+# The probability of each logit from the least one on.
+_PROBABILITIES = np.array([*map(one.squash, range(-one._MAX_STRETCH, one._MAX_STRETCH + 1))]).clip(1, 65535)
 
 
 class Decisions(NamedTuple):
@@ -48,12 +45,41 @@ class Decisions(NamedTuple):
     slots: Numbers
 
 
-Coded = tuple[list[int], list[int]]
+class Coded(NamedTuple):
+    """Decisions in their order. probabilities : of what is decided, of a 1, in 65536ths. bits : what is decided."""
+
+    probabilities: Numbers
+    bits: Numbers
+
+    @property
+    def cost(self) -> int:
+        """What they take in bits, in units of the logarithms."""
+        return int(one.COSTS[np.where(self.bits, self.probabilities, 65536 - self.probabilities)].sum())
+
+
+class Code(NamedTuple):
+    """What a matrix takes: the flags of its columns and lines, and its entries."""
+
+    live: Coded
+    entries: Coded
+
+    @property
+    def cost(self) -> int:
+        """Of all decisions, in units of the logarithms."""
+        return self.live.cost + self.entries.cost
+
+    def to_bytes(self) -> bytes:
+        coder = one.Encoder()
+        for coded in self:
+            coder.code_all(coded.probabilities.tolist(), coded.bits.tolist())
+        return coder.finish()
+
+
 _NONE = Decisions(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros((1, 0), np.int64))
 
 
-def encode_all(matrices: Sequence[Symbols], models: Sequence[Model]) -> list[bytes]:
-    """The bytes of each matrix, shape (lines, length), under its model."""
+def encode_all(matrices: Sequence[Symbols], models: Sequence[Model]) -> list[Code]:
+    """The decisions of each matrix, shape (lines, length), under its model."""
     pairs = list(zip(matrices, models, strict=True))
     # The stride across lines matters to the flags of lines alone: what comes behind these is the same for several.
     keys = [(m.ctypes.data, m.shape, m.strides, replace(model, line_stride=1)) for m, model in pairs]
@@ -64,23 +90,17 @@ def encode_all(matrices: Sequence[Symbols], models: Sequence[Model]) -> list[byt
         part = list(jobs)[start : start + step]
         entries |= zip(part, _coded([_entries(*jobs[key]) for key in part]), strict=True)
     live = _coded([_live(*pair) for pair in pairs])
-    codes = []
-    for key, own in zip(keys, live, strict=True):
-        coder = one.Encoder()
-        coder.code_all(*own)
-        coder.code_all(*entries[key])
-        codes.append(coder.finish())
-    return codes
+    return [Code(own, entries[key]) for key, own in zip(keys, live, strict=True)]
 
 
 def _coded(jobs: Sequence[tuple[Decisions, Decisions]]) -> list[Coded]:
-    """For each job the probabilities and the bits of the decisions of two mixers, in their order."""
+    """For each job the decisions of two mixers, in their order."""
     mixed = iter(_mix([mixer for both in jobs for mixer in both]))
     out = []
     for both in jobs:
         order = np.argsort(np.concatenate([mixer.order for mixer in both]), kind="stable")
         probabilities, bits = np.concatenate([next(mixed) for _ in both]), np.concatenate([m.bits for m in both])
-        out.append((probabilities[order].tolist(), bits[order].tolist()))
+        out.append(Coded(probabilities[order], bits[order]))
     return out
 
 
@@ -287,9 +307,9 @@ def _weigh(inputs: Numbers, decided: Numbers, weights: Numbers, rates: Numbers) 
     is_bounded = int(np.abs(weights).max()) + 3 * int(rates.sum()) + len(rates) < one._MAX_WEIGHT
     for row, bit, rate, probability in zip(inputs, decided, rates.tolist(), out, strict=True):
         np.multiply(weights, row, out=products)
-        np.add.reduce(products, axis=0, out=sums)
+        np.add.reduce(products, axis=0, out=sums, initial=one._MAX_STRETCH << 16)
         np.right_shift(sums, 16, out=sums)
-        _PROBABILITIES.take(sums, out=probability, mode="wrap")
+        _PROBABILITIES.take(sums, out=probability, mode="clip")
         np.subtract(bit, probability, out=sums)
         np.multiply(sums, rate, out=sums)
         np.multiply(row, sums, out=products)

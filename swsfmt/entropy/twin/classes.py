@@ -20,11 +20,11 @@ def class_counts(symbols: Symbols, classes: Classes, alphabet: int, counts: Indi
         counts += np.bincount((pair * alphabet + matrix[first : first + many]).ravel(), minlength=len(counts))
 
 
-def class_costs(symbols: Symbols, columns: Labels, costs: npt.NDArray[np.int32], out: Indices) -> None:
+def class_costs(symbols: Symbols, others: Labels, costs: npt.NDArray[np.int32], of_columns: bool, out: Indices) -> None:
     sums, of_class = out.reshape(-1, 8), costs.reshape(8, -1, 8)
-    matrix = symbols.reshape(-1, len(columns))
-    many = max(1, _BLOCK // len(columns))
+    matrix = symbols.reshape(len(others), -1).T if of_columns else symbols.reshape(-1, len(others))
+    many = max(1, _BLOCK // len(others))
     for first in range(0, len(matrix), many):
         for own in range(8):
-            block = of_class[columns, matrix[first : first + many], own]
+            block = of_class[others, matrix[first : first + many], own]
             sums[first : first + many, own] += block.sum(axis=1, dtype=np.int64)

@@ -17,7 +17,7 @@ def fill_marks(out: Elements, itemsize: int, mark: int, values: Elements) -> int
     return len(places)
 
 
-def spread(mask: Mask, values: Elements, itemsize: int, out: Elements) -> int:
+def spread(mask: Mask, values: Elements, itemsize: int, vectors: bool, out: Elements) -> int:
     places = np.flatnonzero(mask)
     out[:] = 0
     out[places[: len(values)]] = values[: len(places)]
