@@ -4,7 +4,7 @@
 
 Bytes of whole files (profile default) at a mean cosine of .99, between two files linear in the logarithm of 1 - cosine:
 of all-MiniLM-L6-v2 on 180 of the sentences of `quantize_minilm.py`, of CREPE tiny on all frames of `quantize_crepe.py`,
-each with the statistics of these.
+of facenet's R-Net on its pictures, each with the statistics of these.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 import torch
-from package_networks import Trained, crepe_tiny, minilm
+from package_networks import Trained, crepe_tiny, face_rnet, minilm
 from quantize_harness import (
     Metrics,
     Row,
@@ -128,6 +128,7 @@ def main() -> None:
     for name, make, inputs in (
         ("minilm", lambda: minilm(sentences=60), "other sentences"),
         ("crepe", crepe_tiny, "other inputs"),
+        ("rnet", face_rnet, "other inputs"),
     ):
         trained = make() if given.only in name else None
         if trained is not None:

@@ -38,6 +38,8 @@ from sws.compare import OutputMeter
 SHOW = ("KL", "perplexity", "top-1")
 MEASURED, CALIBRATED = 32, 64
 KLS = (0.021, 0.082, 0.261)
+# The profile small takes minutes for so many weights.
+PROFILES = ("default",)
 
 
 def logits(model: nn.Module, batch: dict[str, Tensor]) -> Tensor:
@@ -140,15 +142,15 @@ def main() -> None:
     rows: list[Row] = []
     if is_wanted("calibrated"):
         statistics = statistics_of(trained, "other prose", trained.calibration, given.fresh)
-        rows += our_rows(trained, evaluate, statistics, (0.05, 0.15, 0.015), "ours", show=SHOW)
+        rows += our_rows(trained, evaluate, statistics, (0.05, 0.15, 0.015), "ours", show=SHOW, profiles=PROFILES)
     if is_wanted("peers") and not given.no_peers:
         matrix = importance(model, trained.calibration()[:4])
         rows += peer_rows(trained, evaluate, given.fresh, peers(matrix), show=SHOW)
     if is_wanted("self-calibrated"):
         own = statistics_of(trained, "made by itself", lambda: made_by_itself(model, CALIBRATED), given.fresh)
-        rows += our_rows(trained, evaluate, own, (0.05, 0.15), "ours, self-calibrated", show=SHOW)
+        rows += our_rows(trained, evaluate, own, (0.05, 0.15), "ours, self-calibrated", show=SHOW, profiles=PROFILES)
     if is_wanted("data-free"):
-        rows += our_rows(trained, evaluate, None, (0.1, 0.02), "ours, data-free", show=SHOW)
+        rows += our_rows(trained, evaluate, None, (0.1, 0.02), "ours, data-free", show=SHOW, profiles=PROFILES)
     values = sorted(
         {
             *KLS,

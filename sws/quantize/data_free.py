@@ -1,8 +1,10 @@
 """Quantising without calibration: what the weights themselves tell.
 
 Nothing is known of inputs and gradients, so that errors are not made good, and rounding alone knows the rate. Steps
-follow the root mean square of the matrix: normalised networks make every matrix matter by its relative error. Within it
-they follow the square root of that of each column: training makes weights of small inputs large.
+follow the root mean square of the matrix: normalised networks make every matrix matter by its relative error. Within
+the matrix of a linear layer they follow the square root of that of each column: training makes weights of small inputs
+large. In a convolution they follow the square root of that of each row: what comes after it, mostly a norm of each
+channel, makes the relative error of each count. (docs/quantizing.md says what was measured.)
 """
 
 from __future__ import annotations
@@ -15,10 +17,10 @@ from torch import Tensor
 from .factors import Factors
 from .layout import Layout
 
-COLUMN_POWER = 0.5
-"""Of the root mean square of a column, which its steps are in proportion to: half way between one step for all columns
-and one error relative to each. Rows do not gain by it (see docs/quantizing.md)."""
-# Of the root mean square of the matrix: no column counts as less.
+POWER = 0.5
+"""Of the root mean square of a column, or row, which its steps are in proportion to: half way between one step for all
+and one error relative to each."""
+# Of the root mean square of the matrix: no column or row counts as less.
 _LEAST = 0.1
 
 
@@ -29,7 +31,7 @@ def size_of(tensor: Tensor) -> float:
 
 
 def factors(tensor: Tensor, layout: Layout) -> list[Factors]:
-    """Steps in proportion to the root mean square of the weights of the matrix, and the root of that of its columns.
+    """Steps in proportion to the root mean square of the weights, and the root of that of columns or rows.
 
     The relative errors of all matrices add up to that of the output where each changes its input by about as much:
     an error of |E|^2 / |W|^2 has the share of a matrix, so that a weight costs 1 / |W|^2.
@@ -41,8 +43,13 @@ def like(tensor: Tensor, layout: Layout, relative: float) -> list[Factors]:
     """The same with steps of c times `relative` times the root mean square of the weights."""
     whole = size_of(tensor)
     out = []
+    is_convolution = len(layout.shape) > 2
     for weights in layout.matrix(tensor.detach()):
-        norms = torch.linalg.vector_norm(weights, dim=0, dtype=torch.float32) / math.sqrt(layout.rows)
-        of_columns = (norms / whole).clamp(min=_LEAST).pow(COLUMN_POWER).cpu()
-        out.append(Factors(of_columns, torch.full((layout.rows,), relative * whole)))
+        norms = torch.linalg.vector_norm(weights, dim=int(is_convolution), dtype=torch.float32)
+        norms = norms / math.sqrt(weights.shape[int(is_convolution)])
+        steps = (norms / whole).clamp(min=_LEAST).pow(POWER).cpu()
+        if is_convolution:
+            out.append(Factors(torch.ones(layout.columns), relative * whole * steps))
+        else:
+            out.append(Factors(steps, torch.full((layout.rows,), relative * whole)))
     return out

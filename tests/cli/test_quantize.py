@@ -221,7 +221,7 @@ def test_statistics_of_a_stopped_run_are_not_collected_again(
     from sws.quantize import calibrated
     from sws.quantize.collect import collect
 
-    given = (net, *NOISE, "--step", "0.001")
+    given = (net, *NOISE, "--step", "0.001", "--samples", "256")
     quantized(*given, "-o", tmp_path / "a.sws")
     counts: list[int] = []
 
