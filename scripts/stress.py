@@ -20,6 +20,7 @@ import sys
 import tempfile
 import time
 import traceback
+import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager, suppress
@@ -48,6 +49,8 @@ if torch:
 
     # Its threads do not live through a fork, whatever one does there: GNU OpenMP waits for them for ever.
     torch.set_num_threads(1)
+    # Old versions say it at the first tensor of complex numbers of 2 x 16 bits.
+    warnings.filterwarnings("ignore", "ComplexHalf support is experimental")
 
 # Elements of a tensor, and of a file that is given to the twin, to the adaptive twin and to the reference decoder.
 MOST, MOST_TWIN, MOST_ADAPTIVE_TWIN, MOST_REFERENCE = 1 << 18, 20_000, 1500, 5000

@@ -115,7 +115,8 @@ def test_no_plain_chain(forward: Callable[[Any, Tensor], Any], message: str) -> 
 
 def test_other_kinds_of_networks() -> None:
     for model, message in (
-        (make_model("wrn_16_4"), "does not read"),
+        # Which of the two comes first is a matter of the version of torch.
+        (make_model("wrn_16_4"), "does not read|cannot be followed"),
         (nn.Sequential(nn.Embedding(5, 4), nn.Linear(4, 2)), "the forward pass goes through"),
         (nn.Sequential(nn.Conv1d(4, 4, 1), nn.ReLU(), nn.Conv1d(4, 4, 1, groups=2)), "in groups"),
         (nn.TransformerEncoderLayer(8, 2, 16), "this is not a plain chain"),

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from ..adaptive_model import Model
 from ..protocol import Symbols
 from . import adaptive as one
+from .range_coder import Encoder
 
 Numbers = npt.NDArray[np.int64]
 
@@ -69,7 +70,7 @@ class Code(NamedTuple):
         return self.live.cost + self.entries.cost
 
     def to_bytes(self) -> bytes:
-        coder = one.Encoder()
+        coder = Encoder()
         for coded in self:
             coder.code_all(coded.probabilities.tolist(), coded.bits.tolist())
         return coder.finish()
