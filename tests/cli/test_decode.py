@@ -47,7 +47,7 @@ def can_be_saved(dtype: torch.dtype) -> bool:
     """By `torch.save`: old versions know less than they have."""
     try:
         torch.save(of_dtype(dtype), io.BytesIO())
-    except RuntimeError:
+    except (KeyError, RuntimeError):
         return False
     return True
 
