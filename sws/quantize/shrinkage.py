@@ -33,7 +33,8 @@ def effective_samples(totals: Sequence[Tensor], spreads: Sequence[float], counts
         variance += (spread - mean) * count / max(1, count - 1)
     whole = torch.stack(list(totals)).sum(0)
     squares = float(whole.trace()) ** 2 + float(whole.square().sum())
-    return max(1.0, squares / max(variance, 1e-9 * squares))
+    # Where all is zero, so is what could vary.
+    return 1.0 if squares == 0 else max(1.0, squares / max(variance, 1e-9 * squares))
 
 
 def shrunk(total: Tensor, samples: float, damping: float = DAMPING) -> tuple[Tensor, float]:

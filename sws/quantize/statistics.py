@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import operator
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -281,10 +282,12 @@ class Statistics:
                 own = cls(layouts, {}, vectors, head["samples"], head["kind"])
                 for name, lookups in head["lookups"].items():
                     for number, is_lookup in enumerate(lookups):
-                        own.of(name, layouts[name], is_lookup).count = head["counts"][name][number]
                         moments, prefix = own.of(name, layouts[name], is_lookup), f"{name}/{number}/"
+                        moments.count = operator.index(head["counts"][name][number])
                         for key, tensor in moments.tensors():
                             tensor.copy_(get(prefix + key))
-        except (SafetensorError, json.JSONDecodeError, KeyError, TypeError, RuntimeError) as error:
+        except InputError:
+            raise
+        except (SafetensorError, LookupError, ValueError, TypeError, RuntimeError) as error:
             raise InputError(f"these are no statistics of calibration: {error}", file=os.fsdecode(path)) from error
         return own

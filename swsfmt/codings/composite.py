@@ -103,34 +103,32 @@ class Structured:
 
 
 class Latest:
-    """The parts of the tensor that was taken apart last: siblings that are asked for one after the other come from one
-    reading. Those of a large tensor are not kept, and none are after `close`. Without them it can be pickled.
+    """The parts of the tensor that each thread took apart last: siblings that are asked for one after the other come
+    from one reading. Those of a large tensor are not kept, and none are after `close`, nor in another process.
     """
 
     def __init__(self, is_open: bool = True) -> None:
-        # A part may be taken apart in turn.
-        self._lock = threading.RLock()
         self._is_open = is_open
-        self._source: Source | None = None
-        self._parts: list[Elements] = []
+        self._of_thread: dict[int, tuple[Source, list[Elements]]] = {}
 
     def __reduce__(self) -> tuple[type[Latest], tuple[bool]]:
-        return Latest, (self._is_open,)
+        return Latest, (False,)
 
     def close(self) -> None:
         """From here on only some parts are asked for, each for itself."""
-        self._is_open, self._source, self._parts = False, None, []
+        self._is_open, self._of_thread = False, {}
 
     def part(self, source: Source, number: int) -> Elements:
         """One part, numbered from 0. Raises `ChangedError` where the tensor is not what it was."""
         if not self._is_open or source.tensor.info.nbytes > _KEPT:
             return source.part(source.read(), number)
-        with self._lock:
-            if self._source is not source:
-                elements = source.read()
-                self._parts = [source.part(elements, own) for own in range(len(source.infos))]
-                self._source = source
-            return self._parts[number]
+        thread = threading.get_ident()
+        latest, parts = self._of_thread.get(thread, (None, []))
+        if latest is not source:
+            elements = source.read()
+            parts = [source.part(elements, own) for own in range(len(source.infos))]
+            self._of_thread[thread] = source, parts
+        return parts[number]
 
 
 @dataclass(frozen=True, eq=False)

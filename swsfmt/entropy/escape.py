@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from . import backend
+from .arrays import aligned
 from .kernels import Elements, in_parts
 from .protocol import Mask
 
@@ -16,13 +17,8 @@ _PART = 1 << 18
 
 def count_marks(elements: Elements, mark: int, threads: int = 1) -> int:
     """How many elements are the mark."""
-    data, kernels = _aligned(elements), backend.kernels
+    data, kernels = aligned(elements), backend.kernels
     return sum(in_parts(lambda i, j: kernels.count_marks(data[i:j], data.itemsize, mark), len(data), threads, _PART))
-
-
-def _aligned(elements: Elements) -> Elements:
-    """Those of a raw part lie anywhere in a payload."""
-    return np.require(elements, requirements=["C_CONTIGUOUS", "ALIGNED"])
 
 
 def fill_marks(out: Elements, mark: int, values: Elements, threads: int = 1) -> int:
@@ -58,7 +54,7 @@ def _in_order(
     threads: int,
 ) -> int:
     """Place the values in parts, each of which starts with the value that follows those of the parts before."""
-    own = _aligned(values)
+    own = aligned(values)
     if threads <= 1:
         return place(0, len(out), own)
     parts = in_parts(lambda i, j: [(i, j, count(i, j))], len(out), threads, _PART)

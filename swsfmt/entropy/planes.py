@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from ..cached import cached_property
 from . import backend
+from .arrays import aligned
 from .kernels import Elements, in_parts
 from .protocol import Indices, Plane
 
@@ -30,7 +31,7 @@ def plane(elements: Elements, widths: Sequence[int], number: int, rotated: bool,
     widths : of the fields, in bits
     rotated : of the elements after a rotation to the left by one bit, which brings a sign to the end
     """
-    data, width, shift = np.ascontiguousarray(elements), widths[number], sum(widths[number + 1 :])
+    data, width, shift = aligned(elements), widths[number], sum(widths[number + 1 :])
     out: Plane = np.empty(len(elements), dtype_of(width))
 
     def part(first: int, last: int) -> None:
@@ -44,7 +45,7 @@ class Counts:
     """How often each value of each field of some elements occurs. rotated : see `plane`"""
 
     def __init__(self, elements: Elements, rotated: bool) -> None:
-        self._elements = np.ascontiguousarray(elements)
+        self._elements = aligned(elements)
         self._rotated = rotated
         # Of many elements of two bytes the elements are counted once, and fields from there.
         is_whole = elements.itemsize == 2 and len(elements) >= _MANY

@@ -63,6 +63,16 @@ def test_big_endian_arrays_keep_their_values(dtype: str) -> None:
     assert found.dtype == array.dtype.newbyteorder("<")
 
 
+@pytest.mark.parametrize("dtype", ["<f2", "<f4", "<f8", "<i2", "<i4", "<u8", "<c8"])
+def test_arrays_at_odd_addresses(dtype: str) -> None:
+    """As a view of a file may have them."""
+    size = np.dtype(dtype).itemsize
+    data = b"\0" + np.random.default_rng(0).normal(0, 1, 3000 * size // 4).astype("<f4").tobytes()
+    array = np.frombuffer(data, dtype, 3000, offset=1)
+    assert not array.flags.aligned
+    assert swsfmt.load(swsfmt.save({"a": array}))["a"].tobytes() == array.tobytes()
+
+
 def test_many_scalars() -> None:
     """Scalars become arrays for a moment only; none of them is another."""
     tensors = {str(i): np.float32(i) for i in range(100)}

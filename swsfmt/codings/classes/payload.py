@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from ...dtypes import Bits
 from ...entropy import escape, rans
+from ...entropy.arrays import aligned
 from ...entropy.bits import BitReader, BitWriter
 from ...entropy.frequencies import frequencies_of, read_frequencies, write_levels
 from ...entropy.prefix_code import field_width
@@ -108,6 +109,8 @@ def place(params: Params, tensor: TensorInfo, payload: Payload, values: Bits, ou
     head = Head(params, tensor, payload)
     bits = np.empty(tensor.numel, values.dtype) if out is None else out
     done = marks = 0
+    # Once, and not what is left of them for each block.
+    values = aligned(values)
     for mask in _blocks(params, tensor, payload, head):
         marks += escape.spread(mask, values[marks:], bits[done : done + len(mask)])
         done += len(mask)

@@ -49,7 +49,8 @@ static inline void unpack(Bits b, uint64_t at, size_t n, int width, const uint8_
         /* A byte that is begun leaves 57 bits. */
         put64(out + k, eight_fields(load64(b.data + (at >> 3)) >> (at & 7), width, f));
         for (size_t i = k; !is_itself && i < k + 8; i++)
-            out[i] = elements[out[i]];
+            /* Another thread may write there meanwhile. */
+            out[i] = elements[out[i] & (count - 1)];
     }
     for (; k < n; k++, at += (uint64_t)width)
         out[k] = elements[peek(b, at) & (count - 1)];

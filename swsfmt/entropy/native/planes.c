@@ -24,7 +24,8 @@ enum { BLOCK = 2048 };
                 out[i] = (P)(in[i] >> shift & mask);                                                                   \
     }
 
-/* The next field behind those that `out` has, of which the first may lie in it; the last one turns the elements. Returns what is above the field. */
+/* The next field behind those that `out` has, of which the first may lie in it; the last one turns the elements. Returns
+ * what is above the field. */
 #define APPEND(T, W, P, B)                                                                                             \
     static uint64_t append##B##to##W(const P *plane, size_t n, int width, int is_first, int turns, T *out)             \
     {                                                                                                                  \

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 import swsfmt
@@ -281,6 +284,19 @@ def test_sums_go_on_where_they_stopped(tmp_path: Path) -> None:
         for (_, one), (_, other) in zip(own.tensors(), rest.moments[name][0].tensors(), strict=True):
             assert torch.equal(one, other)
     assert torch.equal(whole.vectors["0.bias"], rest.vectors["0.bias"])
+
+
+@pytest.mark.parametrize("counts", [[], ["many"], [0.5], 3])
+def test_statistics_of_another_program(counts: Any, tmp_path: Path) -> None:
+    path = tmp_path / "stats.safetensors"
+    collect(nn.Linear(3, 2), [torch.randn(4, 3)]).save(path)
+    with safe_open(path, "pt") as file:
+        metadata = json.loads(file.metadata()["swsfmt-statistics"])
+        tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    metadata["counts"]["weight"] = counts
+    save_file(tensors, path, {"swsfmt-statistics": json.dumps(metadata)})
+    with pytest.raises(swsfmt.InputError, match="no statistics"):
+        Statistics.load(path)
 
 
 def test_what_cannot_be() -> None:

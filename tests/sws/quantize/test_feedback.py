@@ -315,6 +315,16 @@ def test_effective_samples_are_tokens_of_equal_weight() -> None:
     assert sizes[1] == pytest.approx((1900 + 1900) ** 2 / (1900 + 100 * 19**2), rel=0.1)
 
 
+def test_inputs_that_are_always_zero() -> None:
+    """In one group of a convolution: nothing is known of its weights, and nothing depends on them."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv1d(8, 8, 3, groups=2), nn.Flatten())
+    inputs = torch.randn(40, 8, 12)
+    inputs[:, 4:] = 0
+    quantized = quantize_model(model, list(inputs.split(20)), target=0.05)
+    assert bool(torch.isfinite(quantized.state_dict()["0.weight"]).all())
+
+
 def test_what_is_known_for_certain_is_not_shrunk() -> None:
     total = torch.tensor([[4.0, 1.0], [1.0, 1.0]], dtype=torch.float64)
     same, share = shrunk(total, math.inf, 0)
