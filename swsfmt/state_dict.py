@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from copy import deepcopy
 
 import torch
 
@@ -144,10 +145,19 @@ def load_into(
     replaced = [name for name in state if name in own] if assign else on_meta
     assigned = _tied(own, {name: state[name] for name in replaced})
     state |= {name: tensor for name, tensor in assigned.items() if name in state}
+    # Ties that the file lacks.
+    more = {name: tensor for name, tensor in assigned.items() if name not in state and not strict}
     try:
-        if assigned:
-            model.load_state_dict(assigned, strict=False, assign=True)
-        missing, unexpected = model.load_state_dict(state, strict=strict, assign=bool(assign))
+        # Hooks may change tensors in place, parameters too, once.
+        with torch.no_grad():
+            if assign or all(tensor.is_meta for tensor in own.values()):
+                missing, unexpected = model.load_state_dict({**state, **more}, strict=strict, assign=True)
+                missing = [*missing, *more]
+            else:
+                if assigned:
+                    first = deepcopy(assigned) if _may_rearrange(model) else assigned
+                    model.load_state_dict(first, strict=False, assign=True)
+                missing, unexpected = model.load_state_dict(state, strict=strict)
     except RuntimeError as error:
         raise StateDictError(" ".join(str(error).split())) from error
     left = [name for name, buffer in model.named_buffers() if buffer.is_meta and name not in own]

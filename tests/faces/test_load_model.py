@@ -342,6 +342,34 @@ def test_what_exchanges_weights_sees_those_of_the_file(way: str, assign: bool | 
     assert (model.a.tolist(), model.b.tolist()) == ([2.0] * 3, [1.0] * 3)
 
 
+def add_one(state: Any, *args: Any) -> None:
+    for name in state:
+        state[name] += 1
+
+
+@pytest.mark.parametrize("devices", [("cpu", "cpu"), ("meta", "meta"), ("cpu", "meta")])
+@pytest.mark.parametrize("assign", [None, True])
+def test_a_hook_that_changes_weights_does_it_once(
+    devices: tuple[str, str], assign: bool | None, tmp_path: Path
+) -> None:
+    swsfmt.torch.save_file({"a": torch.full((3,), 1.0), "b": torch.full((3,), 2.0)}, tmp_path / "m.sws")
+    model = Pair(devices=devices)
+    model._register_load_state_dict_pre_hook(add_one)
+    load_model(model, tmp_path / "m.sws", assign=assign)
+    assert (model.a.tolist(), model.b.tolist()) == ([2.0] * 3, [3.0] * 3)
+    assert model.a.requires_grad
+    assert model.b.requires_grad
+
+
+def test_a_hook_that_renames(tmp_path: Path) -> None:
+    swsfmt.torch.save_file({"old": torch.ones(3), "b": torch.ones(3)}, tmp_path / "m.sws")
+    for device in ("meta", "cpu"):
+        model = Pair(devices=(device, device))
+        model._register_load_state_dict_pre_hook(lambda state, *_: state.update(a=state.pop("old")))
+        assert load_model(model, tmp_path / "m.sws") == ([], [])
+        assert model.a.tolist() == model.b.tolist() == [1.0] * 3
+
+
 def test_a_hook_that_transposes(tmp_path: Path) -> None:
     weight = torch.arange(9.0).reshape(3, 3)
     swsfmt.torch.save_file({"weight": weight}, tmp_path / "m.sws")
