@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, Unpack
 
 import torch
+from torch.nn.parameter import is_lazy
 
 from . import arguments, devices
 from .errors import InputError, located
@@ -206,9 +207,11 @@ def load_model(
         write to, and else is as False. Parameters that are tied stay tied.
     The weights are in memory once, at no time twice, whatever the model has before: they are decoded into its tensors;
     with assign=True the old ones go before the new ones come. A model that was made on the meta device has none:
-    ``with torch.device("meta"): model = Net()``. All checksums are compared first, so that a file that is damaged
-    leaves the model as it was. One that has them and is not valid all the same may leave it with some of the weights,
-    or on the meta device.
+    ``with torch.device("meta"): model = Net()``. All checksums are compared first, for which payloads are read twice,
+    so that a file that is damaged leaves the model as it was. One that has them and is not valid all the same may leave
+    it with some of the weights, or on the meta device.
+    A file behind a URL is fetched once, and a model with hooks or methods of its own that may change what it loads sees
+    all of it before any is changed: for these there is memory for new tensors beside those that the model has.
     Raises `FormatError`, `LimitError`, `OSError`; `InputError` for assign=False where the model has tensors on the meta
     device, as nothing would be loaded.
     A buffer that is on the meta device and not in the `state_dict` stays there, with a warning.
@@ -231,7 +234,7 @@ def _is_elsewhere(device: Device) -> bool:
 
 def _check_storages(model: torch.nn.Module) -> None:
     for name, tensor in model.state_dict().items():
-        if isinstance(tensor, torch.Tensor) and not tensor.is_meta:
+        if isinstance(tensor, torch.Tensor) and not is_lazy(tensor) and not tensor.is_meta:
             with located(tensor=name):
                 devices.check_storage(tensor)
 

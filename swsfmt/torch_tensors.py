@@ -267,7 +267,10 @@ def detached(out: Mapping[str, torch.Tensor] | None) -> dict[str, torch.Tensor] 
 
 
 def place_in_model(tensor: torch.Tensor, info: TensorInfo) -> Place:
-    """As `place_of`; a tensor of another dtype is copied into, which converts."""
+    """As `place_of`; a tensor of another dtype is copied into, which converts.
+
+    Names that are tied in the file get what was converted for the first, so all of them have to be of one dtype.
+    """
     if _NAMES.get(tensor.dtype) == info.dtype.name:
         return place_of(tensor, info)
     size = tensor.element_size()

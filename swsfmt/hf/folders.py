@@ -39,7 +39,7 @@ def save_pretrained(
     """Write a model of transformers as a folder with ``config.json`` and ``model.sws``, or shards with an index.
 
     transformers chooses names and shards; each is encoded from memory. What was in the folder under the same names is
-    replaced when all are there.
+    replaced when all are there. What the model saves in folders below it stays as it wrote it.
     max_shard_size : of dense bytes, as transformers counts them
     push_to_hub : upload the folder, as transformers does; then `kwargs` has what names the repository
     options : of the encoder, as keyword arguments of `swsfmt.save_file`: {"profile": "small"}
@@ -53,10 +53,10 @@ def save_pretrained(
     with tempfile.TemporaryDirectory(prefix=".sws-", suffix=".tmp", dir=folder) as name:
         dense = Path(name)
 
-        def encode(tensors: Mapping[str, Any], path: str, metadata: Mapping[str, str] | None) -> None:
-            save_file(tensors, dense / _own_name(os.path.basename(path)), metadata, threads=threads, **options or {})
+        def encode(tensors: Mapping[str, Any], file: str, metadata: Mapping[str, str] | None) -> None:
+            save_file(tensors, dense / _own_name(file), metadata, threads=threads, **options or {})
 
-        with saving.encoding(encode):
+        with saving.encoding(dense, encode):
             # Not what `SwsQuantizer` may have put in its place.
             type(model).save_pretrained(model, dense, max_shard_size=max_shard_size, **_without_hub(kwargs))
         _encode_all(dense, folder, threads, options or {})
@@ -107,8 +107,11 @@ def _encode_all(dense: Path, folder: Path, threads: int | None, options: Encodin
     # An index that is there must never be one of other shards.
     for name in (weights.FILE, weights.INDEX):
         (folder / name).unlink(missing_ok=True)
-    for path in dense.iterdir():
-        os.replace(path, folder / path.name)
+    # File by file: a folder cannot take the place of one with files in it.
+    for path in [path for path in dense.rglob("*") if path.is_file()]:
+        target = folder / path.relative_to(dense)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        os.replace(path, target)
 
 
 def _own_name(file: str) -> str:

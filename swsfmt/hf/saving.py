@@ -7,22 +7,23 @@ they are encoded when they are there.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import wraps
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import torch
 from transformers import modeling_utils
 
 Encode: TypeAlias = Callable[[Mapping[str, torch.Tensor], str, Mapping[str, str] | None], None]
-"""Writes tensors, in place of a safetensors file of that path, with its metadata."""
+"""Writes tensors, in place of a safetensors file of that name, with its metadata."""
 
 _WRITE = "safe_save_file"
 _INSTALLED = "_of_swsfmt"
-_encode: ContextVar[Encode | None] = ContextVar("encode", default=None)
+# For which folder, and what encodes there.
+_encoding: ContextVar[tuple[Path, Encode] | None] = ContextVar("encoding", default=None)
 
 
 def install() -> None:
@@ -34,22 +35,25 @@ def install() -> None:
 
 
 @contextmanager
-def encoding(encode: Encode) -> Iterator[None]:
-    """A block in which this thread writes no safetensors files of models."""
-    before = _encode.set(encode)
+def encoding(folder: Path, encode: Encode) -> Iterator[None]:
+    """A block in which this thread writes no safetensors files of models into a folder.
+
+    Those in folders below it stay what they are: a part of the model that is saved there is another model.
+    """
+    before = _encoding.set((folder.resolve(), encode))
     try:
         yield
     finally:
-        _encode.reset(before)
+        _encoding.reset(before)
 
 
 def _writing(original: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(original)
     def save_file(tensors: Any, filename: Any, metadata: Any = None) -> Any:
-        encode = _encode.get()
-        if encode is None:
+        path, current = Path(filename), _encoding.get()
+        if current is None or path.parent.resolve() != current[0]:
             return original(tensors, filename, metadata)
-        encode(tensors, os.fspath(filename), metadata)
+        current[1](tensors, path.name, metadata)
         return None
 
     return save_file

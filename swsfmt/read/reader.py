@@ -249,12 +249,17 @@ class Reader:
     def check_payloads(self, records: Iterable[Record], threads: int = 1) -> None:
         """Raise what `read` would raise for what is damaged, unknown or too large: before anything is overwritten.
 
-        A payload that has its checksum and is not valid all the same is found when it is decoded.
+        A payload that has its checksum and is not valid all the same is found when it is decoded. Each is read here and
+        not kept, no more than one for each thread at once: who decodes it afterwards reads it a second time.
         """
+
+        def check(record: Record) -> None:
+            self.payload(record)
+
         own = {id(target): target for target in map(self.resolve, records)}
         for record in own.values():
             self._known(record)
-        for _ in in_order(self.payload, own.values(), threads=threads):
+        for _ in in_order(check, own.values(), threads=threads):
             pass
 
     def _check(self, record: Record, data: Payload) -> None:

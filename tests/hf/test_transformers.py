@@ -189,6 +189,29 @@ def test_other_models_are_saved_as_before(tmp_path: Path) -> None:
     assert "model.safetensors" in written(tmp_path / "theirs")
 
 
+class WithPart(transformers.BertModel):
+    """Saves a model of another kind below its own folder, as those of several parts do."""
+
+    part: Any
+
+    def save_pretrained(self, save_directory: Any, **kwargs: Any) -> None:
+        super().save_pretrained(save_directory, **kwargs)
+        self.part.save_pretrained(Path(save_directory) / "part")
+
+
+def test_a_model_that_saves_another_one_below(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, part = quantized(WithPart(bert().config)), llama()
+    # Not by `setattr` of a module: it is no submodule, whose weights would be those of the model, too.
+    object.__setattr__(model, "part", part)
+    monkeypatch.chdir(tmp_path)
+    for folder in (tmp_path / "m", tmp_path / "m", Path("relative")):
+        hf.save_pretrained(model, folder)
+        assert transformers.AutoModel.from_pretrained(folder).config.model_type == "bert"
+        assert same(transformers.BertModel.from_pretrained(folder), model)
+        assert same(transformers.AutoModelForCausalLM.from_pretrained(folder / "part"), part)
+        assert {path.name for path in (folder / "part").glob("model.*")} == {"model.safetensors"}
+
+
 def test_saved_again_with_shards_the_old_file_is_gone(tmp_path: Path) -> None:
     model = llama()
     hf.save_pretrained(model, tmp_path)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+import weakref
+from typing import Any
 
 import numpy as np
 import pytest
@@ -76,3 +78,28 @@ def test_the_next_payload_is_read_meanwhile(threads: int, wait: float, seen: lis
     with Reader(source) as reader:
         load_all(reader, convert, threads)
     assert read == seen
+
+
+class Held(BytesSource):
+    """Counts the payloads that it gave and that somebody still has."""
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__(data)
+        self.given: list[weakref.ref[np.ndarray[Any, Any]]] = []
+        self.most = 0
+
+    def read_at(self, offset: int, count: int) -> memoryview:
+        payload = np.frombuffer(super().read_at(offset, count), np.uint8).copy()
+        self.given.append(weakref.ref(payload))
+        self.most = max(self.most, sum(one() is not None for one in list(self.given)))
+        return payload.data
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_payloads_that_are_checked_are_not_kept(threads: int) -> None:
+    source = Held(swsfmt.save({str(number): np.full(5000, number, "f4") + np.arange(5000) for number in range(24)}))
+    with Reader(source) as reader:
+        reader.check_payloads(reader.records, threads)
+    # The header is one.
+    assert len(source.given) == 25
+    assert source.most <= threads

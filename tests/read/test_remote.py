@@ -113,6 +113,33 @@ def test_inspect_and_verify(url: str) -> None:
     assert swsfmt.verify(url).file_bytes == len(Ranges.data)
 
 
+def test_a_model_is_fetched_once(url: str) -> None:
+    """And stays as it was where the file is damaged."""
+    torch = pytest.importorskip("torch")
+    from swsfmt.torch import load_model
+
+    def make() -> Any:
+        model = torch.nn.Module()
+        for name, array in TENSORS.items():
+            model.register_buffer(name, torch.zeros(array.shape))
+        return model
+
+    payloads = {record.name: record.payload_length for record in swsfmt.safe_open(url)._reader.records}
+    for assign in (True, False):
+        model = make()
+        Ranges.sent.clear()
+        load_model(model, url, assign=assign)
+        assert sum(Ranges.sent[1:]) == sum(payloads.values())
+        for name, array in TENSORS.items():
+            np.testing.assert_array_equal(model.get_buffer(name).numpy(), array)
+    Ranges.data = Ranges.data[:-1] + b"x"
+    for assign in (True, False):
+        model = make()
+        with pytest.raises(swsfmt.ChecksumError):
+            load_model(model, url, assign=assign)
+        assert not any(bool(buffer.any()) for buffer in model.buffers())
+
+
 def test_damage_is_found(url: str) -> None:
     Ranges.data = Ranges.data[:-1] + b"x"
     with swsfmt.safe_open(url) as f, pytest.raises(swsfmt.ChecksumError) as caught:
