@@ -132,7 +132,8 @@ def test_parts_that_are_sent_elsewhere_take_nothing_along() -> None:
     part = composite.Part(source, 1)
     bits = part.load().bits
     sent = pickle.loads(pickle.dumps(part))
-    assert sent.source.latest._of_thread == {} and not sent.source.latest._is_open
+    assert sent.source.latest._of_thread == {}
+    assert not sent.source.latest._is_open
     assert np.array_equal(sent.load().bits, bits)
 
 

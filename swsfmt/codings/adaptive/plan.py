@@ -25,7 +25,8 @@ _STRIDES = (4, 5, 7, 16, 25, 28, 32, 49)
 _SAMPLE = 1 << 19
 # From this many elements on the smaller set of contexts is taken, because it is faster.
 _LIGHT_FROM = 1 << 22
-# Of candidates whose decisions take so many bits more than the fewest, at most, the bytes are compared.
+# Of so many candidates, whose decisions take so many bits more than the fewest, at most, the bytes are compared.
+_FINALISTS = 4
 _CLOSE = 32
 # A chunk has about this many bytes, and all of them together take at most 1/200 more than one would.
 _CHUNK_BYTES = 1 << 16
@@ -61,8 +62,9 @@ def plan(matrix: SymbolMatrix, light: bool | None = None, threads: int = 1) -> t
     costs = [
         (code.cost / UNIT + 8 * len(write(p))) / s.size for code, p, s in zip(codes, candidates, samples, strict=True)
     ]
-    least = min(range(len(candidates)), key=costs.__getitem__)
-    close = [i for i, cost in enumerate(costs) if cost <= costs[least] + _CLOSE / samples[least].size]
+    cheapest = sorted(range(len(candidates)), key=costs.__getitem__)[:_FINALISTS]
+    most = costs[cheapest[0]] + _CLOSE / samples[cheapest[0]].size
+    close = [i for i in cheapest if costs[i] <= most]
     payloads = {i: codes[i].to_bytes() for i in close}
     best = min(close, key=lambda i: (len(payloads[i]) + len(write(candidates[i]))) / samples[i].size)
     params, payload = candidates[best], payloads[best]
