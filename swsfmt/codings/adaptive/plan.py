@@ -58,15 +58,14 @@ def plan(matrix: SymbolMatrix, light: bool | None = None, threads: int = 1) -> t
     samples = [_sample(symbols, candidate.scan) for candidate in candidates]
     by_line = [sample if p.scan == Scan.ROWS else sample.T for p, sample in zip(candidates, samples, strict=True)]
     codes = encode_each(by_line, [candidate.model for candidate in candidates], threads)
+    heads = [len(write(candidate)) for candidate in candidates]
     # Lines of rows and of columns give samples of different sizes.
-    costs = [
-        (code.cost / UNIT + 8 * len(write(p))) / s.size for code, p, s in zip(codes, candidates, samples, strict=True)
-    ]
+    costs = [(code.cost / UNIT + 8 * head) / s.size for code, head, s in zip(codes, heads, samples, strict=True)]
     cheapest = sorted(range(len(candidates)), key=costs.__getitem__)[:_FINALISTS]
     most = costs[cheapest[0]] + _CLOSE / samples[cheapest[0]].size
     close = [i for i in cheapest if costs[i] <= most]
     payloads = {i: codes[i].to_bytes() for i in close}
-    best = min(close, key=lambda i: (len(payloads[i]) + len(write(candidates[i]))) / samples[i].size)
+    best = min(close, key=lambda i: (len(payloads[i]) + heads[i]) / samples[i].size)
     params, payload = candidates[best], payloads[best]
     if samples[best].size < symbols.size:
         params, payload = _chunked(params, symbols, payload, samples[best].size, threads)
