@@ -17,8 +17,8 @@ from ..tensor import Elements, TensorInfo
 from .base import Decoded, Payload, Split
 from .composite import Composite, Draft, check_dtype, decode_part, decode_part_rows, parse_part, part_payloads
 from .estimates import value_counts
-from .planes import cheapest_widths, sample
 from .registry import register
+from .sampling import Sampled, cheapest_forms, has_planes, sample
 
 MAX_VALUES = 1 << 16
 """A table holds at most so many values."""
@@ -87,17 +87,20 @@ class LookupCoding(Composite[Params]):
         _look_up(values, decode_part_rows(numbers, of_numbers, first, last), bits)
         return bits
 
-    def propose_split(self, elements: Elements) -> Split | None:
+    def propose_split(self, elements: Sampled) -> Split | None:
         info, bits = elements.info, elements.bits
         if info.dtype.itemsize not in _DIFFERENCES or not _SHARERS <= info.numel <= _MOST_ELEMENTS:
+            return None
+        # Where the fields of elements take no more than the entropy of whole ones, so do those of their numbers.
+        if info.dtype.itemsize == 2 and has_planes(info.dtype) and elements.entropy >= elements.forms.bits:
             return None
         values = _distinct(bits, min(MAX_VALUES, info.numel // _SHARERS))
         if values is None:
             return None
         params = Params(len(values), values)
         table, indices = self.part_infos(params, info)
-        size = cheapest_widths(table, sample(self.part(params, elements, 0).bits))[0]
-        size += cheapest_widths(indices, _indices(values, sample(bits)))[0]
+        size = cheapest_forms(table, sample(self.part(params, elements, 0).bits)).bits
+        size += cheapest_forms(indices, _indices(values, elements.sample)).bits
         return Split(self, params, size)
 
     def part_infos(self, params: Params, tensor: TensorInfo) -> Sequence[TensorInfo]:

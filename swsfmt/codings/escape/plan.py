@@ -18,10 +18,9 @@ from ...entropy.huffman import code_lengths
 from ...entropy.kernels import distinct
 from ...format.codebook import MAX_VALUES
 from ...tensor import Elements
-from .. import planes
 from ..estimates import entropy_bits, value_counts
 from ..matrix import matrix_shape
-from ..planes import cheapest_widths, has_planes, is_rotated
+from ..sampling import Sampled, has_planes, is_rotated
 
 Counts = npt.NDArray[np.int64]
 
@@ -49,7 +48,7 @@ class Plan:
     kept: Bits | None = None
 
 
-def plan(elements: Elements) -> Plan | None:
+def plan(elements: Sampled) -> Plan | None:
     """The smaller way to store a tensor in two parts; None where neither can pay."""
     first = _blocks(elements.bits, _FIRST)
     zeros = len(first) - int(np.count_nonzero(first))
@@ -91,15 +90,12 @@ class _Mask:
             self.bits += max(entropy_bits(np.array([self.count, size - self.count])), self.count)
 
 
-def _wide(elements: Elements, mask: _Mask | None) -> Plan | None:
+def _wide(elements: Sampled, mask: _Mask | None) -> Plan | None:
     """Frequent values are symbols of a codebook, and so is the mark; all others stand apart."""
-    sample = _blocks(elements.bits, _SAMPLE)
-    values, counts = value_counts(sample)
-    if mask is None and has_planes(elements.info.dtype):
-        # No codes are smaller than their entropy. Planes with contexts are, so that these are chosen anyway.
-        least = _scaled(entropy_bits(counts), elements, sample)
-        if least >= cheapest_widths(elements.info, planes.sample(elements.bits))[0]:
-            return None
+    # No codes are smaller than their entropy. Planes with contexts are, so that these are chosen anyway.
+    if mask is None and has_planes(elements.info.dtype) and elements.entropy >= elements.forms.bits:
+        return None
+    values, counts = elements.values
     is_zero = values == 0
     zeros = int(counts[is_zero].sum())
     order = np.argsort(-counts[~is_zero], kind="stable")
@@ -111,7 +107,7 @@ def _wide(elements: Elements, mask: _Mask | None) -> Plan | None:
     keeps_zero = zeros > 1
     apart = 0 if keeps_zero else zeros
     # Nothing that takes as much as planes is of use, nor what takes more before its rare values are looked at.
-    least, best = _scaled(_of_planes(sample, elements.info.dtype), elements, sample), 0
+    least, best = elements.scaled(_of_planes(elements.sample, elements.info.dtype)), 0
     for kept in sorted({min(kept, often) for kept in _KEPT}, reverse=True):
         table = kept * (8 * elements.info.dtype.itemsize + _TABLE_BITS)
         if table >= least:
@@ -119,13 +115,13 @@ def _wide(elements: Elements, mask: _Mask | None) -> Plan | None:
         rare = int(counts[kept:].sum()) + apart
         of_symbols = np.append(counts[:kept], max(1, rare))
         dense = _huffman(np.append(of_symbols, zeros) if keeps_zero else of_symbols)
-        bits = _scaled(dense, elements, sample)
+        bits = elements.scaled(dense)
         if keeps_zero and mask is not None:
-            bits = min(bits, mask.bits + _scaled(_huffman(of_symbols), elements, sample))
+            bits = min(bits, mask.bits + elements.scaled(_huffman(of_symbols)))
         bits += table
         if rare and bits < least:
             of_rare = _of_counts(values[kept:], counts[kept:], elements.info.dtype, kept)
-            bits += _scaled(of_rare, elements, sample)
+            bits += elements.scaled(of_rare)
         if bits < least:
             least, best = bits, kept
     if best == 0:
@@ -158,10 +154,6 @@ def _blocks(bits: Bits, size: int) -> Bits:
     starts = np.arange(_BLOCKS) * (len(bits) - block) // (_BLOCKS - 1)
     taken: Bits = bits[(starts[:, None] + np.arange(block)).ravel()]
     return taken
-
-
-def _scaled(bits: int, elements: Elements, sample: Bits) -> int:
-    return bits * len(elements.bits) // len(sample)
 
 
 def _of_values(values: Bits, dtype: DType) -> int:
