@@ -13,13 +13,24 @@ import numpy as np
 
 from ..dtypes import Bits
 from ..entropy import planes as fields
+from ..entropy.scratch import Scratch
 from ..errors import PayloadError
 from ..format.body import build_part
 from ..format.cursor import Cursor
 from ..format.resources import Resources
 from ..tensor import Elements, TensorInfo
 from .base import Coding, Decoded, Freedom, Payload, Split
-from .composite import Composite, Draft, check_dtype, decode_part, decode_part_rows, info_of, parse_part, part_payloads
+from .composite import (
+    Composite,
+    Draft,
+    check_dtype,
+    decode_part,
+    decode_part_in,
+    decode_part_rows,
+    info_of,
+    parse_part,
+    part_payloads,
+)
 from .dense import DENSE
 from .raw import RAW
 from .registry import register
@@ -71,11 +82,15 @@ class PlanesCoding(Composite[Params]):
     ) -> Decoded:
         bits = np.empty(tensor.numel, tensor.dtype.bits) if out is None else out
         planes: list[Decoded] = []
-        for part, own in part_payloads(params.parts, payload):
-            # The first plane, where it is as wide as the elements, is decoded where they go: the join begins with it.
-            is_wide = not planes and info_of(part).dtype.itemsize == tensor.dtype.itemsize
-            planes.append(decode_part(part, own, threads, bits if is_wide else None))
-        _join(params, tensor, [plane.bits for plane in planes], bits, threads)
+        with Scratch() as scratch:
+            for part, own in part_payloads(params.parts, payload):
+                dtype = info_of(part).dtype
+                # The first plane, where it is as wide as the elements, is decoded where they go: the join begins there.
+                if not planes and dtype.itemsize == tensor.dtype.itemsize:
+                    planes.append(decode_part(part, own, threads, bits))
+                else:
+                    planes.append(decode_part_in(part, own, threads, scratch.take(tensor.numel, dtype.bits)))
+            _join(params, tensor, [plane.bits for plane in planes], bits, threads)
         return Decoded(bits, [], parts=[plane._replace(bits=_NOT_KEPT) for plane in planes])
 
     def check(self, params: Params, tensor: TensorInfo, payload: Payload, threads: int = 1) -> None:

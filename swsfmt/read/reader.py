@@ -262,18 +262,19 @@ class Reader:
         for _ in in_order(check, own.values(), threads=threads):
             pass
 
-    def _check(self, record: Record, data: Payload) -> None:
-        """Inline payloads have the CRC-32 of the index, and those of parts their own."""
+    def _check(self, record: Record, data: Payload, name: str | None = None) -> None:
+        """Inline payloads have the CRC-32 of the index, and those of parts their own. name : of the tensor of a part"""
+        name = record.name if name is None else name
         if record.coding.is_composite:
             for part in record.parts:
                 start = part.offset - record.offset
                 own = data if part.inline is not None else memoryview(data)[start : start + part.payload_length]
-                self._check(dataclasses.replace(part, name=record.name), own)
+                self._check(part, own, name)
         elif record.inline is None and crc32(data) != record.crc:
             raise ChecksumError(
                 "the CRC-32 of the payload does not match: the file is damaged",
                 file=self.source.name,
-                tensor=record.name,
+                tensor=name,
                 offset=record.offset,
             )
 
