@@ -88,13 +88,13 @@ class LookupCoding(Composite[Params]):
         return bits
 
     def propose_split(self, elements: Sampled) -> Split | None:
-        info, bits = elements.info, elements.bits
+        info = elements.info
         if info.dtype.itemsize not in _DIFFERENCES or not _SHARERS <= info.numel <= _MOST_ELEMENTS:
             return None
         # Where the fields of elements take no more than the entropy of whole ones, so do those of their numbers.
         if info.dtype.itemsize == 2 and has_planes(info.dtype) and elements.entropy >= elements.forms.bits:
             return None
-        values = _distinct(bits, min(MAX_VALUES, info.numel // _SHARERS))
+        values = _distinct(elements, min(MAX_VALUES, info.numel // _SHARERS))
         if values is None:
             return None
         params = Params(len(values), values)
@@ -125,15 +125,21 @@ class LookupCoding(Composite[Params]):
         return varint(params.count) + build_part(table, usual, resources) + build_part(numbers, INDICES, resources)
 
 
-def _distinct(bits: Bits, most: int) -> Bits | None:
+def _distinct(elements: Sampled, most: int) -> Bits | None:
     """The distinct elements, ascending; None where there are more than `most`."""
-    # A few elements first, since it takes long to sort many.
-    for some in (_few(bits), sample(bits)) if bits.itemsize > 2 else ():
-        values = value_counts(some)[0]
-        if len(values) > _ALL_DIFFERENT * len(some) or len(values) > most:
+    bits = elements.bits
+    if bits.itemsize > 2:
+        # A few elements first, since it takes long to sort many.
+        few = _few(bits)
+        if _are_too_many(value_counts(few)[0], few, most) or _are_too_many(elements.values[0], elements.sample, most):
             return None
-    values = value_counts(bits)[0]
+    values = elements.values[0] if len(elements.sample) == len(bits) else value_counts(bits)[0]
     return values if len(values) <= most else None
+
+
+def _are_too_many(values: Bits, some: Bits, most: int) -> bool:
+    """Whether some of the elements have more values than a table may hold, or nearly as many as there are of them."""
+    return len(values) > _ALL_DIFFERENT * len(some) or len(values) > most
 
 
 def _indices(values: Bits, bits: Bits) -> Bits:
