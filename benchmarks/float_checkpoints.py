@@ -5,8 +5,8 @@
 The weights come from packages (`package_models`), or are normal ones of which most were pruned. Peers compress the
 safetensors file of the same tensors: zipnn where it is installed, zstd -19, xz -9. Times are CPU time in one thread,
 least of three, over that of a copy into memory that is new to the process; decoding is into new memory too, encoding
-has the memory of a process that has been at work for a while. `bound` is what the pruned ones take with positions at their
-entropy, and non-zero values as the file of those alone has them.
+has the memory of a process that has been at work for a while. `bound` is what the pruned ones take with positions at
+their entropy, and non-zero values as the file of those alone has them.
 
 zstd and xz take minutes; their sizes are kept in a file from run to run, by the contents of what they compressed.
 """
