@@ -36,6 +36,7 @@ from sws.quantize import Network, QuantizedModel, Statistics, matrix
 from sws.quantize import network as networks
 from sws.quantize.factors import Factors, factors
 from sws.quantize.layout import Layout
+from sws.quantize.shrinkage import COLUMN_DAMPING, ROW_DAMPING
 
 SHOW = ("cosine", "least")
 WANTED = 0.99
@@ -96,9 +97,10 @@ def steps(rows: bool, columns: bool) -> Iterator[None]:
 
 
 @contextmanager
-def sums_as_they_are() -> Iterator[None]:
+def moments(damping: tuple[float, float], shrinks: bool) -> Iterator[None]:
+    """Of which the factors are made: damped so, and their correlations shrunk or not."""
     usual = networks.factors
-    networks.factors = lambda roles, samples: factors(roles, samples, damping=1e-3, shrinks=False)
+    networks.factors = lambda roles, samples: factors(roles, samples, damping=damping, shrinks=shrinks)
     try:
         yield
     finally:
@@ -177,8 +179,12 @@ def ablate(trained: Trained, statistics: Statistics) -> None:
         files("one step a matrix")
         files("one step a matrix, without feedback", each(no_feedback))
         files("one step for all, without feedback", lambda network: (one_step(network), each(no_feedback)(network))[0])
-    with sums_as_they_are():
-        files("sums as they are: nothing shrunk")
+    with moments((COLUMN_DAMPING, ROW_DAMPING), shrinks=False):
+        files("damped alone: correlations not shrunk")
+    with moments((COLUMN_DAMPING, 1e-3), shrinks=True):
+        files("rows not damped")
+    with moments((1e-3, 1e-3), shrinks=False):
+        files("sums as they are: neither shrunk nor damped")
     print(f"\n| at {WANTED} | bytes | more |\n|---|---:|---:|")
     for name, size in sizes.items():
         print(f"| {name} | {size:,.0f} | {size / sizes['all'] - 1:+.1%} |")

@@ -37,7 +37,7 @@ MAKES = {
 PART, BITS, ERROR = 10, 3.0, 0.1
 
 
-# ---- what the command is given: a network, its batches, how it is run -------------------------------------------------
+# ---- what the command is given: a network, its batches, how it is run ------------------------------------------------
 
 
 def _trained() -> Trained:
