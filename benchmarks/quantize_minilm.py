@@ -73,11 +73,11 @@ def main() -> None:
     rows += our_rows(
         trained, evaluate, words, (0.006, 0.003, 0.0004), "ours, random words", show=SHOW, profiles=PROFILES
     )
-    rows += our_rows(trained, evaluate, None, (0.01, 0.002, 0.0003), "ours, data-free", show=SHOW, profiles=PROFILES)
     if not given.no_peers:
         arrays = {name: tensor.numpy() for name, tensor in trained.model.state_dict().items()}
         which = peers(arrays, importance(trained.model, trained.calibration()[:16]))
         rows += peer_rows(trained, evaluate, given.fresh, which, show=SHOW)
+    rows += our_rows(trained, evaluate, None, (0.01, 0.002, 0.0003), "ours, data-free", show=SHOW, profiles=PROFILES)
     print_sizes(grouped(rows), "cosine", QUALITIES, lambda cosine: 1 - cosine)
     others = {"K-quants, with an importance matrix or not": "llama.cpp", "NNCodec": "NNCodec"}
     print_savings(rows, "ours, default", others, "cosine", QUALITIES, lambda cosine: 1 - cosine)
