@@ -14,7 +14,7 @@ import math
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -89,15 +89,16 @@ def with_tensors(trained: Trained, state: dict[str, Tensor], evaluate: Evaluate)
 def peer_rows(
     trained: Trained, evaluate: Evaluate, fresh: bool, which: Iterable[Peer] | None = None, *, show: Sequence[str] = ()
 ) -> list[Row]:
-    """Each printed as it is measured."""
-    arrays = {name: tensor.numpy() for name, tensor in trained.model.state_dict().items()}
+    """Each printed as it is measured. A tied tensor is stored once, as with ours."""
+    first = first_names(trained.model.state_dict())
+    arrays = {name: tensor.numpy() for name, tensor in trained.model.state_dict().items() if first[name] == name}
     path = CACHE / f"{_slug(trained.name)}-peers.json"
     known = json.loads(path.read_text()) if path.is_file() and not fresh else {}
     rows = []
     for peer in peers(arrays) if which is None else which:
         if peer.name not in known:
             size, back = peer.quantize(arrays)
-            state = {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in back.items()}
+            state = {name: torch.from_numpy(np.ascontiguousarray(back[own])) for name, own in first.items()}
             known[peer.name] = asdict(Row(peer.name, size, with_tensors(trained, state, evaluate), "peer"))
             CACHE.mkdir(parents=True, exist_ok=True)
             path.write_text(json.dumps(known, indent=1))
@@ -165,6 +166,15 @@ def size_at(rows: Iterable[Row], metric: str, value: float, loss: Callable[[floa
     return None
 
 
+def loss_at(rows: Iterable[Row], size: int, metric: str, loss: Callable[[float], float]) -> float | None:
+    """The loss that files of this size have: linear in its logarithm between the two next to it; None beyond all."""
+    ordered = sorted(rows, key=lambda row: row.bytes)
+    if not ordered[0].bytes <= size <= ordered[-1].bytes:
+        return None
+    losses = [math.log(max(loss(row.metrics[metric]), 1e-12)) for row in ordered]
+    return float(np.exp(np.interp(size, [row.bytes for row in ordered], losses)))
+
+
 def print_sizes(
     groups: dict[str, list[Row]], metric: str, values: Sequence[float], loss: Callable[[float], float]
 ) -> None:
@@ -198,6 +208,12 @@ def cosines(first: Tensor, second: Tensor) -> Metrics:
 def outputs(trained: Trained, model: nn.Module, batches: Iterable[object]) -> Tensor:
     with torch.inference_mode():
         return torch.cat([trained.forward(model, batch) for batch in batches])
+
+
+def first_names(tensors: Mapping[str, Tensor]) -> dict[str, str]:
+    """Of each tensor of a state_dict, the first name of the same memory: its own where it is tied to none before."""
+    first: dict[int, str] = {}
+    return {name: first.setdefault(tensor.data_ptr(), name) for name, tensor in tensors.items()}
 
 
 def _slug(name: str) -> str:

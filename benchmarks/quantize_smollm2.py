@@ -1,11 +1,11 @@
 """SmolLM2-135M: whole files against the next-token distributions, beside llama.cpp's types of the same floats.
 
-    NNC_PYTHON=... PEERS_PYTHON=... python benchmarks/quantize_smollm2.py [--fresh] [--no-peers] [--only PART]
+    NNC_PYTHON=... PEERS_PYTHON=... python benchmarks/quantize_smollm2.py [--fresh] [--no-peers] [--only PARTS]
 
 The float model is what its GGUF (Q4_1, Q8_0) dequantises to. 8,192 tokens of prose of three kinds that nothing else
-uses; calibration on 16,384 tokens of other prose, and on as many that the model makes itself. KL is the mean
-divergence of the next-token distributions from the float model's, in nats. PART: calibrated, peers, self-calibrated or
-data-free, each of which takes long.
+uses; calibration on 16,384 tokens of other prose, or on 8,192 that the model makes itself. KL is the mean divergence
+of the next-token distributions from the float model's, in nats. PARTS, each of which takes long, with commas between
+them: peers (K-quants), calibrated, self-calibrated, data-free (ours and others).
 """
 
 from __future__ import annotations
@@ -23,10 +23,12 @@ from quantize_harness import (
     arguments,
     grouped,
     heading,
+    loss_at,
     our_rows,
     peer_rows,
     print_head,
     print_row,
+    print_savings,
     print_sizes,
     statistics_of,
 )
@@ -36,8 +38,12 @@ from torch import Tensor, nn
 from sws.compare import OutputMeter
 
 SHOW = ("KL", "perplexity", "top-1")
-MEASURED, CALIBRATED = 32, 64
+PARTS = ("peers", "calibrated", "self-calibrated", "data-free")
+# In windows of 256 tokens.
+MEASURED, CALIBRATED, SAMPLED = 32, 64, 32
 KLS = (0.021, 0.082, 0.261)
+EQUAL_TO = ("llama.cpp Q5_K", "llama.cpp Q4_K", "llama.cpp Q3_K")
+LOSSES = (0.075, 0.235, 0.05, 0.018)
 # The profile small takes minutes for so many weights.
 PROFILES = ("default",)
 
@@ -84,24 +90,39 @@ def importance(model: nn.Module, batches: list[dict[str, Tensor]]) -> State:
     return {name: total.float().numpy() for name, total in sums.items() if not name.startswith("lm_head")}
 
 
-def peers(matrix: State) -> list[Peer]:
-    out = []
-    if has_llama_cpp():
-        for kind in ("Q3_K", "Q4_K", "Q5_K", "Q6_K", "Q2_K"):
-            out.append(Peer(f"llama.cpp {kind}", partial(llama_cpp, kind)))
-        for kind in ("Q3_K", "Q4_K", "Q5_K", "Q2_K"):
-            out.append(Peer(f"llama.cpp {kind}, imatrix", partial(llama_cpp, kind, importance=matrix), False))
-    out += [Peer(f"EntQuant's method, {weight}", partial(entquant, weight)) for weight in (4, 10)]
-    out += [Peer("round to nearest, 4 bits, groups of 32", partial(round_to_nearest, 4, 32))]
-    out += [
-        Peer(f"{method} {setting}", partial(elsewhere, method, setting))
-        for method, setting in (("nf4", "64"), ("hqq", "4 64"))
+def with_blocks(matrix: State) -> list[Peer]:
+    """K-quants, which need no inputs, and with the importance of each column."""
+    if not has_llama_cpp():
+        return []
+    return [
+        *(Peer(f"llama.cpp {kind}", partial(llama_cpp, kind)) for kind in ("Q5_K", "Q4_K", "Q3_K", "Q6_K", "Q2_K")),
+        *(
+            Peer(f"llama.cpp {kind}, imatrix", partial(llama_cpp, kind, importance=matrix), False)
+            for kind in ("Q4_K", "Q3_K", "Q5_K")
+        ),
     ]
-    return out
+
+
+def data_free() -> list[Peer]:
+    return [
+        Peer("round to nearest, 4 bits, groups of 32", partial(round_to_nearest, 4, 32)),
+        Peer("nf4 64", partial(elsewhere, "nf4", "64")),
+        Peer("hqq 4 64", partial(elsewhere, "hqq", "4 64")),
+        *(Peer(f"EntQuant's method, {weight}", partial(entquant, weight)) for weight in (1, 3)),
+    ]
+
+
+def print_equal_sizes(ours: list[Row], theirs: list[Row]) -> None:
+    """The KL of others, and of ours at the same size."""
+    print("\n| file | bytes | KL | ours at that size |\n|---|---:|---:|---:|")
+    for row in sorted(theirs, key=lambda row: row.bytes):
+        own = loss_at(ours, row.bytes, "KL", lambda kl: kl)
+        print(f"| {row.name} | {row.bytes:,} | {row.metrics['KL']:.5g} | {'' if own is None else f'{own:.5g}'} |")
 
 
 def main() -> None:
     given = arguments(__doc__)
+    parts = given.only.split(",") if given.only else PARTS
     path = gguf_file()
     if path is None:
         return
@@ -134,30 +155,28 @@ def main() -> None:
         with torch.inference_mode():
             return compared(logits(network, batch)[:, :-1] for batch in batches)
 
-    def is_wanted(part: str) -> bool:
-        return given.only in ("", part)
-
     print_head(SHOW)
     print_row(Row("float32", size, compared(floats)), SHOW)
     rows: list[Row] = []
-    if is_wanted("calibrated"):
-        statistics = statistics_of(trained, "other prose", trained.calibration, given.fresh)
-        rows += our_rows(trained, evaluate, statistics, (0.05, 0.15, 0.015), "ours", show=SHOW, profiles=PROFILES)
-    if is_wanted("peers") and not given.no_peers:
+    if "peers" in parts and not given.no_peers:
         matrix = importance(model, trained.calibration()[:4])
-        rows += peer_rows(trained, evaluate, given.fresh, peers(matrix), show=SHOW)
-    if is_wanted("self-calibrated"):
-        own = statistics_of(trained, "made by itself", lambda: made_by_itself(model, CALIBRATED), given.fresh)
-        rows += our_rows(trained, evaluate, own, (0.05, 0.15), "ours, self-calibrated", show=SHOW, profiles=PROFILES)
-    if is_wanted("data-free"):
-        rows += our_rows(trained, evaluate, None, (0.1, 0.02), "ours, data-free", show=SHOW, profiles=PROFILES)
-    values = sorted(
-        {
-            *KLS,
-            *(row.metrics["KL"] for row in rows if row.name in ("llama.cpp Q3_K", "llama.cpp Q4_K", "llama.cpp Q5_K")),
-        }
-    )
+        rows += peer_rows(trained, evaluate, given.fresh, with_blocks(matrix), show=SHOW)
+    if "calibrated" in parts:
+        statistics = statistics_of(trained, "other prose", trained.calibration, given.fresh)
+        rows += our_rows(trained, evaluate, statistics, LOSSES, "ours", show=SHOW, profiles=PROFILES)
+    if "self-calibrated" in parts:
+        own = statistics_of(trained, "made by itself", lambda: made_by_itself(model, SAMPLED), given.fresh)
+        rows += our_rows(trained, evaluate, own, LOSSES[:2], "ours, self-calibrated", show=SHOW, profiles=PROFILES)
+    if "data-free" in parts:
+        ours = our_rows(trained, evaluate, None, (0.1, 0.02), "ours, data-free", show=SHOW, profiles=PROFILES)
+        theirs = [] if given.no_peers else peer_rows(trained, evaluate, given.fresh, data_free(), show=SHOW)
+        rows += ours + theirs
+        print_equal_sizes(ours, theirs)
+    kls = {row.name: row.metrics["KL"] for row in rows}
+    values = sorted({*KLS, *(kls[name] for name in EQUAL_TO if name in kls)})
     print_sizes(grouped(rows), "KL", values, lambda kl: kl)
+    others = {"K-quants": "llama.cpp", "ours, self-calibrated": "ours, self-calibrated"}
+    print_savings(rows, "ours, default", others, "KL", values, lambda kl: kl)
 
 
 if __name__ == "__main__":
