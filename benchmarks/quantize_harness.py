@@ -186,6 +186,24 @@ def print_sizes(
             print(f"| {name} | {' | '.join('' if size is None else f'{size:,.0f}' for size in sizes)} |", flush=True)
 
 
+def print_savings(
+    rows: Sequence[Row],
+    ours: str,
+    others: dict[str, str],
+    metric: str,
+    values: Sequence[float],
+    loss: Callable[[float], float],
+) -> None:
+    """How much smaller ours are than the best of others at these qualities. others : names, and how their rows begin"""
+    print(f"\n| {ours}: smaller than | {' | '.join(f'{value:g}' for value in values)} |\n|---|{'---:|' * len(values)}")
+    own = [row for row in rows if row.kind == ours]
+    for name, start in others.items():
+        theirs = [row for row in rows if row.name.startswith(start)]
+        sizes = [(size_at(own, metric, value, loss), size_at(theirs, metric, value, loss)) for value in values]
+        parts = ["" if None in pair else f"{1 - pair[0] / pair[1]:.1%}" for pair in sizes]  # type: ignore[operator]
+        print(f"| {name} | {' | '.join(parts)} |", flush=True)
+
+
 def grouped(rows: Iterable[Row]) -> dict[str, list[Row]]:
     """Ours by kind, peers by family: what comes before the setting."""
     families = (

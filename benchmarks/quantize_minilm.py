@@ -22,9 +22,12 @@ from quantize_harness import (
     outputs,
     peer_rows,
     print_head,
+    print_savings,
     print_sizes,
     statistics_of,
 )  # fmt: skip
+from quantize_peers import peers
+from quantize_smollm2 import importance
 from scipy.stats import spearmanr
 from torch import Tensor, nn
 
@@ -65,11 +68,15 @@ def main() -> None:
     print_head(SHOW)
     rows = our_rows(trained, evaluate, statistics, LOSSES, "ours", show=SHOW)
     words = statistics_of(trained, "random words", random_words, given.fresh)
-    rows += our_rows(trained, evaluate, words, (0.006, 0.002, 0.0004), "ours, random words", show=SHOW)
+    rows += our_rows(trained, evaluate, words, (0.006, 0.003, 0.0004), "ours, random words", show=SHOW)
     rows += our_rows(trained, evaluate, None, (0.01, 0.002, 0.0003), "ours, data-free", show=SHOW)
     if not given.no_peers:
-        rows += peer_rows(trained, evaluate, given.fresh, show=SHOW)
+        arrays = {name: tensor.numpy() for name, tensor in trained.model.state_dict().items()}
+        which = peers(arrays, importance(trained.model, trained.calibration()[:16]))
+        rows += peer_rows(trained, evaluate, given.fresh, which, show=SHOW)
     print_sizes(grouped(rows), "cosine", QUALITIES, lambda cosine: 1 - cosine)
+    others = {"K-quants, with an importance matrix or not": "llama.cpp", "NNCodec": "NNCodec"}
+    print_savings(rows, "ours, default", others, "cosine", QUALITIES, lambda cosine: 1 - cosine)
 
 
 if __name__ == "__main__":

@@ -35,6 +35,8 @@ from swsfmt.torch import Scaled
 Array = npt.NDArray[np.float32]
 State = dict[str, Array]
 MIN_WEIGHTS = 1024
+# In root mean squares of all weights, and whether with the trellis.
+NNC_STEPS = ((0.15, 1), (0.11, 1), (0.08, 1), (0.03, 1), (0.02, 1), (0.3, 1), (0.15, 0), (0.08, 0))
 
 
 @dataclass(frozen=True)
@@ -234,7 +236,7 @@ def peers(state: State, importance: State | None = None) -> Iterator[Peer]:
         # Its step is one for all matrices, 2^(qp / 4): here so much of the root mean square of all their weights.
         matrices = [array for array in state.values() if is_matrix(array)]
         rms = np.sqrt(sum(float(np.square(a).sum()) for a in matrices) / sum(a.size for a in matrices))
-        for fraction, trellis in ((0.3, 1), (0.15, 1), (0.08, 1), (0.03, 1), (0.15, 0)):
+        for fraction, trellis in NNC_STEPS:
             name = "NNCodec, trellis" if trellis else "NNCodec"
             qp = round(4 * np.log2(rms * fraction))
             yield Peer(f"{name}, step {fraction:g} rms", partial(elsewhere, "nnc", f"{qp} {trellis}"))
