@@ -48,10 +48,11 @@ class Row:
 
 
 class Kept:
-    """Rows by name, in a file of the cache from run to run."""
+    """Rows by name, in a file of the cache from run to run. is_complete : no others are to be measured"""
 
-    def __init__(self, file: str, fresh: bool) -> None:
+    def __init__(self, file: str, fresh: bool, is_complete: bool = False) -> None:
         self._path = CACHE / file
+        self.is_complete = is_complete
         self._rows = json.loads(self._path.read_text()) if self._path.is_file() and not fresh else {}
 
     def __contains__(self, name: str) -> bool:
@@ -66,17 +67,20 @@ class Kept:
         self._path.write_text(json.dumps(self._rows, indent=1))
 
 
-def kept_for_sources(trained: Trained, fresh: bool) -> Kept:
+def kept_for_sources(trained: Trained, fresh: bool, is_complete: bool = False) -> Kept:
     """Rows of ours, for as long as no source file is another one: for networks that take long."""
     root = Path(quantize.__file__).parent.parent.parent
     files = sorted(path for part in ("sws", "swsfmt") for path in (root / part).rglob("*.*"))
     digest = hashlib.sha256(b"".join(path.read_bytes() for path in files if path.suffix in (".py", ".c", ".h")))
-    return Kept(f"{_slug(trained.name)}-ours-{digest.hexdigest()[:10]}.json", fresh)
+    return Kept(f"{_slug(trained.name)}-ours-{digest.hexdigest()[:10]}.json", fresh, is_complete)
 
 
 def arguments(document: str | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=document, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--fresh", action="store_true", help="measure peers and collect statistics anew")
+    parser.add_argument(
+        "--kept", action="store_true", help="print what was kept and measure nothing, where rows are kept"
+    )
     parser.add_argument("--no-peers", action="store_true", help="ours alone")
     parser.add_argument("--only", metavar="WORD", default="", help="networks with this in their names")
     return parser.parse_args()
@@ -115,14 +119,22 @@ def with_tensors(trained: Trained, state: dict[str, Tensor], evaluate: Evaluate)
 
 
 def peer_rows(
-    trained: Trained, evaluate: Evaluate, fresh: bool, which: Iterable[Peer] | None = None, *, show: Sequence[str] = ()
+    trained: Trained,
+    evaluate: Evaluate,
+    fresh: bool,
+    which: Iterable[Peer] | None = None,
+    *,
+    show: Sequence[str] = (),
+    is_complete: bool = False,
 ) -> list[Row]:
     """Each printed as it is measured. A tied tensor is stored once, as with ours."""
     first = first_names(trained.model.state_dict())
     arrays = {name: tensor.numpy() for name, tensor in trained.model.state_dict().items() if first[name] == name}
-    kept = Kept(f"{_slug(trained.name)}-peers.json", fresh)
+    kept = Kept(f"{_slug(trained.name)}-peers.json", fresh, is_complete)
     rows = []
     for peer in peers(arrays) if which is None else which:
+        if peer.name not in kept and kept.is_complete:
+            continue
         if peer.name not in kept:
             size, back = peer.quantize(arrays)
             state = {name: torch.from_numpy(np.ascontiguousarray(back[own])) for name, own in first.items()}
@@ -160,6 +172,8 @@ def our_rows(
         names = {profile: f"{name}, c = {step:.4g}, {profile}" for profile in profiles}
         if kept is not None and all(one in kept for one in names.values()):
             new = [kept[one] for one in names.values()]
+        elif kept is not None and kept.is_complete:
+            continue
         else:
             start = time.process_time()
             result = QuantizedModel(network().quantize(step))

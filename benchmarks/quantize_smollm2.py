@@ -1,6 +1,6 @@
 """SmolLM2-135M: whole files against the next-token distributions, beside llama.cpp's types of the same floats.
 
-    NNC_PYTHON=... PEERS_PYTHON=... python benchmarks/quantize_smollm2.py [--fresh] [--no-peers] [--only PARTS]
+    NNC_PYTHON=... PEERS_PYTHON=... python benchmarks/quantize_smollm2.py [--fresh] [--kept] [--no-peers] [--only PARTS]
 
 The float model is what its GGUF (Q4_1, Q8_0) dequantises to. 8,192 tokens of prose of three kinds that nothing else
 uses; calibration on 16,384 tokens of other prose, or on 8,192 that the model makes itself. KL is the mean divergence
@@ -157,7 +157,7 @@ def main() -> None:
         lambda: windows(tokenizer, CALIBRATED, measuring=False),
     )
     heading(trained)
-    kept = kept_for_sources(trained, given.fresh)
+    kept = kept_for_sources(trained, given.fresh, given.kept)
 
     # When it is measured, the model itself has other tensors.
     original = copy.deepcopy(model)
@@ -175,7 +175,7 @@ def main() -> None:
         kept.add(Row("float32", size, evaluate(model)))
     print_row(kept["float32"], SHOW)
     show_ours = partial(our_rows, trained, evaluate, show=SHOW, profiles=PROFILES, kept=kept)
-    show_peers = partial(peer_rows, trained, evaluate, given.fresh, show=SHOW)
+    show_peers = partial(peer_rows, trained, evaluate, given.fresh, show=SHOW, is_complete=given.kept)
     known = partial(statistics_of, trained, fresh=given.fresh)
     rows: list[Row] = []
     for part in parts:
@@ -191,7 +191,8 @@ def main() -> None:
             ours = show_ours(None, DATA_FREE_LOSSES, "ours, data-free")
             theirs = [] if given.no_peers else show_peers(data_free())
             rows += ours + theirs
-            print_equal_sizes(ours, theirs)
+            if ours:
+                print_equal_sizes(ours, theirs)
     kls = {row.name: row.metrics["KL"] for row in rows}
     values = sorted({*KLS, *(kls[name] for name in EQUAL_TO if name in kls)})
     print_sizes(grouped(rows), "KL", values, lambda kl: kl)
