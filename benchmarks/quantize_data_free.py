@@ -9,13 +9,11 @@ between the two files of ours next to it linear in the logarithm of 1 - cosine.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
-import numpy as np
 import torch
 from package_networks import Trained, crepe_tiny, minilm
-from quantize_harness import Metrics, Row, arguments, cosines, heading, our_rows, outputs, peer_rows, print_head
+from quantize_harness import Metrics, arguments, cosines, heading, loss_at, our_rows, outputs, peer_rows, print_head
 from quantize_peers import peers
 from torch import Tensor, nn
 
@@ -25,15 +23,6 @@ NETWORKS: list[tuple[Callable[[], Trained | None], tuple[float, ...]]] = [
     (minilm, (0.2, 0.08, 0.03, 0.01, 0.003, 0.0008, 0.0002, 0.00003, 0.000005)),
     (crepe_tiny, (0.5, 0.15, 0.04, 0.01, 0.0025, 0.0005, 0.00005)),
 ]
-
-
-def cosine_at(rows: Iterable[Row], size: int) -> float | None:
-    """Of the files next to this size; None beyond all."""
-    ordered = sorted(rows, key=lambda row: row.bytes)
-    if not ordered[0].bytes <= size <= ordered[-1].bytes:
-        return None
-    losses = [math.log(max(1 - row.metrics["cosine"], 1e-12)) for row in ordered]
-    return 1 - float(np.exp(np.interp(size, [row.bytes for row in ordered], losses)))
 
 
 def compare(trained: Trained, losses: tuple[float, ...], fresh: bool) -> None:
@@ -52,8 +41,9 @@ def compare(trained: Trained, losses: tuple[float, ...], fresh: bool) -> None:
     theirs = peer_rows(trained, evaluate, fresh, which, show=SHOW)
     print("\n| file | bytes | cosine | ours at that size |\n|---|---:|---:|---:|")
     for row in sorted(theirs, key=lambda row: row.bytes):
-        own = cosine_at(ours, row.bytes)
-        print(f"| {row.name} | {row.bytes:,} | {row.metrics['cosine']:.5g} | {'' if own is None else f'{own:.5g}'} |")
+        own = loss_at(ours, row.bytes, "cosine", lambda cosine: 1 - cosine)
+        cosine = "" if own is None else f"{1 - own:.5g}"
+        print(f"| {row.name} | {row.bytes:,} | {row.metrics['cosine']:.5g} | {cosine} |")
 
 
 def main() -> None:
