@@ -3,9 +3,9 @@
     PEERS_PYTHON=... python benchmarks/quantize_data_free.py [--fresh] [--only WORD]
 
 Round to nearest, NF4, HQQ and EntQuant's method, each in all its settings, on all-MiniLM-L6-v2 (420 sentences), CREPE
-tiny (frames of speech and tones), facenet's R-Net and resemblyzer (inputs of `quantize_crepe.py`). Of each of their files
-the mean cosine, of R-Net the relative error, and that of ours at the same size: between the two files of ours next to
-it linear in the logarithm of the error, or of 1 - cosine.
+tiny (frames of speech and tones), facenet's R-Net and resemblyzer (inputs of `quantize_crepe.py`). Of each of their
+files the mean cosine, of R-Net the relative error, and that of ours at the same size: between the two files of ours
+next to it linear in the logarithm of the error, or of 1 - cosine.
 """
 
 from __future__ import annotations
