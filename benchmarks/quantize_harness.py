@@ -14,8 +14,9 @@ import math
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -46,9 +47,40 @@ class Row:
     kind: str = "ours"
 
 
+class Kept:
+    """Rows by name, in a file of the cache from run to run. is_complete : no others are to be measured"""
+
+    def __init__(self, file: str, fresh: bool, is_complete: bool = False) -> None:
+        self._path = CACHE / file
+        self.is_complete = is_complete
+        self._rows = json.loads(self._path.read_text()) if self._path.is_file() and not fresh else {}
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._rows
+
+    def __getitem__(self, name: str) -> Row:
+        return Row(**self._rows[name])
+
+    def add(self, row: Row) -> None:
+        self._rows[row.name] = asdict(row)
+        CACHE.mkdir(parents=True, exist_ok=True)
+        self._path.write_text(json.dumps(self._rows, indent=1))
+
+
+def kept_for_sources(trained: Trained, fresh: bool, is_complete: bool = False) -> Kept:
+    """Rows of ours, for as long as no source file is another one: for networks that take long."""
+    root = Path(quantize.__file__).parent.parent.parent
+    files = sorted(path for part in ("sws", "swsfmt") for path in (root / part).rglob("*.*"))
+    digest = hashlib.sha256(b"".join(path.read_bytes() for path in files if path.suffix in (".py", ".c", ".h")))
+    return Kept(f"{_slug(trained.name)}-ours-{digest.hexdigest()[:10]}.json", fresh, is_complete)
+
+
 def arguments(document: str | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=document, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--fresh", action="store_true", help="measure peers and collect statistics anew")
+    parser.add_argument(
+        "--kept", action="store_true", help="print what was kept and measure nothing, where rows are kept"
+    )
     parser.add_argument("--no-peers", action="store_true", help="ours alone")
     parser.add_argument("--only", metavar="WORD", default="", help="networks with this in their names")
     return parser.parse_args()
@@ -87,21 +119,27 @@ def with_tensors(trained: Trained, state: dict[str, Tensor], evaluate: Evaluate)
 
 
 def peer_rows(
-    trained: Trained, evaluate: Evaluate, fresh: bool, which: Iterable[Peer] | None = None, *, show: Sequence[str] = ()
+    trained: Trained,
+    evaluate: Evaluate,
+    fresh: bool,
+    which: Iterable[Peer] | None = None,
+    *,
+    show: Sequence[str] = (),
+    is_complete: bool = False,
 ) -> list[Row]:
-    """Each printed as it is measured."""
-    arrays = {name: tensor.numpy() for name, tensor in trained.model.state_dict().items()}
-    path = CACHE / f"{_slug(trained.name)}-peers.json"
-    known = json.loads(path.read_text()) if path.is_file() and not fresh else {}
+    """Each printed as it is measured. A tied tensor is stored once, as with ours."""
+    first = first_names(trained.model.state_dict())
+    arrays = {name: tensor.numpy() for name, tensor in trained.model.state_dict().items() if first[name] == name}
+    kept = Kept(f"{_slug(trained.name)}-peers.json", fresh, is_complete)
     rows = []
     for peer in peers(arrays) if which is None else which:
-        if peer.name not in known:
+        if peer.name not in kept and kept.is_complete:
+            continue
+        if peer.name not in kept:
             size, back = peer.quantize(arrays)
-            state = {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in back.items()}
-            known[peer.name] = asdict(Row(peer.name, size, with_tensors(trained, state, evaluate), "peer"))
-            CACHE.mkdir(parents=True, exist_ok=True)
-            path.write_text(json.dumps(known, indent=1))
-        rows.append(Row(**known[peer.name]))
+            state = {name: torch.from_numpy(np.ascontiguousarray(back[own])) for name, own in first.items()}
+            kept.add(Row(peer.name, size, with_tensors(trained, state, evaluate), "peer"))
+        rows.append(kept[peer.name])
         print_row(rows[-1], show)
     return rows
 
@@ -109,31 +147,45 @@ def peer_rows(
 def our_rows(
     trained: Trained,
     evaluate: Evaluate,
-    statistics: Statistics | None,
+    statistics: Statistics | Callable[[], Statistics] | None,
     losses: Sequence[float],
     name: str,
     *,
     show: Sequence[str] = (),
     profiles: Sequence[str] = ("default", "small"),
+    kept: Kept | None = None,
 ) -> list[Row]:
     """One file for each loss and profile: one quality, sizes of files as they are saved.
 
     losses : 1 - cosine or KL that is to be expected: N weights with errors of c^2 / 12 each in units of a relative
         error of 1 give a loss of N c^2 / 24
+    kept : rows of before, which are not measured again, and where new ones go
     """
-    network = Network(trained.model.state_dict(), statistics)
+
+    @cache
+    def network() -> Network:
+        return Network(trained.model.state_dict(), statistics() if callable(statistics) else statistics)
+
     weights = sum(p.numel() for p in trained.model.parameters())
     rows = []
     for step in (math.sqrt(24 * loss / weights) for loss in losses):
-        start = time.process_time()
-        result = QuantizedModel(network.quantize(step))
-        seconds = time.process_time() - start
-        metrics = with_tensors(trained, result.state_dict(), evaluate)
-        for profile in profiles:
-            size = len(swsfmt.torch.save(result.tensors, profile=profile))
-            rows.append(Row(f"{name}, c = {step:.4g}, {profile}", size, metrics, f"{name}, {profile}"))
-            print_row(rows[-1], show)
-        print(f"quantised in {seconds:.0f} CPU s", file=sys.stderr, flush=True)
+        names = {profile: f"{name}, c = {step:.4g}, {profile}" for profile in profiles}
+        if kept is not None and all(one in kept for one in names.values()):
+            new = [kept[one] for one in names.values()]
+        elif kept is not None and kept.is_complete:
+            continue
+        else:
+            start = time.process_time()
+            result = QuantizedModel(network().quantize(step))
+            print(f"quantised in {time.process_time() - start:.0f} CPU s", file=sys.stderr, flush=True)
+            metrics = with_tensors(trained, result.state_dict(), evaluate)
+            sizes = {profile: len(swsfmt.torch.save(result.tensors, profile=profile)) for profile in profiles}
+            new = [Row(names[one], size, metrics, f"{name}, {one}") for one, size in sizes.items()]
+        for row in new:
+            if kept is not None:
+                kept.add(row)
+            print_row(row, show)
+        rows += new
     return rows
 
 
@@ -152,7 +204,8 @@ def size_at(rows: Iterable[Row], metric: str, value: float, loss: Callable[[floa
     loss : of the metric, positive; less is better
     """
     frontier: list[tuple[float, int]] = []
-    for row in sorted(rows, key=lambda row: row.bytes):
+    # Of several of one size the best.
+    for row in sorted(rows, key=lambda row: (row.bytes, loss(row.metrics[metric]))):
         own = loss(row.metrics[metric])
         # What is larger and no better is never taken.
         if np.isfinite(own) and own > 0 and (not frontier or own < frontier[-1][0]):
@@ -165,6 +218,15 @@ def size_at(rows: Iterable[Row], metric: str, value: float, loss: Callable[[floa
     return None
 
 
+def loss_at(rows: Iterable[Row], size: int, metric: str, loss: Callable[[float], float]) -> float | None:
+    """The loss that files of this size have: linear in its logarithm between the two next to it; None beyond all."""
+    ordered = sorted(rows, key=lambda row: row.bytes)
+    if not ordered[0].bytes <= size <= ordered[-1].bytes:
+        return None
+    losses = [math.log(max(loss(row.metrics[metric]), 1e-12)) for row in ordered]
+    return float(np.exp(np.interp(size, [row.bytes for row in ordered], losses)))
+
+
 def print_sizes(
     groups: dict[str, list[Row]], metric: str, values: Sequence[float], loss: Callable[[float], float]
 ) -> None:
@@ -174,6 +236,24 @@ def print_sizes(
         sizes = [size_at(rows, metric, value, loss) for value in values]
         if any(size is not None for size in sizes):
             print(f"| {name} | {' | '.join('' if size is None else f'{size:,.0f}' for size in sizes)} |", flush=True)
+
+
+def print_savings(
+    rows: Sequence[Row],
+    ours: str,
+    others: dict[str, str],
+    metric: str,
+    values: Sequence[float],
+    loss: Callable[[float], float],
+) -> None:
+    """How much smaller ours are than the best of others at these qualities. others : names, and how their rows begin"""
+    print(f"\n| {ours}: smaller than | {' | '.join(f'{value:g}' for value in values)} |\n|---|{'---:|' * len(values)}")
+    own = [row for row in rows if row.kind == ours]
+    for name, start in others.items():
+        theirs = [row for row in rows if row.name.startswith(start)]
+        sizes = [(size_at(own, metric, value, loss), size_at(theirs, metric, value, loss)) for value in values]
+        parts = ["" if None in pair else f"{1 - pair[0] / pair[1]:.1%}" for pair in sizes]  # type: ignore[operator]
+        print(f"| {name} | {' | '.join(parts)} |", flush=True)
 
 
 def grouped(rows: Iterable[Row]) -> dict[str, list[Row]]:
@@ -198,6 +278,12 @@ def cosines(first: Tensor, second: Tensor) -> Metrics:
 def outputs(trained: Trained, model: nn.Module, batches: Iterable[object]) -> Tensor:
     with torch.inference_mode():
         return torch.cat([trained.forward(model, batch) for batch in batches])
+
+
+def first_names(tensors: Mapping[str, Tensor]) -> dict[str, str]:
+    """Of each tensor of a state_dict, the first name of the same memory: its own where it is tied to none before."""
+    first: dict[int, str] = {}
+    return {name: first.setdefault(tensor.data_ptr(), name) for name, tensor in tensors.items()}
 
 
 def _slug(name: str) -> str:

@@ -24,7 +24,7 @@ import torch
 from safetensors.torch import save_file
 
 SIDE = 4096
-SHARD = 8
+SHARD = 8  # matrices at most; there are two shards at least
 ARGUMENTS = ["--target-bits", "3", "--threads", "1", "--force"]
 PROGRAM = """
 import sys, time
@@ -36,13 +36,17 @@ print("measured", peak, time.process_time())
 """
 
 
+def shards_for(count: int) -> int:
+    return max(2, -(-count // SHARD))
+
+
 def make(folder: Path, count: int) -> Path:
     """The index of so many matrices."""
     weight_map: dict[str, str] = {}
     random = torch.Generator().manual_seed(0)
-    shards = -(-count // SHARD)
-    for shard in range(shards):
-        names = [f"layers.{i}.weight" for i in range(shard * SHARD, min(count, (shard + 1) * SHARD))]
+    shards = shards_for(count)
+    for shard, numbers in enumerate(torch.arange(count).tensor_split(shards)):
+        names = [f"layers.{i}.weight" for i in numbers.tolist()]
         tensors = {name: torch.randn(SIDE, SIDE, generator=random) * (0.01 + 0.02 * torch.rand(())) for name in names}
         file = f"model-{shard + 1:05d}-of-{shards:05d}.safetensors"
         save_file(tensors, folder / file)
@@ -77,7 +81,7 @@ def main() -> None:
         lines = process.communicate()[0].splitlines()
         _, peak, seconds = lines[-1].split()
         limit = 4 * largest + 300_000_000
-        print(f"{count * SIDE**2:,} weights in {-(-count // SHARD)} shards -> {whole.stat().st_size:,} bytes")
+        print(f"{count * SIDE**2:,} weights in {shards_for(count)} shards -> {whole.stat().st_size:,} bytes")
         print(f"peak memory {int(peak):,} bytes; the largest tensor x 4 + 300 MB is {limit:,}")
         print(f"processor time {float(seconds):.0f} s, {len(lines) - 3} tries")
 

@@ -1,17 +1,20 @@
 """SmolLM2-135M: whole files against the next-token distributions, beside llama.cpp's types of the same floats.
 
-    NNC_PYTHON=... PEERS_PYTHON=... python benchmarks/quantize_smollm2.py [--fresh] [--no-peers] [--only PART]
+    NNC_PYTHON=... PEERS_PYTHON=... python benchmarks/quantize_smollm2.py [--fresh] [--kept] [--no-peers] [--only PARTS]
 
 The float model is what its GGUF (Q4_1, Q8_0) dequantises to. 8,192 tokens of prose of three kinds that nothing else
-uses; calibration on 16,384 tokens of other prose, and on as many that the model makes itself. KL is the mean
-divergence of the next-token distributions from the float model's, in nats. PART: calibrated, peers, self-calibrated or
-data-free, each of which takes long.
+uses; calibration on 16,384 tokens of other prose, or on 8,192 that the model makes itself. KL is the mean divergence
+of the next-token distributions from the float model's, in nats. PARTS, each of which takes long,
+with commas between them, are done in their order: peers (K-quants), calibrated, self-calibrated, data-free (ours and
+others). Rows are kept in the user's cache, so a run that was stopped is gone on with.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from functools import partial
+import copy
+import math
+from collections.abc import Callable, Iterable
+from functools import cache, partial
 
 import numpy as np
 import torch
@@ -23,28 +26,48 @@ from quantize_harness import (
     arguments,
     grouped,
     heading,
+    kept_for_sources,
+    loss_at,
     our_rows,
     peer_rows,
     print_head,
     print_row,
+    print_savings,
     print_sizes,
     statistics_of,
 )
 from quantize_peers import Peer, State, elsewhere, entquant, has_llama_cpp, llama_cpp, round_to_nearest
 from torch import Tensor, nn
 
-from sws.compare import OutputMeter
-
 SHOW = ("KL", "perplexity", "top-1")
-MEASURED, CALIBRATED = 32, 64
+PARTS = ("peers", "calibrated", "self-calibrated", "data-free")
+# In windows of 256 tokens.
+MEASURED, CALIBRATED, SAMPLED = 32, 64, 32
 KLS = (0.021, 0.082, 0.261)
+EQUAL_TO = ("llama.cpp Q5_K", "llama.cpp Q4_K", "llama.cpp Q3_K")
+LOSSES = (0.08, 0.27, 0.039)
+DATA_FREE_LOSSES = (0.1, 0.02)
 # The profile small takes minutes for so many weights.
 PROFILES = ("default",)
 
 
-def logits(model: nn.Module, batch: dict[str, Tensor]) -> Tensor:
-    own: Tensor = model(**batch).logits
+def distributions(model: nn.Module, batch: dict[str, Tensor]) -> Tensor:
+    """Logarithms of the probabilities of each token after the first, (windows, tokens - 1, vocabulary)."""
+    own: Tensor = model(**batch).logits[:, :-1].log_softmax(-1)
     return own
+
+
+def compared(batches: list[dict[str, Tensor]], originals: Iterable[Tensor], others: Iterable[Tensor]) -> Metrics:
+    """What `sws.compare.OutputMeter` tells, in float32, which takes a tenth of the time."""
+    divergence = surprise = agreeing = 0.0
+    tokens = 0
+    for batch, original, other in zip(batches, originals, others, strict=True):
+        for p, q, following in zip(original, other, batch["input_ids"][:, 1:], strict=True):
+            divergence += float((p.exp() * (p - q)).sum(-1).double().sum())
+            surprise -= float(q.gather(-1, following[:, None]).double().sum())
+            agreeing += float((p.argmax(-1) == q.argmax(-1)).sum())
+            tokens += len(following)
+    return {"KL": divergence / tokens, "perplexity": math.exp(surprise / tokens), "top-1": agreeing / tokens}
 
 
 def made_by_itself(model: nn.Module, count: int, seed: int = 5, batch: int = 16) -> list[dict[str, Tensor]]:
@@ -84,24 +107,41 @@ def importance(model: nn.Module, batches: list[dict[str, Tensor]]) -> State:
     return {name: total.float().numpy() for name, total in sums.items() if not name.startswith("lm_head")}
 
 
-def peers(matrix: State) -> list[Peer]:
-    out = []
-    if has_llama_cpp():
-        for kind in ("Q3_K", "Q4_K", "Q5_K", "Q6_K", "Q2_K"):
-            out.append(Peer(f"llama.cpp {kind}", partial(llama_cpp, kind)))
-        for kind in ("Q3_K", "Q4_K", "Q5_K", "Q2_K"):
-            out.append(Peer(f"llama.cpp {kind}, imatrix", partial(llama_cpp, kind, importance=matrix), False))
-    out += [Peer(f"EntQuant's method, {weight}", partial(entquant, weight)) for weight in (4, 10)]
-    out += [Peer("round to nearest, 4 bits, groups of 32", partial(round_to_nearest, 4, 32))]
-    out += [
-        Peer(f"{method} {setting}", partial(elsewhere, method, setting))
-        for method, setting in (("nf4", "64"), ("hqq", "4 64"))
+def k_quants(matrix: Callable[[], State]) -> list[Peer]:
+    """Without inputs, and with the importance of each column. matrix : that importance"""
+    if not has_llama_cpp():
+        return []
+
+    def with_importance(kind: str, state: State) -> tuple[int, State]:
+        return llama_cpp(kind, state, matrix())
+
+    return [
+        *(Peer(f"llama.cpp {kind}", partial(llama_cpp, kind)) for kind in ("Q5_K", "Q4_K", "Q3_K")),
+        *(Peer(f"llama.cpp {kind}, imatrix", partial(with_importance, kind), False) for kind in ("Q4_K", "Q3_K")),
+        *(Peer(f"llama.cpp {kind}", partial(llama_cpp, kind)) for kind in ("Q6_K", "Q2_K")),
     ]
-    return out
+
+
+def data_free() -> list[Peer]:
+    return [
+        Peer("round to nearest, 4 bits, groups of 32", partial(round_to_nearest, 4, 32)),
+        Peer("nf4 64", partial(elsewhere, "nf4", "64")),
+        Peer("hqq 4 64", partial(elsewhere, "hqq", "4 64")),
+        *(Peer(f"EntQuant's method, {weight}", partial(entquant, weight)) for weight in (1, 3)),
+    ]
+
+
+def print_equal_sizes(ours: list[Row], theirs: list[Row]) -> None:
+    """The KL of others, and of ours at the same size."""
+    print("\n| file | bytes | KL | ours at that size |\n|---|---:|---:|---:|")
+    for row in sorted(theirs, key=lambda row: row.bytes):
+        own = loss_at(ours, row.bytes, "KL", lambda kl: kl)
+        print(f"| {row.name} | {row.bytes:,} | {row.metrics['KL']:.5g} | {'' if own is None else f'{own:.5g}'} |")
 
 
 def main() -> None:
     given = arguments(__doc__)
+    parts = given.only.split(",") if given.only else PARTS
     path = gguf_file()
     if path is None:
         return
@@ -117,47 +157,47 @@ def main() -> None:
         lambda: windows(tokenizer, CALIBRATED, measuring=False),
     )
     heading(trained)
-    with torch.inference_mode():
-        floats = [logits(model, batch)[:, :-1] for batch in batches]
+    kept = kept_for_sources(trained, given.fresh, given.kept)
 
-    def compared(own: Iterable[Tensor]) -> Metrics:
-        meter = OutputMeter(logits=True)
-        for batch, original, other in zip(batches, floats, own, strict=True):
-            meter.add(original, other, batch["input_ids"][:, 1:])
-        result = meter.result
-        assert result.kl is not None
-        assert result.top1 is not None
-        assert result.small_perplexity is not None
-        return {"KL": result.kl, "perplexity": result.small_perplexity, "top-1": result.top1}
+    # When it is measured, the model itself has other tensors.
+    original = copy.deepcopy(model)
+
+    @cache
+    def floats() -> list[Tensor]:
+        return [distributions(original, batch) for batch in batches]
 
     def evaluate(network: nn.Module) -> Metrics:
         with torch.inference_mode():
-            return compared(logits(network, batch)[:, :-1] for batch in batches)
-
-    def is_wanted(part: str) -> bool:
-        return given.only in ("", part)
+            return compared(batches, floats(), (distributions(network, batch) for batch in batches))
 
     print_head(SHOW)
-    print_row(Row("float32", size, compared(floats)), SHOW)
+    if "float32" not in kept:
+        kept.add(Row("float32", size, evaluate(model)))
+    print_row(kept["float32"], SHOW)
+    show_ours = partial(our_rows, trained, evaluate, show=SHOW, profiles=PROFILES, kept=kept)
+    show_peers = partial(peer_rows, trained, evaluate, given.fresh, show=SHOW, is_complete=given.kept)
+    known = partial(statistics_of, trained, fresh=given.fresh)
     rows: list[Row] = []
-    if is_wanted("calibrated"):
-        statistics = statistics_of(trained, "other prose", trained.calibration, given.fresh)
-        rows += our_rows(trained, evaluate, statistics, (0.05, 0.15, 0.015), "ours", show=SHOW, profiles=PROFILES)
-    if is_wanted("peers") and not given.no_peers:
-        matrix = importance(model, trained.calibration()[:4])
-        rows += peer_rows(trained, evaluate, given.fresh, peers(matrix), show=SHOW)
-    if is_wanted("self-calibrated"):
-        own = statistics_of(trained, "made by itself", lambda: made_by_itself(model, CALIBRATED), given.fresh)
-        rows += our_rows(trained, evaluate, own, (0.05, 0.15), "ours, self-calibrated", show=SHOW, profiles=PROFILES)
-    if is_wanted("data-free"):
-        rows += our_rows(trained, evaluate, None, (0.1, 0.02), "ours, data-free", show=SHOW, profiles=PROFILES)
-    values = sorted(
-        {
-            *KLS,
-            *(row.metrics["KL"] for row in rows if row.name in ("llama.cpp Q3_K", "llama.cpp Q4_K", "llama.cpp Q5_K")),
-        }
-    )
+    for part in parts:
+        if part == "peers" and not given.no_peers:
+            matrix = cache(lambda: importance(model, trained.calibration()[:4]))
+            rows += show_peers(k_quants(matrix))
+        elif part == "calibrated":
+            rows += show_ours(partial(known, "other prose", trained.calibration), LOSSES, "ours")
+        elif part == "self-calibrated":
+            texts = partial(made_by_itself, model, SAMPLED)
+            rows += show_ours(partial(known, "made by itself", texts), LOSSES[:2], "ours, self-calibrated")
+        elif part == "data-free":
+            ours = show_ours(None, DATA_FREE_LOSSES, "ours, data-free")
+            theirs = [] if given.no_peers else show_peers(data_free())
+            rows += ours + theirs
+            if ours:
+                print_equal_sizes(ours, theirs)
+    kls = {row.name: row.metrics["KL"] for row in rows}
+    values = sorted({*KLS, *(kls[name] for name in EQUAL_TO if name in kls)})
     print_sizes(grouped(rows), "KL", values, lambda kl: kl)
+    others = {"K-quants": "llama.cpp", "ours, self-calibrated": "ours, self-calibrated"}
+    print_savings(rows, "ours, default", others, "KL", values, lambda kl: kl)
 
 
 if __name__ == "__main__":
