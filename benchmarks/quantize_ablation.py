@@ -4,7 +4,7 @@
 
 Bytes of whole files (profile default) at a mean cosine of .99, between two files linear in the logarithm of 1 - cosine:
 of all-MiniLM-L6-v2 on 180 of the sentences of `quantize_minilm.py`, of CREPE tiny on all frames of `quantize_crepe.py`,
-of facenet's R-Net on its pictures, each with the statistics of these.
+each with the statistics of these; of facenet's R-Net on its pictures at a relative error of .05.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import torch
 from package_networks import Trained, crepe_tiny, face_rnet, minilm
@@ -36,9 +36,20 @@ from sws.quantize import Network, QuantizedModel, Statistics, matrix
 from sws.quantize import network as networks
 from sws.quantize.factors import Factors, factors
 from sws.quantize.layout import Layout
+from sws.quantize.shrinkage import COLUMN_DAMPING, ROW_DAMPING
 
-SHOW = ("cosine", "least")
-WANTED = 0.99
+
+@dataclass(frozen=True)
+class Quality:
+    """loss : of the metric, as c foretells it"""
+
+    metric: str
+    wanted: float
+    loss: Callable[[float], float]
+
+
+COSINE = Quality("cosine", 0.99, lambda cosine: 1 - cosine)
+ERROR = Quality("relative error", 0.05, lambda error: error**2 / 2)
 Change = Callable[[Network], None]
 
 
@@ -96,9 +107,10 @@ def steps(rows: bool, columns: bool) -> Iterator[None]:
 
 
 @contextmanager
-def sums_as_they_are() -> Iterator[None]:
+def moments(damping: tuple[float, float], shrinks: bool) -> Iterator[None]:
+    """Of which the factors are made: damped so, and their correlations shrunk or not."""
     usual = networks.factors
-    networks.factors = lambda roles, samples: factors(roles, samples, damping=1e-3, shrinks=False)
+    networks.factors = lambda roles, samples: factors(roles, samples, damping=damping, shrinks=shrinks)
     try:
         yield
     finally:
@@ -125,44 +137,46 @@ def _scaled(own: Factors, scale: float) -> Factors:
 
 def main() -> None:
     given = arguments(__doc__)
-    for name, make, inputs in (
-        ("minilm", lambda: minilm(sentences=60), "other sentences"),
-        ("crepe", crepe_tiny, "other inputs"),
-        ("rnet", face_rnet, "other inputs"),
+    for name, make, inputs, quality in (
+        ("minilm", lambda: minilm(sentences=60), "other sentences", COSINE),
+        ("crepe", crepe_tiny, "other inputs", COSINE),
+        ("rnet", face_rnet, "other inputs", ERROR),
     ):
         trained = make() if given.only in name else None
         if trained is not None:
-            ablate(trained, statistics_of(trained, inputs, trained.calibration, given.fresh))
+            ablate(trained, statistics_of(trained, inputs, trained.calibration, given.fresh), quality)
 
 
-def ablate(trained: Trained, statistics: Statistics) -> None:
+def ablate(trained: Trained, statistics: Statistics, quality: Quality) -> None:
     batches = trained.measuring()
     floats = outputs(trained, trained.model, batches)
 
     def evaluate(model: nn.Module) -> Metrics:
-        return cosines(floats, outputs(trained, model, batches))
+        own = outputs(trained, model, batches)
+        return {**cosines(floats, own), "relative error": float((own - floats).norm() / floats.norm())}
 
     def files(name: str, change: Change | None = None, **options: float) -> None:
         network = Network(trained.model.state_dict(), statistics)
         if change is not None:
             change(network)
         weights = sum(p.numel() for p in trained.model.parameters())
-        rows, loss = [], 1 - WANTED
+        rows, wanted = [], quality.loss(quality.wanted)
+        loss = wanted
         for _ in range(4):
             result = QuantizedModel(network.quantize(math.sqrt(24 * loss / weights), **options))
             metrics = with_tensors(trained, result.state_dict(), evaluate)
             rows.append(Row(name, len(swsfmt.torch.save(result.tensors)), metrics))
-            print_row(rows[-1], SHOW)
-            size = size_at(rows, "cosine", WANTED, lambda cosine: 1 - cosine)
+            print_row(rows[-1], (quality.metric,))
+            size = size_at(rows, quality.metric, quality.wanted, quality.loss)
             if size is not None:
                 sizes[name] = size
                 return
             # A little further than where it should be, so that it lies between the two.
-            loss *= ((1 - WANTED) / (1 - metrics["cosine"])) ** 1.15
+            loss *= (wanted / quality.loss(metrics[quality.metric])) ** 1.15
 
     sizes: dict[str, float] = {}
     heading(trained)
-    print_head(SHOW)
+    print_head((quality.metric,))
     files("all")
     files("without rates: the nearest level", rate=0)
     files("without the feedback of rows", each(no_row_feedback))
@@ -177,11 +191,16 @@ def ablate(trained: Trained, statistics: Statistics) -> None:
         files("one step a matrix")
         files("one step a matrix, without feedback", each(no_feedback))
         files("one step for all, without feedback", lambda network: (one_step(network), each(no_feedback)(network))[0])
-    with sums_as_they_are():
-        files("sums as they are: nothing shrunk")
-    print(f"\n| at {WANTED} | bytes | more |\n|---|---:|---:|")
+    with moments((COLUMN_DAMPING, ROW_DAMPING), shrinks=False):
+        files("damped alone: correlations not shrunk")
+    with moments((COLUMN_DAMPING, 1e-3), shrinks=True):
+        files("rows not damped")
+    with moments((1e-3, 1e-3), shrinks=False):
+        files("sums as they are: neither shrunk nor damped")
+    print(f"\n| at a {quality.metric} of {quality.wanted:g} | bytes | more |\n|---|---:|---:|")
     for name, size in sizes.items():
-        print(f"| {name} | {size:,.0f} | {size / sizes['all'] - 1:+.1%} |")
+        more = f"{size / sizes['all'] - 1:+.1%}" if "all" in sizes else ""
+        print(f"| {name} | {size:,.0f} | {more} |")
 
 
 if __name__ == "__main__":

@@ -72,7 +72,7 @@ def ways(total: Tensor, spread: float, count: int, fixed: float) -> dict[str, Te
         "three times": damped(total, fixed * 3),
         "ten times": damped(total, fixed * 10),
         "to the identity": ledoit_wolf(total, spread, count),
-        "correlations": shrunk(total, known)[0],
+        "correlations": shrunk(total, known, 0.03)[0],
     }
 
 

@@ -204,7 +204,8 @@ def size_at(rows: Iterable[Row], metric: str, value: float, loss: Callable[[floa
     loss : of the metric, positive; less is better
     """
     frontier: list[tuple[float, int]] = []
-    for row in sorted(rows, key=lambda row: row.bytes):
+    # Of several of one size the best.
+    for row in sorted(rows, key=lambda row: (row.bytes, loss(row.metrics[metric]))):
         own = loss(row.metrics[metric])
         # What is larger and no better is never taken.
         if np.isfinite(own) and own > 0 and (not frontier or own < frontier[-1][0]):

@@ -216,6 +216,16 @@ def peers(state: State, importance: State | None = None) -> Iterator[Peer]:
         if importance is not None:
             for kind in ("Q2_K", "Q3_K", "Q4_K", "Q5_K"):
                 yield Peer(f"llama.cpp {kind}, imatrix", partial(llama_cpp, kind, importance=importance), False)
+    if "NNC_PYTHON" in os.environ:
+        # Its step is one for all matrices, 2^(qp / 4): here so much of the root mean square of all their weights.
+        matrices = [array for array in state.values() if is_matrix(array)]
+        rms = np.sqrt(sum(float(np.square(a).sum()) for a in matrices) / sum(a.size for a in matrices))
+        for fraction, trellis in NNC_STEPS:
+            name = "NNCodec, trellis" if trellis else "NNCodec"
+            qp = round(4 * np.log2(rms * fraction))
+            yield Peer(f"{name}, step {fraction:g} rms", partial(elsewhere, "nnc", f"{qp} {trellis}"))
+    else:
+        print("skipped: NNCodec; NNC_PYTHON is not set", file=sys.stderr)
     for bits in (3, 4, 5, 6):
         yield Peer(f"round to nearest, {bits} bits, groups of 32", partial(round_to_nearest, bits, 32))
     if "PEERS_PYTHON" in os.environ:
@@ -232,16 +242,6 @@ def peers(state: State, importance: State | None = None) -> Iterator[Peer]:
         print("skipped: HQQ, NF4 and torchao; PEERS_PYTHON is not set", file=sys.stderr)
     for weight in (0.3, 1, 3, 10):
         yield Peer(f"EntQuant's method, {weight}", partial(entquant, weight))
-    if "NNC_PYTHON" in os.environ:
-        # Its step is one for all matrices, 2^(qp / 4): here so much of the root mean square of all their weights.
-        matrices = [array for array in state.values() if is_matrix(array)]
-        rms = np.sqrt(sum(float(np.square(a).sum()) for a in matrices) / sum(a.size for a in matrices))
-        for fraction, trellis in NNC_STEPS:
-            name = "NNCodec, trellis" if trellis else "NNCodec"
-            qp = round(4 * np.log2(rms * fraction))
-            yield Peer(f"{name}, step {fraction:g} rms", partial(elsewhere, "nnc", f"{qp} {trellis}"))
-    else:
-        print("skipped: NNCodec; NNC_PYTHON is not set", file=sys.stderr)
 
 
 if __name__ == "__main__":

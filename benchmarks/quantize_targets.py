@@ -5,7 +5,7 @@
 Each row is a run of the command in a process of its own: what was asked, what the file has, how many files were tried,
 the CPU time. All-MiniLM-L6-v2, CREPE tiny, facenet's R-Net and resemblyzer, calibrated with some of the inputs of
 `package_networks` that are for calibration; a fifth of them measures the error. Then what cannot be done: of each one
-error, the file that was there before as it was, and nothing else left.
+error, the file that was there before as it was; what was tried is kept for --resume where there is something.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import argparse
 import json
 import os
 import resource
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -22,6 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import texts
 import torch
 from package_networks import Batches, Trained, crepe_tiny, face_rnet, minilm, sentence_embeddings, voice_encoder
@@ -37,7 +39,7 @@ MAKES = {
 PART, BITS, ERROR = 10, 3.0, 0.1
 
 
-# ---- what the command is given: a network, its batches, how it is run -------------------------------------------------
+# ---- what the command is given: a network, its batches, how it is run ------------------------------------------------
 
 
 def _trained() -> Trained:
@@ -68,15 +70,6 @@ def infinite() -> nn.Module:
     model = make()
     next(parameter for parameter in model.parameters() if parameter.dim() > 1).data.view(-1)[7] = torch.inf
     return model
-
-
-class Broken(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.layer = nn.Linear(8, 8)
-
-    def forward(self, x: Tensor) -> Tensor:
-        raise RuntimeError("no way through")
 
 
 # ---- runs ------------------------------------------------------------------------------------------------------------
@@ -132,8 +125,8 @@ def ask(network: str, folder: Path, model: str, calibration: Sequence[str], size
 
 def refuse(folder: Path) -> None:
     """On R-Net, which is quick."""
-    torch.save(torch.zeros(32, 3, 7), folder / "wrong.pt")
-    torch.save(torch.full((32, 3, 24, 24), torch.nan), folder / "nan.pt")
+    np.save(folder / "wrong.npy", np.zeros((32, 3, 7), np.float32))
+    np.save(folder / "nan.npy", np.full((32, 3, 24, 24), np.nan, np.float32))
     (folder / "broken.py").write_text(
         "import torch\n\n\nclass Broken(torch.nn.Module):\n    def __init__(self):\n        super().__init__()\n"
         "        self.layer = torch.nn.Linear(8, 8)\n\n    def forward(self, x):\n"
@@ -148,8 +141,8 @@ def refuse(folder: Path) -> None:
         "a rule about no tensor": (good, *bits, *well, "--rule", "dense9.*:raw"),
         "a weight that is NaN": (program("not_a_number"), *bits, *well),
         "a weight that is infinite": (program("infinite"), *bits, *well),
-        "calibration of the wrong shape": (good, *bits, "--calibrate", str(folder / "wrong.pt")),
-        "calibration that is NaN": (good, *bits, "--calibrate", str(folder / "nan.pt")),
+        "calibration of the wrong shape": (good, *bits, "--calibrate", str(folder / "wrong.npy")),
+        "calibration that is NaN": (good, *bits, "--calibrate", str(folder / "nan.npy")),
         "no calibration, and the network reads no text": (good, *bits),
         "a network that cannot be run": (f"{folder / 'broken.py'}:Broken", *bits, "--calibrate", "noise:8"),
         "a function that makes no network": (f"{folder / 'broken.py'}:number", *bits, "--calibrate", "noise:8"),
@@ -162,7 +155,10 @@ def refuse(folder: Path) -> None:
         output.write_bytes(b"what was here before")
         done = sws("rnet", given[0], "-o", str(output), "--force", *given[1:])
         kept = "as it was" if output.read_bytes() == b"what was here before" else "CHANGED"
-        left = ", ".join(path.name for path in folder.glob("kept*") if path != output) or "nothing"
+        others = [path for path in folder.glob("kept*") if path != output]
+        left = ", ".join(path.name for path in others) or "nothing"
+        for path in others:
+            shutil.rmtree(path)
         text = " ".join(done.lines).replace(str(folder), "FOLDER").replace(str(Path(__file__).parent), "benchmarks")
         print(f"| {name} | {done.code} | {text} | {kept} | {left} |", flush=True)
 

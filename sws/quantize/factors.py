@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .shrinkage import DAMPING, effective_samples, shrunk
+from .shrinkage import COLUMN_DAMPING, ROW_DAMPING, effective_samples, shrunk
 from .statistics import Moments
 
 HEAD_UNIFORM = 0.3
@@ -59,11 +59,15 @@ def _diagonal(blocks: Sequence[Tensor] | Tensor) -> Tensor:
 
 
 def factors(
-    roles: Sequence[Moments], samples: int, *, damping: float = DAMPING, shrinks: bool = True
+    roles: Sequence[Moments],
+    samples: int,
+    *,
+    damping: tuple[float, float] = (COLUMN_DAMPING, ROW_DAMPING),
+    shrinks: bool = True,
 ) -> list[Factors] | None:
     """Of each group; None where calibration has not reached the matrix.
 
-    damping : see `shrinkage`. shrinks : False takes the sums for what they are
+    damping : of columns and of rows, see `shrinkage`. shrinks : False takes the sums for what they are
     The roles of a tied embedding are added, as if the sum of two Kronecker products were one.
     """
     if not roles:
@@ -72,19 +76,19 @@ def factors(
     if not bool((total > 0).any()):
         return None
     out = []
+    blocks = len(roles[0].columns)
     for group in range(len(total)):
 
         def block(sums: Sequence[Tensor], place: int, group: int = group) -> tuple[Tensor, float]:
             totals = [one[group].double() for one in sums]
             spreads, counts = [float(own.spread[place, group]) for own in roles], [own.count for own in roles]
             known = effective_samples(totals, spreads, counts) if shrinks else math.inf
-            moments, share = shrunk(torch.stack(totals).sum(0), known, damping)
+            moments, share = shrunk(torch.stack(totals).sum(0), known, damping[place >= blocks])
             return moments, _ENOUGH * len(moments) / known if share > _UNCERTAIN and known < len(moments) else 0.0
 
         trace = float(total[group]) or float(total.sum()) / len(total)
         # H G is the mean over outputs of what the error of all tokens does to one.
         share = math.sqrt(trace * samples)
-        blocks = len(roles[0].columns)
         columns = [block([own.columns[n] for own in roles], n) for n in range(blocks)]
         if any(isinstance(own.rows, Tensor) for own in roles):
             rows: list[Tensor] | Tensor = _row_diagonal(roles, group, share)

@@ -106,7 +106,7 @@ def test_feedback_is_better_than_rounding_at_the_same_steps(shape: tuple[int, in
     """Over tiles too; and what is left is what theory says: c^2 / 12 for each weight."""
     layout, own = Layout(shape), moments(*shape)
     weights = torch.randn(1, *shape, generator=torch.Generator().manual_seed(1))
-    known = factors([own], 1, damping=1e-6, shrinks=False)
+    known = factors([own], 1, damping=(1e-6, 1e-6), shrinks=False)
     assert known is not None
     step = 0.05 * float(own.total.sqrt()) / shape[0] / shape[1]
     made = quantize_matrix(weights, known, step, layout, rate=0)
