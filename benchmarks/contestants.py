@@ -27,7 +27,7 @@ from isal import isal_zlib
 from workloads import Workload
 
 import swsfmt
-from swsfmt.entropy import kernels
+from swsfmt.entropy import encoding, kernels
 
 # Slow coders deal with a part of the ids, at least this many of them.
 FEWEST = 200_000
@@ -152,15 +152,15 @@ def _own(
     """In chunks, as the files of swsfmt have it."""
     symbols = flat.astype(np.uint16)
     code = kernels.PrefixCode.optimal(counts)
-    stream = kernels.encode_symbols(symbols, code)
-    starts = np.concatenate([[0], np.cumsum(kernels.chunk_bits(symbols, code, CHUNK))]).astype(np.int64)
+    stream = encoding.encode_symbols(symbols, code)
+    starts = np.concatenate([[0], np.cumsum(encoding.chunk_bits(symbols, code, CHUNK))]).astype(np.int64)
     identity = np.arange(code.alphabet, dtype=np.uint8)
 
     def decode() -> npt.NDArray[np.unsignedinteger] | None:
         return kernels.decode_dense(stream, starts, CHUNK, flat.size, code, identity)
 
     def encode() -> bitarray:
-        return kernels.encode_symbols(symbols, code)
+        return encoding.encode_symbols(symbols, code)
 
     def decode_there() -> None:
         kernels.decode_dense(stream, starts, CHUNK, flat.size, code, identity, out=there)

@@ -130,7 +130,8 @@ def search(
     """The attempt that hits the target: at most its value, and at least 99 % of it, or 95 % where no step gives more.
 
     An error may go up and down by more than that from step to step: then the smallest file within it, with a warning.
-    attempt : quantises with a step, and measures; it is called some three to eight times
+    attempt : quantises with a step, and measures; it is called some three to eight times, for an error that goes up
+        and down some twenty
     elements : of all tensors, for a target in bits
     start : the step that is tried first
     tried : takes every attempt, in order, without what was made; what a run before has put there is not tried again,
@@ -175,7 +176,7 @@ class _Search:
             attempt = self._try(step)
             value = self._target.measured(attempt, self._elements)
             if (1 - TOLERANCE) * self._target.value <= value <= self._target.value:
-                return attempt
+                return self._smallest(attempt)
             if math.isnan(value):
                 raise InputError(f"with {attempt} there is no {self._target.kind}: the outputs are not finite")
             if self._centre is None:
@@ -253,16 +254,22 @@ class _Search:
         below = [one for one in self._tried if self._target.measured(one, self._elements) <= self._target.value]
         best = max(below, key=lambda one: self._target.measured(one, self._elements), default=None)
         is_near = best is not None and self._target.measured(best, self._elements) >= _NEAR * self._target.value
-        return best if is_near else None
+        return self._smallest(best) if best is not None and is_near else None
+
+    def _smallest(self, hit: Attempt) -> Attempt:
+        """Of what was tried as well: an error is a limit, and a smaller file may be within it."""
+        if self._target.kind != ERROR:
+            return hit
+        within = [one for one in self._tried if one.error is not None and one.error <= self._target.value]
+        return min([hit, *within], key=lambda one: (one.bytes, math.inf if one.error is None else one.error))
 
     def _smallest_within(self) -> Attempt | None:
         """For an error, which is a limit: where steps on both sides of it were tried, the smallest file within it."""
         if self._target.kind != ERROR or not self._below or not self._above:
             return None
-        within = [one for one in self._tried if one.error is not None and one.error <= self._target.value]
-        best = min(within, key=lambda one: one.bytes)
-        rough = f"the error goes up and down by more than 5 % around the target of {self._target.value:.4g}"
-        warn(f"{rough}; this file has {best.error:.4g}. With more inputs it would be steadier", SwsWarning)
+        best = self._smallest(self._below.attempt)
+        rough = f"no step was found with an error within 5 % of the target of {self._target.value:.4g}"
+        warn(f"{rough}; this file has {best.error:.4g}. With more inputs errors may be steadier", SwsWarning)
         return best
 
     def _interpolated(self, low: _End, high: _End) -> float:

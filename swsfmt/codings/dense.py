@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..dtypes import Bits
-from ..entropy import kernels
+from ..entropy import encoding, kernels
 from ..entropy.bits import BitReader, BitWriter, varint_bytes
 from ..entropy.code_table import write_table
 from ..errors import PayloadError
@@ -209,7 +209,7 @@ def _decode_blocks(params: Params, reader: BitReader, starts: npt.NDArray[np.int
             continue
         symbols, reader.position = kernels.decode_symbols(reader.bits, reader.position, len(part), code)
         part[:] = elements[symbols]
-        sizes.append(kernels.chunk_bits(symbols, code, params.chunks.size))
+        sizes.append(encoding.chunk_bits(symbols, code, params.chunks.size))
     if starts is not None:
         check_column(np.concatenate(sizes), np.diff(starts), "the size in bits")
 
@@ -217,12 +217,12 @@ def _decode_blocks(params: Params, reader: BitReader, starts: npt.NDArray[np.int
 def encode(params: Params, symbols: Symbols, threads: int = 1) -> tuple[Params, bytes]:
     """The payload of these codebook symbols, and the parameters with all widths."""
     if not params.chunks.code:
-        return params, kernels.encode_stream(symbols, params.stream.code, threads)
+        return params, encoding.encode_stream(symbols, params.stream.code, threads)
     writer = BitWriter()
-    sizes = kernels.chunk_bits(symbols, params.stream.code, params.chunks.size, threads)
+    sizes = encoding.chunk_bits(symbols, params.stream.code, params.chunks.size, threads)
     params = replace(params, chunks=replace(params.chunks, widths=(width_of(sizes),)))
     writer.fields(sizes, params.chunks.widths[0])
-    writer.bits.extend(kernels.encode_symbols(symbols, params.stream.code, threads))
+    writer.bits.extend(encoding.encode_symbols(symbols, params.stream.code, threads))
     return params, writer.to_bytes()
 
 

@@ -91,7 +91,7 @@ class LookupCoding(Composite[Params]):
         info = elements.info
         if info.dtype.itemsize not in _DIFFERENCES or not _SHARERS <= info.numel <= _MOST_ELEMENTS:
             return None
-        # Where the fields of elements take no more than the entropy of whole ones, so do those of their numbers.
+        # Fields of numbers take about the entropy of whole elements at least, to which those of elements come close.
         if info.dtype.itemsize == 2 and has_planes(info.dtype) and elements.entropy >= elements.forms.bits:
             return None
         values = _distinct(elements, min(MAX_VALUES, info.numel // _SHARERS))

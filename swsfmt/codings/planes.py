@@ -91,7 +91,7 @@ class PlanesCoding(Composite[Params]):
                 else:
                     planes.append(decode_part_in(part, own, threads, scratch.take(tensor.numel, dtype.bits)))
             _join(params, tensor, [plane.bits for plane in planes], bits, threads)
-        return Decoded(bits, [], parts=[plane._replace(bits=_NOT_KEPT) for plane in planes])
+        return Decoded(bits, [], parts=[_without_bits(plane) for plane in planes])
 
     def check(self, params: Params, tensor: TensorInfo, payload: Payload, threads: int = 1) -> None:
         if all(width == 8 * plane_dtype(width).itemsize for width in params.widths):
@@ -139,6 +139,11 @@ class PlanesCoding(Composite[Params]):
     def write(self, params: Params, resources: Resources) -> bytes:
         parts = zip(params.widths, params.parts, strict=True)
         return bytes(params.widths) + b"".join(build_part(part, plane_dtype(width), resources) for width, part in parts)
+
+
+def _without_bits(decoded: Decoded) -> Decoded:
+    """The same, with no elements: they were in memory that is used again."""
+    return decoded._replace(bits=_NOT_KEPT, parts=[_without_bits(part) for part in decoded.parts])
 
 
 def _parse_widths(cursor: Cursor, bits: int) -> Widths:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from ..codings.base import Made
+from ..errors import ChangedError
 from ..format.checksum import crc32
 from ..format.records import MAX_INLINE, Summary
 from .examine import Examination, Survey
@@ -24,14 +25,22 @@ class Spooled(Summary):
     offset: int
 
     def pieces(self) -> Iterator[bytes]:
-        """All of it. Raises `OSError`."""
+        """All of it. Raises `ChangedError` where the file has not what was put there, and `OSError`."""
+        crc = 0
         for start in range(0, self.length, _PIECE):
             self.file.seek(self.offset + start)
-            yield self.file.read(min(_PIECE, self.length - start))
+            piece = self.file.read(min(_PIECE, self.length - start))
+            crc = crc32(piece, crc)
+            yield piece
+        if crc != self.crc:
+            raise ChangedError
 
 
 class Spool:
-    """file : open to be written and read; None keeps payloads in memory. Everything raises `OSError`."""
+    """file : open to be written and read, until the last piece was asked for; None keeps payloads in memory.
+
+    What was put there stays, also of codings that are not chosen in the end. Everything raises `OSError`.
+    """
 
     def __init__(self, file: BinaryIO | None = None) -> None:
         self._file = file

@@ -287,3 +287,17 @@ def test_inspection() -> None:
     assert tensor.nonzero == np.count_nonzero(array)
     assert sum(report.sections.values()) == report.file_bytes
     assert tensor.file_bytes == sum(tensor.sections.values())
+
+
+def test_frequent_values_whose_rest_is_cheap() -> None:
+    """What is left without them may be far simpler than all was together."""
+    random = np.random.default_rng(0)
+    repeated = np.repeat(random.integers(0, 1 << 32, 1000, dtype=np.uint64).astype("<u4"), 3)
+    bits = np.concatenate([repeated, 0x3F800000 | np.arange(5192, dtype="<u4")])
+    random.shuffle(bits)
+    tensor = Sampled(TensorInfo(dtypes.F32, bits.shape), bits)
+    found = plan(tensor)
+    assert found is not None
+    data = swsfmt.save({"w": bits.view("<f4")})
+    assert coding(data) is ESCAPE
+    assert len(data) < 20_000

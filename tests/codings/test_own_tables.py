@@ -12,7 +12,7 @@ from swsfmt.codings import register, unregister
 from swsfmt.codings.base import Coding, Decoded, Payload, Proposal
 from swsfmt.codings.streams import Stream, StreamKind, number_tables, read_stream
 from swsfmt.dtypes import Bits
-from swsfmt.entropy import kernels
+from swsfmt.entropy import encoding, kernels
 from swsfmt.entropy.bits import BitWriter
 from swsfmt.entropy.code_table import cheapest_code, write_table
 from swsfmt.errors import PayloadError
@@ -56,7 +56,7 @@ class HuffmanBytes(Coding[Stream]):
         number_tables([params], resources)
 
     def encode(self, params: Stream, tensor: Loadable, threads: int = 1) -> tuple[Stream, bytes]:
-        return params, kernels.encode_symbols(tensor.load().bits.astype(np.uint16), params.code).tobytes()
+        return params, encoding.encode_symbols(tensor.load().bits.astype(np.uint16), params.code).tobytes()
 
 
 @pytest.fixture(autouse=True)

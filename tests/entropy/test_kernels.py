@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from symbols import symbols_of
 
 import swsfmt
-from swsfmt.entropy import backend, kernels, protocol, twin
+from swsfmt.entropy import backend, encoding, kernels, protocol, twin
 from swsfmt.entropy.prefix_code import PrefixCode, field_width
 from swsfmt.errors import ChangedError, PayloadError
 
@@ -54,7 +54,7 @@ CASES = pytest.mark.parametrize(("code", "values", "digits"), [pytest.param(*row
 
 @CASES
 def test_bits_by_hand(code: PrefixCode, values: list[int], digits: str) -> None:
-    assert kernels.encode_symbols(symbols_of(*values), code) == stream(digits)
+    assert encoding.encode_symbols(symbols_of(*values), code) == stream(digits)
     for offset in (0, 3):
         data = stream("1" * offset + digits + "1011")
         found, end = kernels.decode_symbols(data, offset, len(values), code)
@@ -73,7 +73,7 @@ def test_streams_that_end_early(code: PrefixCode, values: list[int], digits: str
 
 def test_no_symbols() -> None:
     for code in (PrefixCode.fixed(4), canonical(1, 1), PrefixCode.one_symbol(0, 3)):
-        assert len(kernels.encode_symbols(symbols_of(), code)) == 0
+        assert len(encoding.encode_symbols(symbols_of(), code)) == 0
         found, end = kernels.decode_symbols(stream("1"), 1, 0, code)
         assert (len(found), end) == (0, 1)
 
@@ -130,7 +130,7 @@ def test_round_trip(alphabet: int, count: int, seed: int, fixed: bool, offset: i
     if fixed:
         code, used = PrefixCode.fixed(alphabet), np.arange(alphabet)
     symbols = used[rng.integers(0, len(used), count)].astype(np.uint16)
-    encoded = kernels.encode_symbols(symbols, code)
+    encoded = encoding.encode_symbols(symbols, code)
     assert len(encoded) == code.cost(np.bincount(symbols, minlength=alphabet))
     found, end = kernels.decode_symbols(stream("0" * offset) + encoded + stream("101"), offset, count, code)
     np.testing.assert_array_equal(found, symbols)
@@ -148,7 +148,7 @@ def test_gaps_round_trip(pbits: int, entries: int, seed: int, fixed: bool, skips
     code = PrefixCode.fixed(1 << pbits)
     if not fixed:
         code = PrefixCode.optimal(np.bincount(symbols, minlength=1 << pbits))
-    data = kernels.encode_symbols(symbols, code) + stream("1")
+    data = encoding.encode_symbols(symbols, code) + stream("1")
     found, end = kernels.decode_gaps(data, 0, entries, code)
     np.testing.assert_array_equal(found, symbols)
     assert end == len(data) - 1
@@ -158,14 +158,14 @@ def test_more_symbols_than_one_block() -> None:
     count = (1 << 20) + 5
     symbols = (np.arange(count) * 7 % 5 % 3).astype(np.uint16)
     code = canonical(1, 2, 2)
-    found, end = kernels.decode_symbols(kernels.encode_symbols(symbols, code), 0, count, code)
+    found, end = kernels.decode_symbols(encoding.encode_symbols(symbols, code), 0, count, code)
     np.testing.assert_array_equal(found, symbols)
     assert end == code.cost(np.bincount(symbols))
 
 
 def test_bytes_of_the_worked_example() -> None:
-    gaps = kernels.encode_symbols(symbols_of(1, 2, 0, 2), canonical(2, 2, 1, 0))
-    values = kernels.encode_symbols(symbols_of(0, 0, 2, 0), canonical(1, 0, 1))
+    gaps = encoding.encode_symbols(symbols_of(1, 2, 0, 2), canonical(2, 2, 1, 0))
+    values = encoding.encode_symbols(symbols_of(0, 0, 2, 0), canonical(1, 0, 1))
     assert (gaps + values).tobytes() == bytes.fromhex("0B 01") == bits("11 0 10 0 0 0 1 0")
 
 
@@ -324,7 +324,7 @@ def test_skips_belong_to_the_chunk_of_their_entry(where: str) -> None:
     """Two chunks of an entry each (spec 5.5): gap 1, then a skip and gap 0, whose entry lies at 1 + 1 + 3 = 5."""
     code = PrefixCode.fixed(4)
     gaps, values = symbols_of(1, SKIP, 0), symbols_of(0, 1)
-    stream = kernels.encode_symbols(gaps, code) + kernels.encode_symbols(values, code)
+    stream = encoding.encode_symbols(gaps, code) + encoding.encode_symbols(values, code)
     starts = np.array([[0, 6, 0], [2, 8, 2], [6, 10, 6]])
     if where == "here":
         starts[1] = 4, 8, 5
@@ -343,7 +343,7 @@ def test_elements(count: int, dtype: str, seed: int, whole: bool) -> None:
     rng = np.random.default_rng(seed)
     code, used = random_code(rng, 300)
     symbols = used[rng.integers(0, len(used), count)].astype(np.uint16)
-    encoded = kernels.encode_symbols(symbols, code)
+    encoded = encoding.encode_symbols(symbols, code)
     elements = rng.integers(0, 256, 300).astype(dtype)
     out = np.zeros(count, dtype)
     if whole or code.single is not None:
@@ -360,7 +360,7 @@ def test_fields_of_a_fixed_width_to_bytes(width: int, offset: int) -> None:
     """In chunks, to elements that are their own numbers and to others; a chunk that ends elsewhere is refused."""
     code, chunk, count = PrefixCode.fixed(1 << width), 21, 100
     symbols = np.random.default_rng(width).integers(0, 1 << width, count).astype(np.uint16)
-    data = bitarray(offset, endian="little") + kernels.encode_symbols(symbols, code)
+    data = bitarray(offset, endian="little") + encoding.encode_symbols(symbols, code)
     starts = offset + np.append(np.arange(0, count, chunk), count) * width
     numbers = np.arange(1 << width, dtype=np.uint8)
     for elements in (numbers, numbers[::-1].copy()):
@@ -389,3 +389,19 @@ def test_elements_and_their_values(dtype: type[np.unsignedinteger[Any]], count: 
     elements[-1] = 8
     with pytest.raises(ChangedError):
         kernels.symbols_of(elements, values)
+
+
+@pytest.mark.parametrize("count", [1, 7, 63, 64, 65, 1000, (1 << 19) + 3])
+@pytest.mark.parametrize("lengths", [(7,) * 128, (3,) * 8, (12,) * 4096, (1, 2, 3, 3)])
+def test_a_stream_is_the_same_in_threads(count: int, lengths: tuple[int, ...]) -> None:
+    """Codewords of one length and of several, with a tail and without, cut for threads where they end within a byte."""
+    if backend.active() != backend.NATIVE and count > 1000:
+        pytest.skip("the twin takes too long")
+    code = canonical(*lengths)
+    symbols = np.random.default_rng(count).integers(0, len(lengths), count).astype(np.uint16)
+    bits = encoding.encode_symbols(symbols, code)
+    assert len(bits) == sum(lengths[symbol] for symbol in symbols.tolist())
+    assert np.array_equal(kernels.decode_symbols(bits, 0, count, code)[0], symbols)
+    for threads in (1, 2, 3):
+        assert encoding.encode_stream(symbols, code, threads) == bits.tobytes()
+        assert encoding.encode_symbols(symbols, code, threads) == bits

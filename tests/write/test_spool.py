@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import swsfmt
 from swsfmt import dtypes
 from swsfmt.codings.base import Made
 from swsfmt.codings.classes import CLASSES
@@ -52,6 +53,14 @@ def test_the_file_is_the_same_and_its_payloads_take_no_memory(profile: str) -> N
     payloads = len(whole) * (MANY - 1) // MANY
     assert payloads > 1 << 20
     assert most - least > payloads // 2
+
+
+def test_a_file_that_is_cut_is_not_written() -> None:
+    with tempfile.TemporaryFile() as spool:
+        file = encode_file({"w": Levels(0)}, spool=spool)
+        spool.truncate(1000)
+        with pytest.raises(swsfmt.ChangedError):
+            list(file.pieces())
 
 
 def test_surveys() -> None:

@@ -16,7 +16,6 @@ from ...entropy import planes as fields
 from ...entropy.bitmap import Live
 from ...entropy.huffman import code_lengths
 from ...entropy.kernels import distinct
-from ...entropy.logarithms import UNIT, log2
 from ...format.codebook import MAX_VALUES
 from ...tensor import Elements
 from ..estimates import entropy_bits, value_counts
@@ -110,8 +109,6 @@ def _wide(elements: Sampled, mask: _Mask | None) -> Plan | None:
     apart = 0 if keeps_zero else zeros
     of_planes = _of_planes(elements.sample, elements.info.dtype)
     value_bits = 8 * elements.info.dtype.itemsize + _TABLE_BITS
-    if mask is None and elements.scaled(_most_saved(counts, zeros, of_planes, value_bits)) <= _PART_BITS:
-        return None
     # Nothing that takes as much as planes is of use, nor what takes more before its rare values are looked at.
     least, best = elements.scaled(of_planes), 0
     for kept in sorted({min(kept, often) for kept in _KEPT}, reverse=True):
@@ -140,18 +137,6 @@ def _wide(elements: Sampled, mask: _Mask | None) -> Plan | None:
     for start in range(0, len(elements.bits), _BLOCK):
         count += escape.keep(elements.bits[start : start + _BLOCK], chosen, mark)[1]
     return Plan(least + _PART_BITS, count, mark, chosen) if count else None
-
-
-def _most_saved(counts: Counts, zeros: int, of_planes: int, value_bits: int) -> int:
-    """What a codebook takes off planes at most, in bits: no codewords are shorter than ideal ones, no values cheaper.
-
-    counts : of each value, without zero. of_planes : of all elements. value_bits : of a value in the codebook
-    """
-    total = int(counts.sum()) + zeros
-    each, ideal = of_planes * UNIT // total, int(log2(np.array([total]))[0])
-    saved = counts * (each - ideal + log2(counts)) - value_bits * UNIT
-    of_zeros = zeros * (each - ideal + int(log2(np.array([max(zeros, 1)]))[0]))
-    return (int(saved[saved > 0].sum()) + max(of_zeros, 0)) // UNIT
 
 
 def _mark(kept: Bits, dtype: DType) -> int:

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from bitarray import bitarray
 
-from ...entropy import kernels
+from ...entropy import encoding, kernels
 from ...entropy.bits import BitWriter
 from ...errors import ChangedError
 from ...parallel import MOST_THREADS, in_order
@@ -33,7 +33,7 @@ def encode(params: Params, symbols: Symbols, threads: int = 1) -> tuple[Params, 
     def streams(block: Entries) -> tuple[npt.NDArray[np.int64] | None, bitarray, bitarray]:
         gaps = kernels.gap_symbols(block.gaps, p.pbits)
         rows = chunk_rows(gaps, block.values, p) if p.chunks.code else None
-        return rows, kernels.encode_symbols(gaps, p.gaps.code), kernels.encode_symbols(block.values, p.values.code)
+        return rows, encoding.encode_symbols(gaps, p.gaps.code), encoding.encode_symbols(block.values, p.values.code)
 
     table, gap_bits, value_bits = [], bitarray(endian="little"), bitarray(endian="little")
     blocks = whole_chunks(read_entries(symbols, p.matrix, p.scan, p.line_ends, threads), p.chunks.size)

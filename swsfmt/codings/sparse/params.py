@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ...entropy import bitmap, kernels
+from ...entropy import bitmap, encoding, kernels
 from ...entropy.bitmap import Form, Kind, Live
 from ...entropy.bits import BitReader, BitWriter
 from ...entropy.code_table import write_table
@@ -194,4 +194,4 @@ def write(params: Params, resources: Resources) -> bytes:
 def chunk_rows(gaps: npt.NDArray[np.uint16], values: npt.NDArray[np.uint16], p: Coded) -> npt.NDArray[np.int64]:
     """int64 of shape (chunks, 3): bits of the gaps, bits of the values and advance of each chunk."""
     of_gaps = kernels.gap_chunks(gaps, p.gaps.code, p.chunks.size)
-    return np.insert(of_gaps, 1, kernels.chunk_bits(values, p.values.code, p.chunks.size), axis=1)
+    return np.insert(of_gaps, 1, encoding.chunk_bits(values, p.values.code, p.chunks.size), axis=1)

@@ -16,27 +16,33 @@ static int are_frequencies(const uint16_t *frequencies, int bits, size_t pairs, 
     return 1;
 }
 
-/* Memory for tables that the call before has left, if there is some: what the system gives must be cleared first, which
- * takes as long as it takes to decode a small matrix. Touched with Python's lock alone. */
+/* Memory for tables that a call before has left, if there is some: what the system gives must be cleared first, which
+ * takes as long as it takes to decode a small matrix. One piece, the largest so far, for one thread at a time. Touched with
+ * Python's lock alone. */
 enum { MOST_SPARE = 1 << 21 };
 static void *spare;
+static size_t spare_bytes;
 
-static void *take_memory(size_t bytes)
+/* in out bytes: what is needed, and what there is. NULL where there is no memory. */
+static void *take_memory(size_t *bytes)
 {
-    void *memory = bytes <= MOST_SPARE ? spare : NULL;
-    if (memory != NULL) {
-        spare = NULL;
-        return memory;
-    }
-    return malloc(bytes <= MOST_SPARE ? MOST_SPARE : bytes);
+    if (spare == NULL || spare_bytes < *bytes)
+        return malloc(*bytes);
+    void *memory = spare;
+    *bytes = spare_bytes;
+    spare = NULL;
+    return memory;
 }
 
 static void give_memory(void *memory, size_t bytes)
 {
-    if (spare == NULL && bytes <= MOST_SPARE)
-        spare = memory;
-    else
+    if (bytes > MOST_SPARE || (spare != NULL && spare_bytes >= bytes)) {
         free(memory);
+        return;
+    }
+    free(spare);
+    spare = memory;
+    spare_bytes = bytes;
 }
 
 /* Chunks `first` to last - 1, of `chunk` rows each. in starts: the bytes where they start; last + 1 of them.
@@ -93,7 +99,7 @@ PyObject *py_rans_decode(PyObject *self, PyObject *args)
         Py_ssize_t bad = NO_MEMORY;
         Frequencies f = {b[FREQUENCIES].buf, &c, alphabet, bits};
         size_t bytes_of_memory = bytes_of_tables(&f);
-        void *memory = take_memory(bytes_of_memory);
+        void *memory = take_memory(&bytes_of_memory);
         if (memory != NULL) {
             Py_BEGIN_ALLOW_THREADS
             RansTables *t = put_rans_tables(&f, b[ELEMENTS].buf, bytes, memory);
