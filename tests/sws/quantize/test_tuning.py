@@ -9,9 +9,10 @@ import torch
 from small_models import network
 from torch import Tensor, nn
 
-from sws.quantize import Network, collect
+from sws.quantize import Network, QuantizedModel, Target, collect, quantize_model
 from sws.quantize.network import Value
 from sws.quantize.outputs import OutputError
+from sws.quantize.targets import Attempt
 from sws.quantize.tuning import Tuned, Tuning, tune
 from swsfmt import InputError
 from swsfmt.torch import Scaled
@@ -142,3 +143,33 @@ def test_without_batches_or_gradients() -> None:
         tune(model, tensors, batches(1), [], STEPS)
     with pytest.raises(InputError, match="no_grad"):
         tune(model, tensors, batches(1), batches(2), STEPS, forward=lambda net, batch: net(batch).detach())
+
+
+def test_in_one_call() -> None:
+    model, inputs = network(), batches(1, 10)
+    plain = quantize_model(model, inputs, target=0.01)
+    better = quantize_model(model, inputs, target=0.01, tuning_steps=30)
+    assert plain.report["tuning"] is None
+    own = better.report["tuning"]
+    assert 0 < own["steps"] <= 30
+    assert own["after"] < own["before"]
+    assert better.report["error"] == own["after"]
+    assert OutputError(model, inputs[::5]).measure(better.tensors) == own["after"]
+    assert better.report["bytes"] == better.size()
+
+
+@pytest.mark.parametrize("spare", [-1, 1])
+def test_a_file_keeps_to_its_size(spare: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = network()
+    floats = QuantizedModel(model.state_dict())
+    monkeypatch.setattr("sws.quantize.model.tune", lambda *args, **given: Tuned(floats.tensors, 0.5, 0.0, 1))
+    monkeypatch.setattr("sws.quantize.model.search", lambda *args, **given: Attempt(0.01, 1))
+    result = quantize_model(model, batches(1), target=Target.size(floats.size() + spare), tuning_steps=1)
+    assert (result.tensors == floats.tensors) is (spare > 0)
+    assert result.report["tuning"]["after"] == (0.0 if spare > 0 else 0.5)
+
+
+@pytest.mark.parametrize("inputs", [None, batches(1, 1)])
+def test_too_little_to_be_judged_by(inputs: list[Tensor] | None) -> None:
+    with pytest.raises(InputError, match="two batches"):
+        quantize_model(network(), inputs, target=0.01, tuning_steps=1)
