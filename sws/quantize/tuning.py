@@ -28,6 +28,8 @@ from .outputs import OutputError
 
 # Times that the network is judged, evenly spread.
 _CHECKS = 4
+# Of the error: what falls by less may have fallen by chance.
+_LEAST_GAIN = 0.01
 # Of the steps: the rate rises so long, then it falls to zero.
 _WARM_UP = 0.1
 _BETAS = (0.9, 0.99)
@@ -36,7 +38,6 @@ _BETAS = (0.9, 0.99)
 @dataclass(frozen=True)
 class Tuning:
     """steps : of one batch each. rate : of Adam, relative to what is trained. seed : of the order of batches
-
     factors : of each matrix that are trained: 1, those of rows; 2, those of columns too; 0, vectors alone are trained
     """
 
@@ -48,7 +49,7 @@ class Tuning:
 
 @dataclass(frozen=True)
 class Tuned:
-    """before, after : errors of the outputs on the batches that judge; equal where nothing was better than before
+    """before, after : errors of the outputs on the batches that judge; equal where none was lower by a hundredth
     steps : after which the network was best; 0 where it stays as it was
     """
 
@@ -72,7 +73,7 @@ def tune(
     fixed: Collection[str] = (),
     progress: Progress | None = None,
 ) -> Tuned:
-    """The best that came up, by the batches held out: `tensors` themselves, where nothing was better.
+    """The best that came up, by the batches held out: `tensors` themselves, where none was better by a hundredth.
 
     model : with float weights; stays as it is. tensors : of `Network.quantize`; tied ones stay tied
     batches : to train on. held_out : judge, and are not trained on. fixed : names of tensors that stay
@@ -83,31 +84,24 @@ def tune(
         raise InputError("there is nothing to tune on; calibrate with more samples")
     judge = OutputError(model, held_out, forward)
     with _both(model, tensors) as student:
-        chosen, steps = tensors, 0
-        best = before = judge.measure(tensors)
+        before = judge.measure(tensors)
+        best, chosen, steps = before * (1 - _LEAST_GAIN), tensors, 0
         parts = _parts(tensors, student, tuning, fixed)
         checks = {max(1, round(tuning.steps * (number + 1) / _CHECKS)) for number in range(_CHECKS)}
         for step in _train(model, student, parts, batches, judge, tuning, forward or call):
             if progress is not None:
                 progress(step)
-            if step not in checks:
-                continue
-            now = _with(tensors, parts)
-            error = judge.measure(now)
-            if error < best:
-                best, chosen, steps = error, now, step
-    return Tuned(chosen, before, best, steps)
+            if step in checks:
+                now = _with(tensors, parts)
+                if (error := judge.measure(now)) < best:
+                    best, chosen, steps = error, now, step
+    return Tuned(chosen, before, best if steps else before, steps)
 
 
 def _train(
-    model: nn.Module,
-    student: nn.Module,
-    parts: Sequence[_Part],
-    batches: Sequence[Any],
-    judge: OutputError,
-    tuning: Tuning,
-    forward: Forward,
-) -> Iterator[int]:
+    model: nn.Module, student: nn.Module, parts: Sequence[_Part], batches: Sequence[Any], judge: OutputError,
+    tuning: Tuning, forward: Forward,
+) -> Iterator[int]:  # fmt: skip
     """Gives the number of each step when it is done. Ends early where something is not finite."""
     if not parts:
         return
@@ -127,17 +121,14 @@ def _train(
         adam.zero_grad()
         for part in parts:
             part.take_gradient()
-        adam.param_groups[0]["lr"] = tuning.rate * _schedule(step, tuning.steps)
+        warmth = min(1.0, step / max(1.0, _WARM_UP * tuning.steps))
+        adam.param_groups[0]["lr"] = tuning.rate * warmth * (1 - (step - 1) / tuning.steps)
         adam.step()
         if not all(bool(torch.isfinite(part.change).all()) for part in parts):
             return
         for part in parts:
             part.fill()
         yield step
-
-
-def _schedule(step: int, steps: int) -> float:
-    return min(1.0, step / max(1.0, _WARM_UP * steps)) * (1 - (step - 1) / steps)
 
 
 def _with(tensors: Mapping[str, Value], parts: Sequence[_Part]) -> dict[str, Value]:

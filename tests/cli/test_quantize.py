@@ -86,13 +86,13 @@ def test_target_error(net: str, tmp_path: Path) -> None:
 def test_tuning(net: str, tmp_path: Path) -> None:
     step = ("--step", "0.02", *NOISE)
     before = quantized(net, "-o", tmp_path / "a.sws", *step)
-    after = quantized(net, "-o", tmp_path / "b.sws", *step, "--tune", 40)
+    after = quantized(net, "-o", tmp_path / "b.sws", *step, "--tune", 200)
     assert before["untuned_error"] is None
     assert after["untuned_error"] == before["error"]
     assert after["error"] < before["error"]
     first, second = (swsfmt.torch.load_file(tmp_path / name) for name in ("a.sws", "b.sws"))
     assert not all(torch.equal(first[name], second[name]) for name in first)
-    assert "--tune 40" in run("inspect", tmp_path / "b.sws").stdout
+    assert "--tune 200" in run("inspect", tmp_path / "b.sws").stdout
 
 
 def test_a_tuned_file_keeps_to_its_size(net: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
