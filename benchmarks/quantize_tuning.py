@@ -13,91 +13,109 @@ from __future__ import annotations
 import argparse
 import math
 import time
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import torch
 from package_networks import Trained, crepe_tiny, face_rnet, minilm
 from quantize_crepe import answers, pitches
 from quantize_harness import Metrics, Row, cosines, heading, outputs, size_at, statistics_of, with_tensors
-from torch import Tensor, nn
+from torch import Tensor
 
 from sws.quantize import Network, QuantizedModel
 from sws.quantize.tuning import Tuning, tune
+from swsfmt.torch import Scaled
 
 # Of steps: files without tuning to be compared with.
-FINER = (1.0, 0.95, 0.9, 0.85, 0.8)
+FINER = (0.95, 0.9, 0.85, 0.8)
 HELD_OUT = 5
+# Its errors go up and down from file to file.
+RNET = (0.03, 0.02, 0.014, 0.01, 0.007, 0.005, 0.0035, 0.002)
 
-Compare = Callable[[Tensor, Tensor], Metrics]
-Network_ = tuple[Callable[[], Trained | None], str, Compare, str, Callable[[float], float], tuple[float, ...], int]
 
-# What it is, inputs of its statistics, metric and its loss, losses to be expected, steps.
-NETWORKS: dict[str, Network_] = {
-    "crepe": (crepe_tiny, "other inputs", pitches, "cosine", lambda cosine: 1 - cosine, (0.02, 0.002), 60),
-    "rnet": (face_rnet, "other inputs", answers, "relative error", lambda error: error**2, (0.02, 0.002), 60),
-    "minilm": (minilm, "other sentences", cosines, "cosine", lambda cosine: 1 - cosine, (0.016, 0.005), 40),
+@dataclass(frozen=True)
+class Case:
+    """inputs : of the statistics. loss : of the metric. expected : losses that decide the steps of files"""
+
+    make: Callable[[], Trained | None]
+    inputs: str
+    compare: Callable[[Tensor, Tensor], Metrics]
+    metric: str
+    loss: Callable[[float], float]
+    expected: tuple[float, ...]
+    steps: int
+
+
+def from_cosine(cosine: float) -> float:
+    return 1 - cosine
+
+
+def from_error(error: float) -> float:
+    return error**2
+
+
+CASES = {
+    "crepe": Case(crepe_tiny, "other inputs", pitches, "cosine", from_cosine, (0.02, 0.002), 60),
+    "rnet": Case(face_rnet, "other inputs", answers, "relative error", from_error, RNET, 60),
+    "minilm": Case(minilm, "other sentences", cosines, "cosine", from_cosine, (0.016, 0.005), 40),
 }
-
-
-def evaluated(trained: Trained, compare: Compare, floats: Tensor, batches: list[object], model: nn.Module) -> Metrics:
-    return compare(floats, outputs(trained, model, batches))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", choices=NETWORKS)
+    parser.add_argument("--only", choices=CASES)
     parser.add_argument("--factors", type=int, default=Tuning.factors, help="0: vectors alone, 2: those of columns too")
     parser.add_argument("--rate", type=float, default=Tuning.rate)
     parser.add_argument("--steps", type=int)
-    parser.add_argument(
-        "--losses", type=float, nargs="*", help="that are to be expected, in place of those of the table"
-    )
+    parser.add_argument("--losses", type=float, nargs="*", help="that are to be expected, in place of the table's")
     given = parser.parse_args()
-    for name, (make, inputs, compare, metric, loss, losses, steps) in NETWORKS.items():
-        trained = make() if given.only in (None, name) else None
-        if trained is None:
-            continue
-        tuning = Tuning(given.steps or steps, given.rate, given.factors)
-        one_network(trained, inputs, compare, metric, loss, given.losses or losses, tuning)
+    for name, case in CASES.items():
+        trained = case.make() if given.only in (None, name) else None
+        if trained is not None:
+            tuning = Tuning(given.steps or case.steps, given.rate, given.factors)
+            heading(trained)
+            print(f"{tuning}\n\n| file | bytes | {case.metric} | error on held-out batches | CPU s |")
+            print("|---|---:|---:|---:|---:|", flush=True)
+            print_rows(trained, case, given.losses or case.expected, tuning)
 
 
-def one_network(
-    trained: Trained, inputs: str, compare: Compare, metric: str, loss: Callable[[float], float],
-    losses: tuple[float, ...], tuning: Tuning,
-) -> None:  # fmt: skip
-    """Rows of its table."""
+def print_rows(trained: Trained, case: Case, losses: tuple[float, ...], tuning: Tuning) -> None:
+    """Before and after for each loss that is to be expected, and what it is worth."""
     measuring, calibration = trained.measuring(), trained.calibration()
     held_out = calibration[::HELD_OUT]
     batches = [batch for number, batch in enumerate(calibration) if number % HELD_OUT]
     floats = outputs(trained, trained.model, measuring)
-    evaluate = partial(evaluated, trained, compare, floats, measuring)
-    network = Network(trained.model.state_dict(), statistics_of(trained, inputs, trained.calibration, fresh=False))
-    heading(trained)
-    print(f"{tuning}\n\n| file | bytes | {metric} | error on held-out batches | CPU s |\n|---|---:|---:|---:|---:|")
+    network = Network(trained.model.state_dict(), statistics_of(trained, case.inputs, trained.calibration, fresh=False))
     weights = sum(parameter.numel() for parameter in trained.model.parameters())
-    for expected in losses:
-        rows = []
+
+    def file(tensors: Mapping[str, Tensor | Scaled]) -> Row:
+        own = QuantizedModel(tensors)
+        metrics = with_tensors(
+            trained, own.state_dict(), lambda model: case.compare(floats, outputs(trained, model, measuring))
+        )
+        return Row("", own.size(), metrics)
+
+    def loss(row: Row) -> float:
+        return case.loss(row.metrics[case.metric])
+
+    ratios = []
+    for step in (math.sqrt(24 * expected / weights) for expected in losses):
+        tensors = network.quantize(step)
+        start = time.process_time()
+        tuned = tune(trained.model, tensors, batches, held_out, tuning, trained.forward)
+        seconds = time.process_time() - start
+        rows, after = [file(tensors)], file(tuned.tensors)
+        print_row("before", rows[0], case.metric, tuned.before, 0)
+        print_row(f"after {tuned.steps} steps", after, case.metric, tuned.after, seconds)
         for finer in FINER:
-            start = time.process_time()
-            quantized = QuantizedModel(network.quantize(finer * math.sqrt(24 * expected / weights)))
-            seconds = time.process_time() - start
-            rows.append(Row("", quantized.size(), with_tensors(trained, quantized.state_dict(), evaluate)))
-            if finer == 1:
-                start = time.process_time()
-                tuned = tune(trained.model, quantized.tensors, batches, held_out, tuning, trained.forward)
-                own = QuantizedModel(tuned.tensors)
-                after = Row("", own.size(), with_tensors(trained, own.state_dict(), evaluate))
-                print_row("before", rows[0], metric, tuned.before, seconds)
-                name = f"after {tuned.steps} steps"
-                print_row(name, after, metric, tuned.after, time.process_time() - start)
-            value = after.metrics[metric]
-            if finer < 1 and loss(rows[-1].metrics[metric]) < loss(value):
-                break
-        old, new = loss(rows[0].metrics[metric]), loss(value)
-        same = size_at(rows, metric, value, loss)
+            if loss(rows[-1]) > loss(after):
+                rows.append(file(network.quantize(finer * step)))
+        same = size_at(rows, case.metric, after.metrics[case.metric], case.loss)
         text = "is worth no bytes" if same is None else f"is worth {same / after.bytes - 1:.1%} of its bytes"
-        print(f"| the loss falls by {1 - new / old:.1%}; the file {text} |||||", flush=True)
+        print(f"| the loss falls by {1 - loss(after) / loss(rows[0]):.1%}; the file {text} |||||", flush=True)
+        ratios.append(loss(after) / loss(rows[0]))
+    mean = math.exp(sum(map(math.log, ratios)) / len(ratios))
+    print(f"\nthe loss falls by {1 - mean:.1%}, geometric mean of {len(ratios)}", flush=True)
 
 
 def print_row(name: str, row: Row, metric: str, error: float, seconds: float) -> None:
