@@ -13,11 +13,13 @@ zstd and xz take minutes; their sizes are kept in a file from run to run, by the
 
 from __future__ import annotations
 
-import ctypes
 import hashlib
 import json
 import lzma
 import math
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -33,8 +35,8 @@ import swsfmt.torch
 
 State = dict[str, torch.Tensor]
 
-# Of malloc.h: blocks above this size come from the system, and go back to it; memory above it goes back at the end.
-MMAP_THRESHOLD, TRIM_THRESHOLD = -3, -1
+# Read when a process starts: arrays above that size are in new memory, and not in what was freed before.
+MALLOC = "MALLOC_MMAP_THRESHOLD_"
 SLOW: dict[str, Callable[[bytes], bytes]] = {
     "zstd -19": lambda data: zstandard.ZstdCompressor(level=19).compress(data),
     "xz -9": lambda data: lzma.compress(data, preset=9),
@@ -55,13 +57,6 @@ def cpu_time(function: Callable[[], Any], times: int = 3) -> float:
         function()
         seconds.append(time.process_time() - start)
     return min(seconds)
-
-
-def new_memory(is_new: bool) -> None:
-    """Whether larger arrays are in new memory. By default it depends on what was freed before."""
-    malloc = ctypes.CDLL(None)
-    malloc.mallopt(MMAP_THRESHOLD, 1 << 17 if is_new else 1 << 25)
-    malloc.mallopt(TRIM_THRESHOLD, 1 << 17 if is_new else 1 << 30)
 
 
 def states(is_wanted: Callable[[str], bool]) -> Iterator[tuple[str, State, float | None]]:
@@ -126,6 +121,13 @@ class Sizes:
         return self._known.get(key)
 
 
+def encoding_time(name: str) -> float:
+    """In a process of its own, whose memory is not new. In seconds."""
+    environment = {key: value for key, value in os.environ.items() if key != MALLOC}
+    command = [sys.executable, __file__, "--only", name, "--encoding"]
+    return float(subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=True).stdout)
+
+
 def row(name: str, state: State, bound: float | None, slow: Sizes) -> str:
     """Of the table."""
     raw = sum(value.numel() * value.element_size() for value in state.values())
@@ -138,11 +140,9 @@ def row(name: str, state: State, bound: float | None, slow: Sizes) -> str:
         zipnn_size(peer, state),
         *(slow.of(peer, name) for name in SLOW),
     ]
-    new_memory(True)
     copy = cpu_time(lambda: [value.clone() for value in state.values()], 9)
     decoding = cpu_time(lambda: swsfmt.torch.load(data, threads=1)) / copy
-    new_memory(False)
-    encoding = cpu_time(lambda: swsfmt.torch.save(state, threads=1)) / copy
+    encoding = encoding_time(name) / copy
     fractions = ["" if size is None else f"{size / raw:.4f}" for size in sizes]
     return "| " + " | ".join([name, f"{raw / 1e6:.1f}", *fractions, f"{decoding:.2f}", f"{encoding:.1f}"]) + " |"
 
@@ -157,8 +157,13 @@ def row(name: str, state: State, bound: float | None, slow: Sizes) -> str:
     show_default=True,
     help="Sizes that zstd and xz have made.",
 )
-def main(only: tuple[str, ...], without_slow: bool, cache: Path) -> None:
+@click.option("--encoding", is_flag=True, hidden=True)
+def main(only: tuple[str, ...], without_slow: bool, cache: Path, encoding: bool) -> None:
     """Print the table."""
+    if encoding:
+        ((_, state, _),) = states(lambda name: name in only)
+        print(cpu_time(lambda: swsfmt.torch.save(state, threads=1)))
+        return
     slow = Sizes(cache, without_slow)
     heads = ["of the elements", "MB", "default", "small", "bound", "zipnn", *SLOW, "decoding", "encoding"]
     print("| " + " | ".join(heads) + " |")
@@ -168,4 +173,6 @@ def main(only: tuple[str, ...], without_slow: bool, cache: Path) -> None:
 
 
 if __name__ == "__main__":
+    if MALLOC not in os.environ and "--encoding" not in sys.argv:
+        os.execve(sys.executable, [sys.executable, *sys.argv], os.environ | {MALLOC: str(1 << 17)})
     main()

@@ -193,11 +193,14 @@ def main() -> None:
             rows += ours + theirs
             if ours:
                 print_equal_sizes(ours, theirs)
-    kls = {row.name: row.metrics["KL"] for row in rows}
-    values = sorted({*KLS, *(kls[name] for name in EQUAL_TO if name in kls)})
-    print_sizes(grouped(rows), "KL", values, lambda kl: kl)
-    others = {"K-quants": "llama.cpp", "ours, self-calibrated": "ours, self-calibrated"}
-    print_savings(rows, "ours, default", others, "KL", values, lambda kl: kl)
+    least = kept["float32"].metrics["perplexity"]
+    losses: dict[str, Callable[[float], float]] = {"KL": lambda kl: kl, "perplexity": lambda own: math.log(own / least)}
+    for metric, loss in losses.items():
+        theirs = {row.metrics[metric] for row in rows if row.name in EQUAL_TO}
+        values = sorted({*theirs, *(KLS if metric == "KL" else ())})
+        print_sizes(grouped(rows), metric, values, loss)
+        others = {"K-quants": "llama.cpp", "ours, self-calibrated": "ours, self-calibrated"}
+        print_savings(rows, "ours, default", others, metric, values, loss)
 
 
 if __name__ == "__main__":

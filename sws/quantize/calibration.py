@@ -5,7 +5,9 @@ A fifth of them is kept apart: what quantising costs is measured on inputs that 
 
 from __future__ import annotations
 
+import contextlib
 import math
+import pickle
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -275,8 +277,7 @@ def _of_program(what: str, samples: int | None) -> list[Any]:
 
 def _of_file(what: str, samples: int) -> list[Any]:
     with located(file=what):
-        opened = checkpoints.open(what)
-        tensors = {name: to_tensor(opened.elements(name)) for name in opened.tensors}
+        tensors = _tensors_of(what)
         lengths = {len(tensor) if tensor.dim() else 0 for tensor in tensors.values()}
         if len(lengths) != 1 or not (count := lengths.pop()):
             shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
@@ -286,3 +287,14 @@ def _of_file(what: str, samples: int) -> list[Any]:
         (only,) = tensors.values()
         return [only[part] for part in rows]
     return [{name: tensor[part] for name, tensor in tensors.items()} for part in rows]
+
+
+def _tensors_of(what: str) -> dict[str, torch.Tensor]:
+    """Of a file of inputs. A file of torch may hold a tensor alone."""
+    if what.lower().endswith((".pt", ".pth")):
+        with contextlib.suppress(pickle.UnpicklingError, RuntimeError, EOFError, OSError):
+            loaded = torch.load(what, map_location="cpu", weights_only=True)
+            if isinstance(loaded, torch.Tensor):
+                return {"0": loaded}
+    opened = checkpoints.open(what)
+    return {name: to_tensor(opened.elements(name)) for name in opened.tensors}

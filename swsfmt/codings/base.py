@@ -134,6 +134,17 @@ class Proposal(NamedTuple):
     unshared: int | None = None
 
 
+class Made(NamedTuple):
+    """What a coding has to know to propose itself where nothing but the payload tells its size.
+
+    bits : size of parameters and payload
+    """
+
+    params: Any
+    payload: bytes | Summary
+    bits: int
+
+
 class Split(NamedTuple):
     """How a tensor could be stored as parts, which are tensors of their own.
 

@@ -13,6 +13,7 @@ from . import examine
 from .codebook_groups import share
 from .examine import Survey
 from .executors import Workers
+from .spool import Spool
 from .unit import Unit
 
 # What a part takes in the index beside its parameters, in bits, about: head, dtype, length and checksum.
@@ -20,14 +21,15 @@ _PART_BITS = 64
 
 
 def choose(
-    units: Sequence[Unit], workers: Workers, done: Callable[[Unit], None], repeat: Callable[[], None]
+    units: Sequence[Unit], workers: Workers, spool: Spool, done: Callable[[Unit], None], repeat: Callable[[], None]
 ) -> list[Codebook]:
     """Give every unit its `choice`, and return the codebooks.
 
+    spool : where payloads wait
     done : is called after each unit. repeat : where all has to be done again
     """
     while True:
-        choice = _Choice(units, workers)
+        choice = _Choice(units, workers, spool)
         for unit in units:
             with located(tensor=unit.name):
                 choice.make(unit)
@@ -46,7 +48,8 @@ def choose(
 class _Choice:
     """One try. losers : those that are smaller as `plain` says, without the codebook or the parts that they have."""
 
-    def __init__(self, units: Iterable[Unit], workers: Workers) -> None:
+    def __init__(self, units: Iterable[Unit], workers: Workers, spool: Spool) -> None:
+        self._spool = spool
         leaves = dict(enumerate(leaf for unit in units for leaf in unit.leaves()))
         own, founders = {}, set()
         for number, leaf in leaves.items():
@@ -78,7 +81,7 @@ class _Choice:
         )
         for leaf, book, is_known in zip(leaves, books, known, strict=True):
             if not is_known:
-                leaf.surveyed = book, next(results)
+                leaf.surveyed = book, self._spool.survey(next(results))
             assert leaf.surveyed is not None
             yield leaf.surveyed[1]
 

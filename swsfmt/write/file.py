@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from .. import arguments
@@ -28,15 +27,13 @@ from .choose import choose
 from .executors import Workers
 from .options import EncodingOptions, Options
 from .positive_zeros import PositiveZeros
+from .spool import Spool, Spooled
 from .unit import Unit, examine_all
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
 DEFAULT_OPTIONS = Options()
-
-# Of a payload that is read again.
-_PIECE = 1 << 20
 
 Step = Callable[[int, int], None]
 """Takes how much is done, and how much there is."""
@@ -174,37 +171,18 @@ def encode_file(
         name: Unit(name, tensor, codings[profiles[name]], options.freedom(len(tensor.info.shape)))
         for name, tensor in own.items()
     }
-    latest = Latest()
+    latest, waiting = Latest(), Spool(spool)
     with Workers([tensor.info.nbytes for tensor in own.values()], threads, executor) as workers:
-        for unit in examine_all(units.values(), options, workers, latest):
+        for unit in examine_all(units.values(), options, workers, latest, waiting):
             progress.after(unit.name)
         latest.close()
-        codebooks = choose(list(units.values()), workers, lambda unit: progress.after(unit.name), progress.repeat)
-        drafts = _write(tensors, units, workers, progress, spool)
+        codebooks = choose(
+            list(units.values()), workers, waiting, lambda unit: progress.after(unit.name), progress.repeat
+        )
+        drafts = _write(tensors, units, workers, progress, waiting)
     counts = {name: sum(leaf.examination.negative_zeros for leaf in unit.leaves()) for name, unit in units.items()}
     negative_zeros = {name: count for name, count in counts.items() if count}
     return EncodedFile(index.build(metadata, codebooks, drafts), drafts, tensors, negative_zeros)
-
-
-@dataclass(frozen=True)
-class Spooled(Summary):
-    """A payload that waits in a file. offset : there"""
-
-    spool: BinaryIO
-    offset: int
-
-    @classmethod
-    def to(cls, spool: BinaryIO, payload: bytes) -> Spooled:
-        """Raises `OSError`."""
-        offset = spool.seek(0, os.SEEK_END)
-        spool.write(payload)
-        return cls(len(payload), crc32(payload), spool, offset)
-
-    def pieces(self) -> Iterator[bytes]:
-        """All of it. Raises `OSError`."""
-        for start in range(0, self.length, _PIECE):
-            self.spool.seek(self.offset + start)
-            yield self.spool.read(min(_PIECE, self.length - start))
 
 
 class _Progress:
@@ -255,7 +233,7 @@ def _write(
     units: Mapping[str, Unit],
     workers: Workers,
     progress: _Progress,
-    spool: BinaryIO | None,
+    spool: Spool,
 ) -> list[Draft[Coding[Any]]]:
     """The records, with their payloads."""
     leaves = (leaf for unit in units.values() for leaf in unit.leaves() if leaf.choice.payload is None)
@@ -268,9 +246,7 @@ def _write(
             continue
         with located(tensor=name):
             drafts.append(units[name].draft(written))
-        if spool is not None:
-            for leaf in drafts[-1].leaves():
-                if isinstance(leaf.payload, bytes) and len(leaf.payload) > MAX_INLINE:
-                    leaf.payload = Spooled.to(spool, leaf.payload)
+        for leaf in drafts[-1].leaves():
+            leaf.payload = spool.payload(leaf.payload)
         progress.after(name)
     return drafts

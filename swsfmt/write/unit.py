@@ -17,6 +17,7 @@ from . import examine
 from .examine import Codings, Examination, Survey
 from .executors import Workers
 from .options import Options
+from .spool import Spool
 
 
 @dataclass(eq=False)
@@ -85,10 +86,12 @@ class Unit:
         return Draft(self.name, coding, self.tensor.info, params)
 
 
-def examine_all(units: Iterable[Unit], options: Options, workers: Workers, latest: Latest) -> Iterator[Unit]:
+def examine_all(
+    units: Iterable[Unit], options: Options, workers: Workers, latest: Latest, spool: Spool
+) -> Iterator[Unit]:
     """Look at every unit, and then at the parts of those that are taken apart; gives each unit that has been done.
 
-    latest : what parts come from
+    latest : what parts come from. spool : where payloads wait
     """
     units = list(units)
     whole = [unit for unit in units if not isinstance(unit.tensor, Structured)]
@@ -98,10 +101,10 @@ def examine_all(units: Iterable[Unit], options: Options, workers: Workers, lates
             if isinstance(unit.tensor, Structured):
                 unit.examination = Examination.of_parts(unit.tensor)
             else:
-                unit.examination = next(results)
+                unit.examination = spool.examination(next(results))
         unit.split(options, latest)
         yield unit
     parts = [part for unit in units for part in unit.parts]
     if parts:
-        for _ in examine_all(parts, options, workers, latest):
+        for _ in examine_all(parts, options, workers, latest, spool):
             pass

@@ -14,7 +14,7 @@ from ...errors import ChangedError
 from ...format.cursor import Cursor
 from ...format.resources import Resources
 from ...tensor import Loadable, TensorInfo
-from ..base import Decoded, Freedom, Payload, Proposal, Scan, SymbolMatrix
+from ..base import Decoded, Freedom, Made, Payload, Proposal, Scan, SymbolMatrix
 from ..matrix import matrix_shape
 from ..registry import register
 from ..symbols import SymbolCoding
@@ -49,7 +49,7 @@ class AdaptiveCoding(SymbolCoding[Params]):
     def has_rows(self, params: Params) -> bool:
         return _has_parts(params)
 
-    def survey(self, matrix: SymbolMatrix, freedom: Freedom, threads: int = 1) -> tuple[Params, bytes, int] | None:
+    def survey(self, matrix: SymbolMatrix, freedom: Freedom, threads: int = 1) -> Made | None:
         """The smallest form, its payload and its size in bits: to know the size is to have made it."""
         # Imported here: a reader has no need of it.
         from .plan import plan
@@ -58,7 +58,7 @@ class AdaptiveCoding(SymbolCoding[Params]):
 
     def propose(
         self,
-        survey: tuple[Params, bytes, int],
+        survey: Made,
         tensor: TensorInfo,
         number: int,
         resources: Resources,

@@ -14,7 +14,7 @@ from itertools import product
 from ...entropy.adaptive import MAX_LINE, MAX_LINES, MAX_STRIDE, encode_each
 from ...entropy.bits import varint_bytes
 from ...entropy.logarithms import UNIT
-from ..base import Scan, SymbolMatrix, Symbols
+from ..base import Made, Scan, SymbolMatrix, Symbols
 from ..matrix import matrix_shape
 from .chunks import encode
 from .params import Params, write
@@ -33,7 +33,7 @@ _CHUNK_BYTES = 1 << 16
 _CHUNK_SHARE = 200
 
 
-def plan(matrix: SymbolMatrix, light: bool | None = None, threads: int = 1) -> tuple[Params, bytes, int] | None:
+def plan(matrix: SymbolMatrix, light: bool | None = None, threads: int = 1) -> Made | None:
     """The smallest adaptive form, its payload, and its size in bits, parameters and payload.
 
     light : the set of contexts; None for the larger one but where the tensor is large
@@ -69,7 +69,7 @@ def plan(matrix: SymbolMatrix, light: bool | None = None, threads: int = 1) -> t
     params, payload = candidates[best], payloads[best]
     if samples[best].size < symbols.size:
         params, payload = _chunked(params, symbols, payload, samples[best].size, threads)
-    return params, payload, 8 * (len(write(params)) + varint_bytes(len(payload)) + len(payload))
+    return Made(params, payload, 8 * (len(write(params)) + varint_bytes(len(payload)) + len(payload)))
 
 
 def _strides(shape: Sequence[int], columns: int) -> list[int]:

@@ -15,7 +15,7 @@ from ...dtypes import Bits
 from ...format.cursor import Cursor
 from ...format.resources import Resources
 from ...tensor import Loadable, TensorInfo
-from ..base import Decoded, Freedom, Payload, Proposal, SymbolMatrix
+from ..base import Decoded, Freedom, Made, Payload, Proposal, SymbolMatrix
 from ..matrix import matrix_shape
 from ..registry import register
 from ..symbols import SymbolCoding
@@ -64,7 +64,7 @@ class ClassesCoding(SymbolCoding[Params]):
     def has_rows(self, params: Params) -> bool:
         return True
 
-    def survey(self, matrix: SymbolMatrix, freedom: Freedom, threads: int = 1) -> tuple[Params, bytes, int] | None:
+    def survey(self, matrix: SymbolMatrix, freedom: Freedom, threads: int = 1) -> Made | None:
         """The form, its payload and its size in bits: to know the size is to have made it."""
         if not freedom.huffman:
             return None
@@ -75,7 +75,7 @@ class ClassesCoding(SymbolCoding[Params]):
 
     def propose(
         self,
-        survey: tuple[Params, bytes, int],
+        survey: Made,
         tensor: TensorInfo,
         number: int,
         resources: Resources,

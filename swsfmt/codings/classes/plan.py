@@ -11,7 +11,7 @@ from ...entropy.frequencies import frequencies_of, levels_of
 from ...entropy.logarithms import UNIT, log2
 from ...entropy.protocol import Indices, Labels
 from ...entropy.rans import MAX_ALPHABET, MAX_BITS
-from ..base import SymbolMatrix
+from ..base import Made, SymbolMatrix
 from .clustering import find_classes
 from .params import Model, Params, write
 from .payload import encode
@@ -30,7 +30,7 @@ _FEW_CLASSES = 2
 _SHIFT = 9
 
 
-def plan(matrix: SymbolMatrix, threads: int = 1) -> tuple[Params, bytes, int] | None:
+def plan(matrix: SymbolMatrix, threads: int = 1) -> Made | None:
     """The form, its payload, and its size in bits, parameters and payload. None where it cannot pay."""
     symbols = matrix.symbols
     if matrix.codebook.count >= MAX_ALPHABET or symbols.size < _LEAST or symbols.shape[1] >= _LONGEST_ROW:
@@ -56,7 +56,7 @@ def plan(matrix: SymbolMatrix, threads: int = 1) -> tuple[Params, bytes, int] | 
         Model(classes, levels),
     )
     payload = encode(params, symbols, threads)
-    return params, payload, 8 * (len(write(params)) + varint_bytes(len(payload)) + len(payload))
+    return Made(params, payload, 8 * (len(write(params)) + varint_bytes(len(payload)) + len(payload)))
 
 
 def _size(counts: Indices, levels: Labels, bits: int) -> int:

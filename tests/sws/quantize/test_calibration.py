@@ -122,6 +122,14 @@ def test_files_of_inputs(net: Source, tmp_path: Path) -> None:
     assert {name: tuple(part.shape) for name, part in made.batches[0].items()} == {"a": (8, 3), "b": (8, 2)}
 
 
+@pytest.mark.parametrize("value", [torch.ones(30, 32), {"x": torch.ones(30, 32)}])
+def test_a_file_of_torch(net: Source, tmp_path: Path, value: Any) -> None:
+    """Of a tensor alone, or of a dictionary of tensors."""
+    torch.save(value, tmp_path / "x.pt")
+    made = calibration.make(net, str(tmp_path / "x.pt"))
+    assert sum(len(batch) for batch in made.batches + made.held_out) == 30
+
+
 def test_one_batch_is_cut(net: Source, tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", np.zeros((5, 32), "f4"))
     made = calibration.make(net, str(tmp_path / "x.npy"))
