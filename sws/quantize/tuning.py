@@ -161,8 +161,7 @@ def _dense(value: Value) -> Tensor:
 class _Part(ABC):
     """One tensor, as far as it is trained.
 
-    change : of what is trained, relative to what it was; a leaf of Adam, float32
-    parameter : of the network that is trained
+    change : of what is trained, relative to what it was; a leaf of Adam, float32. parameter : of the student
     """
 
     def __init__(self, value: Value, parameter: nn.Parameter, shape: Sequence[int]) -> None:
@@ -242,10 +241,9 @@ def _parts(tensors: Mapping[str, Value], student: nn.Module, tuning: Tuning, fix
     parameters = dict(student.named_parameters(remove_duplicate=False))
     kept = {id(tensors[name]) for name in fixed if name in tensors}
     for name, value in tensors.items():
-        if name in parameters and id(value) not in parts.keys() | kept:
-            part = _part(value, parameters[name], tuning)
-            if part is not None:
-                parts[id(value)] = part
+        is_new = name in parameters and id(value) not in parts.keys() | kept
+        if is_new and (part := _part(value, parameters[name], tuning)) is not None:
+            parts[id(value)] = part
     return list(parts.values())
 
 
