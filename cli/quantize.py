@@ -64,6 +64,15 @@ _DRY_BITS = (2.0, 2.5, 3.0, 3.5, 4.0, 5.0, 6.0, 8.0)
     show_default=True,
     help="The others are there to be compared with: they know of no statistics.",
 )
+@click.option(
+    "--tune",
+    "tuning_steps",
+    type=click.IntRange(0),
+    default=0,
+    metavar="STEPS",
+    help="Train biases, norms and factors of rows for so many steps on what MODEL answers; kept where it is better on "
+    "inputs held out.",
+)
 @click.option("--dry-run", is_flag=True, help="Check everything, foretell sizes, write nothing.")
 @click.option("--resume", is_flag=True, help="Go on with a run that was stopped, in OUT.sws.unfinished.")
 @click.option("--report", "report_file", metavar="FILE", help="NAME.html, a page with plots, or NAME.json.")
@@ -208,6 +217,8 @@ def _command(model: str, target: Target, given: dict[str, Any]) -> str:
         value = given[name]
         if value not in (None, 0, "feedback"):
             parts += [f"--{name}", os.path.basename(str(value))]
+    if given["tuning_steps"]:
+        parts += ["--tune", str(given["tuning_steps"])]
     for rule in given["rules"]:
         parts += ["--rule", rule]
     return shlex.join(parts)

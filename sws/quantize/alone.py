@@ -47,6 +47,10 @@ class Alone:
         )  # fmt: skip
         return self._attempts
 
+    def tune(self, best: Attempt) -> Attempt:
+        """Never asked for: it needs a network."""
+        return best
+
     def write(self, best: Attempt, output: str) -> None:
         assert self._attempts is not None
         self._attempts.write(best.step, output)
@@ -65,6 +69,7 @@ def _refuse_without_network(request: Request) -> None:
         "forward": request.forward is not None,
         "calibration": request.calibrate not in (None, calibration.NONE),
         "statistics": request.statistics is not None,
+        "tuning": request.tuning_steps > 0,
     }
     for what, is_asked in needs.items():
         if is_asked:

@@ -21,6 +21,7 @@ from .sketch import Sketch
 from .sources import Source, function, state_dict
 from .statistics import Statistics
 from .targets import ERROR, Attempt
+from .tuning import Tuning, tune
 from .work import Work
 
 # Batches between which a run may be stopped without losing them, and seconds between two times of writing them down.
@@ -62,7 +63,7 @@ class Calibrated:
     def _needs_batches(self) -> bool:
         """Whether there is something to calibrate, or to measure."""
         request = self._request
-        asks = request.target.kind == ERROR or request.max_error is not None
+        asks = request.target.kind == ERROR or request.max_error is not None or request.tuning_steps > 0
         return asks or request.calibrate is not None or (request.method == FEEDBACK and not self._known)
 
     @property
@@ -143,7 +144,7 @@ class Calibrated:
         if self._error is not None:
             with self._means.progress("measuring the error"):
                 error = self._error.measure(quantized.tensors)
-        return Attempt(step, size, error, self._weight_error(quantized), quantized)
+        return Attempt(step, size, error, self._weight_error(quantized), quantized=quantized)
 
     def _weight_error(self, quantized: QuantizedModel) -> float | None:
         squares = [own for own in self._squares(quantized).values() if own[1]]
@@ -160,6 +161,19 @@ class Calibrated:
             old = self._tensors[name].detach().cpu().double()
             out[name] = float((dense.cpu() - old).square().sum()), float(old.square().sum())
         return out
+
+    def tune(self, best: Attempt) -> Attempt:
+        quantized = best.quantized if best.quantized is not None else self._quantized(best.step)
+        batches, steps = self._batches, self._request.tuning_steps
+        with self._means.progress("tuning") as bar:
+            tuned = tune(
+                self._model, quantized.tensors, batches.batches, batches.held_out, Tuning(steps), self._forward,
+                fixed=self._network.actions, progress=lambda step: bar(step, steps),
+            )  # fmt: skip
+        self._means.tell(f"tuned: {tuned}")
+        own = QuantizedModel(tuned.tensors)
+        size = own.size(self._metadata(best.step), **self._request.encoding)
+        return Attempt(best.step, size, tuned.after, self._weight_error(own), tuned.before, own)
 
     def write(self, best: Attempt, output: str) -> None:
         quantized = best.quantized if best.quantized is not None else self._quantized(best.step)

@@ -20,9 +20,12 @@ from .rules import Rule
 from .sketch import Sketch
 from .statistics import Statistics
 from .targets import ERROR, Attempt, Target, search
+from .tuning import Tuning, tune
 
 # Of the batches of calibration: one in so many measures the error of outputs instead, where that is asked for.
 _HELD_OUT = 8
+# With tuning, which is judged by them, one in so many.
+_JUDGES = 5
 
 
 def quantize_model(
@@ -34,6 +37,7 @@ def quantize_model(
     statistics: Statistics | None = None,
     forward: Forward | None = None,
     method: str = FEEDBACK,
+    tuning_steps: int = 0,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> QuantizedModel:
@@ -45,8 +49,11 @@ def quantize_model(
     rules : by name, what is not done as with the others, e.g. "lm_head.*:raw"
     statistics : of `collect`, in place of a calibration
     method : "feedback", or one of `methods.METHODS`
+    tuning_steps : of training after quantising, see `tuning`; every fifth batch of the calibration judges, and is not
+        calibrated with. A file that would then be larger than the target stays as it was
     The model stays as it is; `QuantizedModel.apply_to` changes one. `report` of the result has "step", "bytes", "error"
-    and "attempts", what the search has tried, and "without_statistics", the matrices that calibration did not reach.
+    and "attempts", what the search has tried; "without_statistics", the matrices that calibration did not reach; and
+    "tuning", errors before and after it on held-out batches and its steps, or None.
     Warns with a `QualityWarning` of too few samples for the widths of the matrices.
     Raises `InputError` for a target that cannot be reached, a rule that is about no tensor, weights that are infinite
     or NaN, statistics of another model.
@@ -54,18 +61,21 @@ def quantize_model(
     if not isinstance(target, Target):
         target = Target.step(target)
     batches = [] if calibration is None else list(calibration)
-    held_out = batches[::_HELD_OUT] if target.kind == ERROR else []
+    if tuning_steps and len(batches) < 2:
+        raise InputError("tuning needs two batches of calibration, one to judge by")
+    every = _JUDGES if tuning_steps else _HELD_OUT
+    held_out = batches[::every] if target.kind == ERROR or tuning_steps else []
     if target.kind == ERROR and not batches:
         raise InputError("without calibration there is nothing to measure the error of outputs on")
     if len(batches) > 1 and held_out:
-        batches = [batch for number, batch in enumerate(batches) if number % _HELD_OUT]
+        batches = [batch for number, batch in enumerate(batches) if number % every]
     if statistics is None and batches and method == FEEDBACK:
         statistics = collect(model, batches, forward, seed=seed, progress=progress)
     tensors = model.state_dict()
     network = Plan.of(method, rules, tensors).network(tensors, statistics)
     if (shortage := network.shortage()) is not None:
         warn(shortage, QualityWarning)
-    error = OutputError(model, held_out, forward) if held_out else None
+    error = OutputError(model, held_out, forward) if target.kind == ERROR else None
     sketch = Sketch()
     sketch.add(network)
 
@@ -76,13 +86,23 @@ def quantize_model(
 
     tried: list[Attempt] = []
     best = search(target, attempt, elements=sketch.elements, start=sketch.step(target), tried=tried)
+    tried = tried or [best]
     quantized: QuantizedModel = best.quantized or QuantizedModel(network.quantize(best.step))
+    tuning: dict[str, Any] | None = None
+    if tuning_steps:
+        tuned = tune(model, quantized.tensors, batches, held_out, Tuning(tuning_steps), forward, fixed=network.actions)
+        own = QuantizedModel(tuned.tensors)
+        after = Attempt(best.step, own.size(), tuned.after)
+        tuning = {"before": tuned.before, "after": tuned.before, "steps": 0}
+        if not target.is_exceeded(after, sketch.elements):
+            best, quantized, tuning = after, own, {"before": tuned.before, "after": tuned.after, "steps": tuned.steps}
     quantized.report = {
         "step": best.step,
         "bytes": best.bytes,
         "error": best.error,
-        "attempts": [{"step": one.step, "bytes": one.bytes, "error": one.error} for one in tried or [best]],
+        "attempts": [{"step": one.step, "bytes": one.bytes, "error": one.error} for one in tried],
         "without_statistics": network.without_statistics if statistics is not None else [],
+        "tuning": tuning,
     }
     return quantized
 

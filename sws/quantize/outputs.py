@@ -48,7 +48,7 @@ class OutputError:
                 for batch in self._batches:
                     own = to_device(batch, self._device)
                     before, after = (self._forward(model, own) for model in (self._model, self._copy))
-                    errors = self._errors(before, after, own)
+                    errors = self.errors(before, after, own)
                     total += float(errors.double().sum())
                     count += errors.numel()
         finally:
@@ -56,7 +56,7 @@ class OutputError:
         mean = total / max(1, count)
         return math.sqrt(mean) if self.kind == RELATIVE else max(mean, 0.0)
 
-    def _errors(self, before: Any, after: Any, batch: Any) -> Tensor:
+    def errors(self, before: Any, after: Any, batch: Any) -> Tensor:
         """Of each token the divergence, of each example the square of the relative error."""
         if getattr(before, "logits", None) is not None:
             self.kind = DIVERGENCE

@@ -48,6 +48,7 @@ class Report:
     """file, file_bytes, dense_bytes, ratio, bits : of the whole file; bits for each element of a tensor
     target : in words. step : that was found. method, calibration, rules : as asked for
     error, error_kind : of outputs; None where there is nothing to run
+    untuned_error : as `error`, before tuning; None without
     weight_error : relative, of all weights together
     attempts : what was tried for the target, in order
     layers : of the file, tied names left out; none where no details were asked for
@@ -67,6 +68,7 @@ class Report:
     error: float | None
     error_kind: str | None
     weight_error: float | None
+    untuned_error: float | None = None
     attempts: list[dict[str, Any]] = field(default_factory=list)
     layers: list[dict[str, Any]] = field(default_factory=list)
     without_statistics: list[str] = field(default_factory=list)
@@ -111,6 +113,8 @@ def page(report: Report) -> str:
     error = (
         "not measured: there is nothing to run" if report.error is None else f"{report.error:.4g} ({report.error_kind})"
     )
+    if report.untuned_error is not None:
+        error += f", before tuning {report.untuned_error:.4g}"
     facts = {
         "file": f"{report.file}, {report.file_bytes:,} bytes",
         "ratio": f"{report.ratio:.2f}x of {report.dense_bytes:,} dense bytes, {report.bits:.3f} bits a weight",

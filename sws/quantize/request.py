@@ -25,7 +25,7 @@ from .work import Work
 class Request:
     """What is to be made of what. See `sws quantize --help`; the fields are its options.
 
-    encoding : of the file, as for `swsfmt.save_file`. command : for the metadata
+    tuning_steps : --tune. encoding : of the file, as for `swsfmt.save_file`. command : for the metadata
     """
 
     model: str
@@ -38,6 +38,7 @@ class Request:
     forward: str | None = None
     statistics: str | None = None
     max_error: float | None = None
+    tuning_steps: int = 0
     key: str | None = None
     strip_prefix: tuple[str, ...] = ()
     seed: int = 0
@@ -48,7 +49,7 @@ class Request:
     command: str = ""
 
     def settings(self) -> dict[str, Any]:
-        """All that decides what a step gives; the target is not among it."""
+        """All that decides what a step gives; neither the target nor tuning, which comes after, is among it."""
         own = {
             name: getattr(self, name)
             for name in ("method", "rules", "calibrate", "samples", "forward", "key", "strip_prefix", "seed", "device")
@@ -105,6 +106,9 @@ class Job(Protocol):
 
     def prepare(self, work: Work) -> Callable[[float], Attempt]:
         """What takes long and is done once; gives what quantises with a step."""
+
+    def tune(self, best: Attempt) -> Attempt:
+        """That with `Request.tuning_steps` steps of training, the same file where that did not make it better."""
 
     def write(self, best: Attempt, output: str) -> None:
         """The file, whole or not at all."""

@@ -82,6 +82,7 @@ class Run:
                     if tried:
                         work.keep(tried)
             tried = tried or [best]
+            best = self._tuned(best, sketch)
             self._check_error(best)
             with self._timed("write"):
                 job.write(best, request.output)
@@ -91,6 +92,18 @@ class Run:
             raise
         work.finish()
         return made
+
+    def _tuned(self, best: Attempt, sketch: Sketch) -> Attempt:
+        """Better by a few steps of training, where that is asked for and the file stays within its target."""
+        request = self.request
+        if not request.tuning_steps:
+            return best
+        with self._timed("tune"):
+            tuned = self._job.tune(best)
+        if not request.target.is_exceeded(tuned, sketch.elements):
+            return tuned
+        self.means.tell(f"not tuned: the file would be larger than was asked for, {tuned.bytes:,} bytes")
+        return best
 
     def _new_work(self) -> Work:
         return Work(self.request.output, self.request.settings(), resume=self.means.resume, anew=self.means.anew)
@@ -111,6 +124,7 @@ class Run:
             "calibration": self._job.kind,
             "target": str(request.target),
             "rules": " ".join(request.rules),
+            "tuning": f"{request.tuning_steps} steps" if request.tuning_steps else "",
         }
         return own | {key: value for key, value in ours.items() if value}
 
@@ -143,6 +157,7 @@ class Run:
             error=best.error,
             error_kind=self._job.error_kind,
             weight_error=best.weight_error,
+            untuned_error=best.untuned_error,
             attempts=report.attempts_of(tried),
             layers=[dict(vars(layer)) for layer in layers],
             without_statistics=self._job.without_statistics,

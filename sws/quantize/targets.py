@@ -78,6 +78,10 @@ class Target:
             return math.nan if attempt.error is None else attempt.error
         return 8 * attempt.bytes / max(1, elements) if self.kind == BITS else attempt.bytes
 
+    def is_exceeded(self, attempt: Attempt, elements: int) -> bool:
+        """Whether the file is larger than what was asked for."""
+        return self.kind in (SIZE, BITS) and self.measured(attempt, elements) > self.value
+
     def text(self, value: float) -> str:
         """A value of this kind, for people."""
         if self.kind == SIZE:
@@ -95,6 +99,7 @@ class Attempt:
     bytes : of its whole file
     error : of its outputs; None where it was not measured
     weight_error : relative, of all weights that were quantised; None likewise
+    untuned_error : as `error`, before it was tuned; None where it was not
     quantized : what was made; None for one that is only told of
     """
 
@@ -102,6 +107,7 @@ class Attempt:
     bytes: int
     error: float | None = None
     weight_error: float | None = None
+    untuned_error: float | None = None
     quantized: Any = field(default=None, compare=False)
 
     def __str__(self) -> str:

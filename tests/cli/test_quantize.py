@@ -15,6 +15,8 @@ from small_models import network, program
 
 import swsfmt
 import swsfmt.torch
+from sws.quantize import calibrated
+from sws.quantize.tuning import Tuned
 
 WEIGHTS = sum(tensor.numel() for tensor in network().state_dict().values())
 NOISE = ("--calibrate", "noise:32", "--device", "cpu")
@@ -79,6 +81,33 @@ def test_target_error(net: str, tmp_path: Path) -> None:
         before, after = original(x), model(x)
     error = ((after - before).square().sum(1) / before.square().sum(1)).mean().sqrt()
     assert float(error) == pytest.approx(0.1, rel=0.3)
+
+
+def test_tuning(net: str, tmp_path: Path) -> None:
+    step = ("--step", "0.02", *NOISE)
+    before = quantized(net, "-o", tmp_path / "a.sws", *step)
+    after = quantized(net, "-o", tmp_path / "b.sws", *step, "--tune", 200)
+    assert before["untuned_error"] is None
+    assert after["untuned_error"] == before["error"]
+    assert after["error"] < before["error"]
+    first, second = (swsfmt.torch.load_file(tmp_path / name) for name in ("a.sws", "b.sws"))
+    assert not all(torch.equal(first[name], second[name]) for name in first)
+    assert "--tune 200" in run("inspect", tmp_path / "b.sws").stdout
+
+
+def test_a_tuned_file_keeps_to_its_size(net: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sized = (net, "--target-size", "3.1kB", *NOISE, "--tune", 20)
+    report = quantized(*sized, "-o", tmp_path / "a.sws")
+    assert 0.99 * 3100 <= report["file_bytes"] <= 3100
+
+    def larger(model: Any, tensors: Any, *args: Any, **given: Any) -> Tuned:
+        return Tuned(model.state_dict(), before=0.5, after=0.0, steps=1)
+
+    monkeypatch.setattr(calibrated, "tune", larger)
+    report = quantized(*sized, "-o", tmp_path / "b.sws")
+    assert 0.99 * 3100 <= report["file_bytes"] <= 3100
+    assert report["error"] > 0
+    assert report["untuned_error"] is None
 
 
 def test_a_step_gives_the_same_bytes_every_time(net: str, tmp_path: Path) -> None:
@@ -324,6 +353,7 @@ def json_error(model: Path) -> dict[str, Any]:
         (["--target-bits", "3", "--calibrate", "noise:3"], "calibration needs a network"),
         (["--target-bits", "3", "--forward", "a.py:f"], "forward needs a network"),
         (["--target-bits", "3", "--statistics", "a"], "statistics needs a network"),
+        (["--target-bits", "3", "--tune", "9"], "tuning needs a network"),
     ],
 )
 def test_what_a_checkpoint_alone_cannot_do(args: list[str], says: str, pt: Path) -> None:
