@@ -4,20 +4,20 @@
 
 The weights come from packages (`package_models`), or are normal ones of which most were pruned. Peers compress the
 safetensors file of the same tensors: zipnn where it is installed, zstd -19, xz -9. Times are CPU time in one thread,
-over that of a copy into new memory, least of three. `bound` is what the pruned ones take with positions at their
-entropy, and non-zero values as the file of those alone has them.
+least of three, over that of a copy into memory that is new to the process; decoding is into new memory too, encoding
+has the memory of a process that has been at work for a while. `bound` is what the pruned ones take with positions at
+their entropy, and non-zero values as the file of those alone has them.
 
 zstd and xz take minutes; their sizes are kept in a file from run to run, by the contents of what they compressed.
 """
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import json
 import lzma
 import math
-import os
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -33,7 +33,8 @@ import swsfmt.torch
 
 State = dict[str, torch.Tensor]
 
-MALLOC = "MALLOC_MMAP_THRESHOLD_"
+# Of malloc.h: blocks above this size come from the system, and go back to it; memory above it goes back at the end.
+MMAP_THRESHOLD, TRIM_THRESHOLD = -3, -1
 SLOW: dict[str, Callable[[bytes], bytes]] = {
     "zstd -19": lambda data: zstandard.ZstdCompressor(level=19).compress(data),
     "xz -9": lambda data: lzma.compress(data, preset=9),
@@ -54,6 +55,13 @@ def cpu_time(function: Callable[[], Any], times: int = 3) -> float:
         function()
         seconds.append(time.process_time() - start)
     return min(seconds)
+
+
+def new_memory(is_new: bool) -> None:
+    """Whether larger arrays are in new memory. By default it depends on what was freed before."""
+    malloc = ctypes.CDLL(None)
+    malloc.mallopt(MMAP_THRESHOLD, 1 << 17 if is_new else 1 << 25)
+    malloc.mallopt(TRIM_THRESHOLD, 1 << 17 if is_new else 1 << 30)
 
 
 def states(is_wanted: Callable[[str], bool]) -> Iterator[tuple[str, State, float | None]]:
@@ -130,8 +138,10 @@ def row(name: str, state: State, bound: float | None, slow: Sizes) -> str:
         zipnn_size(peer, state),
         *(slow.of(peer, name) for name in SLOW),
     ]
+    new_memory(True)
     copy = cpu_time(lambda: [value.clone() for value in state.values()], 9)
     decoding = cpu_time(lambda: swsfmt.torch.load(data, threads=1)) / copy
+    new_memory(False)
     encoding = cpu_time(lambda: swsfmt.torch.save(state, threads=1)) / copy
     fractions = ["" if size is None else f"{size / raw:.4f}" for size in sizes]
     return "| " + " | ".join([name, f"{raw / 1e6:.1f}", *fractions, f"{decoding:.2f}", f"{encoding:.1f}"]) + " |"
@@ -158,7 +168,4 @@ def main(only: tuple[str, ...], without_slow: bool, cache: Path) -> None:
 
 
 if __name__ == "__main__":
-    if MALLOC not in os.environ:
-        # Read when a process starts. Otherwise it would depend on what was freed before whether a copy pays for pages.
-        os.execve(sys.executable, [sys.executable, *sys.argv], os.environ | {MALLOC: str(1 << 17)})
     main()

@@ -168,9 +168,9 @@ def _find(dataset: str, source: _Source, name: str) -> Path:
         )
     except (OSError, ValueError) as error:
         reason = str(error).splitlines()[0][:200]
-        raise InputError(
-            f"{name} is not in $SWS_DATA/{dataset} and cannot be fetched from {source.url} ({reason})", file=str(local)
-        ) from error
+        text = f"{name} is not in $SWS_DATA/{dataset} and cannot be fetched from {source.url} ({reason})"
+        advice = f"; get it some other way, and set SWS_DATA to a folder that has {dataset}/{name}"
+        raise InputError(text + advice, file=str(local) if folder else None) from error
 
 
 # ---- the files -------------------------------------------------------------------------------------------------------

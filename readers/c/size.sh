@@ -1,5 +1,5 @@
 #!/bin/sh
-# Code size of sws.h, as bytes of text, data and bss, per architecture; whole, and without the table for large machines (SWS_SMALL).
+# Code size of sws.h, as bytes of text, data and bss, per architecture: all codings, without the table for large machines (SWS_SMALL).
 # Needs cross compilers: on Debian `apt install gcc-arm-none-eabi libnewlib-arm-none-eabi gcc-riscv64-unknown-elf picolibc-riscv64-unknown-elf`.
 cd "$(dirname "$0")" || exit 1
 out=$(mktemp -d)

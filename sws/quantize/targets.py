@@ -13,8 +13,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
-from swsfmt import InputError, arguments
+from swsfmt import InputError, SwsWarning, arguments
 from swsfmt.checkpoints import parse_size
+
+from ..warnings import warn
 
 SIZE, BITS, ERROR, FIXED = "size", "bits", "error", "step"
 
@@ -127,6 +129,7 @@ def search(
 ) -> Attempt:
     """The attempt that hits the target: at most its value, and at least 99 % of it, or 95 % where no step gives more.
 
+    An error may go up and down by more than that from step to step: then the smallest file within it, with a warning.
     attempt : quantises with a step, and measures; it is called some three to eight times
     elements : of all tensors, for a target in bits
     start : the step that is tried first
@@ -178,7 +181,7 @@ class _Search:
             if self._centre is None:
                 self._narrow(_End(math.log(step), self._distance(value), attempt), is_below=value <= self._target.value)
             step = self._between() if self._below and self._above else self._beyond()
-        nearest = self._nearest()
+        nearest = self._nearest() or self._smallest_within()
         if nearest is None:
             raise self._unreachable()
         return nearest
@@ -251,6 +254,16 @@ class _Search:
         best = max(below, key=lambda one: self._target.measured(one, self._elements), default=None)
         is_near = best is not None and self._target.measured(best, self._elements) >= _NEAR * self._target.value
         return best if is_near else None
+
+    def _smallest_within(self) -> Attempt | None:
+        """For an error, which is a limit: where steps on both sides of it were tried, the smallest file within it."""
+        if self._target.kind != ERROR or not self._below or not self._above:
+            return None
+        within = [one for one in self._tried if one.error is not None and one.error <= self._target.value]
+        best = min(within, key=lambda one: one.bytes)
+        rough = f"the error goes up and down by more than 5 % around the target of {self._target.value:.4g}"
+        warn(f"{rough}; this file has {best.error:.4g}. With more inputs it would be steadier", SwsWarning)
+        return best
 
     def _interpolated(self, low: _End, high: _End) -> float:
         """The logarithm of the step of distance 0: on the inverse parabola through the ends and the nearest other."""

@@ -25,6 +25,7 @@ from ..format.records import Summary
 from ..format.resources import Resources
 from ..format.sections import Span
 from ..tensor import Elements, Loadable, TensorInfo
+from .sampling import Sampled
 
 Payload: TypeAlias = bytes | memoryview
 
@@ -261,7 +262,7 @@ class Coding(Protocol[P]):
         """
         return None
 
-    def propose_split(self, elements: Elements) -> Split | None:
+    def propose_split(self, elements: Sampled) -> Split | None:
         """How the coding would take a tensor apart; None where it cannot, or where that cannot pay. Runs anywhere."""
         return None
 

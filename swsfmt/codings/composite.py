@@ -224,6 +224,11 @@ def decode_part(part: Record, payload: Payload, threads: int, out: Bits | None =
     return decoded
 
 
+def decode_part_in(part: Record, payload: Payload, threads: int, room: Bits) -> Decoded:
+    """All of a part, in `room` unless it is somewhere already. Raises `PayloadError`, `UnknownCodingError`."""
+    return known(part).coding.decode(part.params, info_of(part), payload, threads, room)
+
+
 def decode_part_rows(part: Record, payload: Payload, first: int, last: int) -> Bits:
     """Elements first to last - 1 of a part. Raises `PayloadError`, `UnknownCodingError`."""
     return known(part).coding.decode_rows(part.params, info_of(part), payload, first, last)

@@ -216,11 +216,12 @@ def _decode_blocks(params: Params, reader: BitReader, starts: npt.NDArray[np.int
 
 def encode(params: Params, symbols: Symbols, threads: int = 1) -> tuple[Params, bytes]:
     """The payload of these codebook symbols, and the parameters with all widths."""
+    if not params.chunks.code:
+        return params, kernels.encode_stream(symbols, params.stream.code, threads)
     writer = BitWriter()
-    if params.chunks.code:
-        sizes = kernels.chunk_bits(symbols, params.stream.code, params.chunks.size, threads)
-        params = replace(params, chunks=replace(params.chunks, widths=(width_of(sizes),)))
-        writer.fields(sizes, params.chunks.widths[0])
+    sizes = kernels.chunk_bits(symbols, params.stream.code, params.chunks.size, threads)
+    params = replace(params, chunks=replace(params.chunks, widths=(width_of(sizes),)))
+    writer.fields(sizes, params.chunks.widths[0])
     writer.bits.extend(kernels.encode_symbols(symbols, params.stream.code, threads))
     return params, writer.to_bytes()
 

@@ -17,8 +17,8 @@ from ..tensor import Elements, TensorInfo
 from .base import Decoded, Payload, Split
 from .composite import Composite, Draft, check_dtype, decode_part, decode_part_rows, parse_part, part_payloads
 from .estimates import value_counts
-from .planes import cheapest_widths, sample
 from .registry import register
+from .sampling import Sampled, cheapest_forms, has_planes, sample
 
 MAX_VALUES = 1 << 16
 """A table holds at most so many values."""
@@ -87,17 +87,20 @@ class LookupCoding(Composite[Params]):
         _look_up(values, decode_part_rows(numbers, of_numbers, first, last), bits)
         return bits
 
-    def propose_split(self, elements: Elements) -> Split | None:
-        info, bits = elements.info, elements.bits
+    def propose_split(self, elements: Sampled) -> Split | None:
+        info = elements.info
         if info.dtype.itemsize not in _DIFFERENCES or not _SHARERS <= info.numel <= _MOST_ELEMENTS:
             return None
-        values = _distinct(bits, min(MAX_VALUES, info.numel // _SHARERS))
+        # Where the fields of elements take no more than the entropy of whole ones, so do those of their numbers.
+        if info.dtype.itemsize == 2 and has_planes(info.dtype) and elements.entropy >= elements.forms.bits:
+            return None
+        values = _distinct(elements, min(MAX_VALUES, info.numel // _SHARERS))
         if values is None:
             return None
         params = Params(len(values), values)
         table, indices = self.part_infos(params, info)
-        size = cheapest_widths(table, sample(self.part(params, elements, 0).bits))[0]
-        size += cheapest_widths(indices, _indices(values, sample(bits)))[0]
+        size = cheapest_forms(table, sample(self.part(params, elements, 0).bits)).bits
+        size += cheapest_forms(indices, _indices(values, elements.sample)).bits
         return Split(self, params, size)
 
     def part_infos(self, params: Params, tensor: TensorInfo) -> Sequence[TensorInfo]:
@@ -122,15 +125,21 @@ class LookupCoding(Composite[Params]):
         return varint(params.count) + build_part(table, usual, resources) + build_part(numbers, INDICES, resources)
 
 
-def _distinct(bits: Bits, most: int) -> Bits | None:
+def _distinct(elements: Sampled, most: int) -> Bits | None:
     """The distinct elements, ascending; None where there are more than `most`."""
-    # A few elements first, since it takes long to sort many.
-    for some in (_few(bits), sample(bits)) if bits.itemsize > 2 else ():
-        values = value_counts(some)[0]
-        if len(values) > _ALL_DIFFERENT * len(some) or len(values) > most:
+    bits = elements.bits
+    if bits.itemsize > 2:
+        # A few elements first, since it takes long to sort many.
+        few = _few(bits)
+        if _are_too_many(value_counts(few)[0], few, most) or _are_too_many(elements.values[0], elements.sample, most):
             return None
-    values = value_counts(bits)[0]
+    values = elements.values[0] if len(elements.sample) == len(bits) else value_counts(bits)[0]
     return values if len(values) <= most else None
+
+
+def _are_too_many(values: Bits, some: Bits, most: int) -> bool:
+    """Whether some of the elements have more values than a table may hold, or nearly as many as there are of them."""
+    return len(values) > _ALL_DIFFERENT * len(some) or len(values) > most
 
 
 def _indices(values: Bits, bits: Bits) -> Bits:

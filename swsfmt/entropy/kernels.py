@@ -175,23 +175,37 @@ def chunk_bits(symbols: Symbols, code: PrefixCode, chunk: int, threads: int = 1)
 
 def encode_symbols(symbols: Symbols, code: PrefixCode, threads: int = 1) -> bitarray:
     """The bits of `symbols`. Raises `ChangedError` for one that has no codeword: the code was made for all of them."""
-    bits = bitarray(endian="little")
-    if code.single is not None:
-        if not bool((symbols == code.single).all()):
-            raise ChangedError
-        return bits
-    ids, kernels = np.ascontiguousarray(symbols), backend.kernels
-    parts = in_parts(
-        lambda i, j: kernels.encode_symbols(ids[i:j], code.codewords, code.lengths), len(ids), threads, _PART
-    )
-    for part in parts:
-        if part is None:
-            raise ChangedError
-        data, count = part
+    first, *others = _encode_parts(symbols, code, threads) or [(b"", 0)]
+    bits = bitarray(buffer=first[0], endian="little")[: first[1]]
+    for data, count in others:
         end = len(bits) + count
         bits.extend(bitarray(buffer=data, endian="little"))
         del bits[end:]
     return bits
+
+
+def encode_stream(symbols: Symbols, code: PrefixCode, threads: int = 1) -> bytes:
+    """The same, filled up with zeros to a whole byte."""
+    parts = _encode_parts(symbols, code, threads)
+    if all(count % 8 == 0 for _, count in parts[:-1]):
+        return parts[0][0] if len(parts) == 1 else b"".join(data for data, _ in parts)
+    return encode_symbols(symbols, code, threads).tobytes()
+
+
+def _encode_parts(symbols: Symbols, code: PrefixCode, threads: int) -> list[tuple[bytes, int]]:
+    """Bytes, and how many bits they hold, of what each thread has encoded."""
+    if code.single is not None:
+        if not bool((symbols == code.single).all()):
+            raise ChangedError
+        return []
+    ids, kernels = np.ascontiguousarray(symbols), backend.kernels
+    parts = in_parts(
+        lambda i, j: kernels.encode_symbols(ids[i:j], code.codewords, code.lengths), len(ids), threads, _PART
+    )
+    encoded = [part for part in parts if part is not None]
+    if len(encoded) < len(parts):
+        raise ChangedError
+    return encoded
 
 
 def decode_symbols(bits: bitarray, position: int, count: int, code: PrefixCode) -> tuple[Symbols, int]:

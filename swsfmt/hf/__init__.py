@@ -18,6 +18,11 @@ Needs ``pip install 'swsfmt[hf]'``.
 
 from __future__ import annotations
 
+try:
+    import transformers as _transformers  # noqa: F401
+except ImportError as error:
+    raise ImportError(f"swsfmt.hf: {error}; pip install 'swsfmt[hf]'", name=error.name) from error
+
 from . import loading, quantizer, saving
 from .folders import encode_folder, save_pretrained
 from .hub import ModelHubMixin

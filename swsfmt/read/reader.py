@@ -262,18 +262,19 @@ class Reader:
         for _ in in_order(check, own.values(), threads=threads):
             pass
 
-    def _check(self, record: Record, data: Payload) -> None:
-        """Inline payloads have the CRC-32 of the index, and those of parts their own."""
+    def _check(self, record: Record, data: Payload, name: str | None = None) -> None:
+        """Inline payloads have the CRC-32 of the index, and those of parts their own. name : of the tensor of a part"""
+        name = record.name if name is None else name
         if record.coding.is_composite:
             for part in record.parts:
                 start = part.offset - record.offset
                 own = data if part.inline is not None else memoryview(data)[start : start + part.payload_length]
-                self._check(dataclasses.replace(part, name=record.name), own)
+                self._check(part, own, name)
         elif record.inline is None and crc32(data) != record.crc:
             raise ChecksumError(
                 "the CRC-32 of the payload does not match: the file is damaged",
                 file=self.source.name,
-                tensor=record.name,
+                tensor=name,
                 offset=record.offset,
             )
 
@@ -285,17 +286,19 @@ class Reader:
         if nbytes > self.limits.max_decoded_bytes:
             with located(file=self.source.name, tensor=record.name):
                 self.limits.check("max_decoded_bytes", nbytes, "the decoded size of this tensor")
-        if record.parts:
+        if record.coding.is_composite:
             with located(file=self.source.name, tensor=record.name):
                 self._check_parts(record)
         return record.info
 
     def _check_parts(self, record: Record) -> None:
         """Raise `LimitError` where the parts of a record are larger than a tensor may be: they are held too."""
-        size = sum(part.info.nbytes for part in record.parts if part.info is not None)
-        self.limits.check("max_decoded_bytes", size, "the decoded size of the parts of this tensor")
+        size = 0
         for part in record.parts:
-            self._check_parts(part)
+            size += 0 if part.info is None else part.info.nbytes
+            if part.coding.is_composite:
+                self._check_parts(part)
+        self.limits.check("max_decoded_bytes", size, "the decoded size of the parts of this tensor")
 
     def _unknown(self, record: Record) -> UnknownCodingError:
         unknown = next((part for part in record.parts if not part.is_known), record)

@@ -16,6 +16,7 @@ import numpy as np
 from ..codings.base import Coding, Freedom, Proposal, Split, SymbolMatrix
 from ..codings.composite import Structured, checksum
 from ..codings.matrix import matrix_shape
+from ..codings.sampling import Sampled
 from ..dtypes import count_negative_zeros
 from ..format.codebook import Codebook
 from ..format.records import MAX_DEPTH, Draft
@@ -113,7 +114,8 @@ def cheapest_split(elements: Elements, own: Codebook | None, plain: Proposal, co
         entries = int(np.count_nonzero(elements.bits))
         if 2 * entries > elements.info.numel or 2 * own.count < entries:
             return None
-    splits = [split for coding in codings if (split := coding.propose_split(elements)) is not None]
+    sampled = Sampled(elements.info, elements.bits)
+    splits = [split for coding in codings if (split := coding.propose_split(sampled)) is not None]
     split = min(splits, key=_bits, default=None)
     return None if split is None or split.bits >= plain.bits else split
 

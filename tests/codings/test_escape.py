@@ -17,6 +17,7 @@ from swsfmt import dtypes
 from swsfmt.codings.adaptive import ADAPTIVE
 from swsfmt.codings.escape import ESCAPE, Params
 from swsfmt.codings.escape.plan import plan
+from swsfmt.codings.sampling import Sampled
 from swsfmt.entropy import backend, escape
 from swsfmt.errors import ChangedError
 from swsfmt.read.reader import Reader
@@ -51,9 +52,9 @@ def wide(shape: tuple[int, ...], rare: float = 0.02, dtype: str = "f4", seed: in
     return np.where(random.random(shape) < rare, weights, levels).astype(dtype)
 
 
-def elements_of(array: Array, dtype: str = "F32") -> Elements:
+def elements_of(array: Array, dtype: str = "F32") -> Sampled:
     info = TensorInfo(dtypes.BY_NAME[dtype], array.shape)
-    return Elements(info, np.ascontiguousarray(array).reshape(-1).view(info.dtype.bits))
+    return Sampled(info, np.ascontiguousarray(array).reshape(-1).view(info.dtype.bits))
 
 
 def saved(array: Array) -> bytes:

@@ -174,7 +174,7 @@ def test_a_reader_of_an_open_file_can_be_pickled(path: Path) -> None:
     [
         (io.StringIO("x"), "open for text"),
         (io.BytesIO(b""), "the file is empty"),
-        (io.BytesIO(DATA[:-1]), ""),
+        (io.BytesIO(DATA[:-1]), "the file ends early"),
     ],
 )
 def test_what_is_refused(file: Any, text: str) -> None:

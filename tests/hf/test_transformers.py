@@ -353,19 +353,3 @@ def test_a_repository_in_the_cache(tmp_path: Path) -> None:
     shutil.rmtree(repository)
     with pytest.raises(OSError, match=r"cached files|somebody/tiny"):
         transformers.AutoModel.from_pretrained("somebody/tiny", cache_dir=tmp_path, local_files_only=True)
-
-
-class Net(torch.nn.Module, hf.ModelHubMixin):
-    def __init__(self, width: int = 3) -> None:
-        super().__init__()
-        self.layer = torch.nn.Linear(2, width)
-
-
-def test_mixin(tmp_path: Path) -> None:
-    net = Net(width=5)
-    net.save_pretrained(tmp_path)
-    assert {path.name for path in tmp_path.iterdir()} >= {"config.json", "model.sws"}
-    loaded = Net.from_pretrained(tmp_path)
-    assert loaded.layer.out_features == 5
-    assert torch.equal(loaded.layer.weight, net.layer.weight)
-    assert not loaded.training

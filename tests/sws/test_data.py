@@ -147,7 +147,11 @@ def test_no_data_and_no_network(folder: Path, monkeypatch: pytest.MonkeyPatch) -
         raise OSError("no route to host")
 
     monkeypatch.setattr(pooch, "retrieve", retrieve)
-    with pytest.raises(InputError, match=r"not in \$SWS_DATA/mnist and cannot be fetched.*no route"):
+    with pytest.raises(InputError, match=r"not in \$SWS_DATA/mnist and cannot be fetched.*no route.*set SWS_DATA"):
+        load("mnist")
+    monkeypatch.delenv("SWS_DATA")
+    # Nobody has asked for a place beside the installed package.
+    with pytest.raises(InputError, match=r"^train-images-idx3-ubyte.gz is not in"):
         load("mnist")
 
 

@@ -56,9 +56,9 @@ def test_entries_too_far_apart_for_a_chunk_table(monkeypatch: pytest.MonkeyPatch
     """It takes eight billion elements to get there; a lower limit does, too."""
     entries = np.random.default_rng(0).random((2000, 400)) < 0.06
     one = entries.astype(np.float32)
-    usual = swsfmt.save({"a": one}, threads=1)
+    usual = swsfmt.save({"a": one}, profile="fast", threads=1)
     monkeypatch.setattr(sparse_encode, "MAX_FIELD_WIDTH", 10)
-    data = swsfmt.save({"a": one}, threads=1)
+    data = swsfmt.save({"a": one}, profile="fast", threads=1)
     assert np.array_equal(swsfmt.load(data)["a"], one)
     codes = [Reader.open(file).records[0].params.coded.chunks.code for file in (usual, data)]
     assert codes[0] > 0 == codes[1]

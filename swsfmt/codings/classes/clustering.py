@@ -23,7 +23,7 @@ _LEAST_LINES = 384
 # A matrix of fewer rows or columns has one class of each.
 _FEW_LINES = 8
 # Turns for rows and for columns.
-_TURNS = 2
+_TURNS = 1
 # What a symbol takes in a table of frequencies, in bits, about.
 _LEVEL_BITS = 4
 # With more tables than that a tensor takes longer to decode; they must save something to be taken: 1 / 2**9.

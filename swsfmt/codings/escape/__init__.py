@@ -31,6 +31,7 @@ from ..composite import (
     part_payloads,
 )
 from ..registry import register
+from ..sampling import Sampled
 
 BOOL = BY_NAME["BOOL"]
 # Fewer elements cannot save what a record with parts takes more.
@@ -121,7 +122,7 @@ class EscapeCoding(Composite[Params]):
     def has_rows(self, params: Params) -> bool:
         return False
 
-    def propose_split(self, elements: Elements) -> Split | None:
+    def propose_split(self, elements: Sampled) -> Split | None:
         from .plan import plan
 
         info = elements.info

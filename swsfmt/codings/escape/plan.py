@@ -16,12 +16,12 @@ from ...entropy import planes as fields
 from ...entropy.bitmap import Live
 from ...entropy.huffman import code_lengths
 from ...entropy.kernels import distinct
+from ...entropy.logarithms import UNIT, log2
 from ...format.codebook import MAX_VALUES
 from ...tensor import Elements
-from .. import planes
 from ..estimates import entropy_bits, value_counts
 from ..matrix import matrix_shape
-from ..planes import cheapest_widths, has_planes, is_rotated
+from ..sampling import Sampled, has_planes, is_rotated
 
 Counts = npt.NDArray[np.int64]
 
@@ -49,7 +49,7 @@ class Plan:
     kept: Bits | None = None
 
 
-def plan(elements: Elements) -> Plan | None:
+def plan(elements: Sampled) -> Plan | None:
     """The smaller way to store a tensor in two parts; None where neither can pay."""
     first = _blocks(elements.bits, _FIRST)
     zeros = len(first) - int(np.count_nonzero(first))
@@ -62,7 +62,8 @@ def plan(elements: Elements) -> Plan | None:
             return None
         apart = _of_values(values, elements.info.dtype)
         plans.append(Plan(mask.bits + apart + _PART_BITS, mask.count))
-    repeats = np.unique(first[first != 0], return_counts=True)[1]
+    values, counts = value_counts(first)
+    repeats = counts[values != 0]
     if int(repeats[repeats > 1].sum()) * _ONE_REPEAT_IN >= len(first) - zeros > 0:
         wide = _wide(elements, mask)
         plans += [] if wide is None else [wide]
@@ -91,15 +92,12 @@ class _Mask:
             self.bits += max(entropy_bits(np.array([self.count, size - self.count])), self.count)
 
 
-def _wide(elements: Elements, mask: _Mask | None) -> Plan | None:
+def _wide(elements: Sampled, mask: _Mask | None) -> Plan | None:
     """Frequent values are symbols of a codebook, and so is the mark; all others stand apart."""
-    sample = _blocks(elements.bits, _SAMPLE)
-    values, counts = value_counts(sample)
-    if mask is None and has_planes(elements.info.dtype):
-        # No codes are smaller than their entropy. Planes with contexts are, so that these are chosen anyway.
-        least = _scaled(entropy_bits(counts), elements, sample)
-        if least >= cheapest_widths(elements.info, planes.sample(elements.bits))[0]:
-            return None
+    # No codes are smaller than their entropy. Planes with contexts are, so that these are chosen anyway.
+    if mask is None and has_planes(elements.info.dtype) and elements.entropy >= elements.forms.bits:
+        return None
+    values, counts = elements.values
     is_zero = values == 0
     zeros = int(counts[is_zero].sum())
     order = np.argsort(-counts[~is_zero], kind="stable")
@@ -110,22 +108,26 @@ def _wide(elements: Elements, mask: _Mask | None) -> Plan | None:
     # Zero is a symbol for nothing, where there is none it is the mark.
     keeps_zero = zeros > 1
     apart = 0 if keeps_zero else zeros
+    of_planes = _of_planes(elements.sample, elements.info.dtype)
+    value_bits = 8 * elements.info.dtype.itemsize + _TABLE_BITS
+    if mask is None and elements.scaled(_most_saved(counts, zeros, of_planes, value_bits)) <= _PART_BITS:
+        return None
     # Nothing that takes as much as planes is of use, nor what takes more before its rare values are looked at.
-    least, best = _scaled(_of_planes(sample, elements.info.dtype), elements, sample), 0
+    least, best = elements.scaled(of_planes), 0
     for kept in sorted({min(kept, often) for kept in _KEPT}, reverse=True):
-        table = kept * (8 * elements.info.dtype.itemsize + _TABLE_BITS)
+        table = kept * value_bits
         if table >= least:
             continue
         rare = int(counts[kept:].sum()) + apart
         of_symbols = np.append(counts[:kept], max(1, rare))
         dense = _huffman(np.append(of_symbols, zeros) if keeps_zero else of_symbols)
-        bits = _scaled(dense, elements, sample)
+        bits = elements.scaled(dense)
         if keeps_zero and mask is not None:
-            bits = min(bits, mask.bits + _scaled(_huffman(of_symbols), elements, sample))
+            bits = min(bits, mask.bits + elements.scaled(_huffman(of_symbols)))
         bits += table
         if rare and bits < least:
             of_rare = _of_counts(values[kept:], counts[kept:], elements.info.dtype, kept)
-            bits += _scaled(of_rare, elements, sample)
+            bits += elements.scaled(of_rare)
         if bits < least:
             least, best = bits, kept
     if best == 0:
@@ -138,6 +140,18 @@ def _wide(elements: Elements, mask: _Mask | None) -> Plan | None:
     for start in range(0, len(elements.bits), _BLOCK):
         count += escape.keep(elements.bits[start : start + _BLOCK], chosen, mark)[1]
     return Plan(least + _PART_BITS, count, mark, chosen) if count else None
+
+
+def _most_saved(counts: Counts, zeros: int, of_planes: int, value_bits: int) -> int:
+    """What a codebook takes off planes at most, in bits: no codewords are shorter than ideal ones, no values cheaper.
+
+    counts : of each value, without zero. of_planes : of all elements. value_bits : of a value in the codebook
+    """
+    total = int(counts.sum()) + zeros
+    each, ideal = of_planes * UNIT // total, int(log2(np.array([total]))[0])
+    saved = counts * (each - ideal + log2(counts)) - value_bits * UNIT
+    of_zeros = zeros * (each - ideal + int(log2(np.array([max(zeros, 1)]))[0]))
+    return (int(saved[saved > 0].sum()) + max(of_zeros, 0)) // UNIT
 
 
 def _mark(kept: Bits, dtype: DType) -> int:
@@ -158,10 +172,6 @@ def _blocks(bits: Bits, size: int) -> Bits:
     starts = np.arange(_BLOCKS) * (len(bits) - block) // (_BLOCKS - 1)
     taken: Bits = bits[(starts[:, None] + np.arange(block)).ravel()]
     return taken
-
-
-def _scaled(bits: int, elements: Elements, sample: Bits) -> int:
-    return bits * len(elements.bits) // len(sample)
 
 
 def _of_values(values: Bits, dtype: DType) -> int:

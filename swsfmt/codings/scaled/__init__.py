@@ -21,6 +21,7 @@ from ...tensor import Elements, TensorInfo
 from ..base import Decoded, Payload, Split
 from ..composite import Composite, Draft, Record, Structured, decode_part, decode_part_rows, info_of, part_payloads
 from ..registry import register
+from ..sampling import Sampled
 from . import grid
 from . import params as form
 from .params import Params
@@ -61,7 +62,7 @@ class ScaledCoding(Composite[Params]):
         dequantize(replace(params, blocks=blocks), TensorInfo(tensor.dtype, shape), part, elements, bits, first - start)
         return bits
 
-    def propose_split(self, elements: Elements) -> Split | None:
+    def propose_split(self, elements: Sampled) -> Split | None:
         found = grid.search(elements)
         return None if found is None else Split(self, *found)
 

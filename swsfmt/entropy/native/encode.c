@@ -35,25 +35,81 @@ static Word *make_words(const uint16_t *codewords, const uint8_t *lengths, size_
     return words;
 }
 
-/* in words: of all symbols that occur; lengths of at most MAX_LENGTH.
- * out out: 8 bytes more than the stream of `n` symbols takes. */
-static void encode(const uint16_t *symbols, size_t n, const Word *words, uint8_t *out)
+/* Where bits go. out: the next byte, and seven after it may be written. bits: the first ones that are not all there. */
+typedef struct {
+    uint8_t *out;
+    uint64_t bits;
+    unsigned used;
+} Sink;
+
+/* in words: of all symbols that occur; lengths of at most MAX_LENGTH. */
+static void encode(const uint16_t *symbols, size_t n, const Word *words, Sink *sink)
 {
-    uint64_t bits = 0;
-    unsigned used = 0;
+    Sink own = *sink;
     size_t i = 0;
     while (i < n) {
         size_t stop = n - i < 4 ? n : i + 4;
         for (; i < stop; i++) {
             Word word = words[symbols[i]];
-            bits |= (uint64_t)(word & 0xFFFF) << used;
-            used += word >> 16;
+            own.bits |= (uint64_t)(word & 0xFFFF) << own.used;
+            own.used += word >> 16;
         }
-        put64(out, bits);
-        out += used >> 3;
-        bits >>= used & ~7u;
-        used &= 7;
+        put64(own.out, own.bits);
+        own.out += own.used >> 3;
+        own.bits >>= own.used & ~7u;
+        own.used &= 7;
     }
+    *sink = own;
+}
+
+/* The length of all codewords, or 0 where they are not alike. */
+static unsigned common_length(const uint8_t *lengths, size_t alphabet)
+{
+    for (size_t s = 1; s < alphabet; s++)
+        if (lengths[s] != lengths[0])
+            return 0;
+    return alphabet > 0 ? lengths[0] : 0;
+}
+
+/* The same for codewords of `length` bits each, which need not wait for each other. */
+static void encode_fixed(const uint16_t *symbols, size_t n, const Word *words, unsigned length, Sink *sink)
+{
+    Sink own = *sink;
+    size_t i = 0;
+    for (; n - i >= 4; i += 4) {
+        /* Of 12 bits and fewer: 48, and 7 that were left. */
+        uint64_t low = (words[symbols[i]] & 0xFFFF) | (uint64_t)(words[symbols[i + 1]] & 0xFFFF) << length;
+        uint64_t high = (words[symbols[i + 2]] & 0xFFFF) | (uint64_t)(words[symbols[i + 3]] & 0xFFFF) << length;
+        own.bits |= (low | high << 2 * length) << own.used;
+        own.used += 4 * length;
+        put64(own.out, own.bits);
+        own.out += own.used >> 3;
+        own.bits >>= own.used & ~7u;
+        own.used &= 7;
+    }
+    *sink = own;
+    encode(symbols + i, n - i, words, sink);
+}
+
+/* Symbols of a bit at least whose bits are put aside first, so that nothing is written behind the end. */
+enum { TAIL = 64 };
+
+/* length: of all codewords, or 0. out out: the bytes that `bits` need. */
+static void encode_all(const uint16_t *symbols, size_t n, const Word *words, unsigned length, uint64_t bits,
+                       uint8_t *out)
+{
+    uint8_t tail[TAIL * MAX_LENGTH / 8 + 16];
+    size_t tail_symbols = n < TAIL ? n : TAIL, head = n - tail_symbols;
+    Sink sink = {out, 0, 0};
+    if (length > 0)
+        encode_fixed(symbols, head, words, length, &sink);
+    else
+        encode(symbols, head, words, &sink);
+    size_t done = (size_t)(sink.out - out);
+    sink.out = tail;
+    put64(tail, sink.bits);
+    encode(symbols + head, tail_symbols, words, &sink);
+    memcpy(out + done, tail, (size_t)((bits + 7) / 8) - done);
 }
 
 /* encode_symbols(symbols, codewords, lengths) -> (bytes, bits), or None where a symbol has no codeword */
@@ -81,25 +137,29 @@ PyObject *py_encode_symbols(PyObject *self, PyObject *args)
     } else if (n > 0 && most >= alphabet) {
         PyErr_SetString(PyExc_ValueError, "encode_symbols: a symbol is outside of the alphabet");
     } else {
-        uint8_t *out = NULL;
-        uint64_t bits;
-        int complete;
-        Word *words = make_words(b[CODEWORDS].buf, lengths, alphabet);
-        Py_BEGIN_ALLOW_THREADS
-        bits = complete_bits(symbols, n, lengths, &complete);
-        if (complete)
-            out = malloc((size_t)(bits / 8) + 16);
-        if (out != NULL && words != NULL)
-            encode(symbols, n, words, out);
-        Py_END_ALLOW_THREADS
+        int complete = 1;
+        unsigned length = common_length(lengths, alphabet);
+        uint64_t bits = (uint64_t)n * length;
+        if (length == 0) {
+            Py_BEGIN_ALLOW_THREADS
+            bits = complete_bits(symbols, n, lengths, &complete);
+            Py_END_ALLOW_THREADS
+        }
+        Word *words = complete ? make_words(b[CODEWORDS].buf, lengths, alphabet) : NULL;
+        PyObject *data = words != NULL ? PyBytes_FromStringAndSize(NULL, (Py_ssize_t)((bits + 7) / 8)) : NULL;
+        if (data != NULL) {
+            uint8_t *out = (uint8_t *)PyBytes_AsString(data);
+            Py_BEGIN_ALLOW_THREADS
+            encode_all(symbols, n, words, length, bits, out);
+            Py_END_ALLOW_THREADS
+        }
+        free(words);
         if (!complete)
             result = Py_NewRef(Py_None);
-        else if (out == NULL || words == NULL)
+        else if (words == NULL)
             PyErr_NoMemory();
-        else
-            result = Py_BuildValue("y#K", (const char *)out, (Py_ssize_t)((bits + 7) / 8), (unsigned long long)bits);
-        free(out);
-        free(words);
+        else if (data != NULL)
+            result = Py_BuildValue("NK", data, (unsigned long long)bits);
     }
     release(b, BUFFERS);
     return result;

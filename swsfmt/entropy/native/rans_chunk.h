@@ -31,26 +31,48 @@ static inline uint32_t small_element(const uint8_t *elements, size_t symbol, int
     }
 }
 
-static inline void free_tables(RansTables *t)
+/* The numbers of a table of frequencies for each pair of classes, each with the sum 2^bits. */
+typedef struct {
+    const uint16_t *frequencies;
+    const Classes *classes;
+    size_t alphabet;
+    int bits;
+} Frequencies;
+
+static inline size_t pairs_of(const Frequencies *f)
 {
-    if (t != NULL) {
-        free(t->slots);
-        free(t->entries);
-        free(t->columns);
-        free(t);
-    }
+    return f->classes->row_classes * f->classes->column_classes;
 }
 
-/* Tables to be given back; NULL where there is no memory. in frequencies: a table of an alphabet for each pair of classes, each with the
- * sum 2^bits. elements: of the alphabet, of `bytes`; those of 8 bytes stay symbols. */
-static inline RansTables *make_rans_tables(const uint16_t *frequencies, int bits, const Classes *c, size_t alphabet,
-                                           const uint8_t *elements, int bytes)
+static inline size_t slots_of(const Frequencies *f)
 {
-    size_t pairs = c->row_classes * c->column_classes;
-    RansTables *t = calloc(1, sizeof *t);
-    if (t == NULL)
-        return NULL;
-    t->bits = bits;
+    return f->alphabet == 2 ? 0 : (pairs_of(f) << f->bits) + 8;
+}
+
+/* Columns that have a number each; none where all rows are cut into blocks. */
+static inline size_t numbered_columns(const Frequencies *f)
+{
+    size_t columns = f->classes->column_count;
+    return f->alphabet > 2 && columns >= LONG_ROW && columns <= LONGEST_ROW ? columns : 0;
+}
+
+/* What `put_rans_tables` needs. */
+static inline size_t bytes_of_tables(const Frequencies *f)
+{
+    size_t entries = f->alphabet == 2 ? 0 : pairs_of(f) * f->alphabet;
+    return sizeof(RansTables) + entries * sizeof(Entry) + numbered_columns(f) * sizeof(uint32_t) +
+           slots_of(f) * sizeof(uint16_t);
+}
+
+/* out memory: `bytes_of_tables`, aligned as by malloc. in elements: of the alphabet, of `bytes`; those of 8 bytes stay symbols. */
+static inline RansTables *put_rans_tables(const Frequencies *f, const uint8_t *elements, int bytes, void *memory)
+{
+    const Classes *c = f->classes;
+    const uint16_t *frequencies = f->frequencies;
+    size_t pairs = pairs_of(f), alphabet = f->alphabet;
+    RansTables *t = memory;
+    t->bits = f->bits;
+    t->slots = NULL, t->entries = NULL, t->columns = NULL;
     for (size_t mask = 0; mask < 256; mask++)
         for (size_t lane = 0, next = 0; lane < 8; lane++) {
             uint32_t takes = mask >> lane & 1;
@@ -58,21 +80,18 @@ static inline RansTables *make_rans_tables(const uint16_t *frequencies, int bits
             memcpy(&t->spread[mask][4 * lane], &four, 4);
             next += 2 * takes;
         }
+    memset(t->zeros, 0, sizeof t->zeros);
     if (alphabet == 2) {
         for (size_t i = 0; i < pairs; i++)
             t->zeros[i] = frequencies[2 * i];
         return t;
     }
-    t->slots = malloc(((pairs << bits) + 8) * sizeof *t->slots);
-    t->entries = malloc(pairs * alphabet * sizeof *t->entries);
-    int by_row = c->column_count >= LONG_ROW && c->column_count <= LONGEST_ROW;
-    t->columns = by_row ? malloc(c->column_count * sizeof *t->columns) : NULL;
-    if (t->slots == NULL || t->entries == NULL || (by_row && t->columns == NULL)) {
-        free_tables(t);
-        return NULL;
-    }
-    for (size_t j = 0; by_row && j < c->column_count; j++)
-        t->columns[j] = (uint32_t)c->columns[j] << bits;
+    t->entries = (Entry *)(void *)(t + 1);
+    uint32_t *columns = (uint32_t *)(void *)(t->entries + pairs * alphabet);
+    t->slots = (uint16_t *)(void *)(columns + numbered_columns(f));
+    t->columns = numbered_columns(f) > 0 ? columns : NULL;
+    for (size_t j = 0; j < numbered_columns(f); j++)
+        columns[j] = (uint32_t)c->columns[j] << f->bits;
     uint16_t *slot = t->slots;
     for (size_t i = 0, start = 0; i < pairs * alphabet; i++) {
         start = i % alphabet == 0 ? 0 : start;

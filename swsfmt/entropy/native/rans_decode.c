@@ -16,6 +16,29 @@ static int are_frequencies(const uint16_t *frequencies, int bits, size_t pairs, 
     return 1;
 }
 
+/* Memory for tables that the call before has left, if there is some: what the system gives must be cleared first, which
+ * takes as long as it takes to decode a small matrix. Touched with Python's lock alone. */
+enum { MOST_SPARE = 1 << 21 };
+static void *spare;
+
+static void *take_memory(size_t bytes)
+{
+    void *memory = bytes <= MOST_SPARE ? spare : NULL;
+    if (memory != NULL) {
+        spare = NULL;
+        return memory;
+    }
+    return malloc(bytes <= MOST_SPARE ? MOST_SPARE : bytes);
+}
+
+static void give_memory(void *memory, size_t bytes)
+{
+    if (spare == NULL && bytes <= MOST_SPARE)
+        spare = memory;
+    else
+        free(memory);
+}
+
 /* Chunks `first` to last - 1, of `chunk` rows each. in starts: the bytes where they start; last + 1 of them.
  * out out: the elements of the whole matrix, of which those of these chunks are written.
  * Returns FINE, NO_MEMORY, or the bad chunk. */
@@ -68,15 +91,18 @@ PyObject *py_rans_decode(PyObject *self, PyObject *args)
         sound = s[i] >= 0 && s[i] <= b[DATA].len && (i == first || s[i] >= s[i - 1]);
     if (sound) {
         Py_ssize_t bad = NO_MEMORY;
-        Py_BEGIN_ALLOW_THREADS
-        RansTables *t = make_rans_tables(b[FREQUENCIES].buf, bits, &c, alphabet, b[ELEMENTS].buf, bytes);
-        if (t != NULL) {
+        Frequencies f = {b[FREQUENCIES].buf, &c, alphabet, bits};
+        size_t bytes_of_memory = bytes_of_tables(&f);
+        void *memory = take_memory(bytes_of_memory);
+        if (memory != NULL) {
+            Py_BEGIN_ALLOW_THREADS
+            RansTables *t = put_rans_tables(&f, b[ELEMENTS].buf, bytes, memory);
             ChunkDecoder d = {t, decoder_of((size_t)lanes, vectors), bit_decoder_of((size_t)lanes, vectors),
                               (size_t)lanes, b[ELEMENTS].buf, bytes};
             bad = decode_chunks(&d, &c, b[DATA].buf, s, (size_t)chunk, (size_t)first, (size_t)last, b[OUT].buf);
+            Py_END_ALLOW_THREADS
+            give_memory(memory, bytes_of_memory);
         }
-        free_tables(t);
-        Py_END_ALLOW_THREADS
         result = bad == NO_MEMORY ? PyErr_NoMemory() : PyLong_FromSsize_t(bad);
     } else {
         refuse("rans_decode");

@@ -155,3 +155,13 @@ def test_a_size_is_foretold(index: Path, tmp_path: Path) -> None:
         step = sketch.step(Target.bits(bits))
         assert 8 * sketch.bytes(step) / sketch.elements == pytest.approx(bits, rel=0.02)
         assert made(step).bytes == pytest.approx(sketch.bytes(step), rel=0.35)
+
+
+def test_the_error_of_the_weights_is_that_of_matrices(tmp_path: Path) -> None:
+    """Statistics of a batch norm, large numbers that float16 holds well, do not make it a small one."""
+    tensors = {"layer.weight": torch.randn(40, 64), "norm.running_var": 1000 * torch.rand(40) + 0.1}
+    save_file(tensors, tmp_path / "model.safetensors")
+    attempt = attempts(tmp_path / "model.safetensors", tmp_path / "work")(0.01)
+    own = attempts(tmp_path / "model.safetensors", tmp_path / "work").details(0.01)
+    assert own["norm.running_var"]["weight"] == 0
+    assert attempt.weight_error == pytest.approx((own["layer.weight"]["error"] / own["layer.weight"]["weight"]) ** 0.5)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from sws.quantize.targets import Attempt, Target, parse_bytes, search
-from swsfmt import InputError
+from swsfmt import InputError, SwsWarning
 
 WEIGHTS = 1_000_000
 
@@ -120,6 +120,20 @@ def test_a_jump_of_less_than_five_per_cent_is_no_reason_to_give_up() -> None:
         return Attempt(step, 1030 if step < 0.7 else 970)
 
     assert search(Target.size(1000), jump, elements=WEIGHTS).bytes == 970
+
+
+def test_an_error_that_jumps_across_the_target() -> None:
+    """As that of few inputs may: the smallest file within the limit, and a word about it."""
+
+    def jump(step: float) -> Attempt:
+        return Attempt(step, round(1000 / step), error=0.01 if step < 0.7 else 0.03)
+
+    tried: list[Attempt] = []
+    with pytest.warns(SwsWarning, match=r"target of 0\.02; this file has 0\.01\."):
+        got = search(Target.error(0.02), jump, elements=WEIGHTS, tried=tried)
+    assert got.error == 0.01
+    assert got.bytes == min(one.bytes for one in tried if one.error == 0.01)
+    assert "the least that comes out is error 0.01" in raising(Target.error(0.005), jump)
 
 
 def test_outputs_that_are_not_finite() -> None:

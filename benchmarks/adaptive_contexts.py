@@ -1,0 +1,135 @@
+"""What the adaptive coder could gain from contexts of classes and scales: `adaptive_contexts.py MODEL.safetensors`.
+
+Each matrix of MODEL, rounded to multiples of a quarter and then of half its standard deviation, in bits a weight:
+
+order 0      the entropy of the levels of each matrix
+classes      the payload of the default coding: static tables for each pair of a row class and a column class
+adaptive     the payload of the profile small as it is, for the --largest matrices only, since it takes minutes
+by classes   an adaptive coder whose contexts are the same pairs of classes
+by scales    one whose contexts are the product of the root mean square of a row and of a column, in eighths of an
+             octave: what a file with one scale for each row and each column would tell for nothing
+both         the smaller one for each matrix
+free         the entropy given the scales, as if the tables of all contexts were known: no coder with these contexts and
+             no other has less
+
+The three before the last are exact, whatever the order of the weights: each level is coded as decisions (zero? one?
+... the sign), each decision of each context with the counts before it (Krichevsky and Trofimov 1981), so that learning
+is paid for.
+Labels of the classes are counted, scales are not.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+import numpy.typing as npt
+from scipy.special import gammaln
+
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE)]
+
+from classes import read, rounded  # noqa: E402
+
+import swsfmt.numpy  # noqa: E402
+from swsfmt.codings.classes.clustering import find_classes  # noqa: E402
+
+Array = npt.NDArray[Any]
+STEPS_OF_OCTAVE = 8
+
+
+def learned(zeros: Array, ones: Array) -> float:
+    """What decisions take, in bits, with the estimate of Krichevsky and Trofimov for each context."""
+    nats = gammaln(zeros + 0.5) + gammaln(ones + 0.5) - gammaln(zeros + ones + 1) - 2 * gammaln(0.5)
+    return float(-nats.sum() / np.log(2))
+
+
+def adaptive_bits(levels: Array, contexts: Array) -> float:
+    """Of levels, each in a context (numbers from 0 on): a decision for each step of the magnitude, and the sign."""
+    magnitudes = np.abs(levels)
+    most = int(magnitudes.max()) + 1
+    counts = np.bincount(contexts * most + magnitudes, minlength=(int(contexts.max()) + 1) * most).reshape(-1, most)
+    # Of those that come to a decision: how many stop there, and how many go on.
+    reach = counts[:, ::-1].cumsum(axis=1)[:, ::-1]
+    stop = counts[:, :-1]
+    bits = learned(stop, reach[:, :-1] - stop)
+    signed = contexts[levels != 0]
+    negative = np.bincount(signed[levels[levels != 0] < 0], minlength=len(counts))
+    return bits + learned(negative, np.bincount(signed, minlength=len(counts)) - negative)
+
+
+def entropy_bits(levels: Array) -> float:
+    counts = np.unique(levels, return_counts=True)[1]
+    return float(-(counts * np.log2(counts / counts.sum())).sum())
+
+
+def given_bits(levels: Array, contexts: Array) -> float:
+    """The entropy of levels given their contexts."""
+    own, counts = np.unique(contexts * (1 << 20) + levels - levels.min(), return_counts=True)
+    totals = np.bincount(own >> 20, weights=counts)
+    return float((totals[totals > 0] * np.log2(totals[totals > 0])).sum() - (counts * np.log2(counts)).sum())
+
+
+def class_contexts(levels: Array) -> tuple[Array, float]:
+    """The pair of classes of each element, and what labels take, in bits."""
+    offset = int(levels.min())
+    symbols = (levels - offset).astype(np.uint16)
+    classes = find_classes(symbols, np.abs(np.arange(symbols.max() + 1, dtype=np.int64) + offset))
+    pairs = classes.rows[:, None].astype(np.int64) * classes.column_classes + classes.columns
+    labels = len(classes.rows) * np.log2(classes.row_classes) + len(classes.columns) * np.log2(classes.column_classes)
+    return pairs.ravel(), float(labels)
+
+
+def scale_contexts(levels: Array) -> Array:
+    squares = levels.astype(np.float64) ** 2
+    rows, columns = (np.log2(squares.mean(axis=axis) + 1e-9) / 2 for axis in (1, 0))
+    steps = np.rint(STEPS_OF_OCTAVE * (rows[:, None] + columns - np.log2(squares.mean()) / 2)).astype(np.int64)
+    return np.unique(steps, return_inverse=True)[1].reshape(-1)
+
+
+def payload_bits(array: Array, profile: Any) -> int:
+    return 8 * len(swsfmt.numpy.save({"w": array}, profile=profile))
+
+
+@click.command()
+@click.argument("model", type=click.Path(exists=True, path_type=Path))
+@click.option("--largest", default=1, show_default=True, help="Matrices of which the profile small is measured.")
+def main(model: Path, largest: int) -> None:
+    """Print the table."""
+    arrays = read(model)
+    heads = ["matrices", "weights", "order 0", "classes", "adaptive", "by classes", "by scales", "both", "free"]
+    print("| " + " | ".join(heads) + " |")
+    print("|---|" + "---:|" * (len(heads) - 1))
+    for parts in (4, 2):
+        names = sorted((own := rounded(arrays, parts)), key=lambda name: -own[name].size)
+        for title, chosen, with_small in (
+            (f"sigma / {parts}, all", names, False),
+            (f"sigma / {parts}, the largest", names[:largest], True),
+        ):
+            if not chosen:
+                continue
+            sums = np.zeros(7)
+            weights = 0
+            for name in chosen:
+                array = own[name]
+                step = np.abs(array[array != 0]).min()
+                levels = np.rint(array / step).astype(np.int64)
+                flat = levels.ravel()
+                contexts, labels = class_contexts(levels)
+                by_classes = adaptive_bits(flat, contexts) + labels
+                scales = scale_contexts(levels)
+                by_scales, free = adaptive_bits(flat, scales), given_bits(flat, scales)
+                small = payload_bits(array, "small") if with_small else 0
+                default = payload_bits(array, "default")
+                both = min(by_classes, by_scales)
+                sums += [entropy_bits(flat), default, small, by_classes, by_scales, both, free]
+                weights += array.size
+            cells = [f"{value / weights:.4f}" if value else "" for value in sums]
+            print("| " + " | ".join([title, f"{weights:,}", *cells]) + " |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
