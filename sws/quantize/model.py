@@ -34,6 +34,7 @@ def quantize_model(
     statistics: Statistics | None = None,
     forward: Forward | None = None,
     method: str = FEEDBACK,
+    paths: int = 1,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> QuantizedModel:
@@ -45,11 +46,13 @@ def quantize_model(
     rules : by name, what is not done as with the others, e.g. "lm_head.*:raw"
     statistics : of `collect`, in place of a calibration
     method : "feedback", or one of `methods.METHODS`
+    paths : of the method "feedback", with calibration: how many ways to round the weights of a row are kept while the
+        best is looked for, 1 to 64; 8 make smaller files, in a few times the time (docs/quantizing.md)
     The model stays as it is; `QuantizedModel.apply_to` changes one. `report` of the result has "step", "bytes", "error"
     and "attempts", what the search has tried, and "without_statistics", the matrices that calibration did not reach.
     Warns with a `QualityWarning` of too few samples for the widths of the matrices.
-    Raises `InputError` for a target that cannot be reached, a rule that is about no tensor, weights that are infinite
-    or NaN, statistics of another model.
+    Raises `InputError` for a target that cannot be reached, a rule that is about no tensor, `paths` that are not 1
+    to 64, weights that are infinite or NaN, statistics of another model.
     """
     if not isinstance(target, Target):
         target = Target.step(target)
@@ -62,7 +65,7 @@ def quantize_model(
     if statistics is None and batches and method == FEEDBACK:
         statistics = collect(model, batches, forward, seed=seed, progress=progress)
     tensors = model.state_dict()
-    network = Plan.of(method, rules, tensors).network(tensors, statistics)
+    network = Plan.of(method, rules, tensors, paths).network(tensors, statistics)
     if (shortage := network.shortage()) is not None:
         warn(shortage, QualityWarning)
     error = OutputError(model, held_out, forward) if held_out else None

@@ -40,6 +40,7 @@ class Request:
     max_error: float | None = None
     key: str | None = None
     strip_prefix: tuple[str, ...] = ()
+    paths: int = 1
     seed: int = 0
     device: str = "cpu"
     threads: int | None = None
@@ -51,7 +52,18 @@ class Request:
         """All that decides what a step gives; the target is not among it."""
         own = {
             name: getattr(self, name)
-            for name in ("method", "rules", "calibrate", "samples", "forward", "key", "strip_prefix", "seed", "device")
+            for name in (
+                "method",
+                "paths",
+                "rules",
+                "calibrate",
+                "samples",
+                "forward",
+                "key",
+                "strip_prefix",
+                "seed",
+                "device",
+            )
         }
         return {**sources.identity(self.model), **own, "encoding": dict(self.encoding), "version": swsfmt.__version__}
 
