@@ -47,7 +47,7 @@ def quantize_model(
     statistics : of `collect`, in place of a calibration
     method : "feedback", or one of `methods.METHODS`
     paths : of the method "feedback", with calibration: how many ways to round the weights of a row are kept while the
-        best is looked for, 1 to 64; 8 make smaller files, in a few times the time (docs/quantizing.md)
+        best is looked for, 1 to 64; 8 may make a smaller file, in a few times the time (docs/quantizing.md)
     The model stays as it is; `QuantizedModel.apply_to` changes one. `report` of the result has "step", "bytes", "error"
     and "attempts", what the search has tried, and "without_statistics", the matrices that calibration did not reach.
     Warns with a `QualityWarning` of too few samples for the widths of the matrices.
