@@ -41,7 +41,7 @@ class Calibrated:
         self._device = _device(request.device)
         self._model = source.network().to(self._device)
         self._tensors = state_dict(self._model)
-        self._plan = Plan.of(request.method, request.rules, self._tensors)
+        self._plan = Plan.of(request.method, request.rules, self._tensors, request.paths)
         self._known = request.statistics is not None and Path(request.statistics).exists()
         # Whatever is wrong with the weights is said before anything is run.
         self._network = self._plan.network(self._tensors)

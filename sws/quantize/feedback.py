@@ -34,12 +34,14 @@ def feed(
     column_rates: Floats,
     lengths: Lengths,
     zeros: Bytes | None = None,
+    paths: int = 1,
 ) -> Integers:
     """Levels (rows, columns), int32, of a matrix of weights.
 
     row_steps, column_steps : a weight's step is the product of both
     row_rates, column_rates : and so is what a bit costs, in squared steps; 0 for the nearest levels
     zeros : 1 where a weight must stay zero, (rows, columns)
+    paths : how many ways to round a row of a tile are kept, see `Kernels.quantize_tile`; more need rates above 0
     Raises `InputError` for levels that do not fit in 31 bits.
     """
     levels = np.zeros(weights.shape, np.int32)
@@ -54,6 +56,7 @@ def feed(
                 lengths,
                 (lengths.rows[row_cut], lengths.columns[column_cut]),
                 None if zeros is None else zeros[row_cut, column_cut],
+                paths,
             )
             levels[row_cut, column_cut] = problem.solve()
     return levels
@@ -84,9 +87,12 @@ class _Problem:
         lengths: Lengths,
         classes: tuple[Bytes, Bytes],
         zeros: Bytes | None,
+        paths: int,
     ) -> None:
         self.weights, self.column_factor, self.row_factor = weights, column_factor, row_factor
         self.steps, self.rates, self.lengths, self.classes, self.zeros = steps, rates, lengths, classes, zeros
+        # Without feedback no weight knows of another, and there is nothing to search.
+        self.paths = 1 if column_factor is None else paths
         self.levels = np.zeros(weights.shape, np.int32)
 
     def solve(self) -> Integers:
@@ -131,7 +137,7 @@ class _Problem:
             np.ascontiguousarray(self.classes[1][of_columns]),
             self.lengths.bits,
             np.zeros(0, np.uint8) if self.zeros is None else np.ascontiguousarray(self.zeros[of_rows, of_columns]),
-            (rows, columns, self.lengths.column_classes, self.lengths.reach),
+            (rows, columns, self.lengths.column_classes, self.lengths.reach, self.paths),
             levels,
         )
         if not fits:

@@ -49,11 +49,14 @@ def quantize_matrix(
     *,
     rate: float = RATE,
     passes: int = PASSES,
+    paths: int = 1,
 ) -> Levels:
     """Levels and steps of a matrix, (groups, rows, columns), float32.
 
     step : c, the same for the whole network: steps are c V_ii U_jj, see `factors`
     rate : what a bit is worth in squared steps; 0 rounds to nearest
+    passes : of rounding; the first is to the nearest
+    paths : how many ways to round the weights of a row are kept while the best is looked for, 1 to 64
     """
     row_ideal = torch.stack([own.row_diagonal for own in factors]) * step
     column_ideal = torch.stack([own.column_diagonal for own in factors])
@@ -79,6 +82,7 @@ def quantize_matrix(
                 rates[1].float().numpy(),
                 part,
                 None if zeros is None else zeros[g],
+                1 if is_free else paths,
             )
             out.append(torch.from_numpy(levels))
         return torch.stack(out) if groups > 1 else out[0][None]

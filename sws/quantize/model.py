@@ -38,6 +38,7 @@ def quantize_model(
     forward: Forward | None = None,
     method: str = FEEDBACK,
     tuning_steps: int = 0,
+    paths: int = 1,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> QuantizedModel:
@@ -51,12 +52,14 @@ def quantize_model(
     method : "feedback", or one of `methods.METHODS`
     tuning_steps : of training after quantising, see `tuning`; every fifth batch of the calibration judges, and is not
         calibrated with. A file that would then be larger than the target stays as it was
+    paths : of the method "feedback", with calibration: how many ways to round the weights of a row are kept while the
+        best is looked for, 1 to 64; 8 may make a smaller file, in a few times the time (docs/quantizing.md)
     The model stays as it is; `QuantizedModel.apply_to` changes one. `report` of the result has "step", "bytes", "error"
     and "attempts", what the search has tried; "without_statistics", the matrices that calibration did not reach; and
     "tuning", errors before and after it on held-out batches and its steps, or None.
     Warns with a `QualityWarning` of too few samples for the widths of the matrices.
-    Raises `InputError` for a target that cannot be reached, a rule that is about no tensor, weights that are infinite
-    or NaN, statistics of another model.
+    Raises `InputError` for a target that cannot be reached, a rule that is about no tensor, `paths` that are not 1
+    to 64, weights that are infinite or NaN, statistics of another model.
     """
     if not isinstance(target, Target):
         target = Target.step(target)
@@ -72,7 +75,7 @@ def quantize_model(
     if statistics is None and batches and method == FEEDBACK:
         statistics = collect(model, batches, forward, seed=seed, progress=progress)
     tensors = model.state_dict()
-    network = Plan.of(method, rules, tensors).network(tensors, statistics)
+    network = Plan.of(method, rules, tensors, paths).network(tensors, statistics)
     if (shortage := network.shortage()) is not None:
         warn(shortage, QualityWarning)
     error = OutputError(model, held_out, forward) if target.kind == ERROR else None

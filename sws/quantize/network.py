@@ -37,6 +37,7 @@ class Network:
     tensors : those of a state_dict. statistics : None without calibration
     actions : of tensors that are not to be quantised as a matrix: "raw" stays as it is, "fp16" and "bf16" are rounded
     step_factors : of tensors that have another step, what it is multiplied by
+    paths : see `matrix.quantize_matrix`
     Raises `InputError` for weights that are infinite or NaN.
     """
 
@@ -46,7 +47,9 @@ class Network:
         statistics: Statistics | None = None,
         actions: Mapping[str, str] | None = None,
         step_factors: Mapping[str, float] | None = None,
+        paths: int = 1,
     ) -> None:
+        self.paths = paths
         self.tensors, self.statistics, self.actions = tensors, statistics, dict(actions or {})
         self.step_factors = dict(step_factors or {})
         self._first = _first_names(tensors)
@@ -139,7 +142,8 @@ class Network:
     def _quantized(self, name: str, step: float, rate: float) -> Value:
         tensor, layout = self.tensors[name].detach().cpu(), self.layouts[name]
         try:
-            own = quantize_matrix(layout.matrix(tensor).float(), self._factors[name], step, layout, rate=rate)
+            weights = layout.matrix(tensor).float()
+            own = quantize_matrix(weights, self._factors[name], step, layout, rate=rate, paths=self.paths)
         except InputError as error:
             error.locate(tensor=name)
             raise

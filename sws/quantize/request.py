@@ -41,6 +41,7 @@ class Request:
     tuning_steps: int = 0
     key: str | None = None
     strip_prefix: tuple[str, ...] = ()
+    paths: int = 1
     seed: int = 0
     device: str = "cpu"
     threads: int | None = None
@@ -52,7 +53,18 @@ class Request:
         """All that decides what a step gives; neither the target nor tuning, which comes after, is among it."""
         own = {
             name: getattr(self, name)
-            for name in ("method", "rules", "calibrate", "samples", "forward", "key", "strip_prefix", "seed", "device")
+            for name in (
+                "method",
+                "paths",
+                "rules",
+                "calibrate",
+                "samples",
+                "forward",
+                "key",
+                "strip_prefix",
+                "seed",
+                "device",
+            )
         }
         return {**sources.identity(self.model), **own, "encoding": dict(self.encoding), "version": swsfmt.__version__}
 

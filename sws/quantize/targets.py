@@ -159,6 +159,11 @@ class _End:
     attempt: Attempt
 
 
+def _by_bytes(attempt: Attempt) -> tuple[int, float]:
+    """And of files of one size by the error."""
+    return attempt.bytes, math.inf if attempt.error is None else attempt.error
+
+
 class _Search:
     """below, above : the ends of the bracket, with less and with more than the target"""
 
@@ -266,14 +271,17 @@ class _Search:
         """Of what was tried as well: an error is a limit, and a smaller file may be within it."""
         if self._target.kind != ERROR:
             return hit
-        within = [one for one in self._tried if one.error is not None and one.error <= self._target.value]
-        return min([hit, *within], key=lambda one: (one.bytes, math.inf if one.error is None else one.error))
+        best = min(self._within(), key=_by_bytes, default=hit)
+        return best if best.bytes < hit.bytes else hit
+
+    def _within(self) -> list[Attempt]:
+        return [one for one in self._tried if one.error is not None and one.error <= self._target.value]
 
     def _smallest_within(self) -> Attempt | None:
         """For an error, which is a limit: where steps on both sides of it were tried, the smallest file within it."""
         if self._target.kind != ERROR or not self._below or not self._above:
             return None
-        best = self._smallest(self._below.attempt)
+        best = min(self._within(), key=_by_bytes)
         rough = f"no step was found with an error within 5 % of the target of {self._target.value:.4g}"
         warn(f"{rough}; this file has {best.error:.4g}. With more inputs errors may be steadier", SwsWarning)
         return best

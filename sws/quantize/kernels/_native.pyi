@@ -12,7 +12,7 @@ def quantize_tile(
     column_classes: Bytes,
     lengths: Floats,
     zeros: Bytes,
-    shape: tuple[int, int, int, int],
+    shape: tuple[int, int, int, int, int],
     levels: Integers,
     /,
 ) -> bool: ...

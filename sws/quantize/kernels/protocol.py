@@ -26,7 +26,7 @@ class Kernels(Protocol):
         column_classes: Bytes,
         lengths: Floats,
         zeros: Bytes,
-        shape: tuple[int, int, int, int],
+        shape: tuple[int, int, int, int, int],
         levels: Integers,
         /,
     ) -> bool:
@@ -39,8 +39,11 @@ class Kernels(Protocol):
         row_classes, column_classes : which code each row and column has
         lengths : (row classes, column classes, 2 * reach + 1), bits of levels -reach to reach
         zeros : (rows, columns), 1 where a weight must stay zero; or empty
-        shape : rows, columns, column classes, reach
+        shape : rows, columns, column classes, reach, and how many ways to round the weights of a row are kept while
+            the best is looked for, 1 to 64: the M-algorithm (Anderson and Mohan, IEEE Transactions on Communications
+            32(2), 1984) on the cost of all of them, squared errors over rates and bits. 1 takes for one weight after
+            the other what is best for it
         levels : (rows, columns), filled
-        Returns whether all levels fit in an int32. The rate 0 rounds to the nearest level.
+        Returns whether all levels fit in an int32. The rate 0 rounds to the nearest level, for one way alone.
         """
         ...

@@ -18,7 +18,7 @@ from sws.quantize.factors import factors
 from sws.quantize.kernels.choice import kernels
 from sws.quantize.layout import Layout
 from sws.quantize.lengths import lengths_of, rate
-from sws.quantize.matrix import quantize_matrix
+from sws.quantize.matrix import RATE, quantize_matrix
 from sws.quantize.shrinkage import effective_samples, shrunk
 from sws.quantize.statistics import Moments
 from sws.quantize.targets import Target
@@ -46,7 +46,8 @@ def loss(own: Moments, error: torch.Tensor) -> float:
 
 @pytest.mark.parametrize("without", [(), (0,), (1,), (0, 1)])
 @pytest.mark.parametrize("with_zeros", [False, True])
-def test_c_is_the_twin(with_zeros: bool, without: tuple[int, ...]) -> None:
+@pytest.mark.parametrize("paths", [1, 2, 7])
+def test_c_is_the_twin(paths: int, with_zeros: bool, without: tuple[int, ...]) -> None:
     """without : factors"""
     if backend.active() != backend.NATIVE:
         pytest.skip("there are no kernels in C")
@@ -74,13 +75,15 @@ def test_c_is_the_twin(with_zeros: bool, without: tuple[int, ...]) -> None:
                 random.integers(0, 3, columns, np.uint8),
                 random.uniform(0, 6, (2, 3, 2 * reach + 1)).astype(np.float32),
                 zeros,
-                (rows, columns, 3, reach),
+                (rows, columns, 3, reach, paths),
                 levels,
             )
         assert fits
         results.append((levels, weights))
     assert np.array_equal(results[0][0], results[1][0])
-    assert np.array_equal(results[0][1], results[1][1])
+    if paths == 1:
+        # What a search leaves of the weights is of no use.
+        assert np.array_equal(results[0][1], results[1][1])
     assert np.abs(results[0][0]).max() > reach
     if with_zeros:
         assert not results[0][0][zeros == 1].any()
@@ -93,12 +96,21 @@ def test_sizes_that_do_not_fit_are_refused() -> None:
     two, levels = np.ones(2, np.float32), np.zeros((1, 1), np.int32)
     bits = np.zeros((1, 1, 3), np.float32)
     quantize = kernels().quantize_tile
-    assert quantize(one.copy(), one, one, two, two, none, none, bits, none[:0], (1, 1, 1, 1), levels)
-    for shape in [(2, 1, 1, 1), (1, 2, 1, 1), (1, 1, 2, 1), (1, 1, 1, 2), (0, 1, 1, 1), (1, 1, 0, 1)]:
+    assert quantize(one.copy(), one, one, two, two, none, none, bits, none[:0], (1, 1, 1, 1, 1), levels)
+    for shape in [
+        (2, 1, 1, 1, 1),
+        (1, 2, 1, 1, 1),
+        (1, 1, 2, 1, 1),
+        (1, 1, 1, 2, 1),
+        (0, 1, 1, 1, 1),
+        (1, 1, 0, 1, 1),
+        (1, 1, 1, 1, 0),
+        (1, 1, 1, 1, 65),
+    ]:
         with pytest.raises(ValueError, match="sizes do not fit"):
             quantize(one.copy(), one, one, two, two, none, none, bits, none[:0], shape, levels)
     with pytest.raises(ValueError, match="sizes do not fit"):
-        quantize(one.copy(), one, one, two, two, none + np.uint8(1), none, bits, none[:0], (1, 1, 1, 1), levels)
+        quantize(one.copy(), one, one, two, two, none + np.uint8(1), none, bits, none[:0], (1, 1, 1, 1, 1), levels)
 
 
 @pytest.mark.parametrize("shape", [(40, 30), (150, 70), (70, 150)])
@@ -133,6 +145,32 @@ def test_rate_aware_rounding_saves_bits() -> None:
     # At the slope at which finer steps would buy it back: 6 dB a bit.
     worse = 0.5 * np.log2(losses[1] / losses[0]) * weights.numel()
     assert worse < sizes[0] - sizes[1]
+
+
+def test_more_paths_cost_less() -> None:
+    """Errors and bits together, at the same steps; one path is what there was before."""
+    layout, own = Layout((70, 80)), moments(70, 80)
+    weights = torch.randn(1, 70, 80, generator=torch.Generator().manual_seed(1))
+    known = factors([own], 1)
+    assert known is not None
+    costs, step = [], 20.0
+    for paths in (1, 2, 8):
+        levels = quantize_matrix(weights, known, step, layout, paths=paths)
+        numbers = levels.levels[0].numpy()
+        (one,) = known
+        assert isinstance(one.rows, list)
+        assert isinstance(one.columns, list)
+        # |X|^2 of E = V^T X U.
+        error = torch.linalg.solve_triangular(one.rows[0].T, (weights - levels.dequantize())[0], upper=False)
+        left = torch.linalg.solve_triangular(one.columns[0], error, upper=True, left=False)
+        costs.append(float(left.square().sum()) / step**2 + RATE * rate(numbers, lengths_of(numbers)))
+    assert costs[2] < costs[1] < costs[0]
+    assert (costs[0] - costs[2]) / RATE > 0.04 * weights.numel()
+
+
+def test_paths_that_cannot_be() -> None:
+    with pytest.raises(swsfmt.InputError, match="paths is 65, it must be 1 to 64"):
+        quantize_model(nn.Linear(4, 4), target=0.01, paths=65)
 
 
 NETWORKS = {
