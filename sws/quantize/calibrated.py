@@ -9,10 +9,11 @@ from pathlib import Path
 import torch
 
 from swsfmt import InputError
-from swsfmt.torch import Scaled, load_file
+from swsfmt.torch import load_file
 
 from . import calibration
 from .collect import collect
+from .network import dense
 from .networks import FEEDBACK, Plan
 from .outputs import OutputError
 from .quantized import QuantizedModel
@@ -157,9 +158,9 @@ class Calibrated:
         out = {}
         for name in self._network.layouts:
             value = tensors[name]
-            dense = (value.dequantize() if isinstance(value, Scaled) else value).double()
+            new = dense(value).double()
             old = self._tensors[name].detach().cpu().double()
-            out[name] = float((dense.cpu() - old).square().sum()), float(old.square().sum())
+            out[name] = float((new.cpu() - old).square().sum()), float(old.square().sum())
         return out
 
     def tune(self, best: Attempt) -> Attempt:

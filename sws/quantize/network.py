@@ -19,6 +19,13 @@ from .matrix import RATE, Levels, on_grid, quantize_matrix
 from .statistics import Statistics
 
 Value: TypeAlias = Tensor | Scaled
+
+
+def dense(value: Value) -> Tensor:
+    """What loading gives."""
+    return value.dequantize() if isinstance(value, Scaled) else value
+
+
 Step: TypeAlias = Callable[[str], None]
 """Is told of each tensor before it is quantised."""
 

@@ -15,6 +15,7 @@ from swsfmt.torch import Scaled
 
 from ..batches import Forward, to_device
 from .collect import call
+from .network import dense
 
 RELATIVE, DIVERGENCE = "relative error", "KL divergence in nats"
 
@@ -37,7 +38,7 @@ class OutputError:
 
     def measure(self, tensors: Mapping[str, Tensor | Scaled]) -> float:
         """Of the network with these tensors; NaN where its outputs are not finite. Its own weights stay."""
-        state = {name: t.dequantize() if isinstance(t, Scaled) else t for name, t in tensors.items()}
+        state = {name: dense(t) for name, t in tensors.items()}
         self._copy.load_state_dict(state)
         del state
         total, count = 0.0, 0

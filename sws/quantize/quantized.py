@@ -12,6 +12,8 @@ import swsfmt.torch
 from swsfmt.options import EncodingOptions
 from swsfmt.torch import Scaled
 
+from .network import dense
+
 
 class QuantizedModel:
     """tensors : levels and scales of each matrix, and the other tensors, by the names of the state_dict
@@ -23,11 +25,11 @@ class QuantizedModel:
 
     def state_dict(self) -> dict[str, Tensor]:
         """All tensors dense, bit for bit those that the file gives; tied ones stay tied."""
-        dense: dict[int, Tensor] = {}
+        own: dict[int, Tensor] = {}
         for tensor in self.tensors.values():
-            if id(tensor) not in dense:
-                dense[id(tensor)] = tensor.dequantize() if isinstance(tensor, Scaled) else tensor
-        return {name: dense[id(tensor)] for name, tensor in self.tensors.items()}
+            if id(tensor) not in own:
+                own[id(tensor)] = dense(tensor)
+        return {name: own[id(tensor)] for name, tensor in self.tensors.items()}
 
     def apply_to(self, model: nn.Module) -> None:
         """Load all tensors into a model of the same state_dict. Raises what `Module.load_state_dict` raises."""

@@ -34,6 +34,7 @@ from swsfmt.write.atomic import write_atomically
 from swsfmt.write.file import EncodedFile, Step, encode_file
 from swsfmt.write.options import Options
 
+from .network import dense
 from .networks import Plan
 from .sketch import Sketch
 from .targets import Attempt
@@ -220,8 +221,7 @@ def quantize_part(tensor: Loadable, name: str, step: float, plan: Plan) -> bytes
 
 def _squares(value: Tensor | Scaled, weights: Tensor) -> tuple[float, float]:
     """Sums of the squares of the errors and of the weights."""
-    dense = value.dequantize() if isinstance(value, Scaled) else value
-    pieces = zip(dense.flatten().split(1 << 20), weights.flatten().split(1 << 20), strict=True)
+    pieces = zip(dense(value).flatten().split(1 << 20), weights.flatten().split(1 << 20), strict=True)
     error = weight = 0.0
     for new, old in pieces:
         error += float((new.double() - old.double()).square().sum())

@@ -23,7 +23,7 @@ from swsfmt.torch import Scaled
 
 from ..batches import Forward, to_device
 from .collect import Progress, call
-from .network import Value
+from .network import Value, dense
 from .outputs import OutputError
 
 # Times that the network is judged, evenly spread.
@@ -141,7 +141,7 @@ def _with(tensors: Mapping[str, Value], parts: Sequence[_Part]) -> dict[str, Val
 def _both(model: nn.Module, tensors: Mapping[str, Value]) -> Iterator[nn.Module]:
     """A copy with these tensors, and both in evaluation mode."""
     student = copy.deepcopy(model).eval().requires_grad_(False)
-    student.load_state_dict({name: _dense(value) for name, value in tensors.items()})
+    student.load_state_dict({name: dense(value) for name, value in tensors.items()})
     modes = {module: module.training for module in model.modules()}
     # cuDNN's recurrent layers have no gradients in evaluation mode.
     is_recurrent = any(isinstance(module, nn.RNNBase) for module in modes)
@@ -152,10 +152,6 @@ def _both(model: nn.Module, tensors: Mapping[str, Value]) -> Iterator[nn.Module]
     finally:
         for module, mode in modes.items():
             module.training = mode
-
-
-def _dense(value: Value) -> Tensor:
-    return value.dequantize() if isinstance(value, Scaled) else value
 
 
 class _Part(ABC):
@@ -177,7 +173,7 @@ class _Part(ABC):
     @torch.no_grad()
     def fill(self) -> None:
         """Give the parameter what the file will have."""
-        self.parameter.copy_(_dense(self.made()))
+        self.parameter.copy_(dense(self.made()))
 
     @abstractmethod
     def _gradient(self, gradient: Tensor) -> Tensor:
@@ -216,10 +212,10 @@ class _Vector(_Part):
 
     def __init__(self, value: Value, parameter: nn.Parameter) -> None:
         super().__init__(value, parameter, value.shape)
-        dense = _dense(value)
-        self._start = dense.float()
+        start = dense(value)
+        self._start = start.float()
         self._size = float(self._start.square().mean().sqrt()) or 1.0
-        self._is_half = torch.equal(dense.half().to(dense.dtype), dense)
+        self._is_half = torch.equal(start.half().to(start.dtype), start)
 
     def _gradient(self, gradient: Tensor) -> Tensor:
         return gradient * self._size

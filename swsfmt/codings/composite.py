@@ -217,15 +217,18 @@ def part_payloads(parts: Sequence[Record], payload: Payload) -> Iterator[tuple[R
 
 def decode_part(part: Record, payload: Payload, threads: int, out: Bits | None = None) -> Decoded:
     """All of a part, in `out` if there is one. Raises `PayloadError`, `UnknownCodingError`."""
-    decoded = known(part).coding.decode(part.params, info_of(part), payload, threads, out)
+    decoded = decode_part_in(part, payload, threads, out)
     if out is not None and decoded.bits is not out:
         out[:] = decoded.bits
         return decoded._replace(bits=out)
     return decoded
 
 
-def decode_part_in(part: Record, payload: Payload, threads: int, room: Bits) -> Decoded:
-    """All of a part, in `room` unless it is somewhere already. Raises `PayloadError`, `UnknownCodingError`."""
+def decode_part_in(part: Record, payload: Payload, threads: int, room: Bits | None) -> Decoded:
+    """All of a part, in `room` unless it is elsewhere already, or `room` is None.
+
+    Raises `PayloadError`, `UnknownCodingError`.
+    """
     return known(part).coding.decode(part.params, info_of(part), payload, threads, room)
 
 
