@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from sws import data
 from sws.data import DATASETS, load, make_loaders, read_idx, split_loaders
 from sws.models import MODELS, LeNet5Caffe, LeNet300100, TutorialNet, WideResNet, make_model
 from sws.utils import collect_weight_params, get_device, set_seed
@@ -116,7 +117,7 @@ def test_cifar_files(folder: Path, name: str, label_bytes: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("data", "message"),
+    ("content", "message"),
     [
         (b"hello", "damaged"),
         (gzip.compress(b"\0\0\x0d\x01\0\0\0\1\0\0\0\0", mtime=0), "not an IDX file"),
@@ -126,8 +127,8 @@ def test_cifar_files(folder: Path, name: str, label_bytes: int) -> None:
         (idx(np.zeros((3, 3), np.uint8))[:-9], "damaged"),
     ],
 )
-def test_damaged_idx(tmp_path: Path, data: bytes, message: str) -> None:
-    (tmp_path / "x.gz").write_bytes(data)
+def test_damaged_idx(tmp_path: Path, content: bytes, message: str) -> None:
+    (tmp_path / "x.gz").write_bytes(content)
     with pytest.raises(InputError, match=message) as caught:
         read_idx(tmp_path / "x.gz")
     assert caught.value.file == str(tmp_path / "x.gz")
@@ -149,8 +150,9 @@ def test_no_data_and_no_network(folder: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(pooch, "retrieve", retrieve)
     with pytest.raises(InputError, match=r"not in \$SWS_DATA/mnist and cannot be fetched.*no route.*set SWS_DATA"):
         load("mnist")
+    # Nobody has asked for a place beside the installed package; in a checkout shared/data may lie there.
     monkeypatch.delenv("SWS_DATA")
-    # Nobody has asked for a place beside the installed package.
+    monkeypatch.setattr(data, "__file__", str(folder / "package" / "sws" / "data.py"))
     with pytest.raises(InputError, match=r"^train-images-idx3-ubyte.gz is not in"):
         load("mnist")
 
