@@ -127,7 +127,7 @@ def layers(path: Path) -> list[Layer]:
                 continue
             bits = reader.decode(record).bits
             symbols = record.params.codebook.symbols_of(bits)[0].reshape(matrix_shape(record.info.shape))
-            out.append(Layer(symbols.T if record.params.scan else symbols, record.params.model))
+            out.append(Layer(symbols.T if record.params.scan else symbols, record.params.model(None)))
     return out
 
 

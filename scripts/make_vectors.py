@@ -159,10 +159,21 @@ class Builder:
         params, payload = encode_sparse(sparse.Params(len(row), coded), symbols)
         self.drafts.append(Draft(name, SPARSE, elements.info, params, payload))
 
-    def adaptive(self, name: str, array: np.ndarray[Any, Any], book: int = 0, **form: Any) -> None:
+    def adaptive(
+        self,
+        name: str,
+        array: np.ndarray[Any, Any],
+        book: int = 0,
+        classes: tuple[Any, Any] | None = None,
+        **form: Any,
+    ) -> None:
+        """classes : of the rows and of the columns, as contexts; every class up to the last one has a row or column"""
         elements = from_array(array)
         symbols = self.codebooks[book].symbols_of(elements.bits)[0].reshape(matrix_shape(array.shape))
         params = adaptive.Params(book, self.codebooks[book], zeros=bool((symbols == 0).any()), **form)
+        if classes is not None:
+            numbers = [int(labels.max()) + 1 for labels in classes]
+            params = params.with_classes(Classes(*classes, *numbers))
         payload = encode_adaptive(params, symbols)
         self.drafts.append(Draft(name, ADAPTIVE, elements.info, params, payload))
 
@@ -198,7 +209,7 @@ class Builder:
         return b"".join([prefix, *(leaf.payload for leaf in leaves if len(leaf.payload) > MAX_INLINE)])
 
 
-_NUMPY = {"BOOL": np.bool_, "U8": np.uint8, "F32": "f4", "I16": "i2"}
+_NUMPY = {"BOOL": np.bool_, "U8": np.uint8, "F32": "f4", "I8": "i1", "I16": "i2", "I64": "i8"}
 
 
 def _pattern(shape: tuple[int, ...], density: float, values: Sequence[float], seed: int) -> np.ndarray[Any, Any]:
@@ -705,6 +716,43 @@ def adaptive_neighbours(b: Builder) -> None:
         b.adaptive(f"{name}, stride 1", matrix, book)
 
 
+def adaptive_classes(b: Builder) -> None:
+    """Classes as contexts: scans, strides, both sets of contexts, numbers of classes, chunks, no zeros, signs, dtypes."""
+    book = b.codebook(VALUES)
+    matrix = _pattern((24, 30), 0.5, VALUES, 30)
+    matrix[[3, 20]] = 0
+    matrix[:, [0, 19]] = 0
+    rows, columns = np.arange(24, dtype=np.uint8), np.arange(30, dtype=np.uint8)
+    for scan in Scan:
+        for light in (False, True):
+            name = f"{scan.name.lower()} {'light' if light else 'full'}"
+            b.adaptive(name, matrix, book, classes=(rows // 8, columns % 5), scan=scan, light=light, stride=4)
+    for number in (1, 2, 8):
+        b.adaptive(f"{number} classes of rows", matrix, book, classes=(rows % number, 0 * columns))
+        b.adaptive(f"{number} classes of columns", matrix, book, classes=(0 * rows, columns * number // 30))
+    b.adaptive("8 x 8", matrix, book, classes=(rows * 8 // 24, columns % 8), stride=5)
+    b.adaptive("chunks", matrix, book, classes=(rows % 3, columns % 4), chunk_lines=7)
+    b.adaptive("chunks of columns", matrix, book, classes=(rows % 3, columns % 4), scan=Scan.COLUMNS, chunk_lines=9)
+    b.adaptive("no zeros", _pattern((11, 13), 2, VALUES, 31), book, classes=(rows[:11] % 2, columns[:13] % 3))
+    b.adaptive("scalar", np.float32(1).reshape(()), book, classes=(rows[:1], columns[:1]))
+    waves = np.rint(60 * np.sin(np.arange(24)[:, None] / 3) * np.cos(np.arange(30) / 4)) + 0.0
+    for dtype in ("I8", "I16", "I64", "U8", "F32"):
+        own = (np.abs(waves) if dtype == "U8" else waves).astype(dtypes.BY_NAME[dtype].numbers)
+        values = np.unique(own[own != 0])
+        b.adaptive(f"waves of {dtype}", own, b.codebook(values.tolist(), dtype), classes=(rows % 2, columns // 10))
+    below = -np.abs(waves).astype(np.int8)
+    b.adaptive(
+        "below zero", below, b.codebook(np.unique(below[below != 0]).tolist(), "I8"), classes=(rows % 2, columns % 2)
+    )
+    steep = (3 * np.arange(40)[:, None] ** 2 * np.sign(np.sin(np.arange(9) / 2)) + np.arange(9)).astype(np.int16)
+    b.adaptive(
+        "sizes that grow",
+        steep.T.copy(),
+        b.codebook(np.unique(steep[steep != 0]).tolist(), "I16"),
+        classes=(rows[:9] % 2, np.arange(40, dtype=np.uint8) % 2),
+    )
+
+
 def adaptive_weights(b: Builder) -> None:
     """A weight at its clamp: every column alternates, so that its past is always wrong. Half a million decisions."""
     phase = _pattern((13000,), 0.5, (1.0,), 17) > 0
@@ -771,6 +819,7 @@ VECTORS: list[Callable[[Builder], None]] = [
     adaptive_long_lines,
     adaptive_neighbours,
     adaptive_weights,
+    adaptive_classes,
     planes_forms,
     scaled_forms,
     scaled_numbers,

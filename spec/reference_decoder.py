@@ -613,8 +613,7 @@ class Model:
         self.slots: list[dict[int, tuple[int, int]]] = [{} for _ in range(inputs)]
 
     def decide(self, *contexts: int) -> int:
-        """Contexts behind the last input are not used."""
-        found = [slots.get(c, (2**21, 0)) for slots, c in zip(self.slots, contexts, strict=False)]
+        found = [slots.get(c, (2**21, 0)) for slots, c in zip(self.slots, contexts, strict=True)]
         values = [STRETCH[p >> 10] if count else 0 for p, count in found]
         x = sum(w * v for w, v in zip(self.weights, values, strict=True)) >> 16
         p = min(max(squash(min(max(x, -3071), 3071)), 1), 65535)
@@ -623,7 +622,7 @@ class Model:
         self.decisions += 1
         grown = [w + ((v * e + 2**25) >> 26) for w, v in zip(self.weights, values, strict=True)]
         self.weights = [min(max(w, -(2**20)), 2**20) for w in grown]
-        for slots, context, (q, count) in zip(self.slots, contexts, found, strict=False):
+        for slots, context, (q, count) in zip(self.slots, contexts, found, strict=True):
             rate = 131072 // (2 * count + 3)
             q = q + ((2**22 - 1 - q) * rate >> 16) if bit else q - (q * rate >> 16)
             slots[context] = (q, min(count + 1, 255))
@@ -640,6 +639,19 @@ class Row:
         return self.numbers[place] if 0 <= place < len(self.numbers) else 0
 
 
+def kind_of_size(size: int) -> int:
+    """Section 6.6, with classes."""
+    return 0 if size == 0 else 1 + 8 * (size < 0) + min(bucket(abs(size) - 1), 7)
+
+
+def read_labels(bits: Bits, count: int, classes: int, section: str) -> list[int]:
+    """Section 5.10."""
+    width = (classes - 1).bit_length()
+    labels = [bits.field(width) for _ in range(count)] if width else [0] * count
+    check(max(labels) < classes, section, "a class that does not exist")
+    return labels
+
+
 @dataclass
 class Adaptive:
     shape: tuple[int, int]
@@ -649,6 +661,8 @@ class Adaptive:
     zeros: bool
     stride: int
     chunk_lines: int  # 0: one chunk
+    classes: tuple[int, int] | None = None  # R and C
+    signed: bool = False  # the dtype is one of signed integers
 
     def decode(self, payload: bytes) -> bytes:
         """Section 5.6."""
@@ -656,27 +670,46 @@ class Adaptive:
         lines, length = (columns, rows) if self.by_columns else (rows, columns)
         size = self.chunk_lines or lines
         counts = [min(size, lines - first) for first in range(0, lines, size)]
-        table = 4 * (len(counts) - 1)
+        of_lines, of_places, start = self.read_labels(payload)
+        table = start + 4 * (len(counts) - 1)
         check(table <= len(payload), "5.6", "the payload ends within the chunk table")
-        ends = list(accumulate((n for (n,) in struct.iter_unpack("<I", payload[:table])), initial=table))
+        ends = list(accumulate((n for (n,) in struct.iter_unpack("<I", payload[start:table])), initial=table))
         check(ends[-1] <= len(payload), "5.6", "the payload ends within a chunk")
         symbols: list[list[int]] = []
         for count, first, last in zip(counts, ends, [*ends[1:], len(payload)], strict=True):
-            symbols += self.decode_chunk(payload[first:last], count, length)
+            pairs = [[line + place for place in of_places] for line in of_lines[len(symbols) :][:count]]
+            symbols += self.decode_chunk(payload[first:last], count, length, pairs)
         values = self.codebook.values
         order = ((j, i) for i in range(rows) for j in range(columns)) if self.by_columns else None
         if order is None:
             return b"".join(values[symbol] for line in symbols for symbol in line)
         return b"".join(values[symbols[line][place]] for line, place in order)
 
-    def decode_chunk(self, data: bytes, lines: int, length: int) -> list[list[int]]:
+    def read_labels(self, payload: bytes) -> tuple[list[int], list[int], int]:
+        """What each line and each place adds to the number of a pair of classes, and the bytes of the labels."""
+        if self.classes is None:
+            return [], [], 0
+        bits = Bits(payload, 0, len(payload))
+        of_rows, of_columns = (
+            read_labels(bits, count, own, "5.6") for count, own in zip(self.shape, self.classes, strict=True)
+        )
+        bits.pad("5.6")
+        of_rows = [self.classes[1] * label for label in of_rows]
+        return *((of_columns, of_rows) if self.by_columns else (of_rows, of_columns)), bits.at // 8
+
+    def decode_chunk(self, data: bytes, lines: int, length: int, pairs: list[list[int]]) -> list[list[int]]:
+        """pairs: of the classes of each element, if there are classes."""
         coder = RangeDecoder(data)
         live_places, live_lines = [1] * length, [1] * lines
         if self.zeros:
             live_places = self.live(coder, length, 1 if self.by_columns else self.stride)
             live_lines = self.live(coder, lines, self.stride if self.by_columns else 1)
         elements = Elements(self, coder, length)
-        symbols = [elements.line(live_places) if is_live else [0] * length for is_live in live_lines]
+        of_lines = pairs or [[0] * length] * lines
+        symbols = [
+            elements.line(live_places, own) if is_live else [0] * length
+            for is_live, own in zip(live_lines, of_lines, strict=True)
+        ]
         coder.finish()
         holds_entry = [int(any(place)) for place in zip(*symbols, strict=True)], [int(any(line)) for line in symbols]
         check((live_places, live_lines) == holds_entry, "6.6", "a live flag is 1 over zeros alone")
@@ -701,42 +734,50 @@ class Elements:
 
     def __init__(self, form: Adaptive, coder: RangeDecoder, length: int) -> None:
         self.form, self.length = form, length
-        self.zero, self.value = Model(coder, 3 if form.light else 9), Model(coder, 3 if form.light else 6)
+        more = (2, 4) if form.classes else (0, 0)
+        self.zero = Model(coder, (3 if form.light else 9) + more[0])
+        self.value = Model(coder, (3 if form.light else 6) + more[1])
         values = form.codebook.values[1:]
         second = sum(value[-1] >> 7 for value in values)
         self.counts = (len(values) - second, second)
         self.level, self.above, self.above2 = Row(length), Row(length), Row(length)
-        self.kind, self.kind_above = Row(length), Row(length)
+        self.kind, self.kind_above, self.size = Row(length), Row(length), Row(length)
         self.entries, self.last = Row(length), [0] * length
         self.lines = 0  # M
 
-    def line(self, live: Sequence[int]) -> list[int]:
+    def line(self, live: Sequence[int], pairs: Sequence[int]) -> list[int]:
         self.level, self.above, self.above2 = Row(self.length), self.level, self.above
-        self.kind, self.kind_above = Row(self.length), self.kind
+        self.kind, self.kind_above, self.size = Row(self.length), self.kind, Row(self.length)
         symbols = [0] * self.length
         m = z = 0
         for i, j in enumerate(compress(range(self.length), live)):
-            if self.form.zeros and not self.zero.decide(*self.zero_contexts(j, m, i, z)):
+            if self.form.zeros and not self.zero.decide(*self.zero_contexts(j, m, i, z, pairs[j])):
                 z += 1
                 continue
-            sign, rank = self.read_value(j)
-            symbols[j] = 1 + rank + (self.counts[0] if sign else 0)
-            self.level.numbers[j] = 1 if 3 * rank < self.counts[sign] else 2
-            self.kind.numbers[j] = 1 + 8 * sign + 8 * rank // max(self.counts[sign], 8)
+            sign, rank = self.read_value(j, pairs[j])
+            is_reversed = self.form.classes and self.form.signed and sign
+            symbols[j] = 1 + (self.counts[1] - 1 - rank if is_reversed else rank) + (self.counts[0] if sign else 0)
+            if self.form.classes:
+                self.size.numbers[j] = -rank - 1 if sign else rank + 1
+                self.level.numbers[j] = 1 if rank == 0 else 2
+                self.kind.numbers[j] = kind_of_size(self.size.numbers[j])
+            else:
+                self.level.numbers[j] = 1 if 3 * rank < self.counts[sign] else 2
+                self.kind.numbers[j] = 1 + 8 * sign + 8 * rank // max(self.counts[sign], 8)
             self.entries.numbers[j] += 1
             self.last[j] = self.lines + 1
             m, z = m + 1, 0
         self.lines += 1
         return symbols
 
-    def zero_contexts(self, j: int, m: int, i: int, z: int) -> tuple[int, ...]:
+    def zero_contexts(self, j: int, m: int, i: int, z: int, pair: int) -> tuple[int, ...]:
         s = 1 if self.form.by_columns else self.form.stride
         lev, up, a = self.level, self.above, self.entries
         w = [lev[j - 1], lev[j - 2], lev[j - s], lev[j - s - 1], lev[j - s + 1], up[j], up[j - 1], up[j + 1]]
         near = sum(level > 0 for level in [*w, self.above2[j]])
         far = a[j - s] + a[j + s]
         age = bucket(self.lines - self.last[j]) if a[j] else 11
-        return (
+        contexts = (
             27 * lev[j - 1] + 9 * lev[j - 2] + 3 * lev[j - 3] + lev[j - s],
             12 * density(a[j], self.lines) + density(m, i),
             j,
@@ -747,8 +788,10 @@ class Elements:
             3 * bucket(z) + lev[j - 1],
             12 * age + bucket(a[j]),
         )
+        more = (17 * self.kind[j - 1] + self.kind[j - 2], pair) if self.form.classes else ()
+        return (*(contexts[:3] if self.form.light else contexts), *more)
 
-    def read_value(self, j: int) -> tuple[int, int]:
+    def read_value(self, j: int, pair: int) -> tuple[int, int]:
         """Sign and rank."""
         s, k = 1 if self.form.by_columns else self.form.stride, self.kind
         near = [k[j - 1], k[j - s], k[j - s + 1], k[j - 2], k[j - s - 1], k[j - 2 * s]]
@@ -757,8 +800,14 @@ class Elements:
         around = 7 * (min(max(g, -4), 4) + 4) + c
 
         def decide(y: int) -> int:
-            above = 17 * y + self.kind_above[j]
-            return self.value.decide(17 * y + near[0], 17 * y + near[1], y, above, 17 * y + near[2], 63 * y + around)
+            contexts = [17 * y + near[0], 17 * y + near[1], y]
+            if not self.form.light:
+                contexts += [17 * y + self.kind_above[j], 17 * y + near[2], 63 * y + around]
+            if self.form.classes:
+                leads = kind_of_size(2 * self.size[j - 1] - self.size[j - 2])
+                contexts += [289 * y + 17 * near[0] + near[3], 289 * y + 17 * near[1] + near[5]]
+                contexts += [17 * y + leads, prod(self.form.classes) * y + pair]
+            return self.value.decide(*contexts)
 
         sign = decide(0) if all(self.counts) else int(self.counts[0] == 0)
         count, q = self.counts[sign], 1
@@ -783,8 +832,8 @@ class Classes:
         """Section 5.10."""
         rows, columns = self.shape
         bits = Bits(payload, 0, len(payload))
-        of_rows = self.labels(bits, rows, self.row_classes)
-        of_columns = self.labels(bits, columns, self.column_classes)
+        of_rows = read_labels(bits, rows, self.row_classes, "5.10")
+        of_columns = read_labels(bits, columns, self.column_classes, "5.10")
         slots = self.slots(bits)
         bits.pad("5.10")
         chunks = range(0, rows, self.chunk_rows)
@@ -797,12 +846,6 @@ class Classes:
             within = of_rows[row : row + self.chunk_rows]
             elements.append(self.decode_chunk(payload[begin:end], within, of_columns, slots))
         return b"".join(elements)
-
-    def labels(self, bits: Bits, count: int, classes: int) -> list[int]:
-        width = (classes - 1).bit_length()
-        labels = [bits.field(width) for _ in range(count)] if width else [0] * count
-        check(max(labels) < classes, "5.10", "a class that does not exist")
-        return labels
 
     def slots(self, bits: Bits) -> list[list[tuple[int, int, int]]]:
         """Section 6.8, tables of frequencies: for each pair of classes and each v symbol, frequency and start."""
@@ -1183,7 +1226,7 @@ class Index:
         """Section 5.6."""
         codebook = self.read_codebook_number(dtype, "5.6")
         layout = self.cursor.uint(1, "5.6")
-        check(layout < 32, "5.6", "reserved bits in the layout")
+        check(layout < 64, "5.6", "reserved bits in the layout")
         by_columns = bool(layout & 1)
         lines, length = shape[::-1] if by_columns else shape
         check(length <= 2**22, "5.6", "a line is too long")
@@ -1192,7 +1235,14 @@ class Index:
         chunk_lines = self.cursor.varint("5.6") if layout & 16 else 0
         check(layout & 16 == 0 or 1 <= chunk_lines < lines, "5.6", "chunks of too few or too many lines")
         check((chunk_lines or lines) <= 2**31, "5.6", "a chunk of too many lines")
-        return Adaptive(shape, codebook, by_columns, bool(layout & 2), layout & 4 == 0, stride, chunk_lines)
+        classes = None
+        if layout & 32:
+            byte = self.cursor.uint(1, "5.6")
+            classes = (byte & 7) + 1, (byte >> 3) + 1
+            check(byte < 64, "5.6", "reserved bits in the classes")
+            check(classes[0] <= shape[0] and classes[1] <= shape[1], "5.6", "more classes than rows or columns")
+        form = by_columns, bool(layout & 2), layout & 4 == 0, stride, chunk_lines
+        return Adaptive(shape, codebook, *form, classes, dtype in ("I8", "I16", "I32", "I64"))
 
     def read_classes(self, dtype: str, shape: tuple[int, int]) -> Classes:
         """Section 5.10."""

@@ -639,8 +639,10 @@ types:
         type: b1
       - id: has_chunks
         type: b1
+      - id: has_classes
+        type: b1
       - id: reserved
-        type: b3
+        type: b2
         valid: 0
       - id: stride
         type: varint
@@ -652,6 +654,20 @@ types:
         if: has_chunks
         valid:
           expr: '_.value >= 1 and _.value < (by_columns ? _parent.columns : _parent.rows)'
+      - id: row_classes_less_one
+        type: b3
+        if: has_classes
+        valid:
+          expr: _ < _parent.rows
+      - id: column_classes_less_one
+        type: b3
+        if: has_classes
+        valid:
+          expr: _ < _parent.columns
+      - id: reserved_classes
+        type: b2
+        if: has_classes
+        valid: 0
 
   classes_params:
     seq:

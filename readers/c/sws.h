@@ -731,14 +731,25 @@ static sws_status sws__parse_sparse(sws__parser *p, sws__node *n)
     return SWS_OK;
 }
 
+static sws_status sws__class_counts(sws__parser *p, sws__node *n, unsigned *above)
+{
+    unsigned classes;
+    SWS__TRY(sws__byte(&p->in, &classes));
+    n->R = (uint8_t)((classes & 7) + 1);
+    n->C = (uint8_t)((classes >> 3 & 7) + 1);
+    *above = classes >> 6;
+    SWS__NEED(n->R <= n->rows && n->C <= n->columns, SWS_INDEX);
+    return SWS_OK;
+}
+
 static sws_status sws__parse_adaptive(sws__parser *p, sws__node *n)
 {
     sws__book book;
-    unsigned layout;
+    unsigned layout, above = 0;
     uint64_t stride = 1;
     SWS__TRY(sws__node_book(p, n, &book));
     SWS__TRY(sws__byte(&p->in, &layout));
-    SWS__NEED(!(layout >> 5), SWS_INDEX);
+    SWS__NEED(!(layout >> 6), SWS_INDEX);
     n->by_columns = layout & 1;
     n->light = layout >> 1 & 1;
     n->no_zeros = layout >> 2 & 1;
@@ -748,23 +759,25 @@ static sws_status sws__parse_adaptive(sws__parser *p, sws__node *n)
     }
     n->stride = (uint32_t)stride;
     SWS__NEED((n->by_columns ? n->rows : n->columns) <= (uint64_t)1 << 22, SWS_INDEX);
-    return sws__chunk_lines(p, n, layout & 16, n->by_columns ? n->columns : n->rows);
+    SWS__TRY(sws__chunk_lines(p, n, layout & 16, n->by_columns ? n->columns : n->rows));
+    n->R = n->C = 0;
+    if (layout & 32) SWS__TRY(sws__class_counts(p, n, &above));
+    SWS__NEED(!above, SWS_INDEX);
+    return SWS_OK;
 }
 
 static sws_status sws__parse_classes(sws__parser *p, sws__node *n)
 {
     sws__book book;
-    unsigned layout, classes;
+    unsigned layout, above;
     SWS__TRY(sws__node_book(p, n, &book));
     SWS__NEED(book.count <= 1023, SWS_INDEX);
     SWS__TRY(sws__byte(&p->in, &layout));
     SWS__NEED(!(layout >> 4) && (layout & 7) <= 6, SWS_INDEX);
     n->lanes = (uint8_t)(1 << (layout & 7));
-    SWS__TRY(sws__byte(&p->in, &classes));
-    n->R = (uint8_t)((classes & 7) + 1);
-    n->C = (uint8_t)((classes >> 3 & 7) + 1);
-    n->M = (uint8_t)(12 - (classes >> 6));
-    SWS__NEED(n->M >= 10 && n->R <= n->rows && n->C <= n->columns, SWS_INDEX);
+    SWS__TRY(sws__class_counts(p, n, &above));
+    n->M = (uint8_t)(12 - above);
+    SWS__NEED(n->M >= 10, SWS_INDEX);
     return sws__chunk_lines(p, n, layout & 8, n->rows);
 }
 
@@ -1543,6 +1556,33 @@ static sws_status sws__pull_sparse(sws__node *n, uint8_t *out, size_t count)
     return SWS_OK;
 }
 
+/* The classes of rows and columns are read where they are asked for. */
+static unsigned sws__class_of(const sws__node *n, uint64_t first, unsigned width, uint64_t i)
+{
+    sws__bits b = sws__payload(n);
+    uint32_t class_ = 0;
+    b.at = first + i * width;
+    (void)sws__field(&b, width, &class_);
+    return class_;
+}
+static unsigned sws__row_bits(const sws__node *n) { return sws__bit_length(n->R - 1u); }
+static unsigned sws__column_bits(const sws__node *n) { return sws__bit_length(n->C - 1u); }
+static unsigned sws__row_class(const sws__node *n, uint64_t row) { return sws__class_of(n, 0, sws__row_bits(n), row); }
+static unsigned sws__column_class(const sws__node *n, uint64_t column)
+{
+    return sws__class_of(n, n->rows * sws__row_bits(n), sws__column_bits(n), column);
+}
+static sws_status sws__labels(const sws__node *n, sws__bits *b) /* checked, and behind them */
+{
+    unsigned wr = sws__row_bits(n), wc = sws__column_bits(n);
+    uint64_t i;
+    SWS__NEED((!wr || n->rows <= b->end / wr) && (!wc || n->columns <= b->end / wc) && n->rows * wr + n->columns * wc <= b->end, SWS_PAYLOAD);
+    for (i = 0; wr && i < n->rows; i++) SWS__NEED(sws__row_class(n, i) < n->R, SWS_PAYLOAD);
+    for (i = 0; wc && i < n->columns; i++) SWS__NEED(sws__column_class(n, i) < n->C, SWS_PAYLOAD);
+    b->at = n->rows * wr + n->columns * wc;
+    return SWS_OK;
+}
+
 /* adaptive (6.6) */
 typedef struct {
     const uint8_t *p;
@@ -1550,9 +1590,9 @@ typedef struct {
     uint32_t low, high, c;
 } sws__range;
 typedef struct {
-    uint32_t *slots[9]; /* probability * 256 + count */
-    int32_t weights[9], values[9];
-    uint32_t contexts[9], decisions;
+    uint32_t *slots[11]; /* probability * 256 + count */
+    int32_t weights[11], values[11];
+    uint32_t contexts[11], decisions;
     unsigned n;
 } sws__model;
 typedef struct {
@@ -1563,6 +1603,8 @@ typedef struct {
     uint64_t chunk, position, place, element;     /* position: of the next chunk in the payload */
     uint8_t *live_places, *live_lines, *level, *level1, *level2, *kind, *kind1;
     uint32_t *counts, *last, *slots, slot_count, pad;
+    int16_t *sizes;                               /* with classes: of the entries of the line, by sign */
+    const uint8_t *table;
     uint16_t *symbols;                            /* of a line */
     uint16_t *wide;                               /* by columns: of all elements, */
     uint8_t *narrow;                              /* in one of these */
@@ -1690,23 +1732,31 @@ static void sws__signs(const sws__book *book, uint32_t V[2])
     V[0] = V[1] = 0;
     for (v = 1; v <= book->count; v++) V[sws__value(book, v) >> (8 * sws__size(book->dtype) - 1) & 1]++;
 }
-static void sws__adaptive_sizes(const sws__node *n, uint32_t N, uint32_t Y, uint32_t zero[9], uint32_t value[6], uint32_t *total)
+static unsigned sws__adaptive_sizes(const sws__node *n, uint32_t N, uint32_t Y, uint32_t zero[11], uint32_t value[10], uint32_t *total)
 {
-    static const uint16_t fixed[9] = {81, 144, 0, 1, 240, 432, 144, 36, 144};
-    static const uint8_t times[6] = {17, 17, 1, 17, 17, 63};
-    uint32_t i;
+    static const uint16_t fixed[9] = {81, 144, 0, 1, 240, 432, 144, 36, 144}, times[6] = {17, 17, 1, 17, 17, 63};
+    uint32_t i, zeros = n->light ? 3 : 9, values = n->light ? 3 : 6, pairs = (uint32_t)n->R * n->C;
     *total = 0;
-    for (i = 0; i < 9; i++) zero[i] = i == 2 ? N : fixed[i];
-    for (i = 0; i < 6; i++) value[i] = times[i] * Y;
-    for (i = 0; i < (n->light ? 3u : 9u); i++) *total += zero[i];
-    for (i = 0; i < (n->light ? 3u : 6u); i++) *total += value[i];
+    for (i = 0; i < zeros; i++) zero[i] = i == 2 ? N : fixed[i];
+    for (i = 0; i < values; i++) value[i] = times[i] * Y;
+    if (pairs) {
+        zero[zeros++] = 289;
+        zero[zeros++] = pairs;
+        value[values++] = 289 * Y;
+        value[values++] = 289 * Y;
+        value[values++] = 17 * Y;
+        value[values++] = pairs * Y;
+    }
+    for (i = 0; i < zeros; i++) *total += zero[i];
+    for (i = 0; i < values; i++) *total += value[i];
     if (*total < 125) *total = 125; /* live flags use the same memory before */
+    return values;
 }
 static sws_status sws__build_adaptive(sws__node *n, sws__arena *a)
 {
     sws__adaptive *s, local;
     uint64_t lines = n->by_columns ? n->columns : n->rows;
-    uint32_t zero[9], value[6], size;
+    uint32_t zero[11], value[10], size;
     SWS__TRY(sws__alloc(a, 1, sizeof *s, &n->state));
     s = n->state ? n->state : &local;
     memset(s, 0, sizeof *s);
@@ -1717,7 +1767,7 @@ static sws_status sws__build_adaptive(sws__node *n, sws__arena *a)
     s->pad = s->s * 2 > 3 ? 2 * s->s : 3;
     size = s->N + 2 * s->pad;
     sws__signs(&s->book, s->V);
-    sws__adaptive_sizes(n, s->N, sws__Y(s->V), zero, value, &s->slot_count);
+    (void)sws__adaptive_sizes(n, s->N, sws__Y(s->V), zero, value, &s->slot_count);
     SWS__TRY(sws__alloc(a, s->slot_count, sizeof *s->slots, &s->slots));
     if (!n->no_zeros) {
         SWS__TRY(sws__alloc(a, s->N, 1, &s->live_places));
@@ -1731,6 +1781,7 @@ static sws_status sws__build_adaptive(sws__node *n, sws__arena *a)
     SWS__TRY(sws__alloc(a, size, sizeof *s->counts, &s->counts));
     SWS__TRY(sws__alloc(a, s->N, sizeof *s->last, &s->last));
     SWS__TRY(sws__alloc(a, s->N, sizeof *s->symbols, &s->symbols));
+    if (n->R) SWS__TRY(sws__alloc(a, size, sizeof *s->sizes, &s->sizes));
 #ifndef SWS_SMALL /* a table of 8 kB, which a small machine can do without */
     SWS__TRY(sws__alloc(a, 4096, sizeof *s->stretch, &s->stretch));
     if (s->stretch) {
@@ -1757,10 +1808,20 @@ static sws_status sws__adaptive_finish_chunk(sws__node *n, sws__adaptive *s)
 static sws_status sws__adaptive_chunk(sws__node *n, sws__adaptive *s)
 {
     uint64_t lines = n->by_columns ? n->columns : n->rows, chunks = (lines - 1) / n->number + 1, first = s->chunk * n->number, size;
-    uint32_t zero[9], value[6], total, *slots, width = s->N + 2 * s->pad, i;
-    SWS__NEED(chunks - 1 <= n->length / 4, SWS_PAYLOAD);
-    if (!s->chunk) s->position = 4 * (chunks - 1);
-    size = s->chunk + 1 < chunks ? sws__u32(n->payload + (size_t)s->chunk * 4) : n->length - s->position;
+    uint32_t zero[11], value[10], total, *slots, width = s->N + 2 * s->pad, i, values;
+    if (!s->chunk) {
+        s->position = 0;
+        if (n->R) {
+            sws__bits b = sws__payload(n);
+            SWS__TRY(sws__labels(n, &b));
+            SWS__NEED(sws__pad(&b), SWS_PAYLOAD);
+            s->position = b.at / 8;
+        }
+        SWS__NEED(chunks - 1 <= (n->length - s->position) / 4, SWS_PAYLOAD);
+        s->table = n->payload + (size_t)s->position;
+        s->position += 4 * (chunks - 1);
+    }
+    size = s->chunk + 1 < chunks ? sws__u32(s->table + (size_t)s->chunk * 4) : n->length - s->position;
     SWS__NEED(size <= n->length - s->position, SWS_PAYLOAD);
     s->coder.p = n->payload + (size_t)s->position;
     s->coder.at = 0;
@@ -1776,10 +1837,10 @@ static sws_status sws__adaptive_chunk(sws__node *n, sws__adaptive *s)
         sws__live_flags(s, s->live_places, s->N, n->by_columns ? 1 : n->stride);
         sws__live_flags(s, s->live_lines, s->lines, n->by_columns ? n->stride : 1);
     }
-    sws__adaptive_sizes(n, s->N, sws__Y(s->V), zero, value, &total);
+    values = sws__adaptive_sizes(n, s->N, sws__Y(s->V), zero, value, &total);
     slots = s->slots;
-    sws__model_start(&s->zero_flags, n->light ? 3 : 9, zero, &slots);
-    sws__model_start(&s->values, n->light ? 3 : 6, value, &slots);
+    sws__model_start(&s->zero_flags, (n->light ? 3u : 9u) + (n->R ? 2u : 0u), zero, &slots);
+    sws__model_start(&s->values, values, value, &slots);
     memset(s->level1, 0, width);
     memset(s->level2, 0, width);
     memset(s->kind1, 0, width);
@@ -1787,7 +1848,12 @@ static sws_status sws__adaptive_chunk(sws__node *n, sws__adaptive *s)
     memset(s->last, 0, s->N * sizeof *s->last);
     return SWS_OK;
 }
-static int sws__zero_flag(const sws__node *n, sws__adaptive *s, uint32_t j, uint32_t m, uint32_t i, uint32_t z)
+static uint32_t sws__kind_of_size(int32_t x)
+{
+    unsigned b = sws__bucket((uint32_t)(x < 0 ? -x : x) - 1);
+    return x ? (x > 0 ? 1 : 9) + (b < 7 ? b : 7) : 0;
+}
+static int sws__zero_flag(const sws__node *n, sws__adaptive *s, uint32_t j, uint32_t m, uint32_t i, uint32_t z, uint32_t pair)
 {
     uint32_t *c = s->zero_flags.contexts, d = s->s, a0;
     const uint8_t *l = s->level + s->pad + j, *u = s->level1 + s->pad + j;
@@ -1807,15 +1873,21 @@ static int sws__zero_flag(const sws__node *n, sws__adaptive *s, uint32_t j, uint
         c[7] = 3 * sws__bucket(z) + l[-1];
         c[8] = 12 * (a0 ? sws__bucket(s->above - s->last[j]) : 11) + b0;
     }
+    if (n->R) {
+        const uint8_t *k = s->kind + s->pad + j;
+        c[s->zero_flags.n - 2] = 17u * k[-1] + k[-2];
+        c[s->zero_flags.n - 1] = pair;
+    }
     return sws__decide(s, &s->zero_flags);
 }
-static uint32_t sws__adaptive_value(const sws__node *n, sws__adaptive *s, uint32_t j)
+static uint32_t sws__adaptive_value(const sws__node *n, sws__adaptive *s, uint32_t j, uint32_t pair)
 {
     const uint8_t *k = s->kind + s->pad + j;
     ptrdiff_t d = s->s;
     uint8_t near[6];
     uint32_t *c = s->values.contexts, y = 0, q = 1, rank = 0, C = 0, i;
     int G = 0, sign, b, asked;
+    uint32_t more = s->values.n - 4, leads = n->R ? sws__kind_of_size(2 * s->sizes[s->pad + j - 1] - s->sizes[s->pad + j - 2]) : 0;
     near[0] = k[-1];
     near[1] = k[-d];
     near[2] = k[1 - d];
@@ -1840,6 +1912,12 @@ static uint32_t sws__adaptive_value(const sws__node *n, sws__adaptive *s, uint32
                 c[4] = 17 * y + near[2];
                 c[5] = 63 * y + 7 * (uint32_t)(G + 4) + C;
             }
+            if (n->R) {
+                c[more] = 289 * y + 17u * near[0] + near[3];
+                c[more + 1] = 289 * y + 17u * near[1] + near[5];
+                c[more + 2] = 17 * y + leads;
+                c[more + 3] = (uint32_t)n->R * n->C * y + pair;
+            }
             bit = sws__decide(s, &s->values);
         }
         if (b < 0) {
@@ -1855,22 +1933,32 @@ static uint32_t sws__adaptive_value(const sws__node *n, sws__adaptive *s, uint32
     }
     return 1 + rank + (sign ? s->V[0] : 0);
 }
+/* With classes, by magnitude: negative integers the other way round. */
+static int sws__reversed(const sws__node *n, uint32_t sign) { return n->R && sign && sws__is_signed(n->dtype); }
 /* The next line of symbols to s->symbols. */
 static sws_status sws__adaptive_line(sws__node *n, sws__adaptive *s)
 {
     uint32_t j, m = 0, i = 0, z = 0, width = s->N + 2 * s->pad;
+    uint64_t l = (s->chunk - 1) * n->number + s->line;
     memset(s->symbols, 0, s->N * sizeof *s->symbols);
     if (n->no_zeros || s->live_lines[s->line]) {
         uint8_t *spare;
         memset(s->level, 0, width);
         memset(s->kind, 0, width);
+        if (n->R) memset(s->sizes, 0, width * sizeof *s->sizes);
         for (j = 0; j < s->N; j++) {
+            uint32_t pair = 0;
             if (!n->no_zeros && !s->live_places[j]) continue;
-            if (n->no_zeros || sws__zero_flag(n, s, j, m, i, z)) {
-                uint32_t v = sws__adaptive_value(n, s, j), sign = v > s->V[0], rank = v - 1 - (sign ? s->V[0] : 0), of = s->V[sign];
-                s->symbols[j] = (uint16_t)v;
-                s->level[s->pad + j] = 3 * rank < of ? 1 : 2;
+            if (n->R) pair = n->C * sws__row_class(n, n->by_columns ? j : l) + sws__column_class(n, n->by_columns ? l : j);
+            if (n->no_zeros || sws__zero_flag(n, s, j, m, i, z, pair)) {
+                uint32_t v = sws__adaptive_value(n, s, j, pair), sign = v > s->V[0], rank = v - 1 - (sign ? s->V[0] : 0), of = s->V[sign];
+                s->symbols[j] = (uint16_t)(sws__reversed(n, sign) ? s->book.count - rank : v);
+                s->level[s->pad + j] = (n->R ? !rank : 3 * rank < of) ? 1 : 2;
                 s->kind[s->pad + j] = (uint8_t)(1 + 8 * sign + 8 * rank / (of > 8 ? of : 8));
+                if (n->R) {
+                    s->sizes[s->pad + j] = (int16_t)(sign ? -(int32_t)rank - 1 : (int32_t)rank + 1);
+                    s->kind[s->pad + j] = (uint8_t)sws__kind_of_size(s->sizes[s->pad + j]);
+                }
                 s->counts[s->pad + j]++;
                 s->last[j] = s->above + 1;
                 m++;
@@ -1943,14 +2031,6 @@ typedef struct {
     uint64_t words, row, column, next, position, chunk;
 } sws__classes;
 
-static unsigned sws__class_of(const sws__node *n, uint64_t first, unsigned width, uint64_t i)
-{
-    sws__bits b = sws__payload(n);
-    uint32_t class_ = 0;
-    b.at = first + i * width;
-    (void)sws__field(&b, width, &class_);
-    return class_;
-}
 static sws_status sws__build_classes(sws__node *n, sws__arena *a)
 {
     sws__classes *s, local;
@@ -2002,14 +2082,11 @@ static sws_status sws__frequencies(const sws__node *n, sws__classes *s, sws__bit
     }
     return SWS_OK;
 }
-static unsigned sws__row_bits(const sws__node *n) { return sws__bit_length(n->R - 1u); }
-static unsigned sws__column_bits(const sws__node *n) { return sws__bit_length(n->C - 1u); }
-static unsigned sws__row_class(const sws__node *n, uint64_t row) { return sws__class_of(n, 0, sws__row_bits(n), row); }
 
 /* One symbol of a column in a row of class r. */
 static sws_status sws__rans_symbol(const sws__node *n, sws__classes *s, sws__rans *state, unsigned r, uint64_t column, uint32_t *out)
 {
-    unsigned c = sws__class_of(n, n->rows * sws__row_bits(n), sws__column_bits(n), column);
+    unsigned c = sws__column_class(n, column);
     unsigned alphabet = s->book.count + 1, low = 0, high = alphabet;
     const uint16_t *starts = s->starts + (r * n->C + c) * (alphabet + 1);
     uint32_t *x = &state->x[state->lane], v = *x & (((uint32_t)1 << n->M) - 1);
@@ -2077,12 +2154,8 @@ static sws_status sws__start_classes(sws__node *n)
 {
     sws__classes *s = n->state;
     sws__bits b = sws__payload(n);
-    uint64_t i, chunks = (n->rows - 1) / n->number + 1;
-    unsigned wr = sws__row_bits(n), wc = sws__column_bits(n);
-    SWS__NEED((!wr || n->rows <= b.end / wr) && (!wc || n->columns <= b.end / wc) && n->rows * wr + n->columns * wc <= b.end, SWS_PAYLOAD);
-    for (i = 0; wr && i < n->rows; i++) SWS__NEED(sws__row_class(n, i) < n->R, SWS_PAYLOAD);
-    for (i = 0; wc && i < n->columns; i++) SWS__NEED(sws__class_of(n, n->rows * wr, wc, i) < n->C, SWS_PAYLOAD);
-    b.at = n->rows * wr + n->columns * wc;
+    uint64_t chunks = (n->rows - 1) / n->number + 1;
+    SWS__TRY(sws__labels(n, &b));
     SWS__TRY(sws__frequencies(n, s, &b));
     SWS__NEED(sws__pad(&b), SWS_PAYLOAD);
     s->position = b.at / 8;

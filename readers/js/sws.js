@@ -552,7 +552,7 @@ class Parser {
     const { input } = this;
     this.book(record);
     const layout = input.u8();
-    this.refuse(layout >> 5);
+    this.refuse(layout >> 6);
     record.byColumns = layout & 1;
     record.light = (layout >> 1) & 1;
     record.noZeros = (layout >> 2) & 1;
@@ -561,6 +561,16 @@ class Parser {
     const lines = record.byColumns ? record.columns : record.rows;
     this.refuse(record.count / lines > 2 ** 22);
     record.chunk = this.chunkLines(layout & 16, lines);
+    if (layout & 32) this.refuse(this.classCounts(record));
+  }
+
+  /** Returns what stands above them. */
+  classCounts(record) {
+    const classes = this.input.u8();
+    record.R = (classes & 7) + 1;
+    record.C = ((classes >> 3) & 7) + 1;
+    this.refuse(record.R > record.rows || record.C > record.columns);
+    return classes >> 6;
   }
 
   chunkLines(given, lines) {
@@ -577,12 +587,8 @@ class Parser {
     const layout = input.u8();
     record.lanes = 1 << (layout & 7);
     this.refuse(layout >> 4 || record.lanes > 64);
-    const classes = input.u8();
-    record.R = (classes & 7) + 1;
-    record.C = ((classes >> 3) & 7) + 1;
-    record.M = 12 - (classes >> 6);
+    record.M = 12 - this.classCounts(record);
     this.refuse(record.M < 10);
-    this.refuse(record.R > record.rows || record.C > record.columns);
     record.chunk = this.chunkLines(layout & 8, record.rows);
   }
 
@@ -914,23 +920,31 @@ const DECODERS = {
   },
 
   [ADAPTIVE](record, bytes, part, want) {
-    const { rows, columns, chunk } = record;
+    const { rows, columns, chunk, R, C } = record;
     const { out, book } = target(record, want);
     const lines = record.byColumns ? columns : rows;
     const places = record.byColumns ? rows : columns;
     const chunks = Math.ceil(lines / chunk);
-    let at = 4 * (chunks - 1);
-    refuse(at > bytes.length);
+    let at = 0;
+    let classes = [];
+    if (R) {
+      const bits = new Bits(bytes, payloadError);
+      classes = [labels(bits, rows, R).map((g) => g * C), labels(bits, columns, C)];
+      if (record.byColumns) classes.reverse();
+      at = bits.pad();
+    }
+    const table = at;
+    refuse((at += 4 * (chunks - 1)) > bytes.length);
     const line = new Uint16Array(places);
     for (let i = 0; i < chunks; i++) {
-      const end = i < chunks - 1 ? at + u32At(bytes, 4 * i) : bytes.length;
+      const end = i < chunks - 1 ? at + u32At(bytes, table + 4 * i) : bytes.length;
       refuse(end > bytes.length);
       const first = i * chunk;
       const n = Math.min(chunk, lines - first);
       adaptiveChunk(bytes.subarray(at, end), n, places, record, line, (l) => {
         if (record.byColumns) place(out, first + l, line, places, book, columns);
         else place(out, (first + l) * places, line, places, book);
-      });
+      }, first, ...classes);
       at = end;
     }
     return out;
@@ -940,15 +954,8 @@ const DECODERS = {
     const { rows, columns, chunk, R, C, M } = record;
     const { out, book } = target(record, want);
     const bits = new Bits(bytes, payloadError);
-    const classOf = (count, classes) => {
-      const width = bitLength(classes - 1);
-      refuse(width * count > bits.end);
-      const map = new Uint8Array(count);
-      if (width) for (let i = 0; i < count; i++) refuse((map[i] = bits.field(width)) >= classes);
-      return map;
-    };
-    const rowClass = classOf(rows, R);
-    const columnClass = classOf(columns, C);
+    const rowClass = labels(bits, rows, R);
+    const columnClass = labels(bits, columns, C);
     const { steps, symbols } = frequencyTables(bits, R, C, record.book.count + 1, M);
     let at = bits.pad();
     const chunks = Math.ceil(rows / chunk);
@@ -1050,6 +1057,15 @@ const DECODERS = {
 };
 
 /** Where the elements of a codebook go, and their values there: words, or numbers if these are wanted. */
+/** The class of each of `count` lines. */
+function labels(bits, count, classes) {
+  const width = bitLength(classes - 1);
+  refuse(width * count > bits.end);
+  const map = new Uint8Array(count);
+  if (width) for (let i = 0; i < count; i++) refuse((map[i] = bits.field(width)) >= classes);
+  return map;
+}
+
 function target({ count, dtype, book }, want) {
   if (want !== "numbers") return { out: words(SIZES[dtype], count), book };
   return { out: new Float32Array(count), book: { size: "number", table: Float32Array.from(numbers(book.table, dtype)) } };
@@ -1341,10 +1357,12 @@ function liveFlags(decoder, count, s) {
   return flags;
 }
 
-/** Decodes L lines of N symbols into `line`, one after the other, and calls `emit` with the number of each. */
-function adaptiveChunk(bytes, L, N, record, line, emit) {
+const kindOfSize = (x) => x && (x > 0 ? 1 : 9) + Math.min(B(Math.abs(x) - 1), 7);
+
+/** Decodes L lines of N symbols into `line`, one after the other, and calls `emit` with the number of each. Line 0 is line `first` of those that have classes. */
+function adaptiveChunk(bytes, L, N, record, line, emit, first, lineClass, placeClass) {
   if (!squash) adaptiveTables();
-  const { book, byColumns, light, noZeros, stride } = record;
+  const { book, byColumns, light, noZeros, stride, R, dtype } = record;
   const decoder = new RangeDecoder(bytes);
   const livePlaces = noZeros ? undefined : liveFlags(decoder, N, byColumns ? 1 : stride);
   const liveLines = noZeros ? undefined : liveFlags(decoder, L, byColumns ? stride : 1);
@@ -1357,25 +1375,32 @@ function adaptiveChunk(bytes, L, N, record, line, emit) {
   for (let v = 1; v <= count; v++) V[table[v] >= top ? 1 : 0]++;
   const levelOf = new Uint8Array(count + 1);
   const kindOf = new Uint8Array(count + 1);
+  const sizeOf = new Int16Array(count + 1);
+  const reversed = R && dtype <= I64 && dtype % 2 === 0;
   for (let v = 1; v <= count; v++) {
     const sign = v > V[0] ? 1 : 0;
-    const rank = v - 1 - (sign ? V[0] : 0);
-    levelOf[v] = 3 * rank < V[sign] ? 1 : 2;
-    kindOf[v] = 1 + 8 * sign + Math.floor((8 * rank) / Math.max(V[sign], 8));
+    const rank = sign && reversed ? count - v : v - 1 - (sign && V[0]);
+    sizeOf[v] = sign ? -rank - 1 : rank + 1;
+    levelOf[v] = (R ? !rank : 3 * rank < V[sign]) ? 1 : 2;
+    kindOf[v] = R ? kindOfSize(sizeOf[v]) : 1 + 8 * sign + Math.floor((8 * rank) / Math.max(V[sign], 8));
   }
   const Y = 2 ** (bitLength(Math.max(V[0], V[1]) - 1) + 1);
-  const zeroFlags = new Model(decoder, [81, 144, N, 1, 240, 432, 144, 36, 144].slice(0, light ? 3 : 9));
-  const values = new Model(decoder, [17 * Y, 17 * Y, Y, 17 * Y, 17 * Y, 63 * Y].slice(0, light ? 3 : 6));
+  const inputs = light ? [3, 3] : [9, 6];
+  const pairs = R * record.C;
+  const more = R ? [[289, pairs], [289 * Y, 289 * Y, 17 * Y, pairs * Y]] : [[], []];
+  const zeroFlags = new Model(decoder, [...[81, 144, N, 1, 240, 432, 144, 36, 144].slice(0, inputs[0]), ...more[0]]);
+  const values = new Model(decoder, [...[17 * Y, 17 * Y, Y, 17 * Y, 17 * Y, 63 * Y].slice(0, inputs[1]), ...more[1]]);
 
   // What is known of places, with room on both sides so that nothing outside of the line has to be asked for.
   const pad = Math.max(2 * s, 3);
   const size = N + 2 * pad;
   let [levels, levels1, levels2, kinds, kinds1] = Array.from({ length: 5 }, () => new Uint8Array(size));
+  const sizes = new Int16Array(size);
   const counts = new Int32Array(size);
   const lastLine = new Int32Array(N);
   let above = 0; // live lines before
 
-  const zeroFlag = (j, at, m, i, z) => {
+  const zeroFlag = (j, at, m, i, z, pair) => {
     const c = zeroFlags.contexts;
     const l1 = levels[at - 1];
     const a0 = counts[at];
@@ -1395,10 +1420,14 @@ function adaptiveChunk(bytes, L, N, record, line, emit) {
       c[7] = 3 * B(z) + l1;
       c[8] = 12 * (a0 ? B(above - lastLine[j]) : 11) + b0;
     }
+    if (R) {
+      c[inputs[0]] = 17 * kinds[at - 1] + kinds[at - 2];
+      c[inputs[0] + 1] = pair;
+    }
     return zeroFlags.decide();
   };
 
-  const value = (at) => {
+  const value = (at, pair) => {
     const c = values.contexts;
     const near = [kinds[at - 1], kinds[at - s], kinds[at - s + 1], kinds[at - 2], kinds[at - s - 1], kinds[at - 2 * s]];
     let C = 0;
@@ -1408,6 +1437,7 @@ function adaptiveChunk(bytes, L, N, record, line, emit) {
       if (k) G += k > 8 ? 1 : -1;
     }
     const signs = 7 * (Math.max(-4, Math.min(4, G)) + 4) + C;
+    const leads = kindOfSize(2 * sizes[at - 1] - sizes[at - 2]);
     const decide = (y) => {
       c[0] = 17 * y + near[0];
       c[1] = 17 * y + near[1];
@@ -1416,6 +1446,13 @@ function adaptiveChunk(bytes, L, N, record, line, emit) {
         c[3] = 17 * y + kinds1[at];
         c[4] = 17 * y + near[2];
         c[5] = 63 * y + signs;
+      }
+      if (R) {
+        const n = inputs[1];
+        c[n] = 289 * y + 17 * near[0] + near[3];
+        c[n + 1] = 289 * y + 17 * near[1] + near[5];
+        c[n + 2] = 17 * y + leads;
+        c[n + 3] = pairs * y + pair;
       }
       return values.decide();
     };
@@ -1427,7 +1464,7 @@ function adaptiveChunk(bytes, L, N, record, line, emit) {
       rank += bit * 2 ** b;
       q = 2 * q + bit;
     }
-    return 1 + rank + (sign ? V[0] : 0);
+    return sign && reversed ? count - rank : 1 + rank + (sign && V[0]);
   };
 
   for (let l = 0; l < L; l++) {
@@ -1435,16 +1472,19 @@ function adaptiveChunk(bytes, L, N, record, line, emit) {
     if (noZeros || liveLines[l]) {
       levels.fill(0);
       kinds.fill(0);
+      sizes.fill(0);
       let m = 0;
       let i = 0;
       let z = 0;
       for (let j = 0, at = pad; j < N; j++, at++) {
         if (!noZeros && !livePlaces[j]) continue;
-        if (noZeros || zeroFlag(j, at, m, i, z)) {
-          const v = value(at);
+        const pair = R && lineClass[first + l] + placeClass[j];
+        if (noZeros || zeroFlag(j, at, m, i, z, pair)) {
+          const v = value(at, pair);
           line[j] = v;
           levels[at] = levelOf[v];
           kinds[at] = kindOf[v];
+          sizes[at] = sizeOf[v];
           counts[at]++;
           lastLine[j] = above + 1;
           m++;

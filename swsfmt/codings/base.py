@@ -117,6 +117,13 @@ class SymbolMatrix:
     symbols: Symbols
     counts: npt.NDArray[np.int64]
 
+    @property
+    def magnitudes(self) -> npt.NDArray[np.int64]:
+        """Of each symbol: zero, then the number of each value among those of its sign, from 1 on."""
+        second = int(np.count_nonzero(self.codebook.values >> (8 * self.codebook.dtype.itemsize - 1)))
+        first = self.codebook.count - second
+        return np.concatenate([np.arange(first + 1), np.arange(1, second + 1)])
+
 
 class Proposal(NamedTuple):
     """How a tensor could be stored.

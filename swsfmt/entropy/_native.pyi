@@ -193,6 +193,9 @@ def adaptive_encode(
     second: int,
     zeros: bool,
     light: bool,
+    line_classes: bytes,
+    place_classes: bytes,
+    pairs: int,
     /,
 ) -> tuple[bytes, int]: ...
 def adaptive_decode(
@@ -213,6 +216,9 @@ def adaptive_decode(
     second: int,
     zeros: bool,
     light: bool,
+    line_classes: bytes,
+    place_classes: bytes,
+    pairs: int,
     /,
 ) -> int: ...
 def rans_decode(

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from ..errors import PayloadError
 from ..parallel import in_parallel
 from . import backend, logarithms
-from .adaptive_model import MAX_LINE, MAX_LINES, MAX_STRIDE, Model
+from .adaptive_model import MAX_LINE, MAX_LINES, MAX_STRIDE, Model, Pairs
 from .arrays import Elements, Symbols
 from .kernels import in_parts
 
@@ -21,6 +21,7 @@ __all__ = [
     "MAX_STRIDE",
     "Code",
     "Model",
+    "Pairs",
     "Symbols",
     "decode",
     "decode_elements",
@@ -105,5 +106,6 @@ def decode_elements(
         raise PayloadError("the adaptive code is not the one that an encoder writes")
 
 
-def _arguments(model: Model) -> tuple[int, int, int, int, bool, bool]:
-    return model.stride, model.line_stride, *model.values, model.zeros, model.light
+def _arguments(model: Model) -> tuple[int, int, int, int, bool, bool, bytes, bytes, int]:
+    pairs = model.pairs or (b"", b"", 0)
+    return model.stride, model.line_stride, *model.values, model.zeros, model.light, *pairs

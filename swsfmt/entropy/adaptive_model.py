@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 MAX_LINE = 1 << 22
 MAX_LINES = 1 << 31
 MAX_STRIDE = 1 << 16
+
+
+class Pairs(NamedTuple):
+    """Classes of lines and of places. A line and a place together are of pair lines[line] + places[place].
+
+    lines, places : one byte each. total : how many pairs there are; every sum is below.
+    """
+
+    lines: bytes
+    places: bytes
+    total: int
 
 
 @dataclass(frozen=True)
@@ -18,6 +30,7 @@ class Model:
     values : number of symbols of the first sign, 1 to values[0], and of the second, the ones that follow
     zeros : whether symbol 0 may occur
     light : the smaller set of contexts, which is faster
+    pairs : with them more contexts, and finer ones
     """
 
     stride: int
@@ -25,3 +38,10 @@ class Model:
     values: tuple[int, int]
     zeros: bool = True
     light: bool = False
+    pairs: Pairs | None = None
+
+    def of_lines(self, first: int, last: int) -> Model:
+        """The model of these lines alone."""
+        if self.pairs is None:
+            return self
+        return replace(self, pairs=self.pairs._replace(lines=self.pairs.lines[first:last]))

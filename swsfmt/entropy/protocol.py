@@ -356,9 +356,15 @@ class Kernels(ScaledKernels, PartsKernels, ClassesKernels, Protocol):
         second: int,
         zeros: bool,
         light: bool,
+        line_classes: bytes,
+        place_classes: bytes,
+        pairs: int,
         /,
     ) -> tuple[bytes, int]:
-        """See `adaptive.encode_each`; first, second : the `values` of the model. logarithms : `logarithms.TABLE`."""
+        """See `adaptive.encode_each`; first, second : the `values` of the model. logarithms : `logarithms.TABLE`.
+
+        line_classes, place_classes, pairs : its `pairs`; empty and 0 where it has none
+        """
         ...
 
     def adaptive_decode(
@@ -380,6 +386,9 @@ class Kernels(ScaledKernels, PartsKernels, ClassesKernels, Protocol):
         second: int,
         zeros: bool,
         light: bool,
+        line_classes: bytes,
+        place_classes: bytes,
+        pairs: int,
         /,
     ) -> int:
         """See `adaptive.decode_elements`: chunks first_chunk to last_chunk - 1.

@@ -16,7 +16,7 @@ import swsfmt
 import swsfmt.torch
 from swsfmt import InputError
 from swsfmt.codings.adaptive import plan as adaptive_plan
-from swsfmt.codings.adaptive.chunks import code_starts
+from swsfmt.codings.adaptive.chunks import Head
 from swsfmt.codings.sparse.params import Scan
 from swsfmt.entropy import backend
 from swsfmt.format.resources import Resources
@@ -123,7 +123,7 @@ def test_chunks_and_threads(scan: Scan, monkeypatch: pytest.MonkeyPatch) -> None
     with Reader.open(data) as reader:
         record = reader.records[0]
         assert record.params.scan == scan
-        assert 1 < len(code_starts(record.params, record.info, reader.payload(record))) - 1 < 10
+        assert 1 < len(Head(record.params, record.info, reader.payload(record)).starts) - 1 < 10
         for threads in (1, 3):
             assert reader.read("a", threads).bits.tobytes() == array.tobytes()
         for first, last in ((0, 0), (0, 1), (5, 7), (len(array) - 1, len(array)), (0, len(array))):

@@ -118,7 +118,7 @@ def test_bytes_of_another_length() -> None:
 )
 def test_native_kernel_checks_sizes(arguments: tuple[int, ...]) -> None:
     native = backend.load(backend.NATIVE)
-    whole = (*arguments, *(3, 5, 1, 1, 2, 1)[len(arguments) :], True, False)
+    whole = (*arguments, *(3, 5, 1, 1, 2, 1)[len(arguments) :], True, False, b"", b"", 0)
     with pytest.raises(ValueError, match="do not fit"):
         native.adaptive_encode(EXAMPLE, logarithms.TABLE, *whole)
     with pytest.raises(ValueError, match="do not fit"):
@@ -170,6 +170,9 @@ def test_native_kernel_checks_where_elements_go(values: int, elements: int, step
             1,
             True,
             False,
+            b"",
+            b"",
+            0,
         )
 
 
@@ -195,7 +198,7 @@ def test_native_kernel_checks_symbols() -> None:
     native = backend.load(backend.NATIVE)
     for values, zeros in (((1, 1), True), ((2, 1), False)):
         with pytest.raises(ValueError, match="do not fit"):
-            native.adaptive_encode(EXAMPLE, logarithms.TABLE, 3, 5, 1, 1, *values, zeros, False)
+            native.adaptive_encode(EXAMPLE, logarithms.TABLE, 3, 5, 1, 1, *values, zeros, False, b"", b"", 0)
 
 
 def test_no_decision_is_made_after_the_last_byte(monkeypatch: pytest.MonkeyPatch) -> None:

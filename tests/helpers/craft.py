@@ -286,9 +286,13 @@ def adaptive(
     payload: bytes = ADAPTED,
     **other: object,
 ) -> Record:
-    """An adaptive record. arguments : stride and chunk lines."""
+    """An adaptive record. arguments : stride, chunk lines, classes."""
     params = varint(book) + bytes([layout]) + arguments
     return record(name, ADAPTIVE, shape, params=params, payload=payload, **other)  # type: ignore[arg-type]
+
+
+# The same with two classes of rows, of which the first row has one, and one of columns.
+ADAPTED_CLASSES = bytes.fromhex("06 0f966059")
 
 
 # Two classes of rows and one of columns, one lane: symbols 0 1 2 3 1, five zeros, 3 0 1 1 2 of `BOOK`.

@@ -134,6 +134,8 @@ def same_adaptive(found: Any, params: adaptive.Params) -> None:
     assert (found.light, found.no_zeros) == (params.light, not params.zeros)
     assert (found.stride.value if found.has_stride else 1) == params.stride
     assert (found.chunk_lines.value if found.has_chunks else 0) == params.chunk_lines
+    numbers = (found.row_classes_less_one + 1, found.column_classes_less_one + 1) if found.has_classes else (0, 0)
+    assert numbers == (params.row_classes, params.column_classes)
 
 
 def same_classes(found: Any, params: classes.Params) -> None:

@@ -59,10 +59,19 @@ def test_contexts_stay_below_their_slots() -> None:
     zero = [int(n) if n.isdigit() else None for n in re.findall(r"^\| \d \| .* \| (\d+|N) \|$", TEXT, re.MULTILINE)]
     assert len(zero) == 9
     seen: dict[tuple[str, int], int] = {}
-    original = reference.Model.decide
+    original, live = reference.Model.decide, reference.Adaptive.live
+    kinds = {9: "zero", 11: "zero", 6: "value", 10: "value"}
+    is_live = False
+
+    def decide_live(*arguments: Any) -> Any:
+        nonlocal is_live
+        is_live = True
+        flags = live(*arguments)
+        is_live = False
+        return flags
 
     def decide(self: Any, *contexts: int) -> int:
-        kind = {3: "live", 9: "zero", 6: "value"}.get(len(contexts), "")
+        kind = "live" if is_live else kinds.get(len(contexts), "")
         for i, context in enumerate(contexts):
             assert context >= 0
             seen[kind, i] = max(seen.get((kind, i), 0), context)
@@ -70,12 +79,15 @@ def test_contexts_stay_below_their_slots() -> None:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(reference.Model, "decide", decide)
+        patch.setattr(reference.Adaptive, "live", decide_live)
         for path in sorted((ROOT / "spec" / "vectors" / "valid").glob("adaptive-*.sws")):
             # That one has the same contexts, half a million times.
             if path.stem != "adaptive-weights":
                 reference.decode(path.read_bytes())
     assert all(seen["live", i] < count for i, count in enumerate((8, 36, 81)))
     assert all(seen["zero", i] < count for i, count in enumerate(zero) if count is not None)
+    more = [count for i, count in sorted(seen.items()) if i in (("zero", 9), ("zero", 10))]
+    assert [count < most for count, most in zip(more, (289, 64), strict=True)] == [True, True]
 
 
 def test_a_bad_inline_payload_is_a_fault_of_its_tensor_alone() -> None:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
 from ...dtypes import Bits
 from ...entropy import adaptive
+from ...entropy.bits import BitReader, BitWriter
+from ...entropy.rans import Classes
 from ...errors import PayloadError
 from ...format.sections import Role, Section, Span
 from ...parallel import in_parallel
 from ...tensor import TensorInfo
 from ..base import Decoded, Payload, Scan, Symbols, zeros
+from ..classes.labels import CLASS_LABELS, read_classes, write_classes
 from ..matrix import lines_and_length, matrix_shape
 from .params import Params
 
@@ -20,64 +25,107 @@ ADAPTIVE_CODES = Section("adaptive_codes", "adaptive codes", Role.VALUES, before
 _LENGTH_BYTES = 4
 
 
+class Head:
+    """What comes before the codes of the chunks, read and checked.
+
+    classes : None where the record has none
+    starts : the byte where the code of each chunk starts, and the last one ends: int64 of shape (chunks + 1,)
+    spans : where its bits go
+    """
+
+    def __init__(self, params: Params, tensor: TensorInfo, payload: Payload) -> None:
+        self.classes: Classes | None = None
+        table = 0
+        if params.has_classes:
+            reader = BitReader(payload, PayloadError)
+            shape = matrix_shape(tensor.shape)
+            self.classes = read_classes(reader, shape, params.row_classes, params.column_classes)
+            reader.align("the classes")
+            table = reader.position // 8
+        lines, _ = lines_and_length(tensor, params.scan)
+        chunks = -(-lines // (params.chunk_lines or lines))
+        start = table + _LENGTH_BYTES * (chunks - 1)
+        if start > len(payload):
+            raise PayloadError(f"{chunks} chunks have a chunk table up to byte {start}, the payload has {len(payload)}")
+        self.starts = np.empty(chunks + 1, np.int64)
+        self.starts[0], self.starts[-1] = start, len(payload)
+        np.cumsum(np.frombuffer(payload, "<u4", chunks - 1, table), dtype=np.int64, out=self.starts[1:-1])
+        self.starts[1:-1] += start
+        if self.starts[-2] > len(payload):
+            end = int(self.starts[-2])
+            raise PayloadError(f"the chunks have {end} bytes and more, the payload has {len(payload)}")
+        spans = [
+            Span(CLASS_LABELS, 0, 8 * table),
+            Span(Section.CHUNK_TABLES, 8 * table, 8 * start),
+            Span(ADAPTIVE_CODES, 8 * start, 8 * len(payload)),
+        ]
+        self.spans = [span for span in spans if span.bits]
+
+
 def decode(params: Params, tensor: TensorInfo, payload: Payload, threads: int = 1, out: Bits | None = None) -> Decoded:
     """Decode and check the payload, to `out` if there is one. Raises `PayloadError`."""
-    starts = code_starts(params, tensor, payload)
+    head = Head(params, tensor, payload)
     out = zeros(tensor, out)
-    decode_chunks(params, tensor, payload, starts, out, threads)
-    start = int(starts[0])
-    spans = [Span(Section.CHUNK_TABLES, 0, 8 * start), Span(ADAPTIVE_CODES, 8 * start, 8 * len(payload))]
-    return Decoded(out, [span for span in spans if span.bits])
+    _decode_chunks(params, tensor, payload, head.starts, head.classes, out, threads)
+    return Decoded(out, head.spans)
 
 
-def code_starts(params: Params, tensor: TensorInfo, payload: Payload) -> npt.NDArray[np.int64]:
-    """The byte where the code of each chunk starts, and the last one ends: int64 of shape (chunks + 1,)."""
-    lines, _ = lines_and_length(tensor, params.scan)
-    chunks = -(-lines // (params.chunk_lines or lines))
-    start = _LENGTH_BYTES * (chunks - 1)
-    if start > len(payload):
-        raise PayloadError(f"{chunks} chunks have a chunk table of {start} bytes, the payload has {len(payload)}")
-    starts = np.empty(chunks + 1, np.int64)
-    starts[0], starts[-1] = start, len(payload)
-    np.cumsum(np.frombuffer(payload, "<u4", chunks - 1), dtype=np.int64, out=starts[1:-1])
-    starts[1:-1] += start
-    if starts[-2] > len(payload):
-        raise PayloadError(f"the chunks have {int(starts[-2])} bytes and more, the payload has {len(payload)}")
-    return starts
-
-
-def decode_chunks(
-    params: Params, tensor: TensorInfo, payload: Payload, starts: npt.NDArray[np.int64], out: Bits, threads: int
+def _decode_chunks(
+    params: Params,
+    tensor: TensorInfo,
+    payload: Payload,
+    starts: npt.NDArray[np.int64],
+    classes: Classes | None,
+    out: Bits,
+    threads: int,
 ) -> None:
     """Decode the chunks whose codes start at these bytes into the elements `out` of the whole tensor, zeros so far."""
     lines, length = lines_and_length(tensor, params.scan)
     steps = (length, 1) if params.scan == Scan.ROWS else (1, lines)
     values, size = params.codebook.symbols, params.chunk_lines or lines
-    adaptive.decode_elements(payload, starts, size, values, out, lines, length, steps, params.model, threads)
+    if params.order is not None:
+        values = values[params.order]
+    adaptive.decode_elements(payload, starts, size, values, out, lines, length, steps, params.model(classes), threads)
 
 
 def decode_rows(params: Params, tensor: TensorInfo, payload: Payload, first: int, last: int) -> Bits:
     """Elements first to last - 1, of a tensor that is read row by row and has chunks. Raises `PayloadError`."""
-    starts = code_starts(params, tensor, payload)
+    head, classes = Head(params, tensor, payload), None
     rows, columns = matrix_shape(tensor.shape)
     size = params.chunk_lines * columns
     begin, end = first // size, -(-last // size)
-    wanted = range(begin * params.chunk_lines, min(end * params.chunk_lines, rows))
-    part = TensorInfo(tensor.dtype, (len(wanted), columns))
+    wanted = slice(begin * params.chunk_lines, min(end * params.chunk_lines, rows))
+    if head.classes is not None:
+        classes = head.classes._replace(rows=head.classes.rows[wanted])
+    part = TensorInfo(tensor.dtype, (wanted.stop - wanted.start, columns))
     out = zeros(part, None)
-    if len(wanted):
-        decode_chunks(params, part, payload, starts[begin : end + 1], out, 1)
+    if part.numel:
+        _decode_chunks(params, part, payload, head.starts[begin : end + 1], classes, out, 1)
     return out[first - begin * size : last - begin * size]
 
 
 def encode(params: Params, symbols: Symbols, threads: int = 1) -> bytes:
     """The payload of the codebook symbols of a matrix, shape (rows, columns)."""
-    by_line = symbols if params.scan == Scan.ROWS else symbols.T
-    size, model = params.chunk_lines or len(by_line), params.model
+    by_line = in_order(params, symbols)
+    size, model = params.chunk_lines or len(by_line), params.model(params.classes)
 
     def part(first: int) -> bytes:
-        return adaptive.encode(by_line[first : first + size], model)
+        return adaptive.encode(by_line[first : first + size], model.of_lines(first, first + size))
 
-    parts = in_parallel(part, range(0, len(by_line), size), threads=threads)
-    lengths = np.array([len(code) for code in parts[:-1]], "<u4")
-    return b"".join([lengths.tobytes(), *parts])
+    return joined(params, in_parallel(part, range(0, len(by_line), size), threads=threads))
+
+
+def joined(params: Params, codes: Sequence[bytes]) -> bytes:
+    """The payload, from the codes of its chunks."""
+    writer = BitWriter()
+    if params.classes is not None:
+        write_classes(writer, params.classes)
+    lengths = np.array([len(code) for code in codes[:-1]], "<u4")
+    return b"".join([writer.to_bytes(), lengths.tobytes(), *codes])
+
+
+def in_order(params: Params, symbols: Symbols) -> Symbols:
+    """Symbols of a codebook, shape (rows, columns), as the coder sees them: line by line, and those of each sign by
+    their magnitudes if it is to know them."""
+    by_line = symbols if params.scan == Scan.ROWS else symbols.T
+    return by_line if params.order is None else params.order[by_line]

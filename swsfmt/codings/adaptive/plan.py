@@ -1,4 +1,4 @@
-"""Finds the smallest adaptive form of a tensor: scan, stride, set of contexts, chunks. It tries them.
+"""Finds the smallest adaptive form of a tensor: scan, stride, set of contexts, classes, chunks. It tries them.
 
 The candidates are few, and those of a large tensor are tried on its first lines, so that the search takes no longer
 than a few times the coding.
@@ -11,13 +11,17 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import product
 
-from ...entropy.adaptive import MAX_LINE, MAX_LINES, MAX_STRIDE, encode_each
+import numpy as np
+
+from ...entropy.adaptive import MAX_LINE, MAX_LINES, MAX_STRIDE, Code, encode_each
 from ...entropy.bits import varint_bytes
 from ...entropy.logarithms import UNIT
+from ...entropy.rans import MAX_ALPHABET, Classes
 from ..base import Made, Scan, SymbolMatrix, Symbols
+from ..classes.clustering import find_classes
 from ..matrix import matrix_shape
-from .chunks import encode
-from .params import Params, write
+from .chunks import encode, in_order, joined
+from .params import Params, signs, write
 
 # Neighbours of pixels in images of 28 and 32 columns, and of channels behind convolutions and poolings.
 _STRIDES = (4, 5, 7, 16, 25, 28, 32, 49)
@@ -55,9 +59,12 @@ def plan(matrix: SymbolMatrix, light: bool | None = None, threads: int = 1) -> M
         # Without zeros no line is dead, and across lines nothing has a stride.
         if scan == Scan.ROWS or common.zeros or stride == 1
     ]
+    # Contexts of sizes tell something where there is more than one.
+    if max(signs(matrix.codebook)) > 1:
+        one = Classes(np.zeros(rows, np.uint8), np.zeros(columns, np.uint8), 1, 1)
+        candidates += [candidate.with_classes(one) for candidate in candidates]
     samples = [_sample(symbols, candidate.scan) for candidate in candidates]
-    by_line = [sample if p.scan == Scan.ROWS else sample.T for p, sample in zip(candidates, samples, strict=True)]
-    codes = encode_each(by_line, [candidate.model for candidate in candidates], threads)
+    codes = _codes(candidates, samples, threads)
     heads = [len(write(candidate)) for candidate in candidates]
     # Lines of rows and of columns give samples of different sizes.
     costs = [(code.cost / UNIT + 8 * head) / s.size for code, head, s in zip(codes, heads, samples, strict=True)]
@@ -66,9 +73,12 @@ def plan(matrix: SymbolMatrix, light: bool | None = None, threads: int = 1) -> M
     close = [i for i in cheapest if costs[i] <= most]
     payloads = {i: codes[i].to_bytes() for i in close}
     best = min(close, key=lambda i: (len(payloads[i]) + heads[i]) / samples[i].size)
-    params, payload = candidates[best], payloads[best]
-    if samples[best].size < symbols.size:
-        params, payload = _chunked(params, symbols, payload, samples[best].size, threads)
+    params, code, sample = candidates[best], payloads[best], samples[best]
+    if params.has_classes:
+        params, code = _classified(params, matrix, code, sample, threads)
+    payload = joined(params, [code])
+    if sample.size < symbols.size:
+        params, payload = _chunked(params, symbols, code, sample.size, threads)
     return Made(params, payload, 8 * (len(write(params)) + varint_bytes(len(payload)) + len(payload)))
 
 
@@ -85,6 +95,31 @@ def _sample(symbols: Symbols, scan: Scan) -> Symbols:
     if scan == Scan.ROWS:
         return symbols[: max(1, _SAMPLE // symbols.shape[1])]
     return symbols[:, : max(1, _SAMPLE // symbols.shape[0])]
+
+
+def _codes(candidates: Sequence[Params], samples: Sequence[Symbols], threads: int = 1) -> list[Code]:
+    by_line = [in_order(params, sample) for params, sample in zip(candidates, samples, strict=True)]
+    models = [
+        params.model(params.classes).of_lines(0, len(lines)) for params, lines in zip(candidates, by_line, strict=True)
+    ]
+    return encode_each(by_line, models, threads)
+
+
+def _classified(
+    params: Params, matrix: SymbolMatrix, code: bytes, sample: Symbols, threads: int
+) -> tuple[Params, bytes]:
+    """With classes of rows and columns, where they save more than they take. code : of the sample, without"""
+    if matrix.codebook.count >= MAX_ALPHABET:
+        return params, code
+    classes = find_classes(matrix.symbols, matrix.magnitudes, threads)
+    if classes.row_classes * classes.column_classes == 1:
+        return params, code
+    classified = params.with_classes(classes)
+    other = _codes([classified], [sample])[0].to_bytes()
+    saved = (len(code) - len(other)) * matrix.symbols.size // sample.size
+    if saved > len(joined(classified, [b""])):
+        return classified, other
+    return params, code
 
 
 def _chunked(params: Params, symbols: Symbols, code: bytes, sample: int, threads: int) -> tuple[Params, bytes]:

@@ -12,17 +12,13 @@ from ...entropy import escape, rans
 from ...entropy.arrays import aligned
 from ...entropy.bits import BitReader, BitWriter
 from ...entropy.frequencies import frequencies_of, read_frequencies, write_levels
-from ...entropy.prefix_code import field_width
-from ...entropy.protocol import Labels
-from ...entropy.rans import Classes
 from ...errors import PayloadError
-from ...format.sections import Role, Section, Span
+from ...format.sections import Section, Span
 from ...tensor import TensorInfo
 from ..base import Decoded, Payload, Symbols, check_marks
 from ..matrix import matrix_shape
+from .labels import CLASS_LABELS, read_classes, write_classes
 from .params import Model, Params
-
-CLASS_LABELS = Section("class_labels", "classes of rows and columns", Role.ROWS, before=Section.CODE_TABLES)
 
 _LENGTH_BYTES = 4
 # Elements that are decoded at a time where they are not kept, about.
@@ -40,12 +36,7 @@ class Head:
     def __init__(self, params: Params, tensor: TensorInfo, payload: Payload) -> None:
         rows, columns = matrix_shape(tensor.shape)
         reader = BitReader(payload, PayloadError)
-        self.classes = Classes(
-            _labels(reader, rows, params.row_classes, "classes of rows"),
-            _labels(reader, columns, params.column_classes, "classes of columns"),
-            params.row_classes,
-            params.column_classes,
-        )
+        self.classes = read_classes(reader, (rows, columns), params.row_classes, params.column_classes)
         labels = reader.position
         self.frequencies = read_frequencies(
             reader, params.row_classes, params.column_classes, params.alphabet, params.bits
@@ -61,19 +52,6 @@ class Head:
             Span(Section.VALUES, first, 8 * len(payload)),
         ]
         self.spans = [span for span in spans if span.bits]
-
-
-def _labels(reader: BitReader, count: int, classes: int, what: str) -> Labels:
-    if classes == 1:
-        return np.zeros(count, np.uint8)
-    width = field_width(classes)
-    flags = reader.flags(count * width, what).reshape(count, width)
-    labels: Labels = flags[:, 0].copy()
-    for bit in range(1, width):
-        labels |= flags[:, bit] << bit
-    if int(labels.max()) >= classes:
-        raise reader.fail(f"{what}: class {int(labels.max())} of {classes}")
-    return labels
 
 
 def _chunk_starts(chunks: int, payload: Payload, table: int) -> npt.NDArray[np.int64]:
@@ -172,7 +150,5 @@ def encode(params: Params, symbols: Symbols, threads: int = 1) -> bytes:
 
 def write_model(writer: BitWriter, model: Model) -> None:
     """Labels and tables."""
-    classes = model.classes
-    for labels, count in ((classes.rows, classes.row_classes), (classes.columns, classes.column_classes)):
-        writer.fields(labels, field_width(count))
+    write_classes(writer, model.classes)
     write_levels(writer, model.levels)

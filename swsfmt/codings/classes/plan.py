@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
 from ...entropy import rans
 from ...entropy.bits import varint_bytes
@@ -35,7 +34,7 @@ def plan(matrix: SymbolMatrix, threads: int = 1) -> Made | None:
     symbols = matrix.symbols
     if matrix.codebook.count >= MAX_ALPHABET or symbols.size < _LEAST or symbols.shape[1] >= _LONGEST_ROW:
         return None
-    classes = find_classes(symbols, _magnitudes(matrix), threads)
+    classes = find_classes(symbols, matrix.magnitudes, threads)
     counts = rans.counts(symbols, classes, matrix.codebook.count + 1, threads)
     levels = levels_of(counts)
     bits, size = MAX_BITS, _size(counts, levels, MAX_BITS)
@@ -64,11 +63,3 @@ def _size(counts: Indices, levels: Labels, bits: int) -> int:
     frequencies = frequencies_of(levels, bits).astype(np.int64)
     costs = counts * (bits * UNIT - log2(np.maximum(frequencies, 1)))
     return int(costs.sum()) // (8 * UNIT)
-
-
-def _magnitudes(matrix: SymbolMatrix) -> npt.NDArray[np.int64]:
-    """Of each symbol: zero, then the number of each value among those of its sign."""
-    values = matrix.codebook.values
-    second = int(np.count_nonzero(values >> (8 * matrix.codebook.dtype.itemsize - 1)))
-    first = len(values) - second
-    return np.concatenate([np.arange(first + 1), np.arange(1, second + 1)])

@@ -3,6 +3,25 @@
 
 #include "adaptive_matrix.h"
 
+/* Pairs of classes, at most. */
+enum { MAX_PAIRS = 64 };
+
+/* out x: the classes that these buffers hold, of `pairs` pairs. Returns whether they are those of the matrix. */
+static int take_classes(Matrix *x, const Py_buffer *lines, const Py_buffer *places, Py_ssize_t pairs)
+{
+    uint32_t most = 0;
+    x->line_classes = lines->buf, x->place_classes = places->buf, x->pairs = (uint32_t)pairs;
+    if (pairs == 0)
+        return 1;
+    if (pairs < 0 || pairs > MAX_PAIRS || (size_t)lines->len != x->lines || (size_t)places->len != x->length)
+        return 0;
+    for (size_t i = 0; i < x->lines; i++)
+        most = x->line_classes[i] > most ? x->line_classes[i] : most;
+    for (size_t j = 0, sum = most; j < x->length; j++)
+        most = x->place_classes[j] + sum > most ? (uint32_t)(x->place_classes[j] + sum) : most;
+    return most < (uint32_t)pairs;
+}
+
 /* Whether what "nnnnIIpp" stands for is a matrix that can be coded. */
 static int is_sound(const Matrix *x)
 {
@@ -22,23 +41,24 @@ static int lies_within(const Matrix *x, size_t items)
     return lines * x->line_step <= items - 1 - places * x->place_step;
 }
 
-/* adaptive_encode(symbols, logarithms, lines, length, stride, line_stride, first, second, zeros, light)
+/* adaptive_encode(symbols, logarithms, lines, length, stride, line_stride, first, second, zeros, light, line_classes,
+ *                 place_classes, pairs)
  * -> bytes, and what the decisions take in bits, as `Coder` counts them */
 PyObject *py_adaptive_encode(PyObject *self, PyObject *args)
 {
-    enum { SYMBOLS, LOGARITHM_TABLE, BUFFERS };
+    enum { SYMBOLS, LOGARITHM_TABLE, LINES, PLACES, BUFFERS };
     Py_buffer b[BUFFERS];
-    Py_ssize_t lines, length, stride, line_stride;
+    Py_ssize_t lines, length, stride, line_stride, pairs;
     Matrix x;
-    if (!PyArg_ParseTuple(args, "y*y*nnnnIIpp", &b[SYMBOLS], &b[LOGARITHM_TABLE], &lines, &length, &stride,
-                          &line_stride, &x.values[0], &x.values[1], &x.zeros, &x.light))
+    if (!PyArg_ParseTuple(args, "y*y*nnnnIIppy*y*n", &b[SYMBOLS], &b[LOGARITHM_TABLE], &lines, &length, &stride,
+                          &line_stride, &x.values[0], &x.values[1], &x.zeros, &x.light, &b[LINES], &b[PLACES], &pairs))
         return NULL;
     x.lines = (size_t)lines, x.length = (size_t)length, x.stride = (size_t)stride, x.line_stride = (size_t)line_stride;
     x.symbols = b[SYMBOLS].buf;
     PyObject *result = NULL;
     int sound = is_sound(&x) && holds(&b[SYMBOLS], 2) && count_of(&b[SYMBOLS], 2) / x.length == x.lines &&
                 count_of(&b[SYMBOLS], 2) % x.length == 0 && holds(&b[LOGARITHM_TABLE], 8) &&
-                count_of(&b[LOGARITHM_TABLE], 8) == LOGARITHMS;
+                count_of(&b[LOGARITHM_TABLE], 8) == LOGARITHMS && take_classes(&x, &b[LINES], &b[PLACES], pairs);
     for (size_t i = 0; sound && i < x.lines * x.length; i++)
         sound = x.symbols[i] <= x.values[0] + x.values[1] && (x.zeros || x.symbols[i] > 0);
     if (sound) {
@@ -72,6 +92,7 @@ static long decode_chunks(const Tables *t, const Matrix *whole, const uint8_t *d
         Matrix x = *whole;
         Coder c = {.high = UINT32_MAX, .in = data + starts[i], .length = (size_t)(starts[i + 1] - starts[i])};
         x.lines = whole->lines - i * chunk < chunk ? whole->lines - i * chunk : chunk;
+        x.line_classes += x.pairs ? i * chunk : 0;
         x.elements += i * chunk * x.line_step * x.itemsize;
         for (int k = 0; k < 4; k++)
             c.code = c.code << 8 | next_byte(&c);
@@ -84,19 +105,19 @@ static long decode_chunks(const Tables *t, const Matrix *whole, const uint8_t *d
 }
 
 /* adaptive_decode(data, starts, chunk, first_chunk, last_chunk, values_of, elements, line_step, place_step, lines,
- *                 length, stride, line_stride, first, second, zeros, light)
+ *                 length, stride, line_stride, first, second, zeros, light, line_classes, place_classes, pairs)
  * -> -1, or a chunk whose bytes are not those that an encoder writes. in values_of: the element of each symbol. out
  * elements: of the same size, zeros; those that are not zero are written, symbol s of place p in line l to
  * l * line_step + p * place_step. */
 PyObject *py_adaptive_decode(PyObject *self, PyObject *args)
 {
-    enum { DATA, STARTS, VALUES, ELEMENTS, BUFFERS };
+    enum { DATA, STARTS, VALUES, ELEMENTS, LINES, PLACES, BUFFERS };
     Py_buffer b[BUFFERS];
-    Py_ssize_t chunk, first, last, line_step, place_step, lines, length, stride, line_stride;
+    Py_ssize_t chunk, first, last, line_step, place_step, lines, length, stride, line_stride, pairs;
     Matrix x;
-    if (!PyArg_ParseTuple(args, "y*y*nnny*w*nnnnnnIIpp", &b[DATA], &b[STARTS], &chunk, &first, &last, &b[VALUES],
+    if (!PyArg_ParseTuple(args, "y*y*nnny*w*nnnnnnIIppy*y*n", &b[DATA], &b[STARTS], &chunk, &first, &last, &b[VALUES],
                           &b[ELEMENTS], &line_step, &place_step, &lines, &length, &stride, &line_stride, &x.values[0],
-                          &x.values[1], &x.zeros, &x.light))
+                          &x.values[1], &x.zeros, &x.light, &b[LINES], &b[PLACES], &pairs))
         return NULL;
     x.lines = (size_t)(chunk < lines ? chunk : lines), x.length = (size_t)length;
     x.stride = (size_t)stride, x.line_stride = (size_t)line_stride;
@@ -110,7 +131,7 @@ PyObject *py_adaptive_decode(PyObject *self, PyObject *args)
                 holds(&b[STARTS], sizeof *s) && count_of(&b[STARTS], sizeof *s) > (size_t)last && whole &&
                 line_step >= 0 && place_step >= 0 && is_sound(&x);
     x.lines = (size_t)lines;
-    sound = sound && holds(&b[ELEMENTS], x.itemsize) && lies_within(&x, count_of(&b[ELEMENTS], x.itemsize)) &&
+    sound = sound && take_classes(&x, &b[LINES], &b[PLACES], pairs) && holds(&b[ELEMENTS], x.itemsize) && lies_within(&x, count_of(&b[ELEMENTS], x.itemsize)) &&
             holds(&b[VALUES], x.itemsize) && count_of(&b[VALUES], x.itemsize) > x.values[0] + x.values[1];
     for (Py_ssize_t i = first; sound && i <= last; i++)
         sound = s[i] >= 0 && s[i] <= b[DATA].len && (i == first || s[i] >= s[i - 1]);

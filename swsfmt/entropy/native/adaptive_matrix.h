@@ -1,4 +1,4 @@
-/* The symbols of a matrix as decisions, with the contexts of each (spec 5.6): live flags, zero flags, signs, ranks.
+/* The symbols of a matrix as decisions, with the contexts of each (spec 6.6): zero flags, signs, ranks.
  *
  * Nothing that a file says can lead out of a buffer: contexts are made of values that were bounded when they were
  * decoded, and a reader gets zeros behind the end of its bytes.
@@ -6,7 +6,7 @@
 #ifndef SWSFMT_ADAPTIVE_MATRIX_H
 #define SWSFMT_ADAPTIVE_MATRIX_H
 
-#include "adaptive_model.h"
+#include "adaptive_live.h"
 
 /* CLASSES: of values by size and sign, and none. A line is at most so long and neighbours are at most so far apart. */
 enum { CLASSES = 17, UNSEEN = BUCKETS - 1, MAX_LINE = 1 << 22, MAX_STRIDE = 1 << 16, MAX_SYMBOLS = 4096 };
@@ -14,7 +14,8 @@ enum { CLASSES = 17, UNSEEN = BUCKETS - 1, MAX_LINE = 1 << 22, MAX_STRIDE = 1 <<
 
 /* What is coded: lines * length symbols. Symbols are 0, then values[0] of one sign, then values[1] of the other, each
  * by size. stride, line_stride: places, and lines, so far apart are neighbours. zeros: whether 0 occurs. light: fewer
- * contexts.
+ * contexts. pairs: of classes, of which each is a context; 0 for none, and for contexts without classes and sizes.
+ * in line_classes, place_classes: where there are pairs, what each line and each place adds to the number of its pair.
  * in symbols: when encoding.
  * out idle: when decoding, whether a line or place that is live holds no entry.
  * out elements: when decoding, zeros; the element of a symbol goes to item line * line_step + place * place_step.
@@ -27,6 +28,8 @@ typedef struct {
     uint8_t *elements;
     const uint8_t *values_of;
     size_t itemsize, line_step, place_step;
+    const uint8_t *line_classes, *place_classes;
+    uint32_t pairs;
 } Matrix;
 
 /* in out x: its element at that place becomes that of the symbol. */
@@ -42,50 +45,6 @@ static inline void put_element(const Matrix *x, size_t line, size_t place, uint3
     }
 }
 
-/* ---- live flags -------------------------------------------------------------------------------------------------- */
-
-/* Which of `count` lines, or columns of a line, hold an entry. in out live: a flag for each. stride: so far apart are
- * neighbours. Returns 0 without memory. */
-INLINE int code_live(const Tables *t, Coder *c, uint8_t *live, size_t count, size_t stride, const int decoding)
-{
-    const size_t sizes[3] = {8, 36, 81};
-    Model m;
-    uint8_t *padded = calloc(count + 2 * stride + 4, 1);
-    if (padded == NULL || !make_model(&m, 3, sizes)) {
-        free(padded);
-        return 0;
-    }
-    uint8_t *f = padded + 2 * stride + 4;
-    uint32_t in_group = 0, place = 0;
-    for (size_t j = 0; j < count; j++) {
-        if (place == stride)
-            place = in_group = 0;
-        const uint8_t *g = f + j, *s = f + j - stride;
-        uint32_t near = (uint32_t)(g[-1] + g[-2] + g[-3] + g[-4] + s[0] + s[-1] + s[1] + *(s - stride));
-        if (stride == 1)
-            near = (uint32_t)(2 * g[-1] + 3 * g[-2] + g[-3] + g[-4]);
-        uint32_t at = bucket(t, place), seen = bucket(t, in_group);
-        uint32_t contexts[3] = {
-            (uint32_t)(g[-1] * 4 + g[-2] * 2 + g[-3]),
-            (uint32_t)(g[-1] * 2 + s[0]) * 9 + near,
-            (at < 8 ? at : 8) * 9 + (seen < 8 ? seen : 8),
-        };
-        if (decoding && rest_is_ones(c)) {
-            memset(live + j, 1, count - j);
-            break;
-        }
-        f[j] = (uint8_t)code_bit(t, c, &m, contexts, 3, decoding ? 0 : live[j], 1, decoding);
-        live[j] = f[j];
-        in_group += f[j];
-        place++;
-    }
-    free(padded);
-    free(m.slots);
-    return 1;
-}
-
-/* ---- entries ----------------------------------------------------------------------------------------------------- */
-
 /* What is known of the lines before and of the columns; all arrays have `pad` zeros on both sides.
  * memory: holds them all, to be freed. */
 typedef struct {
@@ -93,6 +52,7 @@ typedef struct {
     uint8_t *density;            /* bucket of the density of each column when it was last needed */
     uint32_t *entries;           /* of each column, in the lines before and the current one */
     uint32_t *last;              /* live line after the last entry of each column, 0 if there is none */
+    int16_t *size;               /* of the entries of the current line, by sign, 0 if there is none */
     void *memory;
 } Past;
 
@@ -100,12 +60,13 @@ typedef struct {
 static inline int make_past(Past *past, size_t length, size_t pad)
 {
     size_t whole = length + 2 * pad;
-    past->memory = calloc(whole, 2 * sizeof(uint32_t) + 6);
+    past->memory = calloc(whole, 2 * sizeof(uint32_t) + sizeof(int16_t) + 6);
     if (past->memory == NULL)
         return 0;
     past->entries = (uint32_t *)past->memory + pad;
     past->last = past->entries + whole;
-    uint8_t *bytes = (uint8_t *)((uint32_t *)past->memory + 2 * whole) + pad;
+    past->size = (int16_t *)((uint32_t *)past->memory + 2 * whole) + pad;
+    uint8_t *bytes = (uint8_t *)(past->size - pad + whole) + pad;
     for (int i = 0; i < 3; i++)
         past->level[i] = bytes + (size_t)i * whole;
     for (int i = 0; i < 2; i++)
@@ -125,6 +86,7 @@ static inline void next_line(Past *past, size_t length)
     past->kind[0] = kind;
     memset(level, 0, length);
     memset(kind, 0, length);
+    memset(past->size, 0, length * sizeof *past->size);
 }
 
 /* Everything after the first `done` places of line i is the last symbol. in places: `count` of them that live. */
@@ -138,33 +100,64 @@ static inline void put_ones(const Matrix *x, Past *past, const uint8_t *live_lin
         }
 }
 
+/* Contexts of a value, and of those the ones that every value has, or every one but those of light models; how many more
+ * there are with pairs of classes. The same for zero flags. */
+enum { VALUE_INPUTS = 6, LIGHT_INPUTS = 3, MORE_VALUE_INPUTS = 4, ZERO_INPUTS = 9, MORE_ZERO_INPUTS = 2 };
+enum { MOST_VALUE_INPUTS = VALUE_INPUTS + MORE_VALUE_INPUTS };
+
 /* The model of signs and ranks: the slots of a node, a place in the tree of decisions, are filled when the node is first
- * met. A chunk may be a few elements, all slots are a million. opened: of each node, to be freed. */
+ * met. A chunk may be a few elements, all slots are millions. opened: of each node, to be freed. slots: what a node has
+ * of each context. */
 typedef struct {
     Model model;
     uint8_t *opened;
+    uint32_t slots[MOST_VALUE_INPUTS];
+    int inputs;
 } Ranks;
 
-/* What a node has of each context. */
-static const uint32_t NODE_SLOTS[6] = {CLASSES, CLASSES, 1, CLASSES, CLASSES, 63};
-
-static inline int make_ranks(Ranks *r, int inputs, uint32_t nodes)
+/* out r: of `nodes`, with the contexts that the matrix has. Returns 0 without memory. */
+static inline int make_ranks(Ranks *r, const Matrix *x, uint32_t nodes)
 {
-    size_t sizes[6];
-    for (int i = 0; i < 6; i++)
-        sizes[i] = (size_t)nodes * NODE_SLOTS[i];
+    static const uint32_t SLOTS[VALUE_INPUTS] = {CLASSES, CLASSES, 1, CLASSES, CLASSES, 63};
+    const uint32_t more[MORE_VALUE_INPUTS] = {CLASSES * CLASSES, CLASSES * CLASSES, CLASSES, x->pairs};
+    size_t sizes[MOST_VALUE_INPUTS];
+    r->inputs = x->light ? LIGHT_INPUTS : VALUE_INPUTS;
+    memcpy(r->slots, SLOTS, sizeof SLOTS);
+    if (x->pairs) {
+        memcpy(r->slots + r->inputs, more, sizeof more);
+        r->inputs += MORE_VALUE_INPUTS;
+    }
+    for (int i = 0; i < r->inputs; i++)
+        sizes[i] = (size_t)nodes * r->slots[i];
     r->opened = calloc(nodes, 1);
-    return r->opened != NULL && make_open_model(&r->model, inputs, sizes) > 0;
+    return r->opened != NULL && make_open_model(&r->model, r->inputs, sizes) > 0;
 }
 
-INLINE void open_node(Ranks *r, uint32_t node, const int inputs)
+static inline void open_node(Ranks *r, uint32_t node)
 {
-    if (r->opened[node])
-        return;
     r->opened[node] = 1;
+    for (int i = 0; i < r->inputs; i++)
+        for (uint32_t k = 0; k < r->slots[i]; k++)
+            r->model.slots[r->model.start[i] + node * r->slots[i] + k] = NEW_SLOT;
+}
+
+/* A decision at a node. in at: of each context, among those of the node. */
+INLINE int code_node(const Tables *t, Coder *c, Ranks *r, uint32_t node, const uint32_t *at, const int inputs, int bit,
+                     const int decoding)
+{
+    uint32_t contexts[MOST_VALUE_INPUTS];
+    if (!r->opened[node])
+        open_node(r, node);
     for (int i = 0; i < inputs; i++)
-        for (uint32_t k = 0; k < NODE_SLOTS[i]; k++)
-            r->model.slots[r->model.start[i] + node * NODE_SLOTS[i] + k] = NEW_SLOT;
+        contexts[i] = node * r->slots[i] + at[i];
+    return code_bit(t, c, &r->model, contexts, inputs, bit, 0, decoding);
+}
+
+/* With pairs of classes: the kind of an entry of that rank, without its sign. */
+INLINE uint32_t size_kind(const Tables *t, uint32_t rank)
+{
+    uint32_t kind = bucket(t, rank);
+    return kind < CLASSES / 2 ? kind : CLASSES / 2 - 1;
 }
 
 /* Of the numbers 0 to values - 1. */
@@ -176,66 +169,74 @@ static inline int bits_of(uint32_t values)
     return bits;
 }
 
-/* The sign and the rank of the entry at place j; returns its symbol. When decoding `symbol` is not used. */
+/* The sign and the rank of the entry at place j; returns its symbol. When decoding `symbol` is not used. pair: of its
+ * classes. */
 INLINE uint32_t code_value(const Tables *t, Coder *c, Ranks *r, const Matrix *x, const Past *past, size_t j,
-                           uint32_t symbol, const int inputs, const int decoding)
+                           uint32_t symbol, uint32_t pair, const int light, const int paired, const int decoding)
 {
     const uint8_t *k = past->kind[0] + j, *s = k - x->stride;
     const uint8_t near[6] = {k[-1], s[0], s[1], k[-2], s[-1], *(s - x->stride)};
-    const uint32_t above = past->kind[1][j];
-    int signs = 0;
-    uint32_t count = 0;
-    for (int i = 0; i < 6; i++) {
-        count += near[i] > 0;
-        signs += near[i] == 0 ? 0 : near[i] <= CLASSES / 2 ? -1 : 1;
+    const int inputs = (light ? LIGHT_INPUTS : VALUE_INPUTS) + (paired ? MORE_VALUE_INPUTS : 0);
+    uint32_t at[MOST_VALUE_INPUTS] = {near[0], near[1], 0}, *more = at + LIGHT_INPUTS;
+    if (!light) {
+        int signs = 0;
+        uint32_t count = 0;
+        for (int i = 0; i < 6; i++) {
+            count += near[i] > 0;
+            signs += near[i] == 0 ? 0 : near[i] <= CLASSES / 2 ? -1 : 1;
+        }
+        signs = signs < -4 ? -4 : signs > 4 ? 4 : signs;
+        *more++ = past->kind[1][j];
+        *more++ = near[2];
+        *more++ = (uint32_t)(signs + 4) * 7 + count;
     }
-    signs = signs < -4 ? -4 : signs > 4 ? 4 : signs;
-    const uint32_t around = (uint32_t)(signs + 4) * 7 + count;
-
-#define NODE(node, bit)                                                                                                \
-    code_bit(t, c, &r->model,                                                                                          \
-             (const uint32_t[6]){(node) * CLASSES + near[0], (node) * CLASSES + near[1], (node),                       \
-                                 (node) * CLASSES + above, (node) * CLASSES + near[2], (node) * 63 + around},          \
-             inputs, bit, 0, decoding)
-
+    if (paired) {
+        /* Where the last two entries lead to. */
+        const int next = 2 * past->size[j - 1] - past->size[j - 2];
+        more[0] = near[0] * (uint32_t)CLASSES + near[3];
+        more[1] = near[1] * (uint32_t)CLASSES + near[5];
+        more[2] = next == 0  ? 0
+                  : next > 0 ? 1 + size_kind(t, (uint32_t)next - 1)
+                             : 1 + CLASSES / 2 + size_kind(t, (uint32_t)-next - 1);
+        more[3] = pair;
+    }
     uint32_t sign = symbol > x->values[0], rank = 0;
     if (x->values[0] == 0)
         sign = 1;
     else if (x->values[1] == 0)
         sign = 0;
-    else {
-        open_node(r, 0, inputs);
-        sign = (uint32_t)NODE(0u, (int)sign);
-    }
+    else
+        sign = (uint32_t)code_node(t, c, r, 0, at, inputs, (int)sign, decoding);
     uint32_t values = x->values[sign], base = 1 + (sign ? x->values[0] : 0), prefix = 1;
     int bits = bits_of(values);
     if (!decoding)
         rank = symbol - base;
     for (int b = bits - 1; b >= 0; b--) {
         int bit = 0;
-        if (((prefix << 1 | 1) << b) - (1u << bits) < values) {
-            open_node(r, 2 * prefix + sign, inputs);
-            bit = NODE(2 * prefix + sign, (int)(rank >> b & 1));
-        }
+        if (((prefix << 1 | 1) << b) - (1u << bits) < values)
+            bit = code_node(t, c, r, 2 * prefix + sign, at, inputs, (int)(rank >> b & 1), decoding);
         prefix = prefix << 1 | (uint32_t)bit;
     }
-#undef NODE
     return base + prefix - (1u << bits);
 }
 
 /* in out x: the symbols. in live_lines: flags of the lines. in places: those in a line that live, ascending, `count` of
  * them; the rest is zero. Returns 0 without memory. */
 INLINE int code_lines(const Tables *t, Coder *c, Matrix *x, const uint8_t *live_lines, const uint32_t *places,
-                      size_t count, const int light, const int decoding)
+                      size_t count, const int light, const int paired, const int decoding)
 {
-    const int zero_inputs = light ? 3 : 9, value_inputs = light ? 3 : 6;
+    const int zero_inputs = (light ? LIGHT_INPUTS : ZERO_INPUTS) + (paired ? MORE_ZERO_INPUTS : 0);
     const size_t pad = 2 * x->stride + 4, stride = x->stride;
     const uint32_t nodes = 2u << bits_of(x->values[0] > x->values[1] ? x->values[0] : x->values[1]);
-    const size_t zero_sizes[MOST_INPUTS] = {81, 144, x->length, 1, 240, 432, 144, 36, 144};
+    size_t zero_sizes[MOST_INPUTS] = {81, 144, x->length, 1, 240, 432, 144, 36, 144};
+    if (paired) {
+        zero_sizes[zero_inputs - 2] = CLASSES * CLASSES;
+        zero_sizes[zero_inputs - 1] = x->pairs;
+    }
     Model zero = {0};
     Ranks value = {0};
     Past past = {0};
-    int fine = make_model(&zero, zero_inputs, zero_sizes) && make_ranks(&value, value_inputs, nodes) &&
+    int fine = make_model(&zero, zero_inputs, zero_sizes) && make_ranks(&value, x, nodes) &&
                make_past(&past, x->length, pad);
     uint32_t before = 0; /* live lines */
     for (size_t i = 0; fine && i < x->lines; i++) {
@@ -248,6 +249,7 @@ INLINE int code_lines(const Tables *t, Coder *c, Matrix *x, const uint8_t *live_
             const size_t j = places[k];
             const uint8_t *l = past.level[0] + j, *s = l - stride, *up = past.level[1] + j;
             const uint32_t *column = past.entries + j;
+            const uint32_t pair = paired ? (uint32_t)x->line_classes[i] + x->place_classes[j] : 0;
             int bit = 1;
             if (x->zeros) {
                 uint32_t dense = density(past.density[j], column[0], before);
@@ -271,6 +273,11 @@ INLINE int code_lines(const Tables *t, Coder *c, Matrix *x, const uint8_t *live_
                     contexts[7] = bucket(t, gap) * 3 + l[-1];
                     contexts[8] = age * BUCKETS + bucket(t, column[0]);
                 }
+                if (paired) {
+                    const uint8_t *kind = past.kind[0] + j;
+                    contexts[zero_inputs - 2] = kind[-1] * (uint32_t)CLASSES + kind[-2];
+                    contexts[zero_inputs - 1] = pair;
+                }
                 bit = code_bit(t, c, &zero, contexts, zero_inputs, decoding ? 0 : symbols[j] > 0, 1, decoding);
             }
             seen++;
@@ -278,13 +285,20 @@ INLINE int code_lines(const Tables *t, Coder *c, Matrix *x, const uint8_t *live_
                 gap++;
                 continue;
             }
-            uint32_t symbol = code_value(t, c, &value, x, &past, j, decoding ? 0 : symbols[j], value_inputs, decoding);
+            uint32_t symbol =
+                code_value(t, c, &value, x, &past, j, decoding ? 0 : symbols[j], pair, light, paired, decoding);
             uint32_t sign = symbol > x->values[0], values = x->values[sign];
             uint32_t rank = symbol - 1 - (sign ? x->values[0] : 0);
             if (decoding)
                 put_element(x, i, j, symbol);
-            past.level[0][j] = (uint8_t)(1 + (3 * rank >= values));
-            past.kind[0][j] = (uint8_t)(1 + 8 * sign + rank * 8 / (values > 8 ? values : 8));
+            if (paired) {
+                past.level[0][j] = (uint8_t)(1 + (rank > 0));
+                past.kind[0][j] = (uint8_t)(1 + CLASSES / 2 * sign + size_kind(t, rank));
+                past.size[j] = (int16_t)(sign ? -(int)rank - 1 : (int)rank + 1);
+            } else {
+                past.level[0][j] = (uint8_t)(1 + (3 * rank >= values));
+                past.kind[0][j] = (uint8_t)(1 + CLASSES / 2 * sign + rank * 8 / (values > 8 ? values : 8));
+            }
             past.entries[j]++;
             past.last[j] = before + 1;
             entries++;
@@ -335,9 +349,12 @@ INLINE int code_matrix(const Tables *t, Coder *c, Matrix *x, const int decoding)
         places[count] = (uint32_t)j;
         count += live[j];
     }
-    if (fine)
-        fine = x->light ? code_lines(t, c, x, live_lines, places, count, 1, decoding)
-                        : code_lines(t, c, x, live_lines, places, count, 0, decoding);
+    if (fine && x->pairs)
+        fine = x->light ? code_lines(t, c, x, live_lines, places, count, 1, 1, decoding)
+                        : code_lines(t, c, x, live_lines, places, count, 0, 1, decoding);
+    else if (fine)
+        fine = x->light ? code_lines(t, c, x, live_lines, places, count, 1, 0, decoding)
+                        : code_lines(t, c, x, live_lines, places, count, 0, 0, decoding);
     free(live_lines);
     free(places);
     return fine;

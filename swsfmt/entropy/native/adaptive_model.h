@@ -10,7 +10,7 @@
 #include "adaptive_coder.h"
 
 /* MOST_INPUTS: contexts of a model. LIMIT: of the count of a slot. BUCKETS: of what is counted. */
-enum { MOST_INPUTS = 9, LIMIT = 255, MAX_STRETCH = 3071, MAX_WEIGHT = 1 << 20, BUCKETS = 12, MOST_COUNTED = 200 };
+enum { MOST_INPUTS = 11, LIMIT = 255, MAX_STRETCH = 3071, MAX_WEIGHT = 1 << 20, BUCKETS = 12, MOST_COUNTED = 200 };
 
 static const uint8_t BUCKET_STARTS[BUCKETS] = {0, 1, 2, 3, 4, 6, 9, 14, 22, 40, 80, MOST_COUNTED};
 

@@ -14,7 +14,7 @@ from itertools import accumulate
 import numpy as np
 
 from .. import logarithms as _logarithms
-from ..adaptive_model import Model
+from ..adaptive_model import Model, Pairs
 from ..protocol import Elements, Indices, Symbols
 from .range_coder import Decoder, Encoder
 
@@ -122,12 +122,14 @@ def code_live(coder: Encoder, live: Sequence[int], stride: int) -> list[int]:
 
 class Line:
     """What is known of a live line. level: 0 for a zero, 1 for a small entry, 2 for a large one. kind: 0 for a zero,
-    1 to 8 for the sizes of one sign, 9 to 16 for the other."""
+    1 to 8 for the sizes of one sign, 9 to 16 for the other. size: 0 for a zero, from 1 on for those of one sign, from
+    -1 down for those of the other."""
 
     def __init__(self, length: int, pad: int) -> None:
         self.pad = pad
         self.level = [0] * (length + 2 * pad)
         self.kind = [0] * (length + 2 * pad)
+        self.size = [0] * (length + 2 * pad)
 
 
 def level_and_kind(symbol: int, model: Model) -> tuple[int, int]:
@@ -135,7 +137,14 @@ def level_and_kind(symbol: int, model: Model) -> tuple[int, int]:
     first = model.values[0]
     sign = int(symbol > first)
     count, rank = model.values[sign], symbol - 1 - first * sign
+    if model.pairs:
+        return 1 + (rank > 0), kind_of_size(-rank - 1 if sign else rank + 1)
     return 1 + (3 * rank >= count), 1 + 8 * sign + rank * 8 // max(count, 8)
+
+
+def kind_of_size(size: int) -> int:
+    """See `Line`, with pairs of classes."""
+    return 0 if size == 0 else 1 + 8 * (size < 0) + min(bucket(abs(size) - 1), 7)
 
 
 class Entries:
@@ -143,18 +152,21 @@ class Entries:
 
     def __init__(self, coder: Encoder, model: Model, length: int) -> None:
         self.coder, self.model, self.length = coder, model, length
+        pairs = model.pairs.total if model.pairs else 0
         self.pad = 2 * model.stride + 4
         nodes = 2 << (max(model.values) - 1).bit_length()
         zero_sizes = [81, 144, length, 1, 240, 432, 144, 36, 144]
         value_sizes = [nodes * _CLASSES, nodes * _CLASSES, nodes, nodes * _CLASSES, nodes * _CLASSES, nodes * 63]
-        self.zero = Mixer(zero_sizes[:3] if model.light else zero_sizes)
-        self.value = Mixer(value_sizes[:3] if model.light else value_sizes)
+        more_zero = [_CLASSES**2, pairs] if pairs else []
+        more_value = [nodes * _CLASSES**2, nodes * _CLASSES**2, nodes * _CLASSES, nodes * pairs] if pairs else []
+        self.zero = Mixer([*(zero_sizes[:3] if model.light else zero_sizes), *more_zero])
+        self.value = Mixer([*(value_sizes[:3] if model.light else value_sizes), *more_value])
         self.lines = [Line(length, self.pad) for _ in range(3)]
         self.column = [0] * (length + 2 * self.pad)
         self.last = [0] * length
         self.before = 0
 
-    def code_line(self, symbols: Sequence[int], live: Sequence[int]) -> list[int]:
+    def code_line(self, number: int, symbols: Sequence[int], live: Sequence[int]) -> list[int]:
         """The symbols of a line; those that are not live are zero."""
         self.lines = [Line(self.length, self.pad), *self.lines[:2]]
         out = [0] * self.length
@@ -166,15 +178,15 @@ class Entries:
                 out[j] = sum(self.model.values)
                 self.column[j + self.pad] += 1
                 continue
-            bit = 1
+            bit, pair = 1, pair_of(self.model.pairs, number, j)
             if self.model.zeros:
-                contexts = self.contexts(j, entries, gap, seen)
+                contexts = self.contexts(j, entries, gap, seen, pair)
                 bit = self.zero.code(self.coder, contexts, int(symbols[j] > 0))
             seen += 1
             if not bit:
                 gap += 1
                 continue
-            out[j] = self.code_value(j, symbols[j])
+            out[j] = self.code_value(j, symbols[j], pair)
             self.remember(j, out[j])
             entries += 1
             gap = 0
@@ -185,18 +197,19 @@ class Entries:
         """Whether place j has had no entry."""
         return not self.column[j + self.pad]
 
-    def contexts(self, j: int, entries: int, gap: int, seen: int) -> list[int]:
+    def contexts(self, j: int, entries: int, gap: int, seen: int, pair: int) -> list[int]:
         """Of the zero flag. entries, gap: of this line so far, and since the last one; seen: live positions so far."""
         line, above, twice_above = self.lines
         stride, k = self.model.stride, j + self.pad
         level, up, column = line.level, above.level, self.column
+        more = [line.kind[k - 1] * _CLASSES + line.kind[k - 2], pair] if self.model.pairs else []
         contexts = [
             level[k - 1] * 27 + level[k - 2] * 9 + level[k - 3] * 3 + level[k - stride],
             density(column[k], self.before) * 12 + density(entries, seen),
             j,
         ]
         if self.model.light:
-            return contexts
+            return contexts + more
         far = column[k - stride] + column[k + stride]
         around = far + column[k - 1] + column[k + 1]
         age = bucket(self.before - self.last[j]) if self.last[j] else _UNSEEN
@@ -211,9 +224,10 @@ class Entries:
             bucket(entries) * 12 + bucket(seen),
             bucket(gap) * 3 + level[k - 1],
             age * 12 + bucket(column[k]),
+            *more,
         ]
 
-    def code_value(self, j: int, symbol: int) -> int:
+    def code_value(self, j: int, symbol: int, pair: int) -> int:
         """The sign, then the rank, highest bit first; bits that cannot be 1 are left out."""
         first, second = self.model.values
         kind, above, k, stride = self.lines[0].kind, self.lines[1].kind, j + self.pad, self.model.stride
@@ -221,11 +235,16 @@ class Entries:
         near.append(kind[k - 2 * stride])
         signs = sum(-1 if value <= 8 else 1 for value in near if value)
         around = (min(max(signs, -4), 4) + 4) * 7 + sum(1 for value in near if value)
+        slots = [(_CLASSES, near[0]), (_CLASSES, near[1]), (1, 0)]
+        if not self.model.light:
+            slots += [(_CLASSES, above[k]), (_CLASSES, near[2]), (63, around)]
+        if self.model.pairs:
+            size = self.lines[0].size
+            slots += [(_CLASSES**2, near[0] * _CLASSES + near[3]), (_CLASSES**2, near[1] * _CLASSES + near[5])]
+            slots += [(_CLASSES, kind_of_size(2 * size[k - 1] - size[k - 2])), (self.model.pairs.total, pair)]
 
         def code(node: int, bit: int) -> int:
-            n = node * _CLASSES
-            contexts = [n + near[0], n + near[1], node, n + above[k], n + near[2], node * 63 + around]
-            return self.value.code(self.coder, contexts[:3] if self.model.light else contexts, bit)
+            return self.value.code(self.coder, [node * count + slot for count, slot in slots], bit)
 
         sign = int(symbol > first)
         sign = code(0, sign) if first and second else int(first == 0)
@@ -243,8 +262,15 @@ class Entries:
     def remember(self, j: int, symbol: int) -> None:
         k = j + self.pad
         self.lines[0].level[k], self.lines[0].kind[k] = level_and_kind(symbol, self.model)
+        first = self.model.values[0]
+        self.lines[0].size[k] = symbol if symbol <= first else first - symbol
         self.column[j + self.pad] += 1
         self.last[j] = self.before + 1
+
+
+def pair_of(pairs: Pairs | None, line: int, place: int) -> int:
+    """The number of a pair of classes, 0 where there are none."""
+    return pairs.lines[line] + pairs.places[place] if pairs else 0
 
 
 def _code(coder: Encoder, symbols: Sequence[Sequence[int]], model: Model) -> Iterator[list[int]]:
@@ -255,8 +281,8 @@ def _code(coder: Encoder, symbols: Sequence[Sequence[int]], model: Model) -> Ite
         live = code_live(coder, [int(any(column)) for column in zip(*symbols, strict=True)], model.stride)
         live_lines = code_live(coder, [int(any(line)) for line in symbols], model.line_stride)
     entries = Entries(coder, model, length)
-    for line, is_live in zip(symbols, live_lines, strict=True):
-        row = entries.code_line(line, live) if is_live else [0] * length
+    for number, (line, is_live) in enumerate(zip(symbols, live_lines, strict=True)):
+        row = entries.code_line(number, line, live) if is_live else [0] * length
         coder.has_idle_flag |= bool(is_live) and not any(row)
         yield row
     coder.has_idle_flag |= any(entries.is_idle(place) for place, flag in enumerate(live) if flag)
@@ -287,8 +313,13 @@ def adaptive_encode(
     second: int,
     zeros: bool,
     light: bool,
+    line_classes: bytes,
+    place_classes: bytes,
+    pairs: int,
 ) -> tuple[bytes, int]:
-    return encode(symbols.reshape(lines, length).tolist(), Model(stride, line_stride, (first, second), zeros, light))
+    own = Pairs(line_classes, place_classes, pairs) if pairs else None
+    model = Model(stride, line_stride, (first, second), zeros, light, own)
+    return encode(symbols.reshape(lines, length).tolist(), model)
 
 
 def adaptive_decode(
@@ -309,15 +340,20 @@ def adaptive_decode(
     second: int,
     zeros: bool,
     light: bool,
+    line_classes: bytes,
+    place_classes: bytes,
+    pairs: int,
 ) -> int:
-    model = Model(stride, line_stride, (first, second), zeros, light)
+    own = Pairs(line_classes, place_classes, pairs) if pairs else None
+    model = Model(stride, line_stride, (first, second), zeros, light, own)
     steps = line_step * elements.itemsize, place_step * elements.itemsize
     matrix = np.lib.stride_tricks.as_strided(elements, (lines, length), steps)
     for number in range(first_chunk, last_chunk):
         code = bytes(data[starts[number] : starts[number + 1]])
         part = matrix[number * chunk : (number + 1) * chunk]
         coder = Decoder(code)
-        for line, row in zip(part, _code(coder, [[0] * length] * len(part), model), strict=True):
+        model_of_part = model.of_lines(number * chunk, (number + 1) * chunk)
+        for line, row in zip(part, _code(coder, [[0] * length] * len(part), model_of_part), strict=True):
             line[:] = values[np.array(row, np.uint16)]
         if coder.has_idle_flag or coder.finish() != code:
             return number

@@ -141,10 +141,12 @@ def _entries(matrix: Symbols, model: Model) -> tuple[Decisions, Decisions]:
     """The zero flags, and the bits of the values, of all live positions."""
     symbols = matrix.astype(np.int64)
     live = np.arange(symbols.shape[1])
+    lines = np.arange(len(symbols))
     if model.zeros:
-        symbols, live = symbols[symbols.any(axis=1)], np.flatnonzero(symbols.any(axis=0))
+        lines, live = np.flatnonzero(symbols.any(axis=1)), np.flatnonzero(symbols.any(axis=0))
+        symbols = symbols[lines]
     flat = symbols[:, live].reshape(-1)
-    positions = _Positions(symbols, live, model)
+    positions = _Positions(symbols, lines, live, model)
     entries = np.flatnonzero(flat)
     nodes, bits = _tree(flat[entries], model)
     made = bits >= 0
@@ -177,14 +179,19 @@ def _tree(symbols: Numbers, model: Model) -> tuple[Numbers, Numbers]:
 class _Positions:
     """The live positions of the live lines, and what is around them; see `adaptive.Entries` for the names."""
 
-    def __init__(self, symbols: Numbers, live: npt.NDArray[np.intp], model: Model) -> None:
+    def __init__(
+        self, symbols: Numbers, numbers: npt.NDArray[np.intp], live: npt.NDArray[np.intp], model: Model
+    ) -> None:
         lines = len(symbols)
+        self.pair = _pairs(model, numbers, live)
         self.model, self.pad, self.shape = model, 2 * model.stride + 4, (lines, len(live))
         self.row, self.place = np.repeat(np.arange(lines), len(live)), np.tile(live, lines)
         self.seen = np.tile(np.arange(len(live)), lines)
         of_symbol = [one.level_and_kind(symbol, model) for symbol in range(1, 1 + sum(model.values))]
         levels, kinds = np.array([(0, 0), *of_symbol]).T
         self.level, self.kind = self._padded(levels[symbols]), self._padded(kinds[symbols])
+        sizes = [*range(1 + model.values[0]), *range(-1, -model.values[1] - 1, -1)]
+        self.size = self._padded(np.array(sizes)[symbols])
         self.is_entry = symbols > 0
         self.with_line = self._padded(np.cumsum(self.is_entry, axis=0))
         self.before_line = self._padded(np.cumsum(self.is_entry, axis=0) - self.is_entry)
@@ -213,8 +220,9 @@ class _Positions:
             _density(own, self.row) * 12 + _density(entries, self.seen),
             self.place,
         ]
+        more = [self._at(self.kind, 1) * one._CLASSES + self._at(self.kind, 2), self.pair] if self.model.pairs else []
         if self.model.light:
-            return np.stack(slots)
+            return np.stack(slots + more)
         far = self._column(stride) + self._column(-stride)
         around = far + self._column(1) + self._column(-1)
         offsets = [(1, 0), (2, 0), (stride, 0), (stride + 1, 0), (stride - 1, 0), (0, 1), (1, 1), (-1, 1), (0, 2)]
@@ -230,6 +238,7 @@ class _Positions:
                 _bucket(entries) * 12 + _bucket(self.seen),
                 _bucket(gap) * 3 + self._at(level, 1),
                 age * 12 + _bucket(own),
+                *more,
             ]
         )
 
@@ -256,11 +265,30 @@ class _Positions:
         slots: list[Any] = [n + near[0][:, None], n + near[1][:, None], nodes]
         if not self.model.light:
             slots += [n + above[:, None], n + near[2][:, None], nodes * 63 + around[:, None]]
+        if self.model.pairs:
+            next_size = (2 * self._at(self.size, 1) - self._at(self.size, 2))[entries]
+            slots += [(n + near[i][:, None]) * one._CLASSES + near[k][:, None] for i, k in ((0, 3), (1, 5))]
+            slots += [n + _kind_of_size(next_size)[:, None]]
+            slots += [nodes * self.model.pairs.total + self.pair[entries][:, None]]
         return np.stack([slot[made] for slot in slots])
+
+
+def _pairs(model: Model, lines: npt.NDArray[np.intp], places: npt.NDArray[np.intp]) -> Numbers:
+    """The number of the pair of classes of each position."""
+    if not model.pairs:
+        return np.zeros(len(lines) * len(places), np.int64)
+    of_lines, of_places = (np.frombuffer(own, np.uint8).astype(np.int64) for own in model.pairs[:2])
+    numbers: Numbers = (of_lines[lines][:, None] + of_places[places]).reshape(-1)
+    return numbers
 
 
 def _bucket(n: Numbers) -> Numbers:
     found: Numbers = _BUCKETS[np.minimum(n, 200)]
+    return found
+
+
+def _kind_of_size(sizes: Numbers) -> Numbers:
+    found: Numbers = np.where(sizes, 1 + 8 * (sizes < 0) + np.minimum(_bucket(abs(sizes) - 1), 7), 0)
     return found
 
 
