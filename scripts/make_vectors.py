@@ -717,7 +717,7 @@ def adaptive_neighbours(b: Builder) -> None:
 
 
 def adaptive_classes(b: Builder) -> None:
-    """Classes as contexts: scans, strides, both sets of contexts, numbers of classes, chunks, no zeros, signs, dtypes."""
+    """Classes as contexts: scans, strides, both sets of contexts, numbers of classes, chunks, signs, dtypes."""
     book = b.codebook(VALUES)
     matrix = _pattern((24, 30), 0.5, VALUES, 30)
     matrix[[3, 20]] = 0
@@ -731,7 +731,7 @@ def adaptive_classes(b: Builder) -> None:
         b.adaptive(f"{number} classes of rows", matrix, book, classes=(rows % number, 0 * columns))
         b.adaptive(f"{number} classes of columns", matrix, book, classes=(0 * rows, columns * number // 30))
     b.adaptive("8 x 8", matrix, book, classes=(rows * 8 // 24, columns % 8), stride=5)
-    b.adaptive("chunks", matrix, book, classes=(rows % 3, columns % 4), chunk_lines=7)
+    b.adaptive("chunks", matrix, book, classes=(rows // 8, columns % 4), chunk_lines=7)
     b.adaptive("chunks of columns", matrix, book, classes=(rows % 3, columns % 4), scan=Scan.COLUMNS, chunk_lines=9)
     b.adaptive("no zeros", _pattern((11, 13), 2, VALUES, 31), book, classes=(rows[:11] % 2, columns[:13] % 3))
     b.adaptive("scalar", np.float32(1).reshape(()), book, classes=(rows[:1], columns[:1]))
@@ -741,16 +741,11 @@ def adaptive_classes(b: Builder) -> None:
         values = np.unique(own[own != 0])
         b.adaptive(f"waves of {dtype}", own, b.codebook(values.tolist(), dtype), classes=(rows % 2, columns // 10))
     below = -np.abs(waves).astype(np.int8)
-    b.adaptive(
-        "below zero", below, b.codebook(np.unique(below[below != 0]).tolist(), "I8"), classes=(rows % 2, columns % 2)
-    )
+    book = b.codebook(np.unique(below[below != 0]).tolist(), "I8")
+    b.adaptive("below zero", below, book, classes=(rows % 2, columns % 2))
     steep = (3 * np.arange(40)[:, None] ** 2 * np.sign(np.sin(np.arange(9) / 2)) + np.arange(9)).astype(np.int16)
-    b.adaptive(
-        "sizes that grow",
-        steep.T.copy(),
-        b.codebook(np.unique(steep[steep != 0]).tolist(), "I16"),
-        classes=(rows[:9] % 2, np.arange(40, dtype=np.uint8) % 2),
-    )
+    book = b.codebook(np.unique(steep[steep != 0]).tolist(), "I16")
+    b.adaptive("sizes that grow", steep.T.copy(), book, classes=(rows[:9] % 2, np.arange(40, dtype=np.uint8) % 2))
 
 
 def adaptive_weights(b: Builder) -> None:

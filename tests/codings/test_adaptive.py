@@ -17,6 +17,7 @@ import swsfmt.torch
 from swsfmt import InputError
 from swsfmt.codings.adaptive import plan as adaptive_plan
 from swsfmt.codings.adaptive.chunks import Head
+from swsfmt.codings.adaptive.params import Params
 from swsfmt.codings.sparse.params import Scan
 from swsfmt.entropy import backend
 from swsfmt.format.resources import Resources
@@ -147,6 +148,47 @@ def test_long_lines_are_scanned_the_other_way(monkeypatch: pytest.MonkeyPatch) -
         assert reader.records[0].params.scan == Scan.COLUMNS
     monkeypatch.setattr(adaptive_plan, "MAX_LINE", 10)
     assert swsfmt.save({"a": columns_of_an_image()}, profile="small") == swsfmt.save({"a": columns_of_an_image()})
+
+
+def waves(shape: tuple[int, int], seed: int = 0) -> np.ndarray[Any, Any]:
+    """Levels that go up and down along a row, those of every second row with five times the noise."""
+    scales = np.where(np.arange(shape[0]) % 2, 1, 5)[:, None]
+    noise = scales * np.random.default_rng(seed).laplace(size=shape)
+    return np.rint(noise + 12 * np.sin(np.arange(shape[1]) / 3)).clip(-120, 120).astype(np.int8)
+
+
+def test_sizes_and_classes_are_contexts(monkeypatch: pytest.MonkeyPatch) -> None:
+    levels = waves((90, 120))
+    data = swsfmt.save({"a": levels}, profile="small")
+    with Reader.open(data) as reader:
+        record = reader.records[0]
+        assert record.coding.id == 5
+        assert record.params.row_classes * record.params.column_classes > 1
+    assert swsfmt.load(data)["a"].tobytes() == levels.tobytes()
+    report = swsfmt.inspect(data)
+    assert report.sections["class_labels"] > 0
+    assert sum(report.sections.values()) == len(data)
+    monkeypatch.setattr(Params, "with_classes", lambda params, classes: params)
+    assert len(data) < 0.95 * len(swsfmt.save({"a": levels}, profile="small"))
+
+
+def test_rows_of_chunks_with_classes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each chunk has the classes of its own lines, whatever the scan, the threads and the rows that are asked for."""
+    monkeypatch.setattr(adaptive_plan, "_SAMPLE", 1 << 12)
+    monkeypatch.setattr(adaptive_plan, "_CHUNK_BYTES", 1 << 11)
+    monkeypatch.setattr(adaptive_plan, "_CHUNK_SHARE", 10)
+    levels = waves((240, 100), 1)
+    for array, scan in ((levels, Scan.COLUMNS), (np.ascontiguousarray(levels.T), Scan.ROWS)):
+        data = encode_file({"a": from_array(array)}, options=swsfmt.write.options.Options(profile="small"), threads=2)
+        with Reader.open(data) as reader:
+            params = reader.records[0].params
+            assert params.scan == scan
+            assert params.chunk_lines > 0
+            assert params.row_classes * params.column_classes > 1
+            for threads in (1, 3):
+                assert reader.read("a", threads).bits.tobytes() == array.tobytes()
+            for first, last in ((0, 0), (0, 1), (45, 61), (len(array) - 1, len(array)), (0, len(array))):
+                assert reader.read_rows("a", first, last).bits.tobytes() == array[first:last].tobytes()
 
 
 @pytest.mark.parametrize("wrong", [{"profile": "tiny"}, {"profile": {"a": "tiny"}}, {"contexts": "few"}])

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import swsfmt
 from swsfmt.entropy import adaptive, backend, logarithms
-from swsfmt.entropy.adaptive import Model, Symbols
+from swsfmt.entropy.adaptive import Model, Pairs, Symbols
 from swsfmt.entropy.twin import adaptive as twin
 from swsfmt.entropy.twin import adaptive_together
 from swsfmt.errors import PayloadError
@@ -27,6 +27,9 @@ FORMS = [
     (Model(1, 2, (1, 2)), "0e15b038"),
     (Model(1, 1, (3, 0)), "0f9fae0e"),
     (Model(1, 1, (0, 4)), "0f9fc4cc81"),
+    (Model(1, 1, (2, 1), pairs=Pairs(bytes(3), bytes(5), 1)), "0f96605e5c"),
+    (Model(1, 1, (2, 1), light=True, pairs=Pairs(b"\0\3\0", b"\0\1\2\0\1", 6)), "0fb77ee05e"),
+    (Model(3, 1, (1, 2), pairs=Pairs(b"\2\1\0", b"\0\3\0\3\0", 6)), "065f15b8"),
 ]
 
 
@@ -65,7 +68,11 @@ def matrices(draw: Callable[[st.SearchStrategy[int]], int]) -> tuple[Symbols, Mo
     if zeros:
         symbols[random.random(shape) < draw(st.sampled_from([0.1, 0.5, 0.95]))] = 0  # type: ignore[arg-type]
     strides = draw(st.integers(1, 25)), draw(st.integers(1, 25))
-    return symbols, Model(*strides, values, bool(zeros), bool(light))
+    pairs = None
+    if draw(st.booleans()):
+        of_lines, of_places = random.integers(0, 8, shape[0]), 8 * random.integers(0, 8, shape[1])
+        pairs = Pairs(of_lines.astype(np.uint8).tobytes(), of_places.astype(np.uint8).tobytes(), 64)
+    return symbols, Model(*strides, values, bool(zeros), bool(light), pairs)
 
 
 @settings(max_examples=60, deadline=None)
@@ -194,6 +201,33 @@ def test_straight_into_elements(dtype: str, by_columns: bool) -> None:
 
 
 @pytest.mark.skipif(backend.active() == backend.BITARRAY, reason="the extension is not built")
+@pytest.mark.parametrize(
+    "pairs",
+    [
+        (bytes(2), bytes(5), 1),
+        (bytes(4), bytes(5), 1),
+        (bytes(3), bytes(4), 1),
+        (bytes(3), bytes(6), 1),
+        (bytes(3), b"\0\0\0\0\2", 2),
+        (b"\0\0\2", bytes(5), 2),
+        (b"\0\2\0", b"\0\2\0\0\0", 4),
+        (b"\0\xff\0", b"\0\xff\0\0\0", 64),
+        (bytes(3), bytes(5), 65),
+        (bytes(3), bytes(5), -1),
+    ],
+    ids=str,
+)
+def test_native_kernel_checks_pairs(pairs: tuple[bytes, bytes, int]) -> None:
+    native = backend.load(backend.NATIVE)
+    form = (3, 5, 1, 1, 2, 1, True, False, *pairs)
+    with pytest.raises(ValueError, match="do not fit"):
+        native.adaptive_encode(EXAMPLE, logarithms.TABLE, *form)
+    values, out = np.arange(4, dtype=np.uint16), np.zeros(15, np.uint16)
+    with pytest.raises(ValueError, match="do not fit"):
+        native.adaptive_decode(b"", np.zeros(2, np.int64), 3, 0, 1, values, out, 5, 1, *form)
+
+
+@pytest.mark.skipif(backend.active() == backend.BITARRAY, reason="the extension is not built")
 def test_native_kernel_checks_symbols() -> None:
     native = backend.load(backend.NATIVE)
     for values, zeros in (((1, 1), True), ((2, 1), False)):
@@ -242,9 +276,9 @@ def test_several_at_once(case: tuple[Symbols, Model], forms: list[tuple[int, int
     """The same bytes as one by one, of a matrix and of its transpose, whatever the number that are coded together."""
     symbols, model = case
     pairs = [
-        (matrix, Model(stride, line_stride, model.values, model.zeros, light))
+        (matrix, Model(stride, line_stride, model.values, model.zeros, light, classes))
         for stride, line_stride, light in forms
-        for matrix in (symbols, symbols.T)
+        for matrix, classes in ((symbols, model.pairs), (symbols.T, None), (symbols, None))
     ]
     wanted = [adaptive.encode(matrix, own) for matrix, own in pairs]
     for together in (1, 1 << 16):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from craft import (
+    ADAPTED_CLASSES,
     ALIAS,
     BOOK,
     BOOL,
@@ -146,6 +147,7 @@ RECORDS["adaptive"] = [
         arguments=b"\3\2",
         payload=bytes.fromhex("02000000 daf2 7d9a"),
     ),
+    adaptive("classes", layout=32, arguments=b"\1", payload=ADAPTED_CLASSES),
 ]
 
 

@@ -6,6 +6,7 @@ Every payload of up to two bytes is tried, for records of every coding.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -25,7 +26,7 @@ from craft import (
 
 from swsfmt.entropy import adaptive as coder
 from swsfmt.entropy import backend
-from swsfmt.entropy.adaptive_model import Model
+from swsfmt.entropy.adaptive_model import Model, Pairs
 from swsfmt.errors import PayloadError
 from swsfmt.read.reader import Reader
 
@@ -39,6 +40,12 @@ MODELS = [
 ]
 
 
+def with_pairs(model: Model, shape: tuple[int, int]) -> Model:
+    """Two classes of lines, and two of places."""
+    lines, places = bytes(k % 2 for k in range(shape[0])), bytes(2 * (k % 2) for k in range(shape[1]))
+    return replace(model, pairs=Pairs(lines, places, 4))
+
+
 def payloads(longest: int) -> Iterator[bytes]:
     for size in range(longest + 1):
         for number in range(256**size):
@@ -48,7 +55,9 @@ def payloads(longest: int) -> Iterator[bytes]:
 @pytest.mark.slow
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 @pytest.mark.parametrize("model", MODELS, ids=str)
-def test_adaptive_payload_is_what_an_encoder_writes(shape: tuple[int, int], model: Model) -> None:
+@pytest.mark.parametrize("has_pairs", [False, True])
+def test_adaptive_payload_is_what_an_encoder_writes(shape: tuple[int, int], model: Model, has_pairs: bool) -> None:
+    model = with_pairs(model, shape) if has_pairs else model
     longest = 1 if backend.active() == backend.BITARRAY else 2
     accepted = 0
     for payload in payloads(longest):
