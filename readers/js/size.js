@@ -8,7 +8,7 @@ const reserved = `kind offset tensor message name dtype shape data coding bytes 
   onIndex skipErrors error number dense sparse adaptive planes scaled escape classes lookup read getReader cancel fatal ignoreBOM`.split(/\s+/);
 
 const source = readFileSync(new URL("sws.js", import.meta.url), "utf8");
-const compress = { passes: 3, unsafe_arrows: true, unsafe_methods: true, pure_getters: true, keep_fargs: false };
+const compress = { passes: 3, unsafe: true, sequences: false, unsafe_arrows: true, unsafe_methods: true, pure_getters: true, keep_fargs: false };
 const result = await minify(source, { module: true, ecma: 2020, compress, mangle: { properties: { reserved, keep_quoted: true } } });
 const zipped = gzipSync(result.code, { level: 9 });
 console.log(`sws.js: ${Buffer.byteLength(source)} bytes, minified ${Buffer.byteLength(result.code)}, and gzipped ${zipped.length}`);

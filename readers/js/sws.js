@@ -111,7 +111,7 @@ class Bytes {
   }
   big() {
     const pair = varintAt(this.bytes.subarray(0, this.end), this.at);
-    if (!pair) throw indexError("index length", this.at);
+    if (!pair) this.need(Infinity);
     this.at += pair[1];
     return pair[0];
   }
@@ -175,7 +175,7 @@ const floatBits = (number) => ((scratch[0] = number), scratchBits[0]);
 const small = (bits, mantissa, exponentMask, bias, sign) => {
   const e = (bits >>> mantissa) & exponentMask;
   const m = bits & ((1 << mantissa) - 1);
-  const value = e ? (1 + m / 2 ** mantissa) * 2 ** (e - bias) : (m / 2 ** mantissa) * 2 ** (1 - bias);
+  const value = ((e ? 1 : 0) + m / 2 ** mantissa) * 2 ** ((e || 1) - bias);
   return bits & sign ? -value : value;
 };
 const half = (bits) =>
@@ -283,7 +283,7 @@ class Parser {
     const tensors = [];
     const names = new Map();
     const suffixes = [];
-    let name = new Uint8Array(0);
+    let name = new Uint8Array();
     let total = 0;
     for (let n = input.varint(), i = 0; i < n; i++) {
       const shared = input.varint();
@@ -294,8 +294,7 @@ class Parser {
         this.refuse((s + 1) / 2 > i, "name");
         suffix = suffixes[i - (s + 1) / 2];
       } else suffix = input.take(s / 2);
-      if (shared + suffix.length > MAX_NAME) throw limitError(this.input.at);
-      if ((total += shared + suffix.length) > MAX_NAMES) throw limitError(this.input.at);
+      if (shared + suffix.length > MAX_NAME || (total += shared + suffix.length) > MAX_NAMES) throw limitError(this.input.at);
       const joined = new Uint8Array(shared + suffix.length);
       joined.set(name.subarray(0, shared));
       joined.set(suffix, shared);
@@ -521,12 +520,10 @@ class Parser {
     if (kind === 0) return undefined;
     if ((this.bitmapLengths += length) > MAX_BITMAPS) throw limitError(this.input.at);
     const map = new Uint8Array(length);
-    if (kind === 1) for (let i = 0; i < length; i++) map[i] = bits.bit();
-    else if (kind === 2) runs(bits, map, length);
-    else if (kind === 3) {
-      this.refuse(argument < 1 || argument >= length);
-      runs(bits, map, length);
-      for (let i = argument; i < length; i++) map[i] ^= map[i - argument];
+    if (kind < 4) {
+      this.refuse(kind === 3 && (argument < 1 || argument >= length));
+      fill(bits, map, kind === 1);
+      if (kind === 3) for (let i = argument; i < length; i++) map[i] ^= map[i - argument];
     } else {
       const earlier = this.bitmaps[argument];
       this.refuse(!earlier);
@@ -535,8 +532,7 @@ class Parser {
       for (let i = 0; i < length; i++) map[i] = earlier.bits[Math.floor(i / stretch)];
       if (kind > 4) {
         const mask = new Uint8Array(earlier.live * stretch);
-        if (kind === 5) for (let i = 0; i < mask.length; i++) mask[i] = bits.bit();
-        else runs(bits, mask, mask.length);
+        fill(bits, mask, kind === 5);
         for (let i = 0, k = 0; i < length; i++) if (map[i]) map[i] = mask[k++];
       }
     }
@@ -666,13 +662,13 @@ function compareBytes(a, b) {
   return a.length - b.length;
 }
 
-/** Runs (6.5) that fill the first `length` places of a map. */
-function runs(bits, map, length) {
-  let value = bits.bit();
-  for (let at = 0; at < length; value ^= 1) {
-    const run = bits.gamma();
-    if (run > length - at) throw bits.fail("bitmap");
-    if (value) map.fill(1, at, at + run);
+/** Fills a map, with single bits or with runs (6.5). */
+function fill(bits, map, single) {
+  let value = single || bits.bit();
+  for (let at = 0; at < map.length; value ^= 1) {
+    const run = single ? 1 : bits.gamma();
+    if (run > map.length - at) throw bits.fail("bitmap");
+    if (single ? bits.bit() : value) map.fill(1, at, at + run);
     at += run;
   }
 }
@@ -752,12 +748,9 @@ class Symbols {
   }
   read(out, n) {
     const { bytes, code } = this;
-    if (code.one !== undefined) {
-      out.fill(code.one, 0, n);
-      return;
-    }
-    if (code.width === 0) {
-      out.fill(0, 0, n);
+    const one = code.width === 0 ? 0 : code.one;
+    if (one !== undefined) {
+      out.fill(one, 0, n);
       return;
     }
     const base = Math.floor(this.at / 8); // bits are counted from here, in 31 bits
@@ -766,7 +759,7 @@ class Symbols {
     if (code.width) {
       const { width, alphabet } = code;
       const mask = (1 << width) - 1;
-      for (let i = 0; i < n; i++, at += width) if ((out[i] = next() & mask) >= alphabet) throw payloadError();
+      for (let i = 0; i < n; i++, at += width) refuse((out[i] = next() & mask) >= alphabet);
     } else {
       const slots = lookups(code);
       let i = 0;
@@ -785,7 +778,7 @@ class Symbols {
       }
     }
     this.at = 8 * base + at;
-    if (this.at > this.end) throw payloadError();
+    refuse(this.at > this.end);
   }
 }
 
@@ -793,7 +786,7 @@ class Symbols {
 function finish(bytes, at) {
   const bits = new Bits(bytes, payloadError);
   bits.at = at;
-  if (bits.pad() !== bytes.length) throw payloadError();
+  refuse(bits.pad() !== bytes.length);
 }
 
 // --------------------------------------------------------------------------------------------------------------- decoders (5)
@@ -806,7 +799,7 @@ const refuse = (wrong) => {
 const DECODERS = {
   [RAW](record, bytes, part, want) {
     if (record.dtype === BOOL) for (let i = 0; i < bytes.length; i++) refuse(bytes[i] > 1);
-    return want === "bytes" && record.dtype === U8 ? bytes : widen(bytes, record.dtype, record.dtype);
+    return want?.width && record.dtype === U8 ? bytes : widen(bytes, record.dtype, record.dtype);
   },
 
   [NARROW]: (record, bytes) => widen(bytes, record.storage, record.dtype, payloadError),
@@ -817,7 +810,7 @@ const DECODERS = {
     const bits = new Bits(bytes, payloadError);
     const chunk = record.chunk || count;
     const lengths = [];
-    if (record.chunk) for (let i = 0; i < count; i += chunk) lengths.push(bits.field(record.width));
+    for (let i = 0; record.chunk && i < count; i += chunk) lengths.push(bits.field(record.width));
     const symbols = new Symbols(bytes, record.code, bits.at);
     const block = new Uint16Array(BLOCK);
     for (let start = 0; start < count; start += chunk) {
@@ -837,7 +830,7 @@ const DECODERS = {
   [SPARSE](record, bytes, part, want) {
     const { entries } = record;
     if (!entries) return words(SIZES[record.dtype], record.count);
-    const { out, book } = target(record, want);
+    const { out, book } = target(record, want?.width ? undefined : want);
     const { table } = book;
     const bits = new Bits(bytes, payloadError);
     const [lines, places] = record.byColumns ? [record.C, record.R] : [record.R, record.C];
@@ -907,13 +900,9 @@ const DECODERS = {
       for (let at = 0; at < n; at += BLOCK) {
         const m = Math.min(BLOCK, n - at);
         values.read(block, m);
-        for (let i = 0; i < m; i++) {
-          out[targets[at + i]] = table[block[i] + 1];
-        }
+        for (let i = 0; i < m; i++) out[targets[at + i]] = table[block[i] + 1];
       }
-      if (record.chunk && values.at - start !== (record.widths[1] ? chunks[first / chunk][1] : n * record.values.width)) {
-        throw payloadError();
-      }
+      refuse(record.chunk && values.at - start !== (record.widths[1] ? chunks[first / chunk][1] : n * record.values.width));
     }
     finish(bytes, values.at);
     return out;
@@ -995,30 +984,19 @@ const DECODERS = {
 
   [PLANES](record, bytes, part) {
     const { count, dtype, fields } = record;
-    const size = SIZES[dtype];
-    const out = words(size, count);
+    const size = 8 * SIZES[dtype];
+    const out = words(SIZES[dtype], count);
     // Words of 32 bits at most; of the two of 8 bytes, the first has the low bits.
-    const step = size === 8 ? 2 : 1;
+    const step = size > 32 ? 2 : 1;
     const view = step > 1 ? new Uint32Array(out.buffer) : out;
-    let shift = 8 * size;
-    const planes = fields.map((width, k) => [part(k, "bytes"), (shift -= width), width]);
-    const top = Math.min(8 * size, 32) - 1;
-    const turn = dtype < F16 ? 0 : top;
-    if (planes.length < 5 && step < 2) {
-      joinPlanes(out, 0, 1, planes, turn);
-      return out;
-    }
-    for (let half = 0; half < step; half++) {
-      const here = planes.map(([plane, s, width]) => [plane, s - 32 * half, width]).filter(([, s]) => s > -16 && s < 32);
-      for (let k = 0; k < here.length; k += 4) joinPlanes(view, half, step, here.slice(k, k + 4), 0);
-    }
-    if (turn) {
-      for (let i = 0; i < view.length; i += step) {
-        const low = view[i];
-        view[i] = (low >>> 1) | (view[i + step - 1] << top);
-        if (step > 1) view[i + 1] = (view[i + 1] >>> 1) | (low << top);
-      }
-    }
+    let shift = size;
+    fields.forEach((width, k) => {
+      shift -= width;
+      // Bits up (or down, below 0) to where the field belongs; of floats the lowest bit is the sign.
+      const ups = dtype < F16 ? [shift] : shift ? [shift - 1] : [-1, size - 1];
+      const plane = part(k, { out: step < 2 && view, width, ups });
+      if (plane !== view) joinPlane(view, step, plane, width, ups);
+    });
     return out;
   },
 
@@ -1056,7 +1034,6 @@ const DECODERS = {
   },
 };
 
-/** Where the elements of a codebook go, and their values there: words, or numbers if these are wanted. */
 /** The class of each of `count` lines. */
 function labels(bits, count, classes) {
   const width = bitLength(classes - 1);
@@ -1066,60 +1043,45 @@ function labels(bits, count, classes) {
   return map;
 }
 
+const move = (v, up) => (up < 0 ? v >>> -up : v << up);
+
+/** Where the elements of a codebook go, and their values there: words, numbers if these are wanted, or fields of the words of planes. */
 function target({ count, dtype, book }, want) {
-  if (want !== "numbers") return { out: words(SIZES[dtype], count), book };
-  return { out: new Float32Array(count), book: { size: "number", table: Float32Array.from(numbers(book.table, dtype)) } };
+  if (want === "numbers") return { out: new Float32Array(count), book: { size: want, table: Float32Array.from(numbers(book.table, dtype)) } };
+  const { out, width, ups } = want ?? {};
+  if (!out || book.table.some((v) => v >> width)) return { out: words(SIZES[dtype], count), book };
+  const table = Int32Array.from(book.table, (v) => ups.reduce((word, up) => word | move(v, up), 0));
+  return { out, book: { size: -out.BYTES_PER_ELEMENT, table } };
 }
 
-// Loops over elements, one for each size of words: an engine is quick where a loop meets arrays of one type only.
+// A loop for each size of words: an engine is quick where a closure meets arrays of one type only.
+const PLACE = {};
+/** Puts n symbols' values into elements at, at + step, …; those of fields to what is there. */
+function place(out, at, symbols, n, { size, table }, step = 1) {
+  (PLACE[size] ??=
+    size < 0
+      ? (out, at, symbols, n, table, step) => {
+          for (let i = 0; i < n; i++, at += step) out[at] |= table[symbols[i]];
+        }
+      : (out, at, symbols, n, table, step) => {
+          for (let i = 0; i < n; i++, at += step) out[at] = table[symbols[i]];
+        })(out, at, symbols, n, table, step);
+}
 
-const PLACE = {
-  1: (out, at, symbols, n, table, step) => {
-    for (let i = 0; i < n; i++, at += step) out[at] = table[symbols[i]];
-  },
-  2: (out, at, symbols, n, table, step) => {
-    for (let i = 0; i < n; i++, at += step) out[at] = table[symbols[i]];
-  },
-  4: (out, at, symbols, n, table, step) => {
-    for (let i = 0; i < n; i++, at += step) out[at] = table[symbols[i]];
-  },
-  number: (out, at, symbols, n, table, step) => {
-    for (let i = 0; i < n; i++, at += step) out[at] = table[symbols[i]];
-  },
-  8: (out, at, symbols, n, table, step) => {
-    for (let i = 0; i < n; i++, at += step) out[at] = table[symbols[i]];
-  },
-};
-/** Puts n symbols' values into elements at, at + step, … */
-const place = (out, at, symbols, n, book, step = 1) => PLACE[book.size](out, at, symbols, n, book.table, step);
-
-/**
- * Puts the fields of one to four planes, [plane, shift, width] each, to words from `at` on, whose other bits stay. A shift below 0 is one to the right.
- * If `turn` is not 0, it is the highest bit, to which the lowest one goes.
- */
-function joinPlanes(out, at, step, planes, turn) {
-  const [[a, sa, wa], [b, sb, wb] = [a, 0, 0], [c, sc, wc] = [a, 0, 0], [d, sd, wd] = [a, 0, 0]] = planes;
-  if (planes.some(([, shift]) => shift < 0)) {
-    for (const [plane, s, width] of planes) {
-      for (let i = 0, k = at; i < plane.length; i++, k += step) {
-        refuse(plane[i] >> width);
-        out[k] |= s < 0 ? plane[i] >>> -s : plane[i] << s;
+/** Puts the fields of a plane to words, `step` for each element. */
+function joinPlane(out, step, plane, width, ups) {
+  let seen = 0;
+  for (const up of ups) {
+    for (let half = 0; half < step; half++) {
+      const here = up - 32 * half;
+      if (here < -15 || here > 31) continue;
+      for (let i = 0, k = half; i < plane.length; i++, k += step) {
+        seen |= plane[i];
+        out[k] |= move(plane[i], here);
       }
     }
-    return;
   }
-  const [mb, mc, md] = [wb, wc, wd].map((w) => (w ? -1 : 0));
-  let seen = 0;
-  for (let i = 0, k = at; i < a.length; i++, k += step) {
-    const va = a[i];
-    const vb = b[i] & mb;
-    const vc = c[i] & mc;
-    const vd = d[i] & md;
-    seen |= (va >> wa) | (vb >> wb) | (vc >> wc) | (vd >> wd);
-    const word = (va << sa) | (vb << sb) | (vc << sc) | (vd << sd);
-    out[k] = turn ? (word >>> 1) | (word << turn) : out[k] | word;
-  }
-  refuse(seen);
+  refuse(seen >> width);
 }
 
 /** Where the live lines or places of a matrix begin. */
@@ -1572,16 +1534,16 @@ function scale(record, part) {
     if (!whole) for (let j = 0; j < n; j++) out[start + j] = round(floatBits(row[j]));
     for (let d = rank - 2; d >= 0 && ++at[d] === shape[d]; d--) at[d] = 0;
   }
-  if (dtype === F32) for (let i = 0; i < count; i++) if (row[i] !== row[i]) out[i] = 0x7fc00000;
-  if (dtype === F64) for (let i = 0; i < count; i++) if (row[i] !== row[i]) out[i] = 0x7ff8n << 48n;
+  const nan = { [F32]: 0x7fc00000, [F64]: 0x7ff8n << 48n }[dtype];
+  if (nan) for (let i = 0; i < count; i++) if (row[i] !== row[i]) out[i] = nan;
   return out;
 }
 
 // ---------------------------------------------------------------------------------------------------------------------- reading
 
 /**
- * Elements as words of a record or part, whose payloads `payload` gives, with their CRCs checked. Where "bytes" are wanted, those of the payload
- * will do; where "numbers" are, a Float32Array of numbers.
+ * Elements as words of a record or part, whose payloads `payload` gives, with their CRCs checked. For planes, those of the
+ * payload will do, or fields in the words of `want`; where "numbers" are wanted, a Float32Array of numbers.
  */
 function decode(record, payload, want) {
   if (record.unknown && !record.parts) throw new SwsError("unknown-coding", "unknown coding");
@@ -1672,8 +1634,7 @@ class File {
   }
 }
 
-const toBytes = (source) =>
-  source instanceof ArrayBuffer ? new Uint8Array(source) : new Uint8Array(source.buffer, source.byteOffset, source.byteLength);
+const toBytes = (source) => (source instanceof ArrayBuffer ? new Uint8Array(source) : raw(source));
 
 /** The index alone, from bytes that begin as the file does and hold at least its prefix. */
 export const readIndex = (bytes, options) => new File(toBytes(bytes), options);
@@ -1681,46 +1642,35 @@ export const readIndex = (bytes, options) => new File(toBytes(bytes), options);
 /** A whole file. */
 export const read = (bytes, options) => new File(toBytes(bytes), options, true);
 
-/** Hands out bytes of an iterable of Uint8Array by number. */
+/** Bytes of an iterable of Uint8Array, gathered in one buffer: an engine frees late what is dropped. */
 class Feed {
   constructor(source) {
     const reader = source.getReader?.();
     this.iterator = reader ? { next: () => reader.read(), return: () => reader.cancel() } : (source[Symbol.asyncIterator] ?? source[Symbol.iterator]).call(source);
-    this.chunks = [];
-    this.have = 0;
+    this.rest = this.buffer = new Uint8Array();
     this.at = 0;
   }
-  /** Gathers until there are n bytes, or all: says whether there are. */
-  async gather(n) {
-    while (this.have < n) {
-      const { value, done } = await this.iterator.next();
-      if (done) return false;
-      const bytes = toBytes(value);
-      if (bytes.length) this.chunks.push(bytes);
-      this.have += bytes.length;
+  /** The next n bytes, or as many as there are, behind `have` that are in the buffer. The next call writes over them. `most`: a usual length. */
+  async take(n, have = 0, most = n) {
+    while (have < n) {
+      if (!this.rest.length) {
+        const { value, done } = await this.iterator.next();
+        if (done) break;
+        this.rest = toBytes(value);
+      }
+      if (have === this.buffer.length) {
+        // What a file says alone takes no more than this.
+        const larger = new Uint8Array(Math.max(Math.min(n, 2 * have), Math.min(most, 2 ** 26)));
+        larger.set(this.buffer);
+        this.buffer = larger;
+      }
+      const piece = this.rest.subarray(0, Math.min(n, this.buffer.length) - have);
+      this.buffer.set(piece, have);
+      have += piece.length;
+      this.at += piece.length;
+      this.rest = this.rest.subarray(piece.length);
     }
-    return true;
-  }
-  /** The next n bytes, which must have been gathered. */
-  take(n) {
-    this.have -= n;
-    this.at += n;
-    const out = this.chunks[0]?.length >= n ? undefined : new Uint8Array(n);
-    for (let at = 0; ; ) {
-      const chunk = this.chunks[0];
-      const piece = chunk?.subarray(0, n - at);
-      if (piece?.length < chunk?.length) this.chunks[0] = chunk.subarray(piece.length);
-      else this.chunks.shift();
-      if (!out) return piece;
-      if (piece) out.set(piece, at);
-      if (!piece || (at += piece.length) === n) return out;
-    }
-  }
-  /** Puts bytes back. */
-  untake(bytes) {
-    this.chunks.unshift(bytes);
-    this.have += bytes.length;
-    this.at -= bytes.length;
+    return this.buffer.subarray(0, have);
   }
 }
 
@@ -1731,22 +1681,22 @@ class Feed {
 export async function* stream(source, options = {}) {
   const feed = new Feed(source);
   try {
-    await feed.gather(19);
-    const head = feed.take(Math.min(19, feed.have));
-    feed.untake(head);
+    const head = await feed.take(19);
     const place = prefixLength(head);
-    if (place) await feed.gather(place.end);
-    const index = new File(feed.take(Math.min(place?.end ?? 19, feed.have)), options); // which says so where that is too little
+    // Which says so where that is too little. Payloads in the index stay.
+    const index = new File((place ? await feed.take(place.end, head.length) : head).slice(), options);
     options.onIndex?.(index);
+    const largest = index.entries.reduce((most, e) => Math.max(most, e.end - e.start), 0);
     const aliases = new Map();
     for (const e of index.entries) if (e.alias !== undefined) aliases.set(e.alias, [...(aliases.get(e.alias) ?? []), e.name]);
     for (const e of index.entries) {
       if (e.alias !== undefined) continue;
       const n = e.end - e.start;
-      if (!(await feed.gather(n))) throw new SwsError("truncated", "the file ends too early", feed.at + feed.have, e.name);
+      const bytes = await feed.take(n, 0, largest);
+      if (bytes.length < n) throw new SwsError("truncated", "the file ends too early", feed.at, e.name);
       let tensor;
       try {
-        tensor = index.decode(e.name, feed.take(n));
+        tensor = index.decode(e.name, bytes);
       } catch (error) {
         if (options.skipErrors) tensor = { name: e.name, error };
         else throw error;
@@ -1754,7 +1704,7 @@ export async function* stream(source, options = {}) {
       yield tensor;
       for (const name of aliases.get(e.name) ?? []) yield { ...tensor, name };
     }
-    if (await feed.gather(1)) throw new SwsError("truncated", "the file has another size", feed.at);
+    if ((await feed.take(1)).length) throw new SwsError("truncated", "the file has another size", feed.at - 1);
   } finally {
     await feed.iterator.return?.();
   }
@@ -1765,7 +1715,5 @@ export function toFloat32(tensor) {
   const dtype = DTYPES.indexOf(tensor.dtype);
   if ((dtype >= 13 && dtype <= 15) || dtype === 21 || dtype < 0) throw new SwsError("dtype", `${tensor.dtype} has no numbers of float32`, undefined, tensor.name);
   const { data } = tensor;
-  if (dtype === F32) return data;
-  if (dtype === U64 || dtype === I64) return Float32Array.from(data, Number);
-  return Float32Array.from(numbers(data, dtype));
+  return dtype === F32 ? data : Float32Array.from(numbers(data, dtype), Number);
 }

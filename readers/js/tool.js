@@ -19,15 +19,19 @@ function whole(bytes) {
   return { metadata: Object.fromEntries(file.metadata), tensors };
 }
 
+/** All in one buffer, as a source may have it. */
 async function* pieces(bytes, size) {
-  for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size);
+  const piece = Buffer.alloc(size);
+  for (let at = 0; at < bytes.length; at += size) yield piece.subarray(0, bytes.copy(piece, 0, at, at + size));
 }
 
 async function streamed(bytes, size) {
   const results = new Map();
   for await (const tensor of stream(pieces(bytes, size), { skipErrors: true })) {
-    results.set(tensor.name, tensor.error ? { error: tensor.error.kind } : { hex: bytesOf(tensor).toString("hex") });
+    results.set(tensor.name, tensor);
   }
+  // Not before all are there: none may change by what comes after it.
+  for (const [name, t] of results) results.set(name, t.error ? { error: t.error.kind } : { hex: bytesOf(t).toString("hex") });
   return results;
 }
 

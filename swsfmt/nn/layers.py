@@ -145,6 +145,9 @@ class Linear(Compressed):
         if self.product is not None and not (input.requires_grad and torch.is_grad_enabled()):
             out: torch.Tensor = self.product(input, self.bias)
             return out
+        if not input.is_contiguous():
+            # Or torch makes one product of each item of a batch, as the weight asks for no gradient.
+            input = input.contiguous()
         if self.cache is not None:
             return functional.linear(input, self.weight, self.bias)
         bias = self.bias

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 import swsfmt
 import swsfmt.nn
@@ -340,6 +341,25 @@ def test_a_very_sparse_layer_is_multiplied_from_its_indices() -> None:
         module(own).sum().backward()
     torch.testing.assert_close(inputs[0].grad, inputs[1].grad)
     assert compress(torch.nn.Sequential(net().linear), mode="sparse")[0].product is None
+
+
+@pytest.mark.parametrize("mode", EXACT)
+def test_the_products_are_those_of_dense_layers(mode: Mode) -> None:
+    """A part of a batch is not contiguous: torch must not multiply it item by item, as it does without gradients."""
+
+    class Operators(TorchDispatchMode):
+        def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            called.add(func.overloadpacket.__name__)
+            return func(*args, **(kwargs or {}))
+
+    x = torch.randn(5, 7, 128)[:, -1:]
+    made = []
+    for model in (net(), compress(net(), mode=mode)):
+        called: set[str] = set()
+        with torch.no_grad(), Operators():
+            model.head(x)  # type: ignore[operator]
+        made.append(called & {"mm", "bmm", "addmm", "baddbmm"})
+    assert made == [{"mm"}, {"mm"}]
 
 
 def test_attention_and_convolutions_of_two_dimensions() -> None:
