@@ -356,9 +356,13 @@ def test_elements(count: int, dtype: str, seed: int, whole: bool) -> None:
 
 @pytest.mark.parametrize("width", range(1, 9))
 @pytest.mark.parametrize("offset", [0, 3])
-def test_fields_of_a_fixed_width_to_bytes(width: int, offset: int) -> None:
-    """In chunks, to elements that are their own numbers and to others; a chunk that ends elsewhere is refused."""
-    code, chunk, count = PrefixCode.fixed(1 << width), 21, 100
+@pytest.mark.parametrize(("chunk", "count"), [(21, 100), (77, 450)])
+def test_fields_of_a_fixed_width_to_bytes(width: int, offset: int, chunk: int, count: int) -> None:
+    """In chunks, to elements that are their own numbers and to others; a chunk that ends elsewhere is refused.
+
+    With and without vectors, which take 32 fields at a time where there are as many, and eight bytes behind them.
+    """
+    code = PrefixCode.fixed(1 << width)
     symbols = np.random.default_rng(width).integers(0, 1 << width, count).astype(np.uint16)
     data = bitarray(offset, endian="little") + encoding.encode_symbols(symbols, code)
     starts = offset + np.append(np.arange(0, count, chunk), count) * width
