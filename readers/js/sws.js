@@ -316,8 +316,7 @@ class Parser {
     const dtype = input.u8();
     const storage = input.u8();
     const size = SIZES[dtype];
-    this.refuse(!size || size > 8, "dtype");
-    this.refuse(storage !== dtype && !mayNarrow(dtype, storage), "dtype");
+    this.refuse(!size || size > 8 || (storage !== dtype && !mayNarrow(dtype, storage)), "dtype");
     const count = input.varint();
     this.refuse(count < 1 || count > 4095, "codebook");
     const values = widen(input.take(count * SIZES[storage]), storage, dtype, (m) => indexError(m, input.at));
@@ -346,8 +345,7 @@ class Parser {
     let rank = (head >> 4) & 7;
     if (rank === 7) {
       rank = input.varint();
-      this.refuse(rank < 7, "rank");
-      this.refuse(rank > 64, "rank");
+      this.refuse(rank < 7 || rank > 64, "rank");
     }
     tensor.shape = [];
     for (let i = 0; i < rank; i++) {
@@ -442,8 +440,7 @@ class Parser {
     if (kind === 0) return { alphabet, width: bitLength(alphabet - 1) };
     if (kind === 2) {
       const table = this.tables[number];
-      this.refuse(!table);
-      this.refuse(table.alphabet !== alphabet);
+      this.refuse(table?.alphabet !== alphabet);
       return table;
     }
     if ((this.tableSymbols += alphabet) > MAX_SYMBOLS) throw limitError(this.input.at);
@@ -461,11 +458,10 @@ class Parser {
     this.refuse(kind === 3 || layout & 12);
     const number = kind === 2 ? input.varint() : 0;
     if (chunk) {
-      this.refuse(kind === 0);
-      this.refuse(record.count <= 2 ** (chunk + 9));
+      record.chunk = 2 ** (chunk + 9);
+      this.refuse(kind === 0 || record.count <= record.chunk);
       record.width = input.width();
     }
-    record.chunk = chunk ? 2 ** (chunk + 9) : 0;
     const alphabet = record.book.count + 1;
     if (kind === 1) this.packed((bits) => (record.code = this.symbols(kind, alphabet, number, bits)));
     else record.code = this.symbols(kind, alphabet, number, undefined);
@@ -486,13 +482,12 @@ class Parser {
     const rowKind = (layout >> 6) & 7;
     const columnKind = (layout >> 9) & 7;
     const pbits = layout >> 12;
-    this.refuse(gapKind === 3 || valueKind === 3 || rowKind === 7 || columnKind === 7);
-    this.refuse(pbits < 1 || pbits > 12);
+    this.refuse(gapKind === 3 || valueKind === 3 || rowKind === 7 || columnKind === 7 || pbits < 1 || pbits > 12);
     const chunk = n >= 4096 ? input.u8() : 0;
-    this.refuse(chunk > 15);
-    this.refuse(chunk && record.lineEnds);
-    this.refuse(chunk && n <= 2 ** (chunk + 9));
-    record.chunk = chunk ? 2 ** (chunk + 9) : 0;
+    if (chunk) {
+      record.chunk = 2 ** (chunk + 9);
+      this.refuse(chunk > 15 || record.lineEnds || n <= record.chunk);
+    }
     const gapTable = gapKind === 2 ? input.varint() : 0;
     const valueTable = valueKind === 2 ? input.varint() : 0;
     const rowArgument = rowKind >= 3 ? input.varint() : 0;
@@ -528,7 +523,7 @@ class Parser {
       const earlier = this.bitmaps[argument];
       this.refuse(!earlier);
       const stretch = length / earlier.bits.length;
-      this.refuse(stretch !== Math.floor(stretch));
+      this.refuse(stretch % 1);
       for (let i = 0; i < length; i++) map[i] = earlier.bits[Math.floor(i / stretch)];
       if (kind > 4) {
         const mask = new Uint8Array(earlier.live * stretch);
@@ -571,8 +566,7 @@ class Parser {
 
   chunkLines(given, lines) {
     const chunk = given ? this.input.varint() : lines;
-    this.refuse(given && (chunk < 1 || chunk >= lines));
-    this.refuse(chunk > 2 ** 31);
+    this.refuse((given && (chunk < 1 || chunk >= lines)) || chunk > 2 ** 31);
     return chunk;
   }
 
