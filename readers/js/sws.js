@@ -907,29 +907,21 @@ const DECODERS = {
     const { out, book } = target(record, want);
     const lines = record.byColumns ? columns : rows;
     const places = record.byColumns ? rows : columns;
-    const chunks = Math.ceil(lines / chunk);
-    let at = 0;
+    let table = 0;
     let classes = [];
     if (R) {
       const bits = new Bits(bytes, payloadError);
       classes = [labels(bits, rows, R).map((g) => g * C), labels(bits, columns, C)];
       if (record.byColumns) classes.reverse();
-      at = bits.pad();
+      table = bits.pad();
     }
-    const table = at;
-    refuse((at += 4 * (chunks - 1)) > bytes.length);
     const line = new Uint16Array(places);
-    for (let i = 0; i < chunks; i++) {
-      const end = i < chunks - 1 ? at + u32At(bytes, table + 4 * i) : bytes.length;
-      refuse(end > bytes.length);
-      const first = i * chunk;
-      const n = Math.min(chunk, lines - first);
-      adaptiveChunk(bytes.subarray(at, end), n, places, record, line, (l) => {
-        if (record.byColumns) place(out, first + l, line, places, book, columns);
-        else place(out, (first + l) * places, line, places, book);
-      }, first, ...classes);
-      at = end;
-    }
+    eachChunk(bytes, table, lines, chunk, (own, first, n) => {
+      adaptiveChunk(own, n, places, record, line, first, classes, (l) => {
+        if (record.byColumns) place(out, l, line, places, book, columns);
+        else place(out, l * places, line, places, book);
+      });
+    });
     return out;
   },
 
@@ -940,29 +932,23 @@ const DECODERS = {
     const rowClass = labels(bits, rows, R);
     const columnClass = labels(bits, columns, C);
     const { steps, symbols } = frequencyTables(bits, R, C, record.book.count + 1, M);
-    let at = bits.pad();
-    const chunks = Math.ceil(rows / chunk);
-    const table = at;
-    refuse((at += 4 * (chunks - 1)) > bytes.length);
     const states = new Int32Array(record.lanes);
     const line = new Uint16Array(columns);
     const bases = Int32Array.from(columnClass, (c) => c << M);
-    for (let i = 0; i < chunks; i++) {
-      const end = i < chunks - 1 ? at + u32At(bytes, table + 4 * i) : bytes.length;
-      refuse(end > bytes.length || (end - at) % 2 || end - at < 4 * record.lanes);
-      const code = new Uint16Array((end - at) / 2 + 1);
-      raw(code).set(bytes.subarray(at, end)); // and a zero word, which is read where none is left
+    eachChunk(bytes, bits.pad(), rows, chunk, (own, first, n) => {
+      refuse(own.length % 2 || own.length < 4 * record.lanes);
+      const code = new Uint16Array(own.length / 2 + 1);
+      raw(code).set(own); // and a zero word, which is read where none is left
       for (let k = 0; k < record.lanes; k++) {
         states[k] = code[2 * k] | (code[2 * k + 1] << 16);
         refuse(!code[2 * k + 1]);
       }
       let word = 2 * record.lanes;
       let lane = 0;
-      const last = Math.min((i + 1) * chunk, rows);
       for (let r = 0; r < R; r++) {
         const step = steps.subarray((r * C) << M, ((r + 1) * C) << M);
         const symbol = symbols?.subarray((r * C) << M, ((r + 1) * C) << M);
-        for (let row = i * chunk; row < last; row++) {
+        for (let row = first; row < first + n; row++) {
           if (rowClass[row] !== r) continue;
           word = rans(line, columns, states, lane, code, word, step, symbol, bases, M);
           lane = (lane + columns) & (record.lanes - 1);
@@ -971,8 +957,7 @@ const DECODERS = {
       }
       refuse(word !== code.length - 1);
       for (const x of states) refuse(x !== 65536);
-      at = end;
-    }
+    });
     return out;
   },
 
@@ -1027,6 +1012,19 @@ const DECODERS = {
     return out;
   },
 };
+
+/** Calls `decode` with the bytes of each chunk, its first line and the number of its lines. Their sizes are at `table`. */
+function eachChunk(bytes, table, lines, chunk, decode) {
+  const last = Math.ceil(lines / chunk) - 1;
+  let at = table + 4 * last;
+  refuse(at > bytes.length);
+  for (let i = 0; i <= last; i++) {
+    const end = i < last ? at + u32At(bytes, table + 4 * i) : bytes.length;
+    refuse(end > bytes.length);
+    decode(bytes.subarray(at, end), i * chunk, Math.min(chunk, lines - i * chunk));
+    at = end;
+  }
+}
 
 /** The class of each of `count` lines. */
 function labels(bits, count, classes) {
@@ -1251,16 +1249,16 @@ class RangeDecoder {
 }
 
 class Model {
-  constructor(decoder, sizes) {
+  /** Of n inputs, each with a context below `size`. */
+  constructor(decoder, n, size) {
     this.decoder = decoder;
-    this.slots = sizes.map((n) => new Int32Array(n).fill(2 ** 29)); // probability × 256 + count
-    this.weights = new Float64Array(sizes.length).fill(Math.floor(81920 / sizes.length));
-    this.values = new Int32Array(sizes.length);
-    this.contexts = new Int32Array(sizes.length);
+    this.slots = Array.from({ length: n }, () => new Int32Array(size).fill(2 ** 29)); // probability × 256 + count
+    this.weights = new Float64Array(n).fill(Math.floor(81920 / n));
+    this.values = new Int32Array(n);
     this.decisions = 0;
   }
-  decide() {
-    const { slots, weights, values, contexts } = this;
+  decide(contexts) {
+    const { slots, weights, values } = this;
     const n = values.length;
     let x = 0;
     for (let i = 0; i < n; i++) {
@@ -1295,8 +1293,7 @@ function B(n) {
 const D = (c, k) => B(Math.floor((64 * (4 * c + 1)) / (4 * k + 2)));
 
 function liveFlags(decoder, count, s) {
-  const model = new Model(decoder, [8, 36, 81]);
-  const { contexts } = model;
+  const model = new Model(decoder, 3, 81);
   const flags = new Uint8Array(count);
   const f = (j) => (j >= 0 ? flags[j] : 0);
   let ones = 0;
@@ -1304,19 +1301,19 @@ function liveFlags(decoder, count, s) {
     const r = j % s;
     if (r === 0) ones = 0;
     const near = f(j - s);
-    contexts[0] = 4 * f(j - 1) + 2 * f(j - 2) + f(j - 3);
-    contexts[1] =
-      9 * (2 * f(j - 1) + near) + f(j - 1) + f(j - 2) + f(j - 3) + f(j - 4) + near + f(j - s - 1) + (s > 1 ? f(j - s + 1) : 0) + f(j - 2 * s);
-    contexts[2] = 9 * Math.min(B(r), 8) + Math.min(B(ones), 8);
-    ones += flags[j] = model.decide();
+    ones += flags[j] = model.decide([
+      4 * f(j - 1) + 2 * f(j - 2) + f(j - 3),
+      9 * (2 * f(j - 1) + near) + f(j - 1) + f(j - 2) + f(j - 3) + f(j - 4) + near + f(j - s - 1) + (s > 1 ? f(j - s + 1) : 0) + f(j - 2 * s),
+      9 * Math.min(B(r), 8) + Math.min(B(ones), 8),
+    ]);
   }
   return flags;
 }
 
 const kindOfSize = (x) => x && (x > 0 ? 1 : 9) + Math.min(B(Math.abs(x) - 1), 7);
 
-/** Decodes L lines of N symbols into `line`, one after the other, and calls `emit` with the number of each. Line 0 is line `first` of those that have classes. */
-function adaptiveChunk(bytes, L, N, record, line, emit, first, lineClass, placeClass) {
+/** Decodes L lines of N symbols into `line`, one after the other, from line `first` on, and calls `emit` with the number of each. */
+function adaptiveChunk(bytes, L, N, record, line, first, [lineClass, placeClass], emit) {
   if (!squash) adaptiveTables();
   const { book, byColumns, light, noZeros, stride, R, dtype } = record;
   const decoder = new RangeDecoder(bytes);
@@ -1335,83 +1332,59 @@ function adaptiveChunk(bytes, L, N, record, line, emit, first, lineClass, placeC
   const reversed = R && dtype <= I64 && dtype % 2 === 0;
   for (let v = 1; v <= count; v++) {
     const sign = v > V[0] ? 1 : 0;
-    const rank = sign && reversed ? count - v : v - 1 - (sign && V[0]);
+    const rank = v - 1 - (sign && V[0]);
     sizeOf[v] = sign ? -rank - 1 : rank + 1;
     levelOf[v] = (R ? !rank : 3 * rank < V[sign]) ? 1 : 2;
     kindOf[v] = R ? kindOfSize(sizeOf[v]) : 1 + 8 * sign + Math.floor((8 * rank) / Math.max(V[sign], 8));
   }
   const Y = 2 ** (bitLength(Math.max(V[0], V[1]) - 1) + 1);
-  const inputs = light ? [3, 3] : [9, 6];
-  const pairs = R * record.C;
-  const more = R ? [[289, pairs], [289 * Y, 289 * Y, 17 * Y, pairs * Y]] : [[], []];
-  const zeroFlags = new Model(decoder, [...[81, 144, N, 1, 240, 432, 144, 36, 144].slice(0, inputs[0]), ...more[0]]);
-  const values = new Model(decoder, [...[17 * Y, 17 * Y, Y, 17 * Y, 17 * Y, 63 * Y].slice(0, inputs[1]), ...more[1]]);
+  // All contexts of a node have as much room as the largest one needs.
+  const room = R ? 289 : 63;
+  const zeroFlags = new Model(decoder, (light ? 3 : 9) + (R ? 2 : 0), Math.max(N, 432));
+  const values = new Model(decoder, (light ? 3 : 6) + (R ? 4 : 0), room * Y);
 
   // What is known of places, with room on both sides so that nothing outside of the line has to be asked for.
   const pad = Math.max(2 * s, 3);
   const size = N + 2 * pad;
-  let [levels, levels1, levels2, kinds, kinds1] = Array.from({ length: 5 }, () => new Uint8Array(size));
-  const sizes = new Int16Array(size);
+  let [now, up, upper] = Array.from({ length: 3 }, () => new Uint16Array(size)); // symbols, in the order of the coder
   const counts = new Int32Array(size);
   const lastLine = new Int32Array(N);
   let above = 0; // live lines before
 
   const zeroFlag = (j, at, m, i, z, pair) => {
-    const c = zeroFlags.contexts;
-    const l1 = levels[at - 1];
+    const [l1, l2, l3, ls] = [1, 2, 3, s].map((d) => levelOf[now[at - d]]);
     const a0 = counts[at];
-    c[0] = 27 * l1 + 9 * levels[at - 2] + 3 * levels[at - 3] + levels[at - s];
-    c[1] = 12 * D(a0, above) + D(m, i);
-    c[2] = j;
+    const contexts = [27 * l1 + 9 * l2 + 3 * l3 + ls, 12 * D(a0, above) + D(m, i), j];
     if (!light) {
       const b0 = B(a0);
       const far = counts[at - s] + counts[at + s];
       const w =
-        (l1 > 0) + (levels[at - 2] > 0) + (levels[at - s] > 0) + (levels[at - s - 1] > 0) + (levels[at - s + 1] > 0) +
-        (levels1[at] > 0) + (levels1[at - 1] > 0) + (levels1[at + 1] > 0) + (levels2[at] > 0);
-      c[3] = 0;
-      c[4] = 20 * B(far + counts[at - 1] + counts[at + 1]) + 2 * w + (l1 > 0);
-      c[5] = 36 * B(far) + 3 * b0 + levels[at - s];
-      c[6] = 12 * B(m) + B(i);
-      c[7] = 3 * B(z) + l1;
-      c[8] = 12 * (a0 ? B(above - lastLine[j]) : 11) + b0;
+        !!l1 + !!l2 + !!ls + !!now[at - s - 1] + !!now[at - s + 1] + !!up[at] + !!up[at - 1] + !!up[at + 1] + !!upper[at];
+      contexts.push(
+        0,
+        20 * B(far + counts[at - 1] + counts[at + 1]) + 2 * w + !!l1,
+        36 * B(far) + 3 * b0 + ls,
+        12 * B(m) + B(i),
+        3 * B(z) + l1,
+        12 * (a0 ? B(above - lastLine[j]) : 11) + b0,
+      );
     }
-    if (R) {
-      c[inputs[0]] = 17 * kinds[at - 1] + kinds[at - 2];
-      c[inputs[0] + 1] = pair;
-    }
-    return zeroFlags.decide();
+    if (R) contexts.push(17 * kindOf[now[at - 1]] + kindOf[now[at - 2]], pair);
+    return zeroFlags.decide(contexts);
   };
 
   const value = (at, pair) => {
-    const c = values.contexts;
-    const near = [kinds[at - 1], kinds[at - s], kinds[at - s + 1], kinds[at - 2], kinds[at - s - 1], kinds[at - 2 * s]];
+    const near = [1, s, s - 1, 2, s + 1, 2 * s].map((d) => kindOf[now[at - d]]);
     let C = 0;
     let G = 0;
     for (const k of near) {
       if (k) C++;
       if (k) G += k > 8 ? 1 : -1;
     }
-    const signs = 7 * (Math.max(-4, Math.min(4, G)) + 4) + C;
-    const leads = kindOfSize(2 * sizes[at - 1] - sizes[at - 2]);
-    const decide = (y) => {
-      c[0] = 17 * y + near[0];
-      c[1] = 17 * y + near[1];
-      c[2] = y;
-      if (!light) {
-        c[3] = 17 * y + kinds1[at];
-        c[4] = 17 * y + near[2];
-        c[5] = 63 * y + signs;
-      }
-      if (R) {
-        const n = inputs[1];
-        c[n] = 289 * y + 17 * near[0] + near[3];
-        c[n + 1] = 289 * y + 17 * near[1] + near[5];
-        c[n + 2] = 17 * y + leads;
-        c[n + 3] = pairs * y + pair;
-      }
-      return values.decide();
-    };
+    const contexts = [near[0], near[1], 0];
+    if (!light) contexts.push(kindOf[up[at]], near[2], 7 * (Math.max(-4, Math.min(4, G)) + 4) + C);
+    if (R) contexts.push(17 * near[0] + near[3], 17 * near[1] + near[5], kindOfSize(2 * sizeOf[now[at - 1]] - sizeOf[now[at - 2]]), pair);
+    const decide = (y) => values.decide(contexts.map((x) => room * y + x));
     const sign = V[0] && V[1] ? decide(0) : V[0] ? 0 : 1;
     let rank = 0;
     let q = 1;
@@ -1420,27 +1393,22 @@ function adaptiveChunk(bytes, L, N, record, line, emit, first, lineClass, placeC
       rank += bit * 2 ** b;
       q = 2 * q + bit;
     }
-    return sign && reversed ? count - rank : 1 + rank + (sign && V[0]);
+    return 1 + rank + (sign && V[0]);
   };
 
-  for (let l = 0; l < L; l++) {
+  for (let l = first; l < first + L; l++) {
     line.fill(0);
-    if (noZeros || liveLines[l]) {
-      levels.fill(0);
-      kinds.fill(0);
-      sizes.fill(0);
+    if (noZeros || liveLines[l - first]) {
+      now.fill(0);
       let m = 0;
       let i = 0;
       let z = 0;
       for (let j = 0, at = pad; j < N; j++, at++) {
         if (!noZeros && !livePlaces[j]) continue;
-        const pair = R && lineClass[first + l] + placeClass[j];
+        const pair = R && lineClass[l] + placeClass[j];
         if (noZeros || zeroFlag(j, at, m, i, z, pair)) {
-          const v = value(at, pair);
-          line[j] = v;
-          levels[at] = levelOf[v];
-          kinds[at] = kindOf[v];
-          sizes[at] = sizeOf[v];
+          const v = (now[at] = value(at, pair));
+          line[j] = reversed && v > V[0] ? count + 1 + V[0] - v : v;
           counts[at]++;
           lastLine[j] = above + 1;
           m++;
@@ -1450,8 +1418,7 @@ function adaptiveChunk(bytes, L, N, record, line, emit, first, lineClass, placeC
       }
       refuse(!m);
       above++;
-      [levels, levels1, levels2] = [levels2, levels, levels1];
-      [kinds, kinds1] = [kinds1, kinds];
+      [now, up, upper] = [upper, now, up];
     }
     emit(l);
   }
