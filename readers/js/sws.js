@@ -1194,7 +1194,6 @@ const Q = [
 const EDGE = 3071;
 let squash; // of x + EDGE
 let stretch;
-let rates;
 
 function adaptiveTables() {
   squash = new Int32Array(2 * EDGE + 1);
@@ -1208,80 +1207,69 @@ function adaptiveTables() {
     while (x < EDGE && squash[EDGE + x + 1] <= 16 * k + 8) x++;
     stretch[k] = x;
   }
-  rates = Int32Array.from({ length: 256 }, (_, c) => Math.floor(131072 / (2 * c + 3)));
 }
 
-class RangeDecoder {
-  constructor(bytes) {
-    this.bytes = bytes;
-    this.low = 0;
-    this.high = 2 ** 32 - 1;
-    this.at = 0;
-    this.c = 0;
-    for (let i = 0; i < 4; i++) this.next();
-  }
-  next() {
-    this.c = (this.c % 2 ** 24) * 256 + (this.at < this.bytes.length ? this.bytes[this.at] : 0);
-    this.at++;
-  }
-  bit(p) {
-    const m = this.low + Math.floor(((this.high - this.low) * p) / 65536);
-    const bit = this.c <= m ? 1 : 0;
-    if (bit) this.high = m;
-    else this.low = m + 1;
-    while ((this.low ^ this.high) >>> 24 === 0) {
-      this.low = (this.low % 2 ** 24) * 256;
-      this.high = (this.high % 2 ** 24) * 256 + 255;
-      this.next();
-    }
-    return bit;
-  }
-  /** The string must be the one that a writer makes. */
-  finish() {
-    const { bytes, low, high } = this;
-    let w;
-    for (let unit = 2 ** 32; ; unit /= 256) {
-      w = Math.ceil(low / unit) * unit;
-      if (w <= high) break;
-    }
-    refuse(this.c !== w || bytes.length > this.at || (bytes.length && !bytes.at(-1)));
-  }
+/** Decides with a probability; `finish` checks that the string is the one that a writer makes. */
+function rangeDecoder(bytes) {
+  let low = 0;
+  let high = 2 ** 32 - 1;
+  let at = 0;
+  let c = 0;
+  const next = () => (c = (c % 2 ** 24) * 256 + (bytes[at++] ?? 0));
+  for (let i = 0; i < 4; i++) next();
+  return {
+    bit(p) {
+      const m = low + Math.floor(((high - low) * p) / 65536);
+      const bit = c <= m ? 1 : 0;
+      if (bit) high = m;
+      else low = m + 1;
+      while ((low ^ high) >>> 24 === 0) {
+        low = (low % 2 ** 24) * 256;
+        high = (high % 2 ** 24) * 256 + 255;
+        next();
+      }
+      return bit;
+    },
+    finish() {
+      let w;
+      for (let unit = 2 ** 32; ; unit /= 256) {
+        w = Math.ceil(low / unit) * unit;
+        if (w <= high) break;
+      }
+      refuse(c !== w || bytes.length > at || (bytes.length && !bytes.at(-1)));
+    },
+  };
 }
 
-class Model {
-  /** Of n inputs, each with a context below `size`. */
-  constructor(decoder, n, size) {
-    this.decoder = decoder;
-    this.slots = Array.from({ length: n }, () => new Int32Array(size).fill(2 ** 29)); // probability × 256 + count
-    this.weights = new Float64Array(n).fill(Math.floor(81920 / n));
-    this.values = new Int32Array(n);
-    this.decisions = 0;
-  }
-  decide(contexts) {
-    const { slots, weights, values } = this;
-    const n = values.length;
+/** A model of n inputs, each with a context below `size`: a function that takes the contexts and gives the decision. */
+function model(decoder, n, size) {
+  const slots = Array.from({ length: n }, () => new Int32Array(size).fill(2 ** 29)); // probability × 256 + count
+  const weights = new Float64Array(n).fill(Math.floor(81920 / n));
+  const values = new Int32Array(n);
+  let decisions = 0;
+  return (contexts, base = 0) => {
     let x = 0;
     for (let i = 0; i < n; i++) {
-      const slot = slots[i][contexts[i]];
+      const slot = slots[i][base + contexts[i]];
       values[i] = slot & 255 ? stretch[slot >>> 18] : 0;
       x += weights[i] * values[i];
     }
     x = Math.max(-EDGE, Math.min(EDGE, Math.floor(x / 65536)));
     const p = Math.max(1, Math.min(65535, squash[EDGE + x]));
-    const bit = this.decoder.bit(p);
-    const e = (65536 * bit - p) * (640 + Math.floor(7680 / (1 + Math.floor(this.decisions++ / 64))));
+    const bit = decoder.bit(p);
+    const e = (65536 * bit - p) * (640 + Math.floor(7680 / (1 + Math.floor(decisions++ / 64))));
     for (let i = 0; i < n; i++) {
       const w = weights[i] + Math.floor((values[i] * e + 2 ** 25) / 2 ** 26);
       weights[i] = Math.max(-1048576, Math.min(1048576, w));
-      const slot = slots[i][contexts[i]];
+      const slot = slots[i][base + contexts[i]];
       const count = slot & 255;
-      let P = slot >>> 8;
-      if (bit) P += Math.floor(((4194303 - P) * rates[count]) / 65536);
-      else P -= Math.floor((P * rates[count]) / 65536);
-      slots[i][contexts[i]] = P * 256 + Math.min(count + 1, 255);
+      const rate = (131072 / (2 * count + 3)) | 0;
+      const P = slot >>> 8;
+      const next = bit ? P + Math.floor(((4194303 - P) * rate) / 65536) : P - Math.floor((P * rate) / 65536);
+      slots[i][base + contexts[i]] = next * 256 + Math.min(count + 1, 255);
     }
     return bit;
-  }
+  };
 }
 
 const BUCKETS = [1, 2, 3, 4, 6, 9, 14, 22, 40, 80, 200];
@@ -1293,7 +1281,7 @@ function B(n) {
 const D = (c, k) => B(Math.floor((64 * (4 * c + 1)) / (4 * k + 2)));
 
 function liveFlags(decoder, count, s) {
-  const model = new Model(decoder, 3, 81);
+  const decide = model(decoder, 3, 81);
   const flags = new Uint8Array(count);
   const f = (j) => (j >= 0 ? flags[j] : 0);
   let ones = 0;
@@ -1301,7 +1289,7 @@ function liveFlags(decoder, count, s) {
     const r = j % s;
     if (r === 0) ones = 0;
     const near = f(j - s);
-    ones += flags[j] = model.decide([
+    ones += flags[j] = decide([
       4 * f(j - 1) + 2 * f(j - 2) + f(j - 3),
       9 * (2 * f(j - 1) + near) + f(j - 1) + f(j - 2) + f(j - 3) + f(j - 4) + near + f(j - s - 1) + (s > 1 ? f(j - s + 1) : 0) + f(j - 2 * s),
       9 * Math.min(B(r), 8) + Math.min(B(ones), 8),
@@ -1316,7 +1304,7 @@ const kindOfSize = (x) => x && (x > 0 ? 1 : 9) + Math.min(B(Math.abs(x) - 1), 7)
 function adaptiveChunk(bytes, L, N, record, line, first, [lineClass, placeClass], emit) {
   if (!squash) adaptiveTables();
   const { book, byColumns, light, noZeros, stride, R, dtype } = record;
-  const decoder = new RangeDecoder(bytes);
+  const decoder = rangeDecoder(bytes);
   const livePlaces = noZeros ? undefined : liveFlags(decoder, N, byColumns ? 1 : stride);
   const liveLines = noZeros ? undefined : liveFlags(decoder, L, byColumns ? stride : 1);
   const s = byColumns ? 1 : stride;
@@ -1340,8 +1328,8 @@ function adaptiveChunk(bytes, L, N, record, line, first, [lineClass, placeClass]
   const Y = 2 ** (bitLength(Math.max(V[0], V[1]) - 1) + 1);
   // All contexts of a node have as much room as the largest one needs.
   const room = R ? 289 : 63;
-  const zeroFlags = new Model(decoder, (light ? 3 : 9) + (R ? 2 : 0), Math.max(N, 432));
-  const values = new Model(decoder, (light ? 3 : 6) + (R ? 4 : 0), room * Y);
+  const zeroFlags = model(decoder, (light ? 3 : 9) + (R ? 2 : 0), Math.max(N, 432));
+  const values = model(decoder, (light ? 3 : 6) + (R ? 4 : 0), room * Y);
 
   // What is known of places, with room on both sides so that nothing outside of the line has to be asked for.
   const pad = Math.max(2 * s, 3);
@@ -1352,14 +1340,16 @@ function adaptiveChunk(bytes, L, N, record, line, first, [lineClass, placeClass]
   let above = 0; // live lines before
 
   const zeroFlag = (j, at, m, i, z, pair) => {
-    const [l1, l2, l3, ls] = [1, 2, 3, s].map((d) => levelOf[now[at - d]]);
+    const level = (d) => levelOf[now[at - d]];
+    const l1 = level(1);
+    const ls = level(s);
     const a0 = counts[at];
-    const contexts = [27 * l1 + 9 * l2 + 3 * l3 + ls, 12 * D(a0, above) + D(m, i), j];
+    const contexts = [27 * l1 + 9 * level(2) + 3 * level(3) + ls, 12 * D(a0, above) + D(m, i), j];
     if (!light) {
       const b0 = B(a0);
       const far = counts[at - s] + counts[at + s];
       const w =
-        !!l1 + !!l2 + !!ls + !!now[at - s - 1] + !!now[at - s + 1] + !!up[at] + !!up[at - 1] + !!up[at + 1] + !!upper[at];
+        !!l1 + !!now[at - 2] + !!ls + !!now[at - s - 1] + !!now[at - s + 1] + !!up[at] + !!up[at - 1] + !!up[at + 1] + !!upper[at];
       contexts.push(
         0,
         20 * B(far + counts[at - 1] + counts[at + 1]) + 2 * w + !!l1,
@@ -1370,7 +1360,7 @@ function adaptiveChunk(bytes, L, N, record, line, first, [lineClass, placeClass]
       );
     }
     if (R) contexts.push(17 * kindOf[now[at - 1]] + kindOf[now[at - 2]], pair);
-    return zeroFlags.decide(contexts);
+    return zeroFlags(contexts);
   };
 
   const value = (at, pair) => {
@@ -1384,7 +1374,7 @@ function adaptiveChunk(bytes, L, N, record, line, first, [lineClass, placeClass]
     const contexts = [near[0], near[1], 0];
     if (!light) contexts.push(kindOf[up[at]], near[2], 7 * (Math.max(-4, Math.min(4, G)) + 4) + C);
     if (R) contexts.push(17 * near[0] + near[3], 17 * near[1] + near[5], kindOfSize(2 * sizeOf[now[at - 1]] - sizeOf[now[at - 2]]), pair);
-    const decide = (y) => values.decide(contexts.map((x) => room * y + x));
+    const decide = (y) => values(contexts, room * y);
     const sign = V[0] && V[1] ? decide(0) : V[0] ? 0 : 1;
     let rank = 0;
     let q = 1;
