@@ -2,7 +2,8 @@
 
     python benchmarks/adaptive_ablation.py [CHECKPOINT ...]        (default: the *.pt files of $SWS_DATA/checkpoints)
 
-It runs the coder in Python, which can be changed, and so takes some minutes. Scan and stride of each layer are those
+It runs the coder in Python, which can be changed, and so takes some minutes. No layer has classes as contexts, which
+gain some bytes here. Scan and stride of each layer are those
 that the encoder chose, but where a row says otherwise. spec/rationale.md quotes this table.
 """
 

@@ -1,4 +1,9 @@
-"""What the adaptive coder could gain from contexts of classes and scales: `adaptive_contexts.py MODEL.safetensors`.
+"""What contexts of classes and sizes gain: `adaptive_contexts.py MODEL.safetensors`, or files of `sws quantize`.
+
+Of .sws files: bytes of the profile small without these contexts, with those that need no classes, and with all of them,
+beside the profile default; every file is read, and saved again.
+
+Of a checkpoint of floats: what an adaptive coder with classes or scales as contexts would gain on dense grids.
 
 Each matrix of MODEL, rounded to multiples of a quarter and then of half its standard deviation, in bits a weight:
 
@@ -21,8 +26,10 @@ Labels of the classes are counted, scales are not.
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import click
 import numpy as np
@@ -35,7 +42,10 @@ sys.path[:0] = [str(HERE)]
 from classes import read, rounded  # noqa: E402
 
 import swsfmt.numpy  # noqa: E402
+from swsfmt.codings.adaptive import plan  # noqa: E402
+from swsfmt.codings.adaptive.params import Params  # noqa: E402
 from swsfmt.codings.classes.clustering import find_classes  # noqa: E402
+from swsfmt.entropy.rans import Classes  # noqa: E402
 
 Array = npt.NDArray[Any]
 STEPS_OF_OCTAVE = 8
@@ -94,12 +104,44 @@ def payload_bits(array: Array, profile: Any) -> int:
     return 8 * len(swsfmt.numpy.save({"w": array}, profile=profile))
 
 
+def contents(path: Path) -> dict[str, Any]:
+    """What a file holds, scaled tensors in parts."""
+    with swsfmt.numpy.safe_open(path) as file:
+        parts = {name: file.get_parts(name) for name in file.keys()}  # noqa: SIM118
+        return {name: file.get_tensor(name) if own is None else own for name, own in parts.items()}
+
+
+def print_files(paths: Sequence[Path]) -> None:
+    print("| file | default | small, no classes, no sizes | sizes | classes too | saved |")
+    print("|---|---:|---:|---:|---:|---:|")
+    for path in paths:
+        state = contents(path)
+        default = len(swsfmt.numpy.save(state, profile="default"))
+        with (
+            patch.object(Params, "with_classes", lambda params, classes: params),
+            patch.object(plan, "find_classes", one_class),
+        ):
+            without = len(swsfmt.numpy.save(state, profile="small"))
+        with patch.object(plan, "find_classes", one_class):
+            sizes = len(swsfmt.numpy.save(state, profile="small"))
+        small = len(swsfmt.numpy.save(state, profile="small"))
+        cells = [path.stem, *(f"{size:,}" for size in (default, without, sizes, small)), f"{1 - small / without:.1%}"]
+        print("| " + " | ".join(cells) + " |", flush=True)
+
+
+def one_class(symbols: Array, magnitudes: Array, threads: int = 1) -> Classes:
+    return Classes(*(np.zeros(count, np.uint8) for count in symbols.shape), 1, 1)
+
+
 @click.command()
-@click.argument("model", type=click.Path(exists=True, path_type=Path))
+@click.argument("models", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
 @click.option("--largest", default=1, show_default=True, help="Matrices of which the profile small is measured.")
-def main(model: Path, largest: int) -> None:
+def main(models: tuple[Path, ...], largest: int) -> None:
     """Print the table."""
-    arrays = read(model)
+    if models[0].suffix == ".sws":
+        print_files(models)
+        return
+    arrays = read(models[0])
     heads = ["matrices", "weights", "order 0", "classes", "adaptive", "by classes", "by scales", "both", "free"]
     print("| " + " | ".join(heads) + " |")
     print("|---|" + "---:|" * (len(heads) - 1))
