@@ -129,7 +129,7 @@ docs: .venv/made
 # Which lines the quick tests run, those that other processes run included.
 coverage: .venv/made
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'coverage>=7.10'
-	OMP_NUM_THREADS=1 $(BIN)/python -m coverage run -m pytest -q -m 'not slow' --hypothesis-profile quick
+	OMP_NUM_THREADS=1 $(BIN)/python -m coverage run -m pytest $(WORKERS) -q -m 'not slow' --hypothesis-profile quick
 	$(BIN)/python -m coverage combine --quiet
 	$(BIN)/python -m coverage report
 
