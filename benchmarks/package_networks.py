@@ -249,6 +249,7 @@ def voice_encoder() -> Trained | None:
         lambda network, batch: network(batch),
         lambda: _spectrograms(texts.evaluation(24, seed=1), speech.VOICES_FOR_MEASURING, 0),
         lambda: _spectrograms(texts.calibration(24, seed=1), speech.VOICES_FOR_CALIBRATION, 1),
+        lambda: _spectrograms(texts.others(24, seed=1)[:72], speech.VOICES_FOR_CALIBRATION, 2),
     )
 
 

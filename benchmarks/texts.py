@@ -30,9 +30,9 @@ def calibration(count: int, seed: int = 0) -> list[str]:
     return _drawn(1, count, seed)
 
 
-def others(count: int) -> list[str]:
-    """Some that are not for measuring, and not among the first `count` of each kind either: to choose settings by."""
-    first = set(calibration(count))
+def others(count: int, seed: int = 0) -> list[str]:
+    """Some that are not for measuring, and not among these of `calibration` either: to choose settings by."""
+    first = set(calibration(count, seed))
     return [text for text in calibration(400, seed=1) if text not in first][1000:]
 
 
