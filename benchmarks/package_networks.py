@@ -26,7 +26,8 @@ Batches = list[Any]
 class Trained:
     """original_bytes : of its weights, as float32. forward : (model, batch) -> outputs, one row an example
 
-    measuring, calibration : give batches; nothing is in both
+    measuring, calibration, choosing : give batches, and nothing is in two of them. Settings are chosen on the last,
+        which are drawn from where calibration is
     """
 
     name: str
@@ -35,6 +36,7 @@ class Trained:
     forward: Callable[[nn.Module, Any], Tensor]
     measuring: Callable[[], Batches]
     calibration: Callable[[], Batches]
+    choosing: Callable[[], Batches] = list
 
 
 def _bytes(model: nn.Module) -> int:
@@ -67,6 +69,7 @@ def minilm(sentences: int = 140, calibration: int = 340) -> Trained | None:
         sentence_embeddings,
         lambda: encoded(texts.evaluation(sentences)),
         lambda: encoded(texts.calibration(calibration)),
+        lambda: encoded(texts.others(calibration)),
     )
 
 
@@ -125,6 +128,7 @@ def crepe_tiny() -> Trained | None:
         lambda network, batch: network(batch),
         lambda: _frames(texts.evaluation(8), speech.VOICES_FOR_MEASURING, 0),
         lambda: _frames(texts.calibration(8), speech.VOICES_FOR_CALIBRATION, 1),
+        lambda: _frames(texts.others(8)[:24], speech.VOICES_FOR_CALIBRATION, 2),
     )
 
 
@@ -193,6 +197,7 @@ def face_rnet() -> Trained | None:
         lambda network, batch: network(batch),
         lambda: _crops(slice(320, 640), 0),
         lambda: _crops(slice(0, 320), 1),
+        lambda: _crops(slice(0, 320), 2),
     )
 
 
@@ -244,6 +249,7 @@ def voice_encoder() -> Trained | None:
         lambda network, batch: network(batch),
         lambda: _spectrograms(texts.evaluation(24, seed=1), speech.VOICES_FOR_MEASURING, 0),
         lambda: _spectrograms(texts.calibration(24, seed=1), speech.VOICES_FOR_CALIBRATION, 1),
+        lambda: _spectrograms(texts.others(24, seed=1)[:72], speech.VOICES_FOR_CALIBRATION, 2),
     )
 
 

@@ -17,6 +17,7 @@ import torch
 from package_networks import Trained, crepe_tiny, face_rnet, minilm, voice_encoder
 from quantize_crepe import answers, pitches
 from quantize_harness import Metrics, arguments, cosines, heading, loss_at, our_rows, outputs, peer_rows, print_head
+from quantize_minilm import embeddings
 from quantize_peers import peers
 from torch import Tensor, nn
 
@@ -36,7 +37,7 @@ class Case:
 
 CASES = [
     # "small" saves half a percent of MiniLM, and takes ten times as long.
-    Case(minilm, (0.2, 0.08, 0.03, 0.01, 0.003, 0.0008, 0.0002, 0.00003, 0.000005), profile="default"),
+    Case(minilm, (0.2, 0.08, 0.03, 0.01, 0.003, 0.0008, 0.0002, 0.00003, 0.000005), embeddings, profile="default"),
     Case(crepe_tiny, (0.5, 0.15, 0.04, 0.01, 0.0025, 0.0005, 0.00005), pitches),
     Case(face_rnet, (0.15, 0.05, 0.015, 0.004, 0.001, 0.0003, 0.00005, 0.00001), answers, ("relative error", "cosine")),
     Case(voice_encoder, (0.3, 0.1, 0.03, 0.01, 0.0025, 0.0005, 0.00005)),

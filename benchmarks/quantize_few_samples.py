@@ -40,11 +40,6 @@ def sentences(count: int) -> Iterator[list[str]]:
         done = stop
 
 
-def judges() -> list[str]:
-    first = set(texts.calibration(340))
-    return [text for text in texts.calibration(400, seed=1) if text not in first][1000:]
-
-
 def damped(total: Tensor, part: float) -> Tensor:
     return total + part * total.diagonal().mean() * torch.eye(len(total), dtype=total.dtype)
 
@@ -91,7 +86,7 @@ def compare(statistics: Statistics, truth: Statistics, side: str, fixed: float) 
 
 
 def files(trained: Trained, encode: Callable[[list[str]], Batches], fresh: bool, only: str) -> None:
-    batches = encode(judges())
+    batches = encode(texts.others(340))
     floats = outputs(trained, trained.model, batches)
 
     def evaluate(model: nn.Module) -> Metrics:
@@ -130,7 +125,7 @@ def main() -> None:
         files(trained, encode, given.fresh, given.only)
         return
     # Other directions, too: those of the same seed are the same.
-    truth = statistics_of(trained, "sentences that judge", lambda: encode(judges()), given.fresh, seed=10**6)
+    truth = statistics_of(trained, "sentences that judge", lambda: encode(texts.others(340)), given.fresh, seed=10**6)
     for side, fixed in (("columns", 0.03), ("rows", 0.1)):
         for number, count in enumerate(SIZES):
             own = statistics_of(trained, f"{count} sentences", lambda n=count: batches_of(encode, n), given.fresh)  # type: ignore[misc]

@@ -133,9 +133,10 @@ def peer_rows(
     kept = Kept(f"{_slug(trained.name)}-peers.json", fresh, is_complete)
     rows = []
     for peer in peers(arrays) if which is None else which:
-        if peer.name not in kept and kept.is_complete:
+        is_kept = peer.name in kept and set(show) <= set(kept[peer.name].metrics)
+        if not is_kept and kept.is_complete:
             continue
-        if peer.name not in kept:
+        if not is_kept:
             size, back = peer.quantize(arrays)
             state = {name: torch.from_numpy(np.ascontiguousarray(back[own])) for name, own in first.items()}
             kept.add(Row(peer.name, size, with_tensors(trained, state, evaluate), "peer"))
@@ -154,6 +155,7 @@ def our_rows(
     show: Sequence[str] = (),
     profiles: Sequence[str] = ("default", "small"),
     kept: Kept | None = None,
+    paths: int = 1,
 ) -> list[Row]:
     """One file for each loss and profile: one quality, sizes of files as they are saved.
 
@@ -164,7 +166,7 @@ def our_rows(
 
     @cache
     def network() -> Network:
-        return Network(trained.model.state_dict(), statistics() if callable(statistics) else statistics)
+        return Network(trained.model.state_dict(), statistics() if callable(statistics) else statistics, paths=paths)
 
     weights = sum(p.numel() for p in trained.model.parameters())
     rows = []

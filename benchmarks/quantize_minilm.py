@@ -56,20 +56,23 @@ def random_words(count: int = 1020, seed: int = 3) -> list[dict[str, Tensor]]:
     return batches
 
 
+def embeddings(floats: Tensor, own: Tensor) -> Metrics:
+    """Also how the similarities of all pairs of sentences agree."""
+    above = np.triu_indices(len(floats), 1)
+    ours, theirs = ((own.double() @ own.double().T).numpy()[above] for own in (own, floats))
+    return {**cosines(floats, own), "Spearman": float(spearmanr(theirs, ours).statistic)}
+
+
 def main() -> None:
     given = arguments(__doc__)
     trained = minilm()
     if trained is None:
         return
     batches = trained.measuring()
-    floats = outputs(trained, trained.model, batches).double()
-    above = np.triu_indices(len(floats), 1)
-    similarities = (floats @ floats.T).numpy()[above]
+    floats = outputs(trained, trained.model, batches)
 
     def evaluate(model: nn.Module) -> Metrics:
-        own = outputs(trained, model, batches).double()
-        rank = spearmanr(similarities, (own @ own.T).numpy()[above]).statistic
-        return {**cosines(floats, own), "Spearman": float(rank)}
+        return embeddings(floats, outputs(trained, model, batches))
 
     heading(trained)
     kept = kept_for_sources(trained, given.fresh, given.kept)
@@ -91,7 +94,7 @@ def main() -> None:
         rows += peer_rows(trained, evaluate, given.fresh, which, show=SHOW, is_complete=given.kept)
     rows += files("ours, data-free", (0.01, 0.002, 0.0003))
     print_sizes(grouped(rows), "cosine", QUALITIES, lambda cosine: 1 - cosine)
-    others = {"K-quants, with an importance matrix or not": "llama.cpp", "NNCodec": "NNCodec"}
+    others = {"K-quants, with an importance matrix or not": "llama.cpp", "NNCodec with trellis": "NNCodec, trellis"}
     print_savings(rows, "ours, default", others, "cosine", QUALITIES, lambda cosine: 1 - cosine)
 
 

@@ -30,6 +30,12 @@ def calibration(count: int, seed: int = 0) -> list[str]:
     return _drawn(1, count, seed)
 
 
+def others(count: int, seed: int = 0) -> list[str]:
+    """Some that are not for measuring, and not among these of `calibration` either: to choose settings by."""
+    first = set(calibration(count, seed))
+    return [text for text in calibration(400, seed=1) if text not in first][1000:]
+
+
 def _drawn(parity: int, count: int, seed: int) -> list[str]:
     generator = random.Random(seed)
     out = []

@@ -1243,14 +1243,15 @@ function rangeDecoder(bytes) {
 
 /** A model of n inputs, each with a context below `size`: a function that takes the contexts and gives the decision. */
 function model(decoder, n, size) {
-  const slots = Array.from({ length: n }, () => new Int32Array(size).fill(2 ** 29)); // probability × 256 + count
+  // Probability × 256 + count, one bit of it turned: memory of a million slots that is zero need not be touched.
+  const slots = Array.from({ length: n }, () => new Int32Array(size));
   const weights = new Float64Array(n).fill(Math.floor(81920 / n));
   const values = new Int32Array(n);
   let decisions = 0;
   return (contexts, base = 0) => {
     let x = 0;
     for (let i = 0; i < n; i++) {
-      const slot = slots[i][base + contexts[i]];
+      const slot = slots[i][base + contexts[i]] ^ (2 ** 29);
       values[i] = slot & 255 ? stretch[slot >>> 18] : 0;
       x += weights[i] * values[i];
     }
@@ -1261,12 +1262,12 @@ function model(decoder, n, size) {
     for (let i = 0; i < n; i++) {
       const w = weights[i] + Math.floor((values[i] * e + 2 ** 25) / 2 ** 26);
       weights[i] = Math.max(-1048576, Math.min(1048576, w));
-      const slot = slots[i][base + contexts[i]];
+      const slot = slots[i][base + contexts[i]] ^ (2 ** 29);
       const count = slot & 255;
       const rate = (131072 / (2 * count + 3)) | 0;
       const P = slot >>> 8;
       const next = bit ? P + Math.floor(((4194303 - P) * rate) / 65536) : P - Math.floor((P * rate) / 65536);
-      slots[i][base + contexts[i]] = next * 256 + Math.min(count + 1, 255);
+      slots[i][base + contexts[i]] = (next * 256 + Math.min(count + 1, 255)) ^ (2 ** 29);
     }
     return bit;
   };

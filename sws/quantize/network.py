@@ -105,9 +105,9 @@ class Network:
         for name in self.without_statistics:
             tensor, layout = self.tensors[name], self.layouts[name]
             if relative:
-                self._factors[name] = data_free.like(tensor, layout, typical)
+                self._factors[name] = data_free.like(tensor, layout, typical, name)
             else:
-                self._factors[name] = data_free.factors(tensor, layout)
+                self._factors[name] = data_free.factors(tensor, layout, name)
 
     def shortage(self) -> str | None:
         """What is to be said where calibration has too few samples for the widths of the matrices; None otherwise."""

@@ -376,7 +376,7 @@ def test_what_is_known_for_certain_is_not_shrunk() -> None:
     assert 0 < float(dead[1, 1]) < 0.01
 
 
-def test_without_calibration_steps_follow_columns_and_in_convolutions_rows() -> None:
+def test_without_calibration_steps_follow_columns_and_in_convolutions_and_recurrent_layers_rows() -> None:
     weights = torch.randn(32, 16, 3, generator=torch.Generator().manual_seed(0))
     (usual,) = data_free.factors(weights, Layout((32, 16, 3)))
     weights[0] *= 4
@@ -387,3 +387,7 @@ def test_without_calibration_steps_follow_columns_and_in_convolutions_rows() -> 
     (linear,) = data_free.factors(weights.flatten(1), Layout((32, 48)))
     assert linear.row_diagonal.unique().numel() == 1
     assert linear.column_diagonal.unique().numel() > 1
+    for name in ("lstm.weight_ih_l0", "gru.weight_hh_l1_reverse", "cell.weight_ih"):
+        (recurrent,) = data_free.factors(weights.flatten(1), Layout((32, 48)), name)
+        norms = weights.flatten(1).norm(dim=1)
+        torch.testing.assert_close(recurrent.row_diagonal / recurrent.row_diagonal[0], (norms / norms[0]).double())
