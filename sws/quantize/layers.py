@@ -12,6 +12,7 @@ from .layout import Layout
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 RECURRENT = (nn.RNN, nn.LSTM, nn.GRU)
+CELLS = (nn.RNNCell, nn.LSTMCell, nn.GRUCell)
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ def _weights(module: nn.Module) -> Iterator[tuple[str, Layout]]:
         for key in ("in_proj_weight", "q_proj_weight", "k_proj_weight", "v_proj_weight"):
             if getattr(module, key, None) is not None:
                 yield key, Layout(tuple(getattr(module, key).shape))
-    elif isinstance(module, RECURRENT):
+    elif isinstance(module, RECURRENT + CELLS):
         for key, parameter in module.named_parameters(recurse=False):
             if key.startswith("weight"):
                 yield key, Layout(tuple(parameter.shape))

@@ -13,8 +13,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from .layers import CONVOLUTIONS, RECURRENT, TRANSPOSED, Matrix
-from .recurrence import run as run_recurrence
+from . import recurrence
+from .layers import CELLS, CONVOLUTIONS, RECURRENT, TRANSPOSED, Matrix
 from .statistics import Statistics
 
 Observe = Callable[[str, Tensor, Tensor, int], None]
@@ -35,9 +35,9 @@ def observing(model: nn.Module, matrices: list[Matrix], statistics: Statistics) 
     try:
         for own in layers.values():
             module = own[0].module
-            if isinstance(module, (nn.MultiheadAttention, *RECURRENT)):
-                run = _attend if isinstance(module, nn.MultiheadAttention) else run_recurrence
-                module.forward = _instead(run, module, _observer(own, statistics))  # type: ignore[method-assign]
+            run = _run(module)
+            if run is not None:
+                module.forward = _instead(run, module, _observer(own, statistics))
                 replaced.append(module)
             else:
                 handles.append(module.register_forward_hook(_hook(own[0], statistics), with_kwargs=True))
@@ -48,6 +48,15 @@ def observing(model: nn.Module, matrices: list[Matrix], statistics: Statistics) 
             handle.remove()
         for module in replaced:
             del module.forward
+
+
+def _run(module: nn.Module) -> Callable[..., Any] | None:
+    """What runs it in parts, where its products cannot be seen from outside."""
+    if isinstance(module, nn.MultiheadAttention):
+        return _attend
+    if isinstance(module, RECURRENT):
+        return recurrence.run
+    return recurrence.run_cell if isinstance(module, CELLS) else None
 
 
 def watched(output: Tensor) -> Tensor:

@@ -55,13 +55,27 @@ def _states(module: nn.RNNBase, inputs: Tensor, state: Any, is_single: bool) -> 
     return [inputs.new_zeros(count, inputs.shape[1], size) for size in sizes[: 1 + isinstance(module, nn.LSTM)]]
 
 
-def _direction(
-    module: nn.RNNBase,
-    observe: Callable[[str, Tensor, Tensor, int], None],
-    suffix: str,
-    inputs: Tensor,
-    state: tuple[Tensor, ...],
-) -> tuple[Tensor, tuple[Tensor, ...]]:
+def run_cell(
+    module: nn.RNNCellBase, observe: Callable[[str, Tensor, Tensor, int], None], inputs: Tensor, state: Any = None
+) -> Any:
+    """What an RNNCell, LSTMCell or GRUCell gives for these inputs, of shape (batch, size) or (size)."""
+    is_single = inputs.dim() == 1
+    if state is None:
+        zeros = inputs.new_zeros(*inputs.shape[:-1], module.hidden_size)
+        state = (zeros, zeros)[: 1 + isinstance(module, nn.LSTMCell)]
+    states = tuple(state) if isinstance(state, tuple | list) else (state,)
+    if is_single:
+        inputs, states = inputs[None], tuple(part[None] for part in states)
+    product = _observed(module, observe, "")
+    states = _step(module, product("ih", inputs), product("hh", states[0]), states)
+    return _packed([part[0] if is_single else part for part in states])
+
+
+def _observed(
+    module: nn.Module, observe: Callable[[str, Tensor, Tensor, int], None], suffix: str
+) -> Callable[[str, Tensor], Tensor]:
+    """Products with the weights of this suffix."""
+
     def product(kind: str, x: Tensor) -> Tensor:
         bias = getattr(module, f"bias_{kind}{suffix}", None) if kind != "hr" else None
         outputs = F.linear(x, getattr(module, f"weight_{kind}{suffix}"), bias)
@@ -70,21 +84,38 @@ def _direction(
         observe(f"weight_{kind}{suffix}", x, outputs, -2)
         return outputs
 
+    return product
+
+
+def _step(
+    module: nn.RNNBase | nn.RNNCellBase, x: Tensor, gates: Tensor, state: tuple[Tensor, ...]
+) -> tuple[Tensor, ...]:
+    """The next state, of the products of the inputs and of the hidden state."""
+    if isinstance(module, nn.LSTM | nn.LSTMCell):
+        i, f, g, o = (x + gates).chunk(4, -1)
+        cell = f.sigmoid() * state[1] + i.sigmoid() * g.tanh()
+        return o.sigmoid() * cell.tanh(), cell
+    if isinstance(module, nn.GRU | nn.GRUCell):
+        (r, z, n), (of_r, of_z, of_n) = x.chunk(3, -1), gates.chunk(3, -1)
+        update = (z + of_z).sigmoid()
+        fresh = (n + (r + of_r).sigmoid() * of_n).tanh()
+        return (fresh + update * (state[0] - fresh),)
+    both = x + gates
+    return (both.tanh() if module.nonlinearity == "tanh" else both.relu(),)
+
+
+def _direction(
+    module: nn.RNNBase,
+    observe: Callable[[str, Tensor, Tensor, int], None],
+    suffix: str,
+    inputs: Tensor,
+    state: tuple[Tensor, ...],
+) -> tuple[Tensor, tuple[Tensor, ...]]:
+    product = _observed(module, observe, suffix)
     outputs = []
     for x in product("ih", inputs):
-        gates = product("hh", state[0])
-        if isinstance(module, nn.LSTM):
-            i, f, g, o = (x + gates).chunk(4, -1)
-            cell = f.sigmoid() * state[1] + i.sigmoid() * g.tanh()
-            h = o.sigmoid() * cell.tanh()
-            state = (product("hr", h) if module.proj_size else h, cell)
-        elif isinstance(module, nn.GRU):
-            (r, z, n), (of_r, of_z, of_n) = x.chunk(3, -1), gates.chunk(3, -1)
-            update = (z + of_z).sigmoid()
-            fresh = (n + (r + of_r).sigmoid() * of_n).tanh()
-            state = (fresh + update * (state[0] - fresh),)
-        else:
-            both = x + gates
-            state = (both.tanh() if module.nonlinearity == "tanh" else both.relu(),)
+        state = _step(module, x, product("hh", state[0]), state)
+        if module.proj_size:
+            state = product("hr", state[0]), state[1]
         outputs.append(state[0])
     return torch.stack(outputs), state

@@ -77,6 +77,22 @@ class Recurrent(nn.Module):
         return self.layer(x)[0]
 
 
+class Steps(nn.Module):
+    """A cell that is called for each step of (batch, steps, size), or of (steps, size)."""
+
+    def __init__(self, layer: nn.Module) -> None:
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, x: Tensor) -> Tensor:
+        state = None
+        outputs = []
+        for step in x.unbind(-2):
+            state = self.layer(step) if state is None else self.layer(step, state)
+            outputs.append(state[0] if isinstance(self.layer, nn.LSTMCell) else state)
+        return torch.stack(outputs, -2)
+
+
 LAYERS: dict[str, tuple[Callable[[], nn.Module], Any]] = {
     "linear": (lambda: nn.Linear(6, 4), (3, 2, 6)),
     "inputs first": (Conv1D, (3, 2, 6)),
@@ -88,6 +104,7 @@ LAYERS: dict[str, tuple[Callable[[], nn.Module], Any]] = {
     "transposed": (lambda: nn.ConvTranspose2d(4, 6, 3, groups=2, padding=1, stride=2, output_padding=1), (2, 4, 3, 4)),
     "lstm": (lambda: Recurrent(nn.LSTM(5, 4, bidirectional=True, batch_first=True)), (2, 4, 5)),
     "gru": (lambda: Recurrent(nn.GRU(5, 4)), (3, 2, 5)),
+    "cell": (lambda: Steps(nn.LSTMCell(5, 4)), (2, 4, 5)),
 }
 
 
@@ -202,6 +219,24 @@ def test_recurrent_layers_run_as_ever(layer: type[nn.Module], options: dict[str,
 
     statistics = collect(model, [batch], forward)
     torch.testing.assert_close(seen[0], expected)
+    assert all(float(own.total) > 0 for roles in statistics.moments.values() for own in roles)
+
+
+@pytest.mark.parametrize("layer", [nn.RNNCell, nn.LSTMCell, nn.GRUCell])
+@pytest.mark.parametrize("shape", [(3, 6, 5), (6, 5)])
+def test_cells_run_as_ever(layer: type[nn.Module], shape: tuple[int, ...]) -> None:
+    torch.manual_seed(1)
+    model = Steps(layer(5, 4))
+    batch = torch.randn(shape)
+    expected, seen = model(batch), []
+
+    def forward(model: nn.Module, batch: Tensor) -> Tensor:
+        seen.append(model(batch))
+        return seen[-1]
+
+    statistics = collect(model, [batch], forward)
+    torch.testing.assert_close(seen[0], expected)
+    assert set(statistics.moments) == {"layer.weight_ih", "layer.weight_hh"}
     assert all(float(own.total) > 0 for roles in statistics.moments.values() for own in roles)
 
 
