@@ -3,8 +3,8 @@
     python benchmarks/quantize_ablation.py [--fresh] [--only WORD]
 
 Bytes of whole files (profile default) at a mean cosine of .99, between two files linear in the logarithm of 1 - cosine:
-of all-MiniLM-L6-v2 on 180 of the sentences of `quantize_minilm.py`, of CREPE tiny on all frames of `quantize_crepe.py`,
-each with the statistics of these; of facenet's R-Net on its pictures at a relative error of .05.
+of all-MiniLM-L6-v2 on 180 of the sentences of `quantize_minilm.py`, of CREPE tiny and resemblyzer on all inputs of
+`quantize_crepe.py`, each with the statistics of these; of facenet's R-Net on its pictures at a relative error of .05.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import torch
-from package_networks import Trained, crepe_tiny, face_rnet, minilm
+from package_networks import Trained, crepe_tiny, face_rnet, minilm, voice_encoder
 from quantize_harness import (
     Metrics,
     Row,
@@ -141,6 +141,7 @@ def main() -> None:
         ("minilm", lambda: minilm(sentences=60), "other sentences", COSINE),
         ("crepe", crepe_tiny, "other inputs", COSINE),
         ("rnet", face_rnet, "other inputs", ERROR),
+        ("voice", voice_encoder, "other inputs", COSINE),
     ):
         trained = make() if given.only in name else None
         if trained is not None:
@@ -193,6 +194,8 @@ def ablate(trained: Trained, statistics: Statistics, quality: Quality) -> None:
         files("one step for all, without feedback", lambda network: (one_step(network), each(no_feedback)(network))[0])
     with moments((COLUMN_DAMPING, ROW_DAMPING), shrinks=False):
         files("damped alone: correlations not shrunk")
+    with moments((COLUMN_DAMPING, ROW_DAMPING / 10), shrinks=True):
+        files("rows damped by a tenth of it")
     with moments((COLUMN_DAMPING, 1e-3), shrinks=True):
         files("rows not damped")
     with moments((1e-3, 1e-3), shrinks=False):
