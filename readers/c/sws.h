@@ -1592,7 +1592,7 @@ typedef struct {
 typedef struct {
     uint32_t *slots[11]; /* probability * 256 + count */
     int32_t weights[11], values[11];
-    uint32_t contexts[11], decisions;
+    uint32_t contexts[11], sizes[11], decisions;  /* sizes: slots of each input, or of each of its nodes */
     unsigned n;
 } sws__model;
 typedef struct {
@@ -1605,6 +1605,7 @@ typedef struct {
     uint32_t *counts, *last, *slots, slot_count, pad;
     int16_t *sizes;                               /* with classes: of the entries of the line, by sign */
     const uint8_t *table;
+    uint8_t *opened;                              /* nodes of values whose slots are filled: a chunk meets few of them */
     uint16_t *symbols;                            /* of a line */
     uint16_t *wide;                               /* by columns: of all elements, */
     uint8_t *narrow;                              /* in one of these */
@@ -1667,7 +1668,8 @@ static sws_status sws__range_finish(const sws__range *r)
     SWS__NEED(r->c == w && r->end <= r->at && (!r->end || r->p[r->end - 1]), SWS_PAYLOAD);
     return SWS_OK;
 }
-static void sws__model_start(sws__model *m, unsigned n, const uint32_t *sizes, uint32_t **slots)
+/* With nodes their slots are filled by `sws__open`. */
+static void sws__model_start(sws__model *m, unsigned n, const uint32_t *sizes, uint32_t nodes, uint32_t **slots)
 {
     unsigned i;
     memset(m, 0, sizeof *m);
@@ -1675,10 +1677,20 @@ static void sws__model_start(sws__model *m, unsigned n, const uint32_t *sizes, u
     for (i = 0; i < n; i++) {
         uint32_t k;
         m->slots[i] = *slots;
-        for (k = 0; k < sizes[i]; k++) m->slots[i][k] = (uint32_t)1 << 29;
+        m->sizes[i] = nodes ? sizes[i] / nodes : sizes[i];
+        for (k = 0; !nodes && k < sizes[i]; k++) m->slots[i][k] = (uint32_t)1 << 29;
         *slots += sizes[i];
         m->weights[i] = (int32_t)(81920 / n);
     }
+}
+static void sws__open(sws__adaptive *s, uint32_t y)
+{
+    unsigned i;
+    uint32_t k;
+    for (i = 0; !s->opened[y] && i < s->values.n; i++) {
+        for (k = 0; k < s->values.sizes[i]; k++) s->values.slots[i][y * s->values.sizes[i] + k] = (uint32_t)1 << 29;
+    }
+    s->opened[y] = 1;
 }
 static int sws__decide(sws__adaptive *s, sws__model *m)
 {
@@ -1711,7 +1723,7 @@ static void sws__live_flags(sws__adaptive *s, uint8_t *flags, uint32_t count, ui
     static const uint32_t sizes[3] = {8, 36, 81};
     sws__model m;
     uint32_t j, r, ones = 0, *slots = s->slots;
-    sws__model_start(&m, 3, sizes, &slots);
+    sws__model_start(&m, 3, sizes, 0, &slots);
 #define SWS__F(d) ((uint32_t)(j >= (d) ? flags[j - (d)] : 0))
     for (j = r = 0; j < count; j++, r = r + 1 == stride ? 0 : r + 1) {
         uint32_t a = sws__bucket(r), b;
@@ -1769,6 +1781,7 @@ static sws_status sws__build_adaptive(sws__node *n, sws__arena *a)
     sws__signs(&s->book, s->V);
     (void)sws__adaptive_sizes(n, s->N, sws__Y(s->V), zero, value, &s->slot_count);
     SWS__TRY(sws__alloc(a, s->slot_count, sizeof *s->slots, &s->slots));
+    SWS__TRY(sws__alloc(a, sws__Y(s->V), 1, &s->opened));
     if (!n->no_zeros) {
         SWS__TRY(sws__alloc(a, s->N, 1, &s->live_places));
         SWS__TRY(sws__alloc(a, s->L, 1, &s->live_lines));
@@ -1839,8 +1852,9 @@ static sws_status sws__adaptive_chunk(sws__node *n, sws__adaptive *s)
     }
     values = sws__adaptive_sizes(n, s->N, sws__Y(s->V), zero, value, &total);
     slots = s->slots;
-    sws__model_start(&s->zero_flags, (n->light ? 3u : 9u) + (n->R ? 2u : 0u), zero, &slots);
-    sws__model_start(&s->values, values, value, &slots);
+    sws__model_start(&s->zero_flags, (n->light ? 3u : 9u) + (n->R ? 2u : 0u), zero, 0, &slots);
+    sws__model_start(&s->values, values, value, sws__Y(s->V), &slots);
+    memset(s->opened, 0, sws__Y(s->V));
     memset(s->level1, 0, width);
     memset(s->level2, 0, width);
     memset(s->kind1, 0, width);
@@ -1918,6 +1932,7 @@ static uint32_t sws__adaptive_value(const sws__node *n, sws__adaptive *s, uint32
                 c[more + 2] = 17 * y + leads;
                 c[more + 3] = (uint32_t)n->R * n->C * y + pair;
             }
+            sws__open(s, y);
             bit = sws__decide(s, &s->values);
         }
         if (b < 0) {

@@ -1241,17 +1241,19 @@ function rangeDecoder(bytes) {
   };
 }
 
-/** A model of n inputs, each with a context below `size`: a function that takes the contexts and gives the decision. */
+/** A model of n inputs, each with a context below `size` at each node: a function that takes the contexts and the node and gives the decision. */
 function model(decoder, n, size) {
-  // Probability × 256 + count, one bit of it turned: memory of a million slots that is zero need not be touched.
-  const slots = Array.from({ length: n }, () => new Int32Array(size));
+  // Probability × 256 + count, one bit of it turned: memory of long lines that is zero need not be touched. Of a node when it is first met: a chunk may
+  // be one element, all nodes are many megabytes.
+  const nodes = [];
   const weights = new Float64Array(n).fill(Math.floor(81920 / n));
   const values = new Int32Array(n);
   let decisions = 0;
-  return (contexts, base = 0) => {
+  return (contexts, node = 0) => {
+    const slots = (nodes[node] ??= new Int32Array(n * size));
     let x = 0;
     for (let i = 0; i < n; i++) {
-      const slot = slots[i][base + contexts[i]] ^ (2 ** 29);
+      const slot = slots[size * i + contexts[i]] ^ (2 ** 29);
       values[i] = slot & 255 ? stretch[slot >>> 18] : 0;
       x += weights[i] * values[i];
     }
@@ -1262,12 +1264,13 @@ function model(decoder, n, size) {
     for (let i = 0; i < n; i++) {
       const w = weights[i] + Math.floor((values[i] * e + 2 ** 25) / 2 ** 26);
       weights[i] = Math.max(-1048576, Math.min(1048576, w));
-      const slot = slots[i][base + contexts[i]] ^ (2 ** 29);
+      const at = size * i + contexts[i];
+      const slot = slots[at] ^ (2 ** 29);
       const count = slot & 255;
       const rate = (131072 / (2 * count + 3)) | 0;
       const P = slot >>> 8;
       const next = bit ? P + Math.floor(((4194303 - P) * rate) / 65536) : P - Math.floor((P * rate) / 65536);
-      slots[i][base + contexts[i]] = (next * 256 + Math.min(count + 1, 255)) ^ (2 ** 29);
+      slots[at] = (next * 256 + Math.min(count + 1, 255)) ^ (2 ** 29);
     }
     return bit;
   };
@@ -1326,11 +1329,9 @@ function adaptiveChunk(bytes, L, N, record, line, first, [lineClass, placeClass]
     levelOf[v] = (R ? !rank : 3 * rank < V[sign]) ? 1 : 2;
     kindOf[v] = R ? kindOfSize(sizeOf[v]) : 1 + 8 * sign + Math.floor((8 * rank) / Math.max(V[sign], 8));
   }
-  const Y = 2 ** (bitLength(Math.max(V[0], V[1]) - 1) + 1);
   // All contexts of a node have as much room as the largest one needs.
-  const room = R ? 289 : 63;
   const zeroFlags = model(decoder, (light ? 3 : 9) + (R ? 2 : 0), Math.max(N, 432));
-  const values = model(decoder, (light ? 3 : 6) + (R ? 4 : 0), room * Y);
+  const values = model(decoder, (light ? 3 : 6) + (R ? 4 : 0), R ? 289 : 63);
 
   // What is known of places, with room on both sides so that nothing outside of the line has to be asked for.
   const pad = Math.max(2 * s, 3);
@@ -1375,7 +1376,7 @@ function adaptiveChunk(bytes, L, N, record, line, first, [lineClass, placeClass]
     const contexts = [near[0], near[1], 0];
     if (!light) contexts.push(kindOf[up[at]], near[2], 7 * (Math.max(-4, Math.min(4, G)) + 4) + C);
     if (R) contexts.push(17 * near[0] + near[3], 17 * near[1] + near[5], kindOfSize(2 * sizeOf[now[at - 1]] - sizeOf[now[at - 2]]), pair);
-    const decide = (y) => values(contexts, room * y);
+    const decide = (y) => values(contexts, y);
     const sign = V[0] && V[1] ? decide(0) : V[0] ? 0 : 1;
     let rank = 0;
     let q = 1;

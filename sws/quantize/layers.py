@@ -55,12 +55,17 @@ def _weights(module: nn.Module) -> Iterator[tuple[str, Layout]]:
         for key in ("in_proj_weight", "q_proj_weight", "k_proj_weight", "v_proj_weight"):
             if getattr(module, key, None) is not None:
                 yield key, Layout(tuple(getattr(module, key).shape))
-    elif isinstance(module, RECURRENT + CELLS):
+    elif is_recurrent(module, RECURRENT + CELLS):
         for key, parameter in module.named_parameters(recurse=False):
             if key.startswith("weight"):
                 yield key, Layout(tuple(parameter.shape))
     elif is_conv1d(module):
         yield "weight", Layout(tuple(module.weight.shape), is_transposed=True)  # type: ignore[arg-type]
+
+
+def is_recurrent(module: nn.Module, kinds: tuple[type[nn.Module], ...]) -> bool:
+    """Whether it is a layer of these kinds that computes what torch's does, and nothing of its own."""
+    return any(isinstance(module, kind) and type(module).forward is kind.forward for kind in kinds)
 
 
 def is_conv1d(module: nn.Module) -> bool:

@@ -14,7 +14,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from . import recurrence
-from .layers import CELLS, CONVOLUTIONS, RECURRENT, TRANSPOSED, Matrix
+from .layers import CELLS, CONVOLUTIONS, RECURRENT, TRANSPOSED, Matrix, is_recurrent
 from .statistics import Statistics
 
 Observe = Callable[[str, Tensor, Tensor, int], None]
@@ -54,9 +54,9 @@ def _run(module: nn.Module) -> Callable[..., Any] | None:
     """What runs it in parts, where its products cannot be seen from outside."""
     if isinstance(module, nn.MultiheadAttention):
         return _attend
-    if isinstance(module, RECURRENT):
+    if is_recurrent(module, RECURRENT):
         return recurrence.run
-    return recurrence.run_cell if isinstance(module, CELLS) else None
+    return recurrence.run_cell if is_recurrent(module, CELLS) else None
 
 
 def watched(output: Tensor) -> Tensor:

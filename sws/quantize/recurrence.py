@@ -12,17 +12,18 @@ from torch import Tensor, nn
 from swsfmt import InputError
 
 
-def run(module: nn.RNNBase, observe: Callable[[str, Tensor, Tensor, int], None], inputs: Any, state: Any = None) -> Any:
+def run(module: nn.RNNBase, observe: Callable[[str, Tensor, Tensor, int], None], input: Any, hx: Any = None) -> Any:
     """What an RNN, LSTM or GRU gives for these inputs, without dropout. Raises `InputError` for a packed sequence."""
-    if not isinstance(inputs, Tensor):
+    if not isinstance(input, Tensor):
         raise InputError("calibration takes padded tensors as inputs of a recurrent layer, no packed sequences")
-    is_single = inputs.dim() == 2
+    is_single = input.dim() == 2
+    inputs = input
     if is_single:
-        inputs = inputs[:, None]
+        inputs = input[:, None]
     elif module.batch_first:
-        inputs = inputs.transpose(0, 1)
+        inputs = input.transpose(0, 1)
     directions = 1 + module.bidirectional
-    states = _states(module, inputs, state, is_single)
+    states = _states(module, inputs, hx, is_single)
     hidden, cells = [], []
     for layer in range(module.num_layers):
         outputs = []
@@ -56,18 +57,18 @@ def _states(module: nn.RNNBase, inputs: Tensor, state: Any, is_single: bool) -> 
 
 
 def run_cell(
-    module: nn.RNNCellBase, observe: Callable[[str, Tensor, Tensor, int], None], inputs: Tensor, state: Any = None
+    module: nn.RNNCellBase, observe: Callable[[str, Tensor, Tensor, int], None], input: Tensor, hx: Any = None
 ) -> Any:
     """What an RNNCell, LSTMCell or GRUCell gives for these inputs, of shape (batch, size) or (size)."""
-    is_single = inputs.dim() == 1
-    if state is None:
-        zeros = inputs.new_zeros(*inputs.shape[:-1], module.hidden_size)
-        state = (zeros, zeros)[: 1 + isinstance(module, nn.LSTMCell)]
-    states = tuple(state) if isinstance(state, tuple | list) else (state,)
+    if hx is None:
+        zeros = input.new_zeros(*input.shape[:-1], module.hidden_size)
+        hx = (zeros, zeros)[: 1 + isinstance(module, nn.LSTMCell)]
+    states = tuple(hx) if isinstance(hx, tuple | list) else (hx,)
+    is_single = input.dim() == 1
     if is_single:
-        inputs, states = inputs[None], tuple(part[None] for part in states)
+        input, states = input[None], tuple(part[None] for part in states)
     product = _observed(module, observe, "")
-    states = _step(module, product("ih", inputs), product("hh", states[0]), states)
+    states = _step(module, product("ih", input), product("hh", states[0]), states)
     return _packed([part[0] if is_single else part for part in states])
 
 

@@ -8,6 +8,7 @@ Mahoney's PAQ ("Adaptive weighing of context models for lossless data compressio
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
 
@@ -71,8 +72,9 @@ class Mixer:
 
     def __init__(self, sizes: Sequence[int]) -> None:
         self.starts = [0, *accumulate(sizes)][:-1]
-        self.probability = [1 << 21] * sum(sizes)
-        self.count = [0] * sum(sizes)
+        # Of the slots that have been met: a chunk may be a few elements, all slots are a million.
+        self.probability = defaultdict[int, int](lambda: 1 << 21)
+        self.count = defaultdict[int, int](int)
         self.weights = [81920 // len(sizes)] * len(sizes)
         self.decisions = 0
 

@@ -88,7 +88,7 @@ class Steps(nn.Module):
         state = None
         outputs = []
         for step in x.unbind(-2):
-            state = self.layer(step) if state is None else self.layer(step, state)
+            state = self.layer(step) if state is None else self.layer(step, hx=state)
             outputs.append(state[0] if isinstance(self.layer, nn.LSTMCell) else state)
         return torch.stack(outputs, -2)
 
@@ -236,6 +236,25 @@ def test_cells_run_as_ever(layer: type[nn.Module], shape: tuple[int, ...]) -> No
     assert check_run_as_ever(Steps(layer(5, 4)), torch.randn(shape)) == names
 
 
+def test_cells_and_layers_of_ones_own_stay_what_they_are() -> None:
+    """What they compute is theirs: their weights have no moments."""
+
+    class Cell(nn.GRUCell):
+        def forward(self, input: Tensor, hx: Tensor | None = None) -> Tensor:
+            return 2 * super().forward(input, hx)
+
+    class Layer(nn.LSTM):
+        def forward(self, input: Tensor, hx: Any = None) -> Any:
+            output, state = super().forward(input, hx)
+            return 2 * output, state
+
+    torch.manual_seed(1)
+    assert check_run_as_ever(nn.Sequential(nn.Linear(4, 5), Steps(Cell(5, 4))), torch.randn(3, 6, 4)) == {"0.weight"}
+    assert check_run_as_ever(nn.Sequential(nn.Linear(4, 5), Recurrent(Layer(5, 4))), torch.randn(3, 6, 4)) == {
+        "0.weight"
+    }
+
+
 def test_lstm_with_projection_and_state() -> None:
     torch.manual_seed(1)
     layer = nn.LSTM(5, 4, proj_size=3)
@@ -243,7 +262,7 @@ def test_lstm_with_projection_and_state() -> None:
     expected, seen = layer(batch, state), []
 
     def forward(model: nn.Module, batch: Tensor) -> Tensor:
-        seen.append(model(batch, state))
+        seen.append(model(batch, hx=state))
         return seen[-1][0]
 
     collect(layer, [batch], forward)
