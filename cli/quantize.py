@@ -79,8 +79,8 @@ _DRY_BITS = (2.0, 2.5, 3.0, 3.5, 4.0, 5.0, 6.0, 8.0)
     default=1,
     show_default=True,
     metavar="N",
-    help="Ways to round a row that are kept while the best is looked for; with calibration. 8 make files of small "
-    "networks some percent smaller, in about four times the time.",
+    help="Ways to round a row that are kept while the best is looked for; with calibration. 8 may make files of "
+    "small networks some percent smaller, in about four times the time.",
 )
 @click.option("--dry-run", is_flag=True, help="Check everything, foretell sizes, write nothing.")
 @click.option("--resume", is_flag=True, help="Go on with a run that was stopped, in OUT.sws.unfinished.")

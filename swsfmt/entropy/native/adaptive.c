@@ -131,7 +131,8 @@ PyObject *py_adaptive_decode(PyObject *self, PyObject *args)
                 holds(&b[STARTS], sizeof *s) && count_of(&b[STARTS], sizeof *s) > (size_t)last && whole &&
                 line_step >= 0 && place_step >= 0 && is_sound(&x);
     x.lines = (size_t)lines;
-    sound = sound && take_classes(&x, &b[LINES], &b[PLACES], pairs) && holds(&b[ELEMENTS], x.itemsize) && lies_within(&x, count_of(&b[ELEMENTS], x.itemsize)) &&
+    sound = sound && take_classes(&x, &b[LINES], &b[PLACES], pairs) && holds(&b[ELEMENTS], x.itemsize) &&
+            lies_within(&x, count_of(&b[ELEMENTS], x.itemsize)) &&
             holds(&b[VALUES], x.itemsize) && count_of(&b[VALUES], x.itemsize) > x.values[0] + x.values[1];
     for (Py_ssize_t i = first; sound && i <= last; i++)
         sound = s[i] >= 0 && s[i] <= b[DATA].len && (i == first || s[i] >= s[i - 1]);

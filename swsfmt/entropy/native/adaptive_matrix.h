@@ -100,14 +100,14 @@ static inline void put_ones(const Matrix *x, Past *past, const uint8_t *live_lin
         }
 }
 
-/* Contexts of a value, and of those the ones that every value has, or every one but those of light models; how many more
- * there are with pairs of classes. The same for zero flags. */
+/* Contexts of a value, and of those the ones that light models have; how many more there are with pairs of classes.
+ * The same for zero flags. */
 enum { VALUE_INPUTS = 6, LIGHT_INPUTS = 3, MORE_VALUE_INPUTS = 4, ZERO_INPUTS = 9, MORE_ZERO_INPUTS = 2 };
 enum { MOST_VALUE_INPUTS = VALUE_INPUTS + MORE_VALUE_INPUTS };
 
-/* The model of signs and ranks: the slots of a node, a place in the tree of decisions, are filled when the node is first
- * met. A chunk may be a few elements, all slots are millions. opened: of each node, to be freed. slots: what a node has
- * of each context. */
+/* The model of signs and ranks: the slots of a node, a place in the tree of decisions, are filled when it is first met.
+ * A chunk may be a few elements, all slots are millions. opened: of each node, to be freed. slots: what a node has of
+ * each context. */
 typedef struct {
     Model model;
     uint8_t *opened;
