@@ -15,11 +15,8 @@ from torch import Tensor, nn
 
 from . import recurrence
 from .layers import CELLS, CONVOLUTIONS, RECURRENT, TRANSPOSED, Matrix, is_recurrent
+from .recurrence import Observe, watched
 from .statistics import Statistics
-
-Observe = Callable[[str, Tensor, Tensor, int], None]
-"""Takes the attribute of a weight, the inputs (..., columns) and the outputs (..., rows) of a product with it, and
-which of their dimensions is that of the batch."""
 
 
 @contextmanager
@@ -57,12 +54,6 @@ def _run(module: nn.Module) -> Callable[..., Any] | None:
     if is_recurrent(module, RECURRENT):
         return recurrence.run
     return recurrence.run_cell if is_recurrent(module, CELLS) else None
-
-
-def watched(output: Tensor) -> Tensor:
-    """An output that has a gradient, also where nothing before it has one."""
-    # The copy is no leaf, so that what follows may write to it.
-    return output if output.requires_grad else output.detach().requires_grad_().clone()
 
 
 def _observer(matrices: list[Matrix], statistics: Statistics) -> Observe:

@@ -11,8 +11,18 @@ from torch import Tensor, nn
 
 from swsfmt import InputError
 
+Observe = Callable[[str, Tensor, Tensor, int], None]
+"""Takes the attribute of a weight, the inputs (..., columns) and the outputs (..., rows) of a product with it, and
+which of their dimensions is that of the batch."""
 
-def run(module: nn.RNNBase, observe: Callable[[str, Tensor, Tensor, int], None], input: Any, hx: Any = None) -> Any:
+
+def watched(output: Tensor) -> Tensor:
+    """An output that has a gradient, also where nothing before it has one."""
+    # The copy is no leaf, so that what follows may write to it.
+    return output if output.requires_grad else output.detach().requires_grad_().clone()
+
+
+def run(module: nn.RNNBase, observe: Observe, input: Any, hx: Any = None) -> Any:
     """What an RNN, LSTM or GRU gives for these inputs, without dropout. Raises `InputError` for a packed sequence."""
     if not isinstance(input, Tensor):
         raise InputError("calibration takes padded tensors as inputs of a recurrent layer, no packed sequences")
@@ -56,9 +66,7 @@ def _states(module: nn.RNNBase, inputs: Tensor, state: Any, is_single: bool) -> 
     return [inputs.new_zeros(count, inputs.shape[1], size) for size in sizes[: 1 + isinstance(module, nn.LSTM)]]
 
 
-def run_cell(
-    module: nn.RNNCellBase, observe: Callable[[str, Tensor, Tensor, int], None], input: Tensor, hx: Any = None
-) -> Any:
+def run_cell(module: nn.RNNCellBase, observe: Observe, input: Tensor, hx: Any = None) -> Any:
     """What an RNNCell, LSTMCell or GRUCell gives for these inputs, of shape (batch, size) or (size)."""
     if hx is None:
         zeros = input.new_zeros(*input.shape[:-1], module.hidden_size)
@@ -72,16 +80,12 @@ def run_cell(
     return _packed([part[0] if is_single else part for part in states])
 
 
-def _observed(
-    module: nn.Module, observe: Callable[[str, Tensor, Tensor, int], None], suffix: str
-) -> Callable[[str, Tensor], Tensor]:
+def _observed(module: nn.Module, observe: Observe, suffix: str) -> Callable[[str, Tensor], Tensor]:
     """Products with the weights of this suffix."""
 
     def product(kind: str, x: Tensor) -> Tensor:
         bias = getattr(module, f"bias_{kind}{suffix}", None) if kind != "hr" else None
-        outputs = F.linear(x, getattr(module, f"weight_{kind}{suffix}"), bias)
-        if not outputs.requires_grad:
-            outputs = outputs.detach().requires_grad_().clone()
+        outputs = watched(F.linear(x, getattr(module, f"weight_{kind}{suffix}"), bias))
         observe(f"weight_{kind}{suffix}", x, outputs, -2)
         return outputs
 
@@ -107,7 +111,7 @@ def _step(
 
 def _direction(
     module: nn.RNNBase,
-    observe: Callable[[str, Tensor, Tensor, int], None],
+    observe: Observe,
     suffix: str,
     inputs: Tensor,
     state: tuple[Tensor, ...],

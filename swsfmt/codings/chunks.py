@@ -9,12 +9,14 @@ import numpy.typing as npt
 
 from ..errors import PayloadError
 from ..format.cursor import Cursor
+from .base import Payload
 
 _FIRST_CHUNK_BITS = 9
 MAX_FIELD_WIDTH = 32
 # Shorter streams decode faster than a thread starts; their files stay free of chunk tables.
 _CHUNKED_SYMBOLS = 1 << 15
 _CHUNK_CODE = 4
+_LENGTH_BYTES = 4
 
 
 @dataclass(frozen=True)
@@ -72,3 +74,24 @@ def check_column(stream: npt.NDArray[np.int64], table: npt.NDArray[np.int64], wh
     if len(wrong):
         i = int(wrong[0])
         raise PayloadError(f"{what} of chunk {i} is {int(stream[i])}, its chunk table says {int(table[i])}")
+
+
+# ---- chunks of whole bytes (spec 5.6, 5.10) --------------------------------------------------------------------------
+
+
+def code_starts(chunks: int, payload: Payload, table: int) -> npt.NDArray[np.int64]:
+    """The byte where the code of each chunk starts, and the last one ends: int64 of shape (chunks + 1,).
+
+    table : the byte where the chunk table starts, a u32 for each chunk but the last
+    Raises `PayloadError`.
+    """
+    start = table + _LENGTH_BYTES * (chunks - 1)
+    if start > len(payload):
+        raise PayloadError(f"{chunks} chunks have a chunk table up to byte {start}, the payload has {len(payload)}")
+    starts = np.empty(chunks + 1, np.int64)
+    starts[0], starts[-1] = start, len(payload)
+    np.cumsum(np.frombuffer(payload, "<u4", chunks - 1, table), dtype=np.int64, out=starts[1:-1])
+    starts[1:-1] += start
+    if starts[-2] > len(payload):
+        raise PayloadError(f"the chunks have {int(starts[-2])} bytes and more, the payload has {len(payload)}")
+    return starts

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
 from itertools import combinations
@@ -11,6 +10,7 @@ from typing import Any
 
 import pytest
 from documents import documents, table
+from modules import load
 
 ROOT = Path(__file__).resolve().parents[2]
 BENCHMARKS = ROOT / "benchmarks"
@@ -18,12 +18,7 @@ BENCHMARKS = ROOT / "benchmarks"
 
 def benchmark(name: str) -> Any:
     """The module of a command, of which nothing else is installed."""
-    spec = importlib.util.spec_from_file_location(name, BENCHMARKS / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load(BENCHMARKS / f"{name}.py")
 
 
 def test_tensors_of_many_values() -> None:

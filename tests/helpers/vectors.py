@@ -1,13 +1,10 @@
-"""The vectors of the specification, their manifests, and modules that are in no package."""
+"""The vectors of the specification and their manifests."""
 
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import json
-import sys
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -15,17 +12,6 @@ VALID = ROOT / "spec" / "vectors" / "valid"
 INVALID = ROOT / "spec" / "vectors" / "invalid"
 VALID_MANIFEST: dict[str, Any] = json.loads((VALID / "manifest.json").read_text(encoding="utf-8"))
 INVALID_MANIFEST: dict[str, Any] = json.loads((INVALID / "manifest.json").read_text(encoding="utf-8"))
-
-
-def load(path: Path) -> ModuleType:
-    """Import a file that is in no package."""
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[path.stem] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 def agrees(entry: dict[str, Any], data: bytes) -> bool:

@@ -2,27 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
-from types import ModuleType
 from unittest.mock import patch
 
 import pytest
+from modules import load
 
 from swsfmt.entropy import backend
 from swsfmt.entropy.twin import adaptive
 
-
-def _load() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("fuzz_reader", Path(__file__).parent / "fuzz_reader.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-fuzz = _load()
+fuzz = load(Path(__file__).parent / "fuzz_reader.py")
 
 
 @pytest.mark.parametrize("seed", range(4))

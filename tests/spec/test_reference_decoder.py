@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from vectors import INVALID, INVALID_MANIFEST, ROOT, VALID, VALID_MANIFEST, agrees, load
+from modules import load
+from vectors import INVALID, INVALID_MANIFEST, ROOT, VALID, VALID_MANIFEST, agrees
 
 reference = load(ROOT / "spec" / "reference_decoder.py")
 

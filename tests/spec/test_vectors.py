@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from vectors import INVALID, INVALID_MANIFEST, ROOT, VALID, VALID_MANIFEST, agrees, load
+from modules import load
+from vectors import INVALID, INVALID_MANIFEST, ROOT, VALID, VALID_MANIFEST, agrees
 
 import swsfmt
 from swsfmt.errors import SwsError

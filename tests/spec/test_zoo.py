@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import importlib.util
 import json
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 from data import data_folder
+from modules import load
 from sws.cli import main
 
 import sws.data
@@ -28,11 +28,7 @@ def test_every_file_has_its_run() -> None:
 
 
 def test_page_is_made_from_the_runs() -> None:
-    spec = importlib.util.spec_from_file_location("make_zoo", ROOT / "scripts" / "make_zoo.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = load(ROOT / "scripts" / "make_zoo.py")
     assert (ZOO / "README.md").read_text(encoding="utf-8") == module.page(RUNS)
 
 

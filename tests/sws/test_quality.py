@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import importlib.util
 import pickle
 import warnings
 from collections.abc import Callable
@@ -12,6 +11,7 @@ from typing import Any
 
 import pytest
 import torch
+from modules import load
 from torch import nn
 from torch.nn.functional import mse_loss
 from torch.utils.data import DataLoader, RandomSampler, TensorDataset
@@ -85,11 +85,7 @@ def test_the_cells_of_the_tutorial() -> None:
 
 
 def test_the_example(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    spec = importlib.util.spec_from_file_location("soft_weight_sharing", EXAMPLE)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = load(EXAMPLE)
     with warnings.catch_warnings():
         warnings.simplefilter("error", SkippedWarning)
         dense, quantised = module.main(file=str(tmp_path / "m.sws"))

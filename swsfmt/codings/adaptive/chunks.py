@@ -16,13 +16,12 @@ from ...format.sections import Role, Section, Span
 from ...parallel import in_parallel
 from ...tensor import TensorInfo
 from ..base import Decoded, Payload, Scan, Symbols, zeros
+from ..chunks import code_starts
 from ..classes.labels import CLASS_LABELS, read_classes, write_classes
 from ..matrix import lines_and_length, matrix_shape
 from .params import Params
 
 ADAPTIVE_CODES = Section("adaptive_codes", "adaptive codes", Role.VALUES, before=Section.CODEBOOKS)
-
-_LENGTH_BYTES = 4
 
 
 class Head:
@@ -44,16 +43,8 @@ class Head:
             table = reader.position // 8
         lines, _ = lines_and_length(tensor, params.scan)
         chunks = -(-lines // (params.chunk_lines or lines))
-        start = table + _LENGTH_BYTES * (chunks - 1)
-        if start > len(payload):
-            raise PayloadError(f"{chunks} chunks have a chunk table up to byte {start}, the payload has {len(payload)}")
-        self.starts = np.empty(chunks + 1, np.int64)
-        self.starts[0], self.starts[-1] = start, len(payload)
-        np.cumsum(np.frombuffer(payload, "<u4", chunks - 1, table), dtype=np.int64, out=self.starts[1:-1])
-        self.starts[1:-1] += start
-        if self.starts[-2] > len(payload):
-            end = int(self.starts[-2])
-            raise PayloadError(f"the chunks have {end} bytes and more, the payload has {len(payload)}")
+        self.starts = code_starts(chunks, payload, table)
+        start = int(self.starts[0])
         spans = [
             Span(CLASS_LABELS, 0, 8 * table),
             Span(Section.CHUNK_TABLES, 8 * table, 8 * start),

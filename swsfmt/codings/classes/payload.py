@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-import numpy.typing as npt
 
 from ...dtypes import Bits
 from ...entropy import escape, rans
@@ -16,11 +15,11 @@ from ...errors import PayloadError
 from ...format.sections import Section, Span
 from ...tensor import TensorInfo
 from ..base import Decoded, Payload, Symbols, check_marks
+from ..chunks import code_starts
 from ..matrix import matrix_shape
 from .labels import CLASS_LABELS, read_classes, write_classes
 from .params import Model, Params
 
-_LENGTH_BYTES = 4
 # Elements that are decoded at a time where they are not kept, about.
 _BLOCK = 1 << 18
 
@@ -43,7 +42,7 @@ class Head:
         )
         reader.align("the tables of frequencies")
         tables = reader.position
-        self.starts = _chunk_starts(-(-rows // params.chunk(rows)), payload, tables // 8)
+        self.starts = code_starts(-(-rows // params.chunk(rows)), payload, tables // 8)
         first = 8 * int(self.starts[0])
         spans = [
             Span(CLASS_LABELS, 0, labels),
@@ -52,20 +51,6 @@ class Head:
             Span(Section.VALUES, first, 8 * len(payload)),
         ]
         self.spans = [span for span in spans if span.bits]
-
-
-def _chunk_starts(chunks: int, payload: Payload, table: int) -> npt.NDArray[np.int64]:
-    """table : the byte where the chunk table starts."""
-    start = table + _LENGTH_BYTES * (chunks - 1)
-    if start > len(payload):
-        raise PayloadError(f"{chunks} chunks have a chunk table up to byte {start}, the payload has {len(payload)}")
-    starts = np.empty(chunks + 1, np.int64)
-    starts[0], starts[-1] = start, len(payload)
-    np.cumsum(np.frombuffer(payload, "<u4", chunks - 1, table), dtype=np.int64, out=starts[1:-1])
-    starts[1:-1] += start
-    if starts[-2] > len(payload):
-        raise PayloadError(f"the chunks have {int(starts[-2])} bytes and more, the payload has {len(payload)}")
-    return starts
 
 
 def decode(params: Params, tensor: TensorInfo, payload: Payload, threads: int, out: Bits | None) -> Decoded:
