@@ -44,7 +44,7 @@ from classes import read, rounded  # noqa: E402
 import swsfmt.numpy  # noqa: E402
 from swsfmt.codings.adaptive import plan  # noqa: E402
 from swsfmt.codings.adaptive.params import Params  # noqa: E402
-from swsfmt.codings.classes.clustering import find_classes  # noqa: E402
+from swsfmt.codings.clustering import find_classes  # noqa: E402
 from swsfmt.entropy.rans import Classes  # noqa: E402
 
 Array = npt.NDArray[Any]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from swsfmt.codings.classes.clustering import find_classes
+from swsfmt.codings.clustering import find_classes
 from swsfmt.entropy import rans
 
 from .kernels.protocol import Bytes, Floats, Integers

@@ -2,7 +2,7 @@
 
 base      what a coding is
 registry  the codings by id
-streams, chunks, matrix, plain, estimates   what several of them have in common
+streams, chunks, matrix, plain, estimates, clustering   what several of them have in common
 composite codings whose records hold others
 unknown   what stands for codings of later versions
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any, Literal, NamedTuple, Protocol, TypeAlias, TypeVar, get_args
 
@@ -18,6 +18,7 @@ import numpy.typing as npt
 from ..dtypes import Bits
 from ..entropy import escape
 from ..entropy.arrays import Symbols as Symbols
+from ..entropy.rans import Classes
 from ..errors import PayloadError, UnknownCodingError
 from ..format.codebook import Codebook
 from ..format.cursor import Cursor
@@ -25,6 +26,7 @@ from ..format.records import Summary
 from ..format.resources import Resources
 from ..format.sections import Span
 from ..tensor import Elements, Loadable, TensorInfo
+from .clustering import find_classes
 from .sampling import Sampled
 
 Payload: TypeAlias = bytes | memoryview
@@ -116,6 +118,13 @@ class SymbolMatrix:
     codebook: Codebook
     symbols: Symbols
     counts: npt.NDArray[np.int64]
+    _classes: list[Classes] = field(default_factory=list, init=False, repr=False)
+
+    def classes(self, threads: int = 1) -> Classes:
+        """Classes of its rows and columns, looked for once: several codings ask for them."""
+        if not self._classes:
+            self._classes.append(find_classes(self.symbols, self.magnitudes, threads))
+        return self._classes[0]
 
     @property
     def magnitudes(self) -> npt.NDArray[np.int64]:

@@ -13,7 +13,7 @@ import torch
 import swsfmt
 import swsfmt.torch
 from swsfmt.codings.classes import CLASSES
-from swsfmt.codings.classes.clustering import find_classes
+from swsfmt.codings.clustering import find_classes
 from swsfmt.entropy import backend, rans
 from swsfmt.read.reader import Reader
 

@@ -10,6 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import product
+from typing import NamedTuple
 
 import numpy as np
 
@@ -18,19 +19,21 @@ from ...entropy.bits import varint_bytes
 from ...entropy.logarithms import UNIT
 from ...entropy.rans import MAX_ALPHABET, Classes
 from ..base import Made, Scan, SymbolMatrix, Symbols
-from ..classes.clustering import find_classes
 from ..matrix import matrix_shape
 from .chunks import encode, in_order, joined
 from .params import Params, signs, write
 
 # Neighbours of pixels in images of 28 and 32 columns, and of channels behind convolutions and poolings.
 _STRIDES = (4, 5, 7, 16, 25, 28, 32, 49)
-# The elements that a candidate is tried on, about.
+# Rounds: the elements other than zero that a candidate is tried on, about, and how many of the cheapest ones go on.
+_ROUNDS = ((1 << 13, 12), (1 << 15, 4), (1 << 19, 2))
+# Of all elements at most so many.
 _SAMPLE = 1 << 19
 # From this many elements on the smaller set of contexts is taken, because it is faster.
 _LIGHT_FROM = 1 << 22
-# Of so many candidates, whose decisions take so many bits more than the fewest, at most, the bytes are compared.
-_FINALISTS = 4
+# Contexts are of lines before, too.
+_LEAST_LINES = 32
+# Of the last ones, whose decisions take so many bits more than the fewest, at most, the bytes are compared.
 _CLOSE = 32
 # A chunk has about this many bytes, and all of them together take at most 1/200 more than one would.
 _CHUNK_BYTES = 1 << 16
@@ -63,17 +66,10 @@ def plan(matrix: SymbolMatrix, light: bool | None = None, threads: int = 1) -> M
     if max(signs(matrix.codebook)) > 1:
         one = Classes(np.zeros(rows, np.uint8), np.zeros(columns, np.uint8), 1, 1)
         candidates += [candidate.with_classes(one) for candidate in candidates]
-    samples = [_sample(symbols, candidate.scan) for candidate in candidates]
-    codes = _codes(candidates, samples, threads)
-    heads = [len(write(candidate)) for candidate in candidates]
-    # Lines of rows and of columns give samples of different sizes.
-    costs = [(code.cost / UNIT + 8 * head) / s.size for code, head, s in zip(codes, heads, samples, strict=True)]
-    cheapest = sorted(range(len(candidates)), key=costs.__getitem__)[:_FINALISTS]
-    most = costs[cheapest[0]] + _CLOSE / samples[cheapest[0]].size
-    close = [i for i in cheapest if costs[i] <= most]
-    payloads = {i: codes[i].to_bytes() for i in close}
-    best = min(close, key=lambda i: (len(payloads[i]) + heads[i]) / samples[i].size)
-    params, code, sample = candidates[best], payloads[best], samples[best]
+    tried = _cheapest(candidates, symbols, symbols.size - int(matrix.counts[0]), threads)
+    most = tried[0].cost + _CLOSE / tried[0].sample.size
+    made = [(own, own.code.to_bytes()) for own in tried if own.cost <= most]
+    (params, _, sample, _), code = min(made, key=lambda each: _share(each[0], len(each[1])))
     if params.has_classes:
         params, code = _classified(params, matrix, code, sample, threads)
     payload = joined(params, [code])
@@ -82,19 +78,50 @@ def plan(matrix: SymbolMatrix, light: bool | None = None, threads: int = 1) -> M
     return Made(params, payload, 8 * (len(write(params)) + varint_bytes(len(payload)) + len(payload)))
 
 
+class _Tried(NamedTuple):
+    """A candidate: its code of a sample of the matrix, and what that and its parameters cost, in bits an element."""
+
+    params: Params
+    code: Code
+    sample: Symbols
+    cost: float
+
+
+def _cheapest(candidates: Sequence[Params], symbols: Symbols, marks: int, threads: int) -> list[_Tried]:
+    """A few of them, the cheapest one first. marks : elements other than zero"""
+    # A round before on all that there is would be the last one.
+    rounds = [*(own for own in _ROUNDS[:-1] if marks > 2 * own[0]), _ROUNDS[-1]]
+    for elements, count in rounds:
+        most = min(elements * symbols.size // max(marks, 1), _SAMPLE)
+        samples = [_sample(symbols, candidate.scan, most) for candidate in candidates]
+        tried = [
+            # Lines of rows and of columns give samples of different sizes.
+            _Tried(params, code, sample, (code.cost / UNIT + 8 * len(write(params))) / sample.size)
+            for params, code, sample in zip(candidates, _codes(candidates, samples, threads), samples, strict=True)
+        ]
+        tried = sorted(tried, key=lambda own: own.cost)[:count]
+        candidates = [own.params for own in tried]
+    return tried
+
+
+def _share(tried: _Tried, code_bytes: int) -> float:
+    """Of an element, in bytes."""
+    return (code_bytes + len(write(tried.params))) / tried.sample.size
+
+
 def _strides(shape: Sequence[int], columns: int) -> list[int]:
     """Those that are tried: 1, the widths of filters and of square images, and the usual ones."""
     strides = {*_STRIDES, *shape[2:], math.prod(shape[2:]), math.isqrt(columns)}
     return [1, *sorted(stride for stride in strides if 2 <= stride < columns and stride <= MAX_STRIDE)]
 
 
-def _sample(symbols: Symbols, scan: Scan) -> Symbols:
-    """The first lines."""
-    if symbols.size <= 2 * _SAMPLE:
+def _sample(symbols: Symbols, scan: Scan, elements: int) -> Symbols:
+    """The first lines, of so many elements about; all where they are at most twice as many."""
+    if symbols.size <= 2 * elements:
         return symbols
     if scan == Scan.ROWS:
-        return symbols[: max(1, _SAMPLE // symbols.shape[1])]
-    return symbols[:, : max(1, _SAMPLE // symbols.shape[0])]
+        return symbols[: max(_LEAST_LINES, elements // symbols.shape[1])]
+    return symbols[:, : max(_LEAST_LINES, elements // symbols.shape[0])]
 
 
 def _codes(candidates: Sequence[Params], samples: Sequence[Symbols], threads: int = 1) -> list[Code]:
@@ -111,7 +138,7 @@ def _classified(
     """With classes of rows and columns, where they save more than they take. code : of the sample, without"""
     if matrix.codebook.count >= MAX_ALPHABET:
         return params, code
-    classes = find_classes(matrix.symbols, matrix.magnitudes, threads)
+    classes = matrix.classes(threads)
     if classes.row_classes * classes.column_classes == 1:
         return params, code
     classified = params.with_classes(classes)

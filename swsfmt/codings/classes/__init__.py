@@ -4,7 +4,6 @@ frequencies (spec 5.10).
 params      index bytes <-> parameters
 labels      classes of rows and columns <-> bits
 payload     payload <-> symbols and elements
-clustering  the classes of rows and columns
 plan        the form of a tensor
 """
 

@@ -11,7 +11,6 @@ from ...entropy.logarithms import UNIT, log2
 from ...entropy.protocol import Indices, Labels
 from ...entropy.rans import MAX_ALPHABET, MAX_BITS
 from ..base import Made, SymbolMatrix
-from .clustering import find_classes
 from .params import Model, Params, write
 from .payload import encode
 
@@ -34,7 +33,7 @@ def plan(matrix: SymbolMatrix, threads: int = 1) -> Made | None:
     symbols = matrix.symbols
     if matrix.codebook.count >= MAX_ALPHABET or symbols.size < _LEAST or symbols.shape[1] >= _LONGEST_ROW:
         return None
-    classes = find_classes(symbols, matrix.magnitudes, threads)
+    classes = matrix.classes(threads)
     counts = rans.counts(symbols, classes, matrix.codebook.count + 1, threads)
     levels = levels_of(counts)
     bits, size = MAX_BITS, _size(counts, levels, MAX_BITS)

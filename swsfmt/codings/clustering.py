@@ -10,11 +10,11 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from ...entropy import rans
-from ...entropy.logarithms import UNIT, log2
-from ...entropy.protocol import Indices, Labels
-from ...entropy.rans import MAX_CLASSES, Classes
-from ..base import Symbols
+from ..entropy import rans
+from ..entropy.arrays import Symbols
+from ..entropy.logarithms import UNIT, log2
+from ..entropy.protocol import Indices, Labels
+from ..entropy.rans import MAX_CLASSES, Classes
 
 # Elements that classes are learned from, about.
 _SAMPLE = 1 << 18
