@@ -3,7 +3,7 @@
     NNC_PYTHON=... PEERS_PYTHON=... python benchmarks/quantize_smollm2.py [--fresh] [--kept] [--no-peers] [--only PARTS]
 
 The float model is what its GGUF (Q4_1, Q8_0) dequantises to. 8,192 tokens of prose of three kinds that nothing else
-uses; calibration on 16,384 tokens of other prose, or on 8,192 that the model makes itself. KL is the mean divergence
+uses; calibration on 16,384 tokens of other prose, or on as many that the model makes itself. KL is the mean divergence
 of the next-token distributions from the float model's, in nats. PARTS, each of which takes long,
 with commas between them, are done in their order: peers (K-quants), calibrated, self-calibrated, data-free (ours and
 others). Rows are kept in the user's cache, so a run that was stopped is gone on with.
@@ -42,7 +42,7 @@ from torch import Tensor, nn
 SHOW = ("KL", "perplexity", "top-1")
 PARTS = ("peers", "calibrated", "self-calibrated", "data-free")
 # In windows of 256 tokens.
-MEASURED, CALIBRATED, SAMPLED = 32, 64, 32
+MEASURED, CALIBRATED = 32, 64
 KLS = (0.021, 0.082, 0.261)
 EQUAL_TO = ("llama.cpp Q5_K", "llama.cpp Q4_K", "llama.cpp Q3_K")
 LOSSES = (0.08, 0.27, 0.039)
@@ -185,8 +185,8 @@ def main() -> None:
         elif part == "calibrated":
             rows += show_ours(partial(known, "other prose", trained.calibration), LOSSES, "ours")
         elif part == "self-calibrated":
-            texts = partial(made_by_itself, model, SAMPLED)
-            rows += show_ours(partial(known, "made by itself", texts), LOSSES[:2], "ours, self-calibrated")
+            texts = partial(made_by_itself, model, CALIBRATED)
+            rows += show_ours(partial(known, f"{CALIBRATED} windows made by itself", texts), LOSSES[:2], "ours, self-calibrated")
         elif part == "data-free":
             ours = show_ours(None, DATA_FREE_LOSSES, "ours, data-free")
             theirs = [] if given.no_peers else show_peers(data_free())

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from swsfmt import InputError
 from swsfmt.checkpoints import Checkpoint
+from swsfmt.tensor import Tied
 
-from . import calibration
+from . import calibration, data_free
 from .networks import Plan
 from .request import Means, Request
 from .sharded import ShardedAttempts, survey
@@ -29,7 +31,8 @@ class Alone:
         """Raises `InputError` for what needs a network, and for rules about no tensor."""
         self._tensors, self._request, self._means, self._metadata = checkpoint.tensors, request, means, metadata
         _refuse_without_network(request)
-        self._plan = Plan.of(request.method, request.rules, self._tensors)
+        shapes = {name: tensor.info.shape for name, tensor in self._tensors.items() if not isinstance(tensor, Tied)}
+        self._plan = replace(Plan.of(request.method, request.rules, self._tensors), sizes=data_free.sizes(shapes))
         self._sketch: Sketch | None = None
         self._attempts: ShardedAttempts | None = None
 

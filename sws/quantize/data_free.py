@@ -1,8 +1,10 @@
 """Quantising without calibration: what the weights themselves tell.
 
 Nothing is known of inputs and gradients, so that errors are not made good, and rounding alone knows the rate. Steps
-follow the root mean square of the matrix: normalised networks make every matrix matter by its relative error. Within
-the matrix of a linear layer they follow the square root of that of each column: training makes weights of small inputs
+follow the root mean square of the matrix: normalised networks make every matrix matter by its relative error. Where a
+network is many blocks of the same matrices, one behind the other, as transformers are, all of their matrices matter
+about alike, and what makes words of their outputs, or their words too, more than each. Within the matrix of a linear
+layer steps follow the fourth root of the root mean square of each column: training makes weights of small inputs
 large. In a convolution they follow the square root of that of each row: what comes after it, mostly a norm of each
 channel, makes the relative error of each count. In the matrices of LSTM and GRU, told by the names that torch gives
 them, they follow that of each row itself: gates with large weights are open or shut, and those with small ones, whose
@@ -13,6 +15,8 @@ from __future__ import annotations
 
 import math
 import re
+from collections import defaultdict
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
@@ -20,12 +24,21 @@ from torch import Tensor
 from .factors import Factors
 from .layout import Layout
 
-POWER = 0.5
-"""Of the root mean square of a column, or row, which its steps are in proportion to: half way between one step for all
-and one error relative to each."""
+COLUMN_POWER, ROW_POWER = 0.25, 0.5
+"""Of the root mean square of a column of a linear layer, or row of a convolution, which its steps are in proportion to:
+between one step for all and one error relative to each."""
+HEAD_STEP = 0.7
+"""Of a matrix that makes words, relative to those of blocks."""
 # Of the root mean square of the matrix: no column or row counts as less.
 _LEAST = 0.1
 _RECURRENT = re.compile(r"weight_(ih|hh)(_l\d+(_reverse)?)?$")
+# The number of a block, between its name and those of its matrices.
+_BLOCK = re.compile(r"^(.*?\.)\d+(\..*)$")
+# What makes words, and where there is none, what words are made of does it too: the names of transformers and GGUF.
+_HEAD = re.compile(r"(^|\.)(lm_head|embed_out|output)\.weight$")
+_WORDS = re.compile(
+    r"(^|\.)(embed_tokens|wte|embed_in|token_embd|tok_embeddings|shared|transformer\.word_embeddings)\.weight$"
+)
 
 
 def size_of(tensor: Tensor) -> float:
@@ -34,14 +47,39 @@ def size_of(tensor: Tensor) -> float:
     return norm / math.sqrt(max(1, tensor.numel())) or 1.0
 
 
-def factors(tensor: Tensor, layout: Layout, name: str = "") -> list[Factors]:
-    """Steps in proportion to the root mean square of the weights, and the root of that of columns or rows.
+def sizes(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, float]:
+    """Of matrices whose steps do not follow from their own numbers of weights, the number that they follow from.
+
+    shapes : of the tensors of a network by name, tied ones once
+    Blocks are what has at least two matrices each with a number in its name that differs, and shapes that do not.
+    """
+    numbered = defaultdict(list)
+    for name, shape in shapes.items():
+        match = _BLOCK.match(name)
+        if match is not None and len(shape) == 2 and _RECURRENT.search(name) is None:
+            numbered[match[1], match[2], shape].append(name)
+    kinds = defaultdict(list)
+    for (before, _, _), names in numbered.items():
+        if len(names) > 1:
+            kinds[before].append(names)
+    own = {name for alike in kinds.values() if len(alike) > 1 for names in alike for name in names}
+    if not own:
+        return {}
+    mean = sum(math.prod(shapes[name]) for name in own) / len(own)
+    matrices = [name for name, shape in shapes.items() if len(shape) == 2 and name not in own]
+    heads = [name for name in matrices if _HEAD.search(name)] or [name for name in matrices if _WORDS.search(name)]
+    return {**dict.fromkeys(sorted(own), mean), **dict.fromkeys(heads, HEAD_STEP**2 * mean)}
+
+
+def factors(tensor: Tensor, layout: Layout, name: str = "", size: float | None = None) -> list[Factors]:
+    """Steps in proportion to the root mean square of the weights, and a root of that of columns or rows.
 
     name : of the tensor in its network, which tells recurrent ones
+    size : what `sizes` has for it; None for the number of its weights
     The relative errors of all matrices add up to that of the output where each changes its input by about as much:
     an error of |E|^2 / |W|^2 has the share of a matrix, so that a weight costs 1 / |W|^2.
     """
-    return like(tensor, layout, math.sqrt(tensor.numel()), name)
+    return like(tensor, layout, math.sqrt(size or tensor.numel()), name)
 
 
 def like(tensor: Tensor, layout: Layout, relative: float, name: str = "") -> list[Factors]:
@@ -54,7 +92,8 @@ def like(tensor: Tensor, layout: Layout, relative: float, name: str = "") -> lis
     for weights in layout.matrix(tensor.detach()):
         norms = torch.linalg.vector_norm(weights, dim=int(by_row), dtype=torch.float32)
         norms = norms / math.sqrt(weights.shape[int(by_row)])
-        steps = (norms / whole).clamp(min=_LEAST).pow(1 if is_recurrent else POWER).cpu()
+        power = 1 if is_recurrent else ROW_POWER if by_row else COLUMN_POWER
+        steps = (norms / whole).clamp(min=_LEAST).pow(power).cpu()
         if by_row:
             out.append(Factors(torch.ones(layout.columns), relative * whole * steps))
         else:

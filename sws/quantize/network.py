@@ -45,6 +45,7 @@ class Network:
     actions : of tensors that are not to be quantised as a matrix: "raw" stays as it is, "fp16" and "bf16" are rounded
     step_factors : of tensors that have another step, what it is multiplied by
     paths : see `matrix.quantize_matrix`
+    sizes : see `data_free.sizes`, which None asks: for one tensor of a network
     Raises `InputError` for weights that are infinite or NaN.
     """
 
@@ -55,11 +56,15 @@ class Network:
         actions: Mapping[str, str] | None = None,
         step_factors: Mapping[str, float] | None = None,
         paths: int = 1,
+        sizes: Mapping[str, float] | None = None,
     ) -> None:
         self.paths = paths
         self.tensors, self.statistics, self.actions = tensors, statistics, dict(actions or {})
         self.step_factors = dict(step_factors or {})
         self._first = _first_names(tensors)
+        if sizes is None:
+            sizes = data_free.sizes({name: tuple(tensors[name].shape) for name in set(self._first.values())})
+        self._sizes = sizes
         self._factors: dict[str, list[Factors]] = {}
         self.layouts = {
             name: layout
@@ -107,7 +112,7 @@ class Network:
             if relative:
                 self._factors[name] = data_free.like(tensor, layout, typical, name)
             else:
-                self._factors[name] = data_free.factors(tensor, layout, name)
+                self._factors[name] = data_free.factors(tensor, layout, name, self._sizes.get(name))
 
     def shortage(self) -> str | None:
         """What is to be said where calibration has too few samples for the widths of the matrices; None otherwise."""

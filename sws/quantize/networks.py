@@ -28,11 +28,13 @@ class Plan:
     method : one of `NAMES`
     rules : by the name of the tensor, resolved
     paths : how many ways to round a row are kept, see `matrix.quantize_matrix`; the other methods know of none
+    sizes : of matrices of a network that is not there as a whole, see `data_free.sizes`; None where it is
     """
 
     method: str = FEEDBACK
     rules: Mapping[str, Rule] = field(default_factory=dict)
     paths: int = 1
+    sizes: Mapping[str, float] | None = None
 
     @classmethod
     def of(cls, method: str, rules: Iterable[Rule | str], names: Iterable[str], paths: int = 1) -> Plan:
@@ -51,5 +53,5 @@ class Plan:
         actions = {name: rule.action for name, rule in own.items() if rule.action != STEP}
         factors = {name: rule.factor for name, rule in own.items() if rule.action == STEP}
         if self.method == FEEDBACK:
-            return Network(tensors, statistics, actions, factors, self.paths)
+            return Network(tensors, statistics, actions, factors, self.paths, self.sizes)
         return SimpleNetwork(METHODS[self.method], tensors, actions, factors)

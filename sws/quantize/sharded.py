@@ -191,7 +191,9 @@ def _give_back() -> None:
 
 def own_plan(plan: Plan, name: str) -> Plan:
     """The plan of one tensor, which is all that a worker gets."""
-    return Plan(plan.method, {name: plan.rules[name]} if name in plan.rules else {})
+    rules = {name: plan.rules[name]} if name in plan.rules else {}
+    sizes = {name: plan.sizes[name]} if plan.sizes is not None and name in plan.sizes else {}
+    return Plan(plan.method, rules, sizes=sizes)
 
 
 def quantize_part(tensor: Loadable, name: str, step: float, plan: Plan) -> bytes:

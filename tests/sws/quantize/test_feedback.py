@@ -13,7 +13,7 @@ from torch import nn
 
 import swsfmt
 import swsfmt.torch
-from sws.quantize import Network, QuantizedModel, collect, data_free, quantize_model
+from sws.quantize import Network, QuantizedModel, collect, quantize_model
 from sws.quantize.factors import factors
 from sws.quantize.kernels.choice import kernels
 from sws.quantize.layout import Layout
@@ -374,20 +374,3 @@ def test_what_is_known_for_certain_is_not_shrunk() -> None:
     torch.testing.assert_close(less, torch.tensor([[4.0, 0.75], [0.75, 1.0]], dtype=torch.float64))
     dead, _ = shrunk(torch.diag(torch.tensor([1.0, 0.0], dtype=torch.float64)), 16, 0)
     assert 0 < float(dead[1, 1]) < 0.01
-
-
-def test_without_calibration_steps_follow_columns_and_in_convolutions_and_recurrent_layers_rows() -> None:
-    weights = torch.randn(32, 16, 3, generator=torch.Generator().manual_seed(0))
-    (usual,) = data_free.factors(weights, Layout((32, 16, 3)))
-    weights[0] *= 4
-    (own,) = data_free.factors(weights, Layout((32, 16, 3)))
-    ratios = own.row_diagonal / own.row_diagonal[1:].mean() / (usual.row_diagonal / usual.row_diagonal[1:].mean())
-    assert float(ratios[0]) == pytest.approx(2, rel=0.01)
-    assert own.column_diagonal.unique().numel() == 1
-    (linear,) = data_free.factors(weights.flatten(1), Layout((32, 48)))
-    assert linear.row_diagonal.unique().numel() == 1
-    assert linear.column_diagonal.unique().numel() > 1
-    for name in ("lstm.weight_ih_l0", "gru.weight_hh_l1_reverse", "cell.weight_ih"):
-        (recurrent,) = data_free.factors(weights.flatten(1), Layout((32, 48)), name)
-        norms = weights.flatten(1).norm(dim=1)
-        torch.testing.assert_close(recurrent.row_diagonal / recurrent.row_diagonal[0], (norms / norms[0]).double())
