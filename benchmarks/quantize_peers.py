@@ -30,6 +30,7 @@ from package_models import LLAMA_CPP, package_file
 from safetensors.numpy import save_file
 
 import swsfmt.torch
+from swsfmt.codings.base import Profile
 from swsfmt.torch import Scaled
 
 Array = npt.NDArray[np.float32]
@@ -162,10 +163,10 @@ def packed(levels: npt.NDArray[np.uint8], bits: int) -> npt.NDArray[np.uint8]:
 # ---- EntQuant --------------------------------------------------------------------------------------------------------
 
 
-def entquant(weight: float, state: State) -> tuple[int, State]:
+def entquant(weight: float, state: State, profile: Profile = "small") -> tuple[int, State]:
     """EntQuant's method (arXiv 2601.22787), integers of 8 bits: of each row the scale with the least
     |W' - W| / |W| + weight mean|Q| / 128 in norms of order 1. They search by L-BFGS from the absolute maximum, here all
-    scales on a grid of eighths of an octave are tried, so the minimum is found. The file is ours, at its smallest.
+    scales on a grid of eighths of an octave are tried, so the minimum is found. The file is ours, of this profile.
     """
     tensors: dict[str, torch.Tensor | Scaled] = {name: torch.from_numpy(a.copy()) for name, a in _others(state).items()}
     out: State = {}
@@ -187,7 +188,7 @@ def entquant(weight: float, state: State) -> tuple[int, State]:
         shape = (len(array), *(1 for _ in array.shape[1:]))
         tensors[name] = Scaled(levels.reshape(array.shape).contiguous(), scales.reshape(shape), dtype=torch.float32)
         out[name] = (levels * scales.float()).numpy().ravel()
-    return len(swsfmt.torch.save(tensors, profile="small")), _dense(state, out)
+    return len(swsfmt.torch.save(tensors, profile=profile)), _dense(state, out)
 
 
 # ---- in environments of their own ------------------------------------------------------------------------------------

@@ -127,7 +127,7 @@ def data_free() -> list[Peer]:
         Peer("round to nearest, 4 bits, groups of 32", partial(round_to_nearest, 4, 32)),
         Peer("nf4 64", partial(elsewhere, "nf4", "64")),
         Peer("hqq 4 64", partial(elsewhere, "hqq", "4 64")),
-        *(Peer(f"EntQuant's method, {weight}", partial(entquant, weight)) for weight in (1, 3)),
+        *(Peer(f"EntQuant's method, {weight}", partial(entquant, weight, profile=PROFILES[0])) for weight in (1, 3)),
     ]
 
 
@@ -186,7 +186,8 @@ def main() -> None:
             rows += show_ours(partial(known, "other prose", trained.calibration), LOSSES, "ours")
         elif part == "self-calibrated":
             texts = partial(made_by_itself, model, CALIBRATED)
-            rows += show_ours(partial(known, f"{CALIBRATED} windows made by itself", texts), LOSSES[:2], "ours, self-calibrated")
+            statistics = partial(known, f"{CALIBRATED} windows made by itself", texts)
+            rows += show_ours(statistics, LOSSES[:2], "ours, self-calibrated")
         elif part == "data-free":
             ours = show_ours(None, DATA_FREE_LOSSES, "ours, data-free")
             theirs = [] if given.no_peers else show_peers(data_free())

@@ -17,8 +17,8 @@ from .lengths import Lengths, lengths_of, none
 
 OCTAVE = 8
 """Steps are 2^(k / 8), rounded to bfloat16: they take a byte and cost nothing."""
-RATE = math.log(2) / 6 / 3
-"""What a bit is worth in squared steps: a third of what it is where errors cost what moments say. (At a high rate an
+RATE = math.log(2) / 12
+"""What a bit is worth in squared steps: half of what it is where errors cost what moments say. (At a high rate an
 error of step^2 / 12 falls by 2 ln 2 of itself with a bit.) Errors that are chosen cost more than that."""
 PASSES = 2
 """With the lengths of codes that the levels of the one before have."""
