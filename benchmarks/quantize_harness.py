@@ -14,7 +14,7 @@ import math
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
@@ -75,7 +75,8 @@ def kept_for_sources(trained: Trained, fresh: bool, is_complete: bool = False) -
     return Kept(f"{_slug(trained.name)}-ours-{digest.hexdigest()[:10]}.json", fresh, is_complete)
 
 
-def arguments(document: str | None) -> argparse.Namespace:
+def arguments(document: str | None, kinds: Collection[str] = ()) -> argparse.Namespace:
+    """kinds : that may be asked for, several at once"""
     parser = argparse.ArgumentParser(description=document, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--fresh", action="store_true", help="measure peers and collect statistics anew")
     parser.add_argument(
@@ -83,6 +84,8 @@ def arguments(document: str | None) -> argparse.Namespace:
     )
     parser.add_argument("--no-peers", action="store_true", help="ours alone")
     parser.add_argument("--only", metavar="WORD", default="", help="networks with this in their names")
+    if kinds:
+        parser.add_argument("kinds", nargs="+", choices=kinds)
     return parser.parse_args()
 
 
