@@ -20,7 +20,7 @@ from ..entropy import escape
 from ..entropy.arrays import Symbols as Symbols
 from ..entropy.rans import Classes
 from ..errors import PayloadError, UnknownCodingError
-from ..format.codebook import Codebook
+from ..format.codebook import MAX_VALUES, Codebook
 from ..format.cursor import Cursor
 from ..format.records import Summary
 from ..format.resources import Resources
@@ -309,6 +309,10 @@ class Coding(Protocol[P]):
         Runs tensor by tensor in the order of the file.
         """
         return None
+
+    def most_values(self, tensor: TensorInfo) -> int:
+        """How many values a codebook may have, for the coding to store such a tensor with it."""
+        return MAX_VALUES
 
     def number_resources(self, params: P, resources: Resources) -> None:
         """Give the new tables and bitmaps of a record their numbers."""

@@ -51,13 +51,14 @@ class _Choice:
     def __init__(self, units: Iterable[Unit], workers: Workers, spool: Spool) -> None:
         self._spool = spool
         leaves = dict(enumerate(leaf for unit in units for leaf in unit.leaves()))
-        own, founders = {}, set()
+        own, founders, limits = {}, set(), {}
         for number, leaf in leaves.items():
             if leaf.has_codebook and leaf.examination.own is not None:
                 own[number] = leaf.examination.own
+                limits[number] = leaf.most_values(leaf.examination.own.count)
                 if leaf.examination.founds:
                     founders.add(number)
-        self.codebooks, owners = share(own, founders)
+        self.codebooks, owners = share(own, founders, limits)
         self.losers: list[Unit] = []
         self._owners = {leaves[number]: book for number, book in owners.items()}
         self._sharers = Counter(owners.values())

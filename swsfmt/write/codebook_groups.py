@@ -20,6 +20,7 @@ _HEADER_BITS = 24
 # of them, such as 1, says little, and the time for a file has to stay in proportion to its tensors.
 _FIRST_AND_LAST = 32
 _NOWHERE: list[int] = []
+_NO_LIMITS: Mapping[int, int] = {}
 
 
 def own_codebook(elements: Elements, threads: int = 1) -> Codebook | None:
@@ -57,10 +58,11 @@ def own_bits(elements: Elements, own: Codebook) -> int:
 
 
 class _Group:
-    """Tensors that share a codebook. members : numbers of the tensors."""
+    """Tensors that share a codebook. members : numbers of the tensors. limit : of its values"""
 
     def __init__(self, codebook: Codebook) -> None:
         self.members: list[int] = []
+        self.limit = MAX_VALUES
         self.update(codebook)
 
     def update(self, codebook: Codebook) -> None:
@@ -137,11 +139,15 @@ def _values_of(codebook: Codebook) -> tuple[int, bytes]:
     return codebook.dtype.id, codebook.values.tobytes()
 
 
-def share(own: Mapping[int, Codebook], founders: Container[int]) -> tuple[list[Codebook], dict[int, int]]:
+def share(
+    own: Mapping[int, Codebook], founders: Container[int], limits: Mapping[int, int] = _NO_LIMITS
+) -> tuple[list[Codebook], dict[int, int]]:
     """Group tensors into codebooks: a tensor joins the group where that costs least, or founds its own.
 
     own : number of each tensor -> the codebook that it would have alone.
     founders : the tensors that may found a codebook; the others may only join one that has all their values.
+    limits : how many values there may be in the codebook of a tensor that may found one, where not all codings take
+        more; at least as many as it has
     Returns the codebooks and the codebook number of each tensor that has one.
     """
     groups = _Groups()
@@ -151,17 +157,19 @@ def share(own: Mapping[int, Codebook], founders: Container[int]) -> tuple[list[C
             continue
         place = groups.exactly(codebook)
         if place is None:
-            place, chosen = _cheapest(groups, codebook, number in founders)
+            place, chosen = _cheapest(groups, codebook, number in founders, limits.get(number, MAX_VALUES))
             if place is None:
                 continue
             if chosen is not None:
                 groups.put(place, chosen)
         groups.all[place].members.append(number)
+        if number in founders:
+            groups.all[place].limit = min(groups.all[place].limit, limits.get(number, MAX_VALUES))
     owners = {member: i for i, group in enumerate(groups.all) for member in group.members}
     return [group.codebook for group in groups.all], owners
 
 
-def _cheapest(groups: _Groups, own: Codebook, founds: bool) -> tuple[int | None, Codebook | None]:
+def _cheapest(groups: _Groups, own: Codebook, founds: bool, limit: int) -> tuple[int | None, Codebook | None]:
     """The number of the group that a tensor joins, and the codebook that this gives it where it changes."""
     values = set(own.values.tolist())
     costs = []
@@ -169,7 +177,8 @@ def _cheapest(groups: _Groups, own: Codebook, founds: bool) -> tuple[int | None,
         group = groups.all[i]
         shared = len(group.values & values)
         more = len(values) - shared
-        if (more == 0 or founds) and len(group.values) + more <= MAX_VALUES:
+        most = min(group.limit, limit) if founds else MAX_VALUES
+        if (more == 0 or founds) and len(group.values) + more <= most:
             costs.append((group.least_cost(own, shared), i, more))
     # Of those that cost the same a new group comes first, then the others in their order.
     chosen: Codebook | None = own

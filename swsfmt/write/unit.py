@@ -10,7 +10,7 @@ from ..codings import Coding
 from ..codings.base import Freedom, Proposal
 from ..codings.composite import Composite, Latest, Part, Source, Structured
 from ..errors import located
-from ..format.codebook import Codebook
+from ..format.codebook import MAX_VALUES, Codebook
 from ..format.records import Draft
 from ..tensor import Loadable
 from . import examine
@@ -18,6 +18,9 @@ from .examine import Codings, Examination, Survey
 from .executors import Workers
 from .options import Options
 from .spool import Spool
+
+# A codebook of its own costs little where a value has so many elements.
+_MANY = 256
 
 
 @dataclass(eq=False)
@@ -53,6 +56,16 @@ class Unit:
             yield self
         for part in self.parts:
             yield from part.leaves()
+
+    def most_values(self, own: int) -> int:
+        """How many values a codebook may have that it shares, so that no coding is lost which it may have alone.
+
+        own : the number of its own values
+        """
+        if self.tensor.info.numel < _MANY * own:
+            return MAX_VALUES
+        most = [coding.most_values(self.tensor.info) for coding in self.codings if coding.has_symbols]
+        return min([values for values in most if values >= own], default=MAX_VALUES)
 
     def split(self, options: Options, latest: Latest) -> None:
         """Take it apart, where its examination says so."""

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 import swsfmt
 from swsfmt import dtypes
+from swsfmt.codings.base import Profile
 from swsfmt.entropy import backend
 from swsfmt.format.codebook import MAX_VALUES, Codebook
 from swsfmt.write import codebook_groups
@@ -127,7 +128,9 @@ def test_where_a_value_is_in_no_codebook_there_is_none_to_join(monkeypatch: pyte
     assert sizes == {2}
 
 
-def shared_by_trying_all(own: dict[int, Codebook], founders: set[int]) -> tuple[list[list[int]], dict[int, int]]:
+def shared_by_trying_all(
+    own: dict[int, Codebook], founders: set[int], limits: dict[int, int]
+) -> tuple[list[list[int]], dict[int, int]]:
     """What `share` does, group by group."""
     groups: list[tuple[Codebook, list[int]]] = []
     for number, book in sorted(own.items(), key=lambda item: item[0] not in founders):
@@ -139,6 +142,8 @@ def shared_by_trying_all(own: dict[int, Codebook], founders: set[int]) -> tuple[
             if not set(group.values.tolist()) & set(book.values.tolist()) or union.count > MAX_VALUES:
                 continue
             if union.count > group.count and number not in founders:
+                continue
+            if number in founders and union.count > min(limits[one] for one in [number, *members] if one in founders):
                 continue
             unused = union.count - book.count + len(members) * (union.count - group.count)
             cost = 8 * (union.stored.nbytes - group.stored.nbytes) + 2 * unused
@@ -167,8 +172,21 @@ def test_codebooks_are_shared_where_that_costs_least(seed: int, count: int, pool
         for number in range(count)
     }
     founders = {number for number in own if rng.random() < 0.8}
-    books, owners = share(own, founders)
-    assert ([book.values.tolist() for book in books], owners) == shared_by_trying_all(own, founders)
+    limits = {number: MAX_VALUES if rng.random() < 0.5 else max(book.count, 15) for number, book in own.items()}
+    books, owners = share(own, founders, limits)
+    assert ([book.values.tolist() for book in books], owners) == shared_by_trying_all(own, founders, limits)
+
+
+@pytest.mark.parametrize("profile", ["fast", "default", "small"])
+def test_no_tensor_is_larger_for_the_values_of_another_one(profile: Profile) -> None:
+    """Codings have limits to their codebooks, which a shared one could be beyond."""
+    rng = np.random.default_rng(0)
+    wide = rng.normal(0, 1, (700, 600)) * np.geomspace(1, 400, 600)
+    few = rng.integers(-300, 300, (500, 400))
+    few.flat[:40] = np.arange(1000, 1040)
+    tensors = {"wide": np.clip(np.rint(wide), -509, 509).astype(np.int16), "few": few.astype(np.int16)}
+    alone = [len(swsfmt.save({name: tensor}, profile=profile)) for name, tensor in tensors.items()]
+    assert len(swsfmt.save(tensors, profile=profile)) <= sum(alone)
 
 
 @pytest.mark.parametrize("shape", [(1, 10_000), (10_000, 1), (10_000,), (1, 1, 10_000), (10_000, 1, 1, 1)])

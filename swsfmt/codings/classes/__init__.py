@@ -12,6 +12,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ...dtypes import Bits
+from ...entropy.rans import MAX_ALPHABET
+from ...format.codebook import MAX_VALUES
 from ...format.cursor import Cursor
 from ...format.resources import Resources
 from ...tensor import Loadable, TensorInfo
@@ -20,7 +22,7 @@ from ..matrix import matrix_shape
 from ..registry import register
 from ..symbols import SymbolCoding
 from . import payload as payloads
-from .params import Params, parse, write
+from .params import LEAST, Params, parse, write
 
 # What it must save, about: of other codings the tensors behind may share code tables and bitmaps.
 _SHARED_BITS = 8 * 48
@@ -72,6 +74,9 @@ class ClassesCoding(SymbolCoding[Params]):
         from .plan import plan
 
         return plan(matrix, threads)
+
+    def most_values(self, tensor: TensorInfo) -> int:
+        return MAX_ALPHABET - 1 if tensor.numel >= LEAST else MAX_VALUES
 
     def propose(
         self,

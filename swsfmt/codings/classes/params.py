@@ -12,6 +12,8 @@ from ...format.resources import Resources
 from ...tensor import TensorInfo
 from ..matrix import matrix_shape
 
+LEAST = 1 << 12
+"""Of fewer elements tables of frequencies are not smaller than a code table, and states of lanes come on top."""
 _CHUNKS = 8
 
 

@@ -11,11 +11,9 @@ from ...entropy.logarithms import UNIT, log2
 from ...entropy.protocol import Indices, Labels
 from ...entropy.rans import MAX_ALPHABET, MAX_BITS
 from ..base import Made, SymbolMatrix
-from .params import Model, Params, write
+from .params import LEAST, Model, Params, write
 from .payload import encode
 
-# Of fewer elements tables of frequencies are not smaller than a code table, and states of lanes come on top.
-_LEAST = 1 << 12
 # Counts of elements have 32 bits.
 _LONGEST_ROW = 1 << 31
 # A lane takes three bytes of each chunk, and there are vectors for 32 of them: one for so many bytes of a chunk.
@@ -31,7 +29,7 @@ _SHIFT = 9
 def plan(matrix: SymbolMatrix, threads: int = 1) -> Made | None:
     """The form, its payload, and its size in bits, parameters and payload. None where it cannot pay."""
     symbols = matrix.symbols
-    if matrix.codebook.count >= MAX_ALPHABET or symbols.size < _LEAST or symbols.shape[1] >= _LONGEST_ROW:
+    if matrix.codebook.count >= MAX_ALPHABET or symbols.size < LEAST or symbols.shape[1] >= _LONGEST_ROW:
         return None
     classes = matrix.classes(threads)
     counts = rans.counts(symbols, classes, matrix.codebook.count + 1, threads)
