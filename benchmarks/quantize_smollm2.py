@@ -46,7 +46,7 @@ MEASURED, CALIBRATED = 32, 64
 KLS = (0.021, 0.082, 0.261)
 EQUAL_TO = ("llama.cpp Q5_K", "llama.cpp Q4_K", "llama.cpp Q3_K")
 LOSSES = (0.08, 0.27, 0.039)
-DATA_FREE_LOSSES = (0.1, 0.02)
+DATA_FREE_LOSSES = (1.0, 0.35, 0.15, 0.02)
 # The profile small takes minutes for so many weights.
 PROFILES = ("default",)
 

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 
 from swsfmt import InputError
 from swsfmt.checkpoints import Checkpoint
-from swsfmt.tensor import Tied
 
-from . import calibration, data_free
+from . import calibration
 from .networks import Plan
 from .request import Means, Request
-from .sharded import ShardedAttempts, survey
+from .sharded import ShardedAttempts, survey, whole_plan
 from .sketch import Sketch
 from .targets import ERROR, Attempt
 from .work import Work
@@ -31,8 +29,7 @@ class Alone:
         """Raises `InputError` for what needs a network, and for rules about no tensor."""
         self._tensors, self._request, self._means, self._metadata = checkpoint.tensors, request, means, metadata
         _refuse_without_network(request)
-        shapes = {name: tensor.info.shape for name, tensor in self._tensors.items() if not isinstance(tensor, Tied)}
-        self._plan = replace(Plan.of(request.method, request.rules, self._tensors), sizes=data_free.sizes(shapes))
+        self._plan = whole_plan(Plan.of(request.method, request.rules, self._tensors), self._tensors)
         self._sketch: Sketch | None = None
         self._attempts: ShardedAttempts | None = None
 

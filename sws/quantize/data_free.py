@@ -32,12 +32,13 @@ HEAD_STEP = 0.7
 # Of the root mean square of the matrix: no column or row counts as less.
 _LEAST = 0.1
 _RECURRENT = re.compile(r"weight_(ih|hh)(_l\d+(_reverse)?)?$")
-# The number of a block, between its name and those of its matrices.
-_BLOCK = re.compile(r"^(.*?\.)\d+(\..*)$")
+# The number of a block, between its name and those of its matrices; and its least rows and columns.
+_NUMBER = re.compile(r"(?:^|(?<=\.))\d+(?=\.)")
+_LEAST_SIDE = 16
 # What makes words, and where there is none, what words are made of does it too: the names of transformers and GGUF.
 _HEAD = re.compile(r"(^|\.)(lm_head|embed_out|output)\.weight$")
 _WORDS = re.compile(
-    r"(^|\.)(embed_tokens|wte|embed_in|token_embd|tok_embeddings|shared|transformer\.word_embeddings)\.weight$"
+    r"(^|\.)(embed_tokens|wte|embed_in|token_embd|transformer\.word_embeddings)\.weight$|^tok_embeddings\.weight$"
 )
 
 
@@ -47,17 +48,19 @@ def size_of(tensor: Tensor) -> float:
     return norm / math.sqrt(max(1, tensor.numel())) or 1.0
 
 
-def sizes(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, float]:
+def sizes(shapes: Mapping[str, tuple[int, ...]], aliases: Mapping[str, str] | None = None) -> dict[str, float]:
     """Of matrices whose steps do not follow from their own numbers of weights, the number that they follow from.
 
-    shapes : of the tensors of a network by name, tied ones once
-    Blocks are what has at least two matrices each with a number in its name that differs, and shapes that do not.
+    shapes : of the floating-point tensors of a network by name, tied ones once
+    aliases : other names of these, and which
+    Blocks are what has two matrices or more, each there under several names that differ in one number, in one shape.
+    Everything is told by names and shapes: the words of an encoder that are called as those of a decoder count as such.
     """
+    matrices = {name: shape for name, shape in shapes.items() if len(shape) == 2 and min(shape) >= _LEAST_SIDE}
     numbered = defaultdict(list)
-    for name, shape in shapes.items():
-        match = _BLOCK.match(name)
-        if match is not None and len(shape) == 2 and _RECURRENT.search(name) is None:
-            numbered[match[1], match[2], shape].append(name)
+    for name, shape in matrices.items():
+        for number in _NUMBER.finditer(name) if _RECURRENT.search(name) is None else ():
+            numbered[name[: number.start()], name[number.end() :], shape].append(name)
     kinds = defaultdict(list)
     for (before, _, _), names in numbered.items():
         if len(names) > 1:
@@ -65,10 +68,23 @@ def sizes(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, float]:
     own = {name for alike in kinds.values() if len(alike) > 1 for names in alike for name in names}
     if not own:
         return {}
-    mean = sum(math.prod(shapes[name]) for name in own) / len(own)
-    matrices = [name for name, shape in shapes.items() if len(shape) == 2 and name not in own]
-    heads = [name for name in matrices if _HEAD.search(name)] or [name for name in matrices if _WORDS.search(name)]
-    return {**dict.fromkeys(sorted(own), mean), **dict.fromkeys(heads, HEAD_STEP**2 * mean)}
+    mean = sum(math.prod(matrices[name]) for name in own) / len(own)
+    return {**dict.fromkeys(sorted(own), mean), **dict.fromkeys(_heads(matrices, own, aliases), HEAD_STEP**2 * mean)}
+
+
+def _heads(matrices: Mapping[str, tuple[int, ...]], own: set[str], aliases: Mapping[str, str] | None) -> list[str]:
+    """The matrices that make words. own : those of blocks"""
+    others = {name: name for name in matrices if name not in own}
+    others.update({alias: name for alias, name in (aliases or {}).items() if name in others})
+    words = {name for alias, name in others.items() if _WORDS.search(alias)}
+    lengths = {matrices[name][0] for name in words}
+    heads = {
+        name
+        for alias, name in others.items()
+        # One that gives answers of another kind has fewer rows.
+        if _HEAD.search(alias) and (not lengths or matrices[name][0] in lengths)
+    }
+    return sorted(heads or words)
 
 
 def factors(tensor: Tensor, layout: Layout, name: str = "", size: float | None = None) -> list[Factors]:

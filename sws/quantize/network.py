@@ -63,7 +63,8 @@ class Network:
         self.step_factors = dict(step_factors or {})
         self._first = _first_names(tensors)
         if sizes is None:
-            sizes = data_free.sizes({name: tuple(tensors[name].shape) for name in set(self._first.values())})
+            shapes = {n: tuple(t.shape) for n, t in tensors.items() if self._first[n] == n and t.is_floating_point()}
+            sizes = data_free.sizes(shapes, {name: first for name, first in self._first.items() if first != name})
         self._sizes = sizes
         self._factors: dict[str, list[Factors]] = {}
         self.layouts = {

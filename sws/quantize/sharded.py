@@ -15,6 +15,7 @@ import tempfile
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Unpack
 
@@ -30,10 +31,12 @@ from swsfmt.errors import located
 from swsfmt.options import EncodingOptions
 from swsfmt.tensor import Loadable, Tied
 from swsfmt.torch import Scaled, to_tensor
+from swsfmt.torch_tensors import dtype_of
 from swsfmt.write.atomic import write_atomically
 from swsfmt.write.file import EncodedFile, Step, encode_file
 from swsfmt.write.options import Options
 
+from . import data_free
 from .network import dense
 from .networks import Plan
 from .sketch import Sketch
@@ -189,10 +192,22 @@ def _give_back() -> None:
         ctypes.CDLL(None).malloc_trim(0)
 
 
+def whole_plan(plan: Plan, tensors: Mapping[str, Loadable | Tied]) -> Plan:
+    """The plan with what only all tensors together tell."""
+    shapes = {
+        name: tensor.info.shape
+        for name, tensor in tensors.items()
+        if not isinstance(tensor, Tied) and dtype_of(tensor.info.dtype.name).is_floating_point
+    }
+    aliases = {name: tensor.to for name, tensor in tensors.items() if isinstance(tensor, Tied)}
+    return replace(plan, sizes=data_free.sizes(shapes, aliases))
+
+
 def own_plan(plan: Plan, name: str) -> Plan:
-    """The plan of one tensor, which is all that a worker gets."""
+    """The plan of one tensor, which is all that a worker gets. plan : of `whole_plan`"""
+    assert plan.sizes is not None
     rules = {name: plan.rules[name]} if name in plan.rules else {}
-    sizes = {name: plan.sizes[name]} if plan.sizes is not None and name in plan.sizes else {}
+    sizes = {name: plan.sizes[name]} if name in plan.sizes else {}
     return Plan(plan.method, rules, sizes=sizes)
 
 

@@ -177,7 +177,7 @@ def test_codebooks_are_shared_where_that_costs_least(seed: int, count: int, pool
     assert ([book.values.tolist() for book in books], owners) == shared_by_trying_all(own, founders, limits)
 
 
-@pytest.mark.parametrize("profile", ["fast", "default", "small"])
+@pytest.mark.parametrize("profile", ["default", "small"])
 def test_no_tensor_is_larger_for_the_values_of_another_one(profile: Profile) -> None:
     """Codings have limits to their codebooks, which a shared one could be beyond."""
     rng = np.random.default_rng(0)

@@ -6,6 +6,7 @@ than a few times the coding.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import replace
@@ -25,15 +26,16 @@ from .params import Params, signs, write
 
 # Neighbours of pixels in images of 28 and 32 columns, and of channels behind convolutions and poolings.
 _STRIDES = (4, 5, 7, 16, 25, 28, 32, 49)
-# Rounds: the elements other than zero that a candidate is tried on, about, and how many of the cheapest ones go on.
-_ROUNDS = ((1 << 13, 12), (1 << 15, 4), (1 << 19, 2))
+# Rounds: the elements other than zero that a candidate is tried on, about, and how many of each scan go on: their
+# samples are not of the same size, and to learn costs most in small ones. The bytes of the last ones are compared.
+_ROUNDS = ((1 << 13, 6), (1 << 15, 2), (1 << 19, 2))
 # Of all elements at most so many.
 _SAMPLE = 1 << 19
 # From this many elements on the smaller set of contexts is taken, because it is faster.
 _LIGHT_FROM = 1 << 22
 # Contexts are of lines before, too.
 _LEAST_LINES = 32
-# Of the last ones, whose decisions take so many bits more than the fewest, at most, the bytes are compared.
+# Of them, whose decisions take so many bits more than the fewest, at most, the bytes are compared.
 _CLOSE = 32
 # A chunk has about this many bytes, and all of them together take at most 1/200 more than one would.
 _CHUNK_BYTES = 1 << 16
@@ -88,7 +90,7 @@ class _Tried(NamedTuple):
 
 
 def _cheapest(candidates: Sequence[Params], symbols: Symbols, marks: int, threads: int) -> list[_Tried]:
-    """A few of them, the cheapest one first. marks : elements other than zero"""
+    """The cheapest ones of each scan, the cheapest of all first. marks : elements other than zero"""
     # A round before on all that there is would be the last one.
     rounds = [*(own for own in _ROUNDS[:-1] if marks > 2 * own[0]), _ROUNDS[-1]]
     for elements, count in rounds:
@@ -99,7 +101,9 @@ def _cheapest(candidates: Sequence[Params], symbols: Symbols, marks: int, thread
             _Tried(params, code, sample, (code.cost / UNIT + 8 * len(write(params))) / sample.size)
             for params, code, sample in zip(candidates, _codes(candidates, samples, threads), samples, strict=True)
         ]
-        tried = sorted(tried, key=lambda own: own.cost)[:count]
+        tried.sort(key=lambda own: own.cost)
+        best = [[own for own in tried if own.params.scan == scan][:count] for scan in Scan]
+        tried = sorted(itertools.chain(*best), key=lambda own: own.cost)
         candidates = [own.params for own in tried]
     return tried
 
@@ -116,12 +120,12 @@ def _strides(shape: Sequence[int], columns: int) -> list[int]:
 
 
 def _sample(symbols: Symbols, scan: Scan, elements: int) -> Symbols:
-    """The first lines, of so many elements about; all where they are at most twice as many."""
+    """The first lines, of so many elements about, and as many as contexts need; all where they are not many more."""
     if symbols.size <= 2 * elements:
         return symbols
-    if scan == Scan.ROWS:
-        return symbols[: max(_LEAST_LINES, elements // symbols.shape[1])]
-    return symbols[:, : max(_LEAST_LINES, elements // symbols.shape[0])]
+    length = symbols.shape[1 - scan]
+    lines = max(1, elements // length, min(_LEAST_LINES, _SAMPLE // length))
+    return symbols[:lines] if scan == Scan.ROWS else symbols[:, :lines]
 
 
 def _codes(candidates: Sequence[Params], samples: Sequence[Symbols], threads: int = 1) -> list[Code]:

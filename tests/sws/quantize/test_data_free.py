@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from sws.quantize import Network, data_free
 from sws.quantize.layout import Layout
 from sws.quantize.network import dense
 from sws.quantize.networks import Plan
-from sws.quantize.sharded import own_plan
+from sws.quantize.sharded import own_plan, whole_plan
+from swsfmt import checkpoints
 
 SHAPES = {
     f"model.layers.{n}.{part}.weight": shape
     for n in range(3)
-    for part, shape in (("attn.q_proj", (8, 8)), ("mlp.up_proj", (24, 8)))
+    for part, shape in (("attn.q_proj", (16, 16)), ("mlp.up_proj", (48, 16)))
 }
-MEAN = (8 * 8 + 24 * 8) / 2
+MEAN = (16 * 16 + 48 * 16) / 2
 HEAD = data_free.HEAD_STEP**2 * MEAN
 
 
@@ -26,29 +28,65 @@ def test_matrices_of_blocks_count_alike() -> None:
     assert data_free.sizes(SHAPES) == dict.fromkeys(SHAPES, MEAN)
 
 
-@pytest.mark.parametrize("words", ["model.embed_tokens.weight", "transformer.wte.weight", "token_embd.weight"])
+@pytest.mark.parametrize(
+    "words", ["model.embed_tokens.weight", "transformer.wte.weight", "token_embd.weight", "tok_embeddings.weight"]
+)
 def test_what_makes_words_counts_more(words: str) -> None:
-    alone = data_free.sizes({words: (100, 8), **SHAPES})
+    alone = data_free.sizes({words: (100, 16), **SHAPES})
     assert alone == {**dict.fromkeys(SHAPES, MEAN), words: HEAD}
     # Where there is a matrix of its own for it, the words themselves count as any other matrix.
-    both = data_free.sizes({words: (100, 8), **SHAPES, "lm_head.weight": (100, 8)})
+    both = data_free.sizes({words: (100, 16), **SHAPES, "lm_head.weight": (100, 16)})
     assert both == {**dict.fromkeys(SHAPES, MEAN), "lm_head.weight": HEAD}
 
 
-@pytest.mark.parametrize("name", ["embeddings.word_embeddings.weight", "model.norm.weight_of_output"])
+def test_a_head_that_is_tied_to_words_of_any_name() -> None:
+    words = "backbone.embeddings.weight"
+    shapes = {words: (100, 16), **SHAPES}
+    assert words not in data_free.sizes(shapes)
+    assert data_free.sizes(shapes, {"lm_head.weight": words}) == {**dict.fromkeys(SHAPES, MEAN), words: HEAD}
+    own = {name: torch.randn(shape) for name, shape in shapes.items()}
+    steps = Network({**own, "lm_head.weight": own[words]}).relative_steps()
+    assert steps[words] < steps["model.layers.0.attn.q_proj.weight"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["embeddings.word_embeddings.weight", "model.embeddings.tok_embeddings.weight", "model.norm.weight_of_output"],
+)
 def test_other_matrices_are_no_heads(name: str) -> None:
-    assert name not in data_free.sizes({**SHAPES, name: (100, 8)})
+    assert name not in data_free.sizes({**SHAPES, name: (100, 16)})
+
+
+def test_what_gives_answers_of_another_kind_is_no_head() -> None:
+    shapes = {**SHAPES, "transformer.wte.weight": (100, 16), "head.output.weight": (20, 16)}
+    assert data_free.sizes(shapes) == {**dict.fromkeys(SHAPES, MEAN), "transformer.wte.weight": HEAD}
+
+
+@pytest.mark.parametrize("before", ["", "0.", "model.0.blocks."])
+def test_blocks_by_any_number(before: str) -> None:
+    shapes = {f"{before}{n}.{part}.weight": (16, 16) for n in range(2) for part in "qk"}
+    assert data_free.sizes(shapes) == dict.fromkeys(shapes, 256)
+
+
+def test_small_tensors_of_blocks_keep_their_own_numbers() -> None:
+    small = {f"model.layers.{n}.gate": (1, 128) for n in range(3)}
+    assert data_free.sizes({**SHAPES, **small}) == dict.fromkeys(SHAPES, MEAN)
 
 
 @pytest.mark.parametrize(
     "shapes",
     [
-        {"net.0.weight": (8, 8), "net.2.weight": (8, 8), "lm_head.weight": (4, 8)},
-        {f"layer.{n}.conv{k}.weight": (8, 8, 3, 3) for n in range(2) for k in range(2)},
-        {f"cells.{n}.weight_{kind}": (32, 8) for n in range(2) for kind in ("ih", "hh")},
-        {f"layers.{n}.{part}.weight": (8, 8 + n) for n in range(2) for part in "qk"},
+        {"net.0.weight": (16, 16), "net.2.weight": (16, 16), "lm_head.weight": (100, 16)},
+        {
+            f"net.{n}.{part}": (16, 16) if part == "weight" else (1, 64)
+            for n in range(3)
+            for part in ("weight", "alpha")
+        },
+        {f"layer.{n}.conv{k}.weight": (16, 16, 3, 3) for n in range(2) for k in range(2)},
+        {f"cells.{n}.weight_{kind}": (32, 16) for n in range(2) for kind in ("ih", "hh")},
+        {f"layers.{n}.{part}.weight": (16, 16 + n) for n in range(2) for part in "qk"},
     ],
-    ids=["one behind the other", "convolutions", "recurrent", "of other shapes"],
+    ids=["one behind the other", "with small ones", "convolutions", "recurrent", "of other shapes"],
 )
 def test_what_is_no_blocks(shapes: dict[str, tuple[int, ...]]) -> None:
     assert data_free.sizes(shapes) == {}
@@ -56,7 +94,7 @@ def test_what_is_no_blocks(shapes: dict[str, tuple[int, ...]]) -> None:
 
 def tensors() -> dict[str, torch.Tensor]:
     generator = torch.Generator().manual_seed(0)
-    shapes = {"model.embed_tokens.weight": (100, 8), **SHAPES}
+    shapes = {"model.embed_tokens.weight": (100, 16), **SHAPES}
     return {name: torch.randn(shape, generator=generator) for name, shape in shapes.items()}
 
 
@@ -72,9 +110,11 @@ def test_steps_relative_to_norms() -> None:
         assert step / usual == pytest.approx(ratio, rel=0.1), name
 
 
-def test_a_tensor_alone_has_the_steps_that_it_has_in_the_network() -> None:
+def test_a_tensor_alone_has_the_steps_that_it_has_in_the_network(tmp_path: Path) -> None:
     own = tensors()
-    plan = replace(Plan.of("feedback", [], own), sizes=data_free.sizes({n: tuple(t.shape) for n, t in own.items()}))
+    save_file({**own, "numbers": torch.arange(512).reshape(16, 32)}, tmp_path / "own.safetensors")
+    opened = checkpoints.open(str(tmp_path / "own.safetensors"))
+    plan = whole_plan(Plan.of("feedback", [], own), opened.tensors)
     whole = Network(own).quantize(0.01)
     for name, tensor in own.items():
         alone = own_plan(plan, name).network({name: tensor}).quantize(0.01)[name]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,12 @@ import swsfmt.torch
 from sws.quantize import sharded
 from sws.quantize.networks import NAMES, Plan
 from sws.quantize.request import silent
-from sws.quantize.sharded import ShardedAttempts, survey
+from sws.quantize.sharded import ShardedAttempts, survey, whole_plan
+from sws.quantize.sketch import Sketch
 from sws.quantize.targets import Target
 from sws.quantize.work import Work
 from swsfmt import InputError, checkpoints
+from swsfmt.tensor import Loadable, Tied
 
 STEP = 0.002
 
@@ -49,11 +51,15 @@ def index(tmp_path: Path) -> Path:
     return path
 
 
+def surveyed(tensors: Mapping[str, Loadable | Tied], method: str) -> Sketch:
+    return survey(tensors, whole_plan(Plan.of(method, (), tensors), tensors), lambda done, total: None)
+
+
 def attempts(
     index: Path, work: Path, method: str = "feedback", rules: tuple[str, ...] = (), **more: Any
 ) -> ShardedAttempts:
     opened = checkpoints.open(index)
-    plan = Plan.of(method, rules, opened.tensors)
+    plan = whole_plan(Plan.of(method, rules, opened.tensors), opened.tensors)
     kept = Work(work, {}, resume=True)
     return ShardedAttempts(opened.tensors, plan, kept, lambda step: {"step": f"{step}"}, progress=silent, **more)
 
@@ -139,17 +145,23 @@ def test_weights_that_are_not_finite(value: float, name: str, tmp_path: Path) ->
     opened = checkpoints.open(tmp_path / "a.safetensors")
     if name == "v":
         # A vector is no matrix that is quantised: a mask may hold -inf.
-        survey(opened.tensors, Plan.of("grid", (), opened.tensors), lambda done, total: None)
+        survey(
+            opened.tensors, whole_plan(Plan.of("grid", (), opened.tensors), opened.tensors), lambda done, total: None
+        )
         return
     with pytest.raises(InputError, match="infinite or NaN") as error:
-        survey(opened.tensors, Plan.of("grid", (), opened.tensors), lambda done, total: None)
+        survey(
+            opened.tensors, whole_plan(Plan.of("grid", (), opened.tensors), opened.tensors), lambda done, total: None
+        )
     assert error.value.tensor == name
 
 
 def test_a_size_is_foretold(index: Path, tmp_path: Path) -> None:
     opened = checkpoints.open(index)
     made = attempts(index, tmp_path / "a.sws")
-    sketch = survey(opened.tensors, Plan.of("feedback", (), opened.tensors), lambda done, total: None)
+    sketch = survey(
+        opened.tensors, whole_plan(Plan.of("feedback", (), opened.tensors), opened.tensors), lambda done, total: None
+    )
     assert sketch.elements == sum(t.info.numel for t in opened.tensors.values())  # type: ignore[union-attr]
     for bits in (3.0, 6.0):
         step = sketch.step(Target.bits(bits))
