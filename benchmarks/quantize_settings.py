@@ -3,9 +3,10 @@
     python benchmarks/quantize_settings.py [--fresh] [--only WORD] {damping,rate,data-free}
 
 damping: of the diagonals of the moments of columns and of rows. rate: what a bit is worth in squared steps. data-free:
-the powers of the norms of columns and of rows that steps follow, and the steps of what makes words. With statistics
-they are those of the tables. Two files (profile default) for each value, and the bytes at one error, linear in its
-logarithm through both: 1 - cosine of .01, of R-Net a relative error of .05, of SmolLM2-135M a KL divergence of .1.
+the powers of the norms of columns and of rows that steps follow, the steps of what makes words and of values. With
+statistics they are those of the tables. Two files (profile default) for each value, and the bytes at one error, linear
+in its logarithm through both: 1 - cosine of .01, of R-Net a relative error of .05, of SmolLM2-135M a KL divergence of
+.1.
 """
 
 from __future__ import annotations
@@ -57,13 +58,16 @@ class Setting(NamedTuple):
 
 
 @contextmanager
-def without_data(column_power: float, row_power: float, head_step: float) -> Iterator[None]:
-    usual = data_free.COLUMN_POWER, data_free.ROW_POWER, data_free.HEAD_STEP
-    data_free.COLUMN_POWER, data_free.ROW_POWER, data_free.HEAD_STEP = column_power, row_power, head_step
+def without_data(*values: float) -> Iterator[None]:
+    names = ("COLUMN_POWER", "ROW_POWER", "HEAD_STEP", "VALUE_STEP")
+    usual = [getattr(data_free, name) for name in names]
     try:
+        for name, value in zip(names, values, strict=True):
+            setattr(data_free, name, value)
         yield
     finally:
-        data_free.COLUMN_POWER, data_free.ROW_POWER, data_free.HEAD_STEP = usual
+        for name, value in zip(names, usual, strict=True):
+            setattr(data_free, name, value)
 
 
 @contextmanager
@@ -79,7 +83,14 @@ SETTINGS = {
     "rate": [Setting(f"{part:g} ln 2 / 6", usual, part * math.log(2) / 6) for part in (1, 0.5, 0.25, 0)],
     "data-free": [
         Setting(", ".join(f"{value:g}" for value in values), partial(without_data, *values))
-        for values in ((0.25, 0.5, 0.7), (0, 0.5, 0.7), (0.5, 0.5, 0.7), (0.25, 0.5, 0.5), (0.25, 0.5, 1))
+        for values in (
+            (0.25, 0.5, 0.7, 0.5),
+            (0, 0.5, 0.7, 0.5),
+            (0.5, 0.5, 0.7, 0.5),
+            (0.25, 0.5, 0.5, 0.5),
+            (0.25, 0.5, 1, 0.5),
+            (0.25, 0.5, 0.7, 1),
+        )
     ],
 }
 

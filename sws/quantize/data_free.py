@@ -3,9 +3,9 @@
 Nothing is known of inputs and gradients, so that errors are not made good, and rounding alone knows the rate. Steps
 follow the root mean square of the matrix: normalised networks make every matrix matter by its relative error. Where a
 network is many blocks of the same matrices, one behind the other, as transformers are, all of their matrices matter
-about alike, and what makes words of their outputs, or their words too, more than each. Within the matrix of a linear
-layer steps follow the fourth root of the root mean square of each column: training makes weights of small inputs
-large. In a convolution they follow the square root of that of each row: what comes after it, mostly a norm of each
+about alike, but for the values of attention, which count more, as does what makes words of their outputs. Within the
+matrix of a linear layer steps follow the fourth root of the root mean square of each column: training makes weights of
+small inputs large. In a convolution they follow the square root of that of each row: what comes after it, mostly a norm of each
 channel, makes the relative error of each count. In the matrices of LSTM and GRU, told by the names that torch gives
 them, they follow that of each row itself: gates with large weights are open or shut, and those with small ones, whose
 errors go round with the state, are not. (docs/quantizing.md says what was measured.)
@@ -27,8 +27,8 @@ from .layout import Layout
 COLUMN_POWER, ROW_POWER = 0.25, 0.5
 """Of the root mean square of a column of a linear layer, or row of a convolution, which its steps are in proportion to:
 between one step for all and one error relative to each."""
-HEAD_STEP = 0.7
-"""Of a matrix that makes words, relative to those of blocks."""
+HEAD_STEP, VALUE_STEP = 0.7, 0.5
+"""Of a matrix that makes words, and of those that make the values of attention, relative to the others of blocks."""
 # Of the root mean square of the matrix: no column or row counts as less.
 _LEAST = 0.1
 _RECURRENT = re.compile(r"weight_(ih|hh)(_l\d+(_reverse)?)?$")
@@ -37,6 +37,7 @@ _NUMBER = re.compile(r"(?:^|(?<=\.))\d+(?=\.)")
 _LEAST_SIDE = 16
 # What makes words, and where there is none, what words are made of does it too: the names of transformers and GGUF.
 _HEAD = re.compile(r"(^|\.)(lm_head|embed_out|output)\.weight$")
+_VALUE = re.compile(r"(^|[._])(v|value|v_proj|attn_v|wv)\.weight$")
 _WORDS = re.compile(
     r"(^|\.)(embed_tokens|wte|embed_in|token_embd|transformer\.word_embeddings)\.weight$|^tok_embeddings\.weight$"
 )
@@ -69,7 +70,9 @@ def sizes(shapes: Mapping[str, tuple[int, ...]], aliases: Mapping[str, str] | No
     if not own:
         return {}
     mean = sum(math.prod(matrices[name]) for name in own) / len(own)
-    return {**dict.fromkeys(sorted(own), mean), **dict.fromkeys(_heads(matrices, own, aliases), HEAD_STEP**2 * mean)}
+    steps = {name: VALUE_STEP if _VALUE.search(name) else 1.0 for name in sorted(own)}
+    steps.update(dict.fromkeys(_heads(matrices, own, aliases), HEAD_STEP))
+    return {name: step**2 * mean for name, step in steps.items()}
 
 
 def _heads(matrices: Mapping[str, tuple[int, ...]], own: set[str], aliases: Mapping[str, str] | None) -> list[str]:

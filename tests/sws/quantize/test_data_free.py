@@ -39,6 +39,17 @@ def test_what_makes_words_counts_more(words: str) -> None:
     assert both == {**dict.fromkeys(SHAPES, MEAN), "lm_head.weight": HEAD}
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["self_attn.v_proj.weight", "SelfAttention.v.weight", "self.value.weight", "attn_v.weight", "attention.wv.weight"],
+)
+def test_values_of_attention_count_more(name: str) -> None:
+    values = {f"model.layers.{n}.{name}": (16, 16) for n in range(3)}
+    mean = (16 * 16 + 48 * 16 + 16 * 16) / 3
+    counts = data_free.VALUE_STEP**2 * mean
+    assert data_free.sizes({**SHAPES, **values}) == {**dict.fromkeys(SHAPES, mean), **dict.fromkeys(values, counts)}
+
+
 def test_a_head_that_is_tied_to_words_of_any_name() -> None:
     words = "backbone.embeddings.weight"
     shapes = {words: (100, 16), **SHAPES}
