@@ -5,10 +5,10 @@ follow the root mean square of the matrix: normalised networks make every matrix
 network is many blocks of the same matrices, one behind the other, as transformers are, all of their matrices matter
 about alike, but for the values of attention, which count more, as does what makes words of their outputs. Within the
 matrix of a linear layer steps follow the fourth root of the root mean square of each column: training makes weights of
-small inputs large. In a convolution they follow the square root of that of each row: what comes after it, mostly a norm of each
-channel, makes the relative error of each count. In the matrices of LSTM and GRU, told by the names that torch gives
-them, they follow that of each row itself: gates with large weights are open or shut, and those with small ones, whose
-errors go round with the state, are not. (docs/quantizing.md says what was measured.)
+small inputs large. In a convolution they follow the square root of that of each row: what comes after it, mostly a norm
+of each channel, makes the relative error of each count. In the matrices of LSTM and GRU, told by the names that torch
+gives them, they follow that of each row itself: gates with large weights are open or shut, and those with small ones,
+whose errors go round with the state, are not. (docs/quantizing.md says what was measured.)
 """
 
 from __future__ import annotations
