@@ -23,7 +23,7 @@ from package_networks import Trained, crepe_tiny, face_rnet, minilm, voice_encod
 from package_smollm2 import gguf_file, model_of, tokenizer_of, windows
 from quantize_ablation import moments
 from quantize_harness import arguments, cosines, heading, outputs, statistics_of, with_tensors
-from quantize_smollm2 import CALIBRATED, compared, distributions
+from quantize_smollm2 import CALIBRATED, compared, distributions, trained_of
 from torch import nn
 
 import swsfmt.torch
@@ -124,16 +124,7 @@ def smollm2() -> Judged | None:
     model, tokenizer = model_of(path), tokenizer_of(path)
     batches = windows(tokenizer, CALIBRATED + CHOOSING, measuring=False)
     calibration, choosing = batches[: -CHOOSING // 4], batches[-CHOOSING // 4 :]
-    size = sum(parameter.numel() * 4 for parameter in model.parameters())
-    trained = Trained(
-        "SmolLM2-135M",
-        model,
-        size,
-        lambda network, batch: network(**batch),
-        list,
-        lambda: calibration,
-        lambda: choosing,
-    )
+    trained = trained_of(model, list, lambda: calibration, lambda: choosing)
     with torch.inference_mode():
         floats = [distributions(model, batch) for batch in choosing]
 

@@ -18,7 +18,7 @@ from functools import cache, partial
 
 import numpy as np
 import torch
-from package_networks import Trained
+from package_networks import Batches, Trained
 from package_smollm2 import WINDOW, gguf_file, model_of, tokenizer_of, windows
 from quantize_harness import (
     Metrics,
@@ -49,6 +49,17 @@ LOSSES = (0.08, 0.27, 0.039)
 DATA_FREE_LOSSES = (1.0, 0.35, 0.15, 0.02)
 # The profile small takes minutes for so many weights.
 PROFILES = ("default",)
+
+
+def trained_of(
+    model: nn.Module,
+    measuring: Callable[[], Batches],
+    calibration: Callable[[], Batches],
+    choosing: Callable[[], Batches] = list,
+) -> Trained:
+    """The model with windows for each purpose."""
+    size = sum(parameter.numel() * 4 for parameter in model.parameters())
+    return Trained("SmolLM2-135M", model, size, lambda own, batch: own(**batch), measuring, calibration, choosing)
 
 
 def distributions(model: nn.Module, batch: dict[str, Tensor]) -> Tensor:
@@ -147,15 +158,7 @@ def main() -> None:
         return
     model, tokenizer = model_of(path), tokenizer_of(path)
     batches = windows(tokenizer, MEASURED, measuring=True)
-    size = sum(p.numel() * 4 for p in model.parameters())
-    trained = Trained(
-        "SmolLM2-135M",
-        model,
-        size,
-        lambda network, batch: network(**batch),
-        lambda: batches,
-        lambda: windows(tokenizer, CALIBRATED, measuring=False),
-    )
+    trained = trained_of(model, lambda: batches, lambda: windows(tokenizer, CALIBRATED, measuring=False))
     heading(trained)
     kept = kept_for_sources(trained, given.fresh, given.kept)
 
@@ -172,7 +175,7 @@ def main() -> None:
 
     print_head(SHOW)
     if "float32" not in kept:
-        kept.add(Row("float32", size, evaluate(model)))
+        kept.add(Row("float32", trained.original_bytes, evaluate(model)))
     print_row(kept["float32"], SHOW)
     show_ours = partial(our_rows, trained, evaluate, show=SHOW, profiles=PROFILES, kept=kept)
     show_peers = partial(peer_rows, trained, evaluate, given.fresh, show=SHOW, is_complete=given.kept)

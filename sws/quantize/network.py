@@ -45,7 +45,7 @@ class Network:
     actions : of tensors that are not to be quantised as a matrix: "raw" stays as it is, "fp16" and "bf16" are rounded
     step_factors : of tensors that have another step, what it is multiplied by
     paths : see `matrix.quantize_matrix`
-    sizes : see `data_free.sizes`, which None asks: for one tensor of a network
+    sizes : what `data_free.sizes` says where these are some tensors of a network; None where they are all
     Raises `InputError` for weights that are infinite or NaN.
     """
 
@@ -62,9 +62,6 @@ class Network:
         self.tensors, self.statistics, self.actions = tensors, statistics, dict(actions or {})
         self.step_factors = dict(step_factors or {})
         self._first = _first_names(tensors)
-        if sizes is None:
-            shapes = {n: tuple(t.shape) for n, t in tensors.items() if self._first[n] == n and t.is_floating_point()}
-            sizes = data_free.sizes(shapes, {name: first for name, first in self._first.items() if first != name})
         self._sizes = sizes
         self._factors: dict[str, list[Factors]] = {}
         self.layouts = {
@@ -108,12 +105,21 @@ class Network:
             relative.append(unit - math.log(data_free.size_of(self.tensors[name])))
         if relative:
             typical = math.exp(sorted(relative)[len(relative) // 2])
+        sizes = {} if relative else self._known_sizes()
         for name in self.without_statistics:
             tensor, layout = self.tensors[name], self.layouts[name]
             if relative:
                 self._factors[name] = data_free.like(tensor, layout, typical, name)
             else:
-                self._factors[name] = data_free.factors(tensor, layout, name, self._sizes.get(name))
+                self._factors[name] = data_free.factors(tensor, layout, name, sizes.get(name))
+
+    def _known_sizes(self) -> Mapping[str, float]:
+        """See `data_free.sizes`."""
+        if self._sizes is not None:
+            return self._sizes
+        own, first = self.tensors, self._first
+        shapes = {name: tuple(t.shape) for name, t in own.items() if first[name] == name and t.is_floating_point()}
+        return data_free.sizes(shapes, {alias: name for alias, name in first.items() if alias != name})
 
     def shortage(self) -> str | None:
         """What is to be said where calibration has too few samples for the widths of the matrices; None otherwise."""

@@ -6,11 +6,12 @@ than a few times the coding.
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import product
+from heapq import nsmallest
+from itertools import chain, product
+from operator import attrgetter
 from typing import NamedTuple
 
 import numpy as np
@@ -89,6 +90,9 @@ class _Tried(NamedTuple):
     cost: float
 
 
+_cost = attrgetter("cost")
+
+
 def _cheapest(candidates: Sequence[Params], symbols: Symbols, marks: int, threads: int) -> list[_Tried]:
     """The cheapest ones of each scan, the cheapest of all first. marks : elements other than zero"""
     # A round before on all that there is would be the last one.
@@ -101,9 +105,8 @@ def _cheapest(candidates: Sequence[Params], symbols: Symbols, marks: int, thread
             _Tried(params, code, sample, (code.cost / UNIT + 8 * len(write(params))) / sample.size)
             for params, code, sample in zip(candidates, _codes(candidates, samples, threads), samples, strict=True)
         ]
-        tried.sort(key=lambda own: own.cost)
-        best = [[own for own in tried if own.params.scan == scan][:count] for scan in Scan]
-        tried = sorted(itertools.chain(*best), key=lambda own: own.cost)
+        best = [nsmallest(count, [own for own in tried if own.params.scan == scan], key=_cost) for scan in Scan]
+        tried = sorted(chain(*best), key=_cost)
         candidates = [own.params for own in tried]
     return tried
 
